@@ -1,0 +1,1 @@
+"""Click-to-call for Django: the caller's side. The service's side is `django_poketalk.server`."""

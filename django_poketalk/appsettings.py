@@ -1,0 +1,101 @@
+"""Typed settings of one app, kept in one dict of the project's settings module.
+
+The shared ground under `django_poketalk.conf` and `django_poketalk.server.conf`. A dataclass names the keys, their types and
+their defaults; `live()` gives an object with the same attributes that reads the project's dict at every access, so that
+`override_settings` works and nothing is cached.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar, cast
+
+from django.conf import settings as project
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+
+Schema = TypeVar("Schema")
+
+
+def live(name: str, schema: type[Schema]) -> Schema:
+    """An object that looks like `schema` and reads `settings.<name>` (a dict with upper-case keys) at every access."""
+    return cast("Schema", _Live(name, schema))
+
+
+def check(name: str, schema: type, id_prefix: str) -> list[checks.CheckMessage]:
+    """System check messages for unknown keys (E001, with a did-you-mean) and values of a wrong type (E002)."""
+    try:
+        given = _project_dict(name)
+    except ImproperlyConfigured as error:
+        return [checks.Error(str(error), id=f"{id_prefix}.E001")]
+    return [*_unknown_keys(name, schema, given, id_prefix), *_wrong_types(name, schema, given, id_prefix)]
+
+
+class _Live:
+    def __init__(self, name: str, schema: type) -> None:
+        self._name = name
+        self._defaults = {field.name: field.default for field in _fields(schema)}
+
+    def __getattr__(self, field: str) -> Any:
+        try:
+            default = self._defaults[field]
+        except KeyError:
+            raise AttributeError(f"{self._name} has no setting {field.upper()!r}.") from None
+        return _project_dict(self._name).get(field.upper(), default)
+
+
+def _project_dict(name: str) -> Mapping[str, Any]:
+    given = getattr(project, name, {})
+    if not isinstance(given, Mapping):
+        raise ImproperlyConfigured(f"{name} must be a dict, not {type(given).__name__}.")
+    return given
+
+
+def _fields(schema: type) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(schema)
+
+
+def _unknown_keys(
+    name: str, schema: type, given: Mapping[str, Any], id_prefix: str
+) -> Iterator[checks.CheckMessage]:
+    known = [field.name.upper() for field in _fields(schema)]
+    for key in given:
+        if key not in known:
+            near = difflib.get_close_matches(str(key).upper(), known, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Known keys: {', '.join(known)}."
+            yield checks.Error(f"{name}[{key!r}] is not a setting.", hint=hint, id=f"{id_prefix}.E001")
+
+
+def _wrong_types(
+    name: str, schema: type, given: Mapping[str, Any], id_prefix: str
+) -> Iterator[checks.CheckMessage]:
+    hints = typing.get_type_hints(schema)
+    for field in _fields(schema):
+        key = field.name.upper()
+        if key in given and not _fits(given[key], hints[field.name]):
+            wanted = str(field.type)
+            yield checks.Error(
+                f"{name}[{key!r}] is {given[key].__class__.__name__}, not {wanted}.",
+                hint=f"Give it a value of type {wanted}, or leave it out for the default.",
+                id=f"{id_prefix}.E002",
+            )
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, option) for option in typing.get_args(hint))
+    if origin is not None:  # tuple[str, ...] and the like: lists serve as well
+        element = typing.get_args(hint)[0]
+        return isinstance(value, (list, tuple, set, frozenset)) and all(
+            _fits(item, element) for item in value
+        )
+    if isinstance(value, bool):
+        return hint is bool
+    if hint is float:
+        return isinstance(value, (int, float))
+    return isinstance(value, hint)

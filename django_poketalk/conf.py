@@ -1,0 +1,57 @@
+"""The caller's settings: the keys of `POKETALK` in the project's settings, lower-case here.
+
+`from django_poketalk.conf import settings` gives live, typed access.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from . import appsettings
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The keys of `settings.POKETALK`, with their types and defaults. Durations are seconds, money is in the account's currency."""
+
+    # The service
+    backend: str = "django_poketalk.backends.click2call.Click2CallBackend"
+    url: str = ""
+    api_key: str = ""
+    connect_timeout: float = 3.05
+    read_timeout: float = 10.0
+
+    # Events
+    event_base_url: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+    silence: int = 180
+    veto_rules: tuple[str, ...] = ()
+
+    # Numbers
+    default_region: str | None = None
+    allowed_countries: tuple[str, ...] | None = None
+    allowed_prefixes: tuple[str, ...] = ()
+    allow_premium: bool = False
+    allow_satellite: bool = False
+
+    # Limits of one call
+    max_duration: int = 3600
+    max_debit: Decimal | None = None
+    place_within: int = 120
+
+    # Limits of all calls
+    calls_per_hour_per_user: int | None = 60
+    calls_per_hour_per_callee: int | None = 10
+    calls_per_hour: int | None = None
+    live_calls_per_user: int | None = 1
+    live_calls: int | None = None
+    spend_per_day_per_user: Decimal | None = None
+    spend_per_day: Decimal | None = None
+
+    # People and their data
+    button_max_age: int = 12 * 3600
+    forget_numbers_after: int | None = None
+
+
+settings = appsettings.live("POKETALK", Settings)

@@ -1,0 +1,130 @@
+"""The one front door: ask for a call, withdraw it, hang it up."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.contrib.contenttypes.models import ContentType
+from django.db import IntegrityError, transaction
+from django.db.models import Model
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from . import limits, wakeups
+from .conf import settings
+from .exceptions import CallRefused, IdempotencyConflict
+from .models import CallRequest
+from .protocol import numbers
+
+
+def request_call(
+    *,
+    from_number: str,
+    to_number: str,
+    user: Any = None,
+    subject: Model | None = None,
+    max_duration: int | None = None,
+    max_debit: Decimal | None = None,
+    not_before: datetime | None = None,
+    expires_at: datetime | None = None,
+    idempotency_key: str | None = None,
+) -> CallRequest:
+    """Queue a call: leg A rings at `from_number`, and once it answers leg B at `to_number`.
+
+    Numbers may be written in any usual way; national ones belong to `DEFAULT_REGION`. `user` is who asks, `subject` the object
+    that is called about. `max_duration` (seconds) and `max_debit` (money) end the call; left out, the settings' limits hold.
+    Nothing is dialled before `not_before` or after `expires_at` (aware datetimes; by default now, and `PLACE_WITHIN` seconds
+    later). The same `idempotency_key` of the same user gives the same call back.
+
+    The row is written first; a Celery worker is woken when the surrounding transaction commits. Raises `CallRefused` when the
+    call may not be made, and `IdempotencyConflict` when the key was used for another call. Permissions are the caller's business.
+    """
+    now = timezone.now()
+    starts = not_before or now
+    call = CallRequest(
+        from_number=_e164("from_number", from_number),
+        to_number=_e164("to_number", to_number),
+        user=user,
+        subject_type=ContentType.objects.get_for_model(subject) if subject else None,
+        subject_id=str(subject.pk) if subject else "",
+        idempotency_key=_stored_key(idempotency_key, user),
+        max_duration=_limited("max_duration", max_duration, settings.max_duration),
+        max_debit=_limited("max_debit", max_debit, settings.max_debit),
+        created_at=now,
+        not_before=starts,
+        expires_at=expires_at or starts + timedelta(seconds=settings.place_within),
+    )
+    if call.expires_at <= max(now, starts):
+        raise CallRefused("expired", _("The call would expire before it may be placed."), "expires_at")
+    earlier = _earlier(call)
+    if earlier is not None:
+        return earlier
+    try:
+        limits.check(call.from_number, call.to_number, user, now)
+        with transaction.atomic():
+            call.save(force_insert=True)
+    except (CallRefused, IntegrityError):
+        earlier = _earlier(call)  # the same request at the same moment may have won, and even used up the limit
+        if earlier is None:
+            raise
+        return earlier
+    transaction.on_commit(lambda: wakeups.wake(call.pk, max(0.0, (starts - now).total_seconds())))
+    return call
+
+
+def cancel(call: CallRequest, user: Any = None) -> bool:
+    """Withdraw a call that has not been sent to the service. False: too late, it has."""
+    return call.cancel(timezone.now(), user)
+
+
+def hang_up(call: CallRequest, user: Any = None) -> bool:
+    """End a call wherever it stands: withdrawn if it still waits, else with 412 at the service's next event.
+
+    False: it is over, or was asked to end before.
+    """
+    return cancel(call, user) or call.ask_hang_up(timezone.now(), user)
+
+
+def made_with(idempotency_key: str, user: Any) -> CallRequest | None:
+    """The call that this user made with this key, if there is one."""
+    return CallRequest.objects.filter(idempotency_key=_stored_key(idempotency_key, user)).first()
+
+
+def _e164(field: str, text: str) -> str:
+    try:
+        return numbers.normalise(text, settings.default_region)
+    except numbers.InvalidNumber as error:
+        raise CallRefused("number_invalid", str(error), field) from error
+
+
+def _limited(field: str, asked: Any, allowed: Any) -> Any:
+    """The limit asked for, but never more than the settings allow."""
+    if asked is not None and asked <= 0:
+        raise CallRefused("limit_invalid", _("A limit must be greater than zero."), field)
+    if asked is None or allowed is None:
+        return allowed if asked is None else asked
+    return min(asked, allowed)
+
+
+def _stored_key(key: str | None, user: Any) -> str | None:
+    """Keys are each user's own, of any length and content: what is stored is a SHA-256."""
+    if key is None:
+        return None
+    owner = "" if user is None else str(user.pk)
+    return hashlib.sha256(f"{owner}\n{key}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _earlier(call: CallRequest) -> CallRequest | None:
+    """The call that was made with this key before. `IdempotencyConflict` if that was not the same call."""
+    if call.idempotency_key is None:
+        return None
+    earlier = CallRequest.objects.filter(idempotency_key=call.idempotency_key).first()
+    if earlier is None:
+        return None
+    for field in ("from_number", "to_number", "subject_type_id", "subject_id", "max_duration", "max_debit"):
+        if getattr(earlier, field) != getattr(call, field):
+            raise IdempotencyConflict(f"The idempotency key was used for another call: {field} differs.")
+    return earlier

@@ -1,0 +1,91 @@
+"""What the service tells of a call: the URL it tells it to, and what each event does to the row.
+
+Whatever order the events of a call come in, however often, the row ends the same: status, duration and debit only grow
+(`CallStatus.rank`), and a final status stays. `record` is the only code that writes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+from django.dispatch import Signal
+from django.urls import reverse
+from django.utils import timezone
+
+from . import eventtokens, recording, signals, vetoes
+from .conf import settings
+from .models import CallEvent, CallRequest
+from .protocol import eventurl
+from .protocol.eventurl import Event
+
+GO_ON = 200
+HANG_UP = 412
+NO_SUCH_CALL = "no such call"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The HTTP status that an event is answered with, and why."""
+
+    status: int
+    reason: str = ""
+
+
+def event_url(call: CallRequest) -> str:
+    """The EventURL template of a call, or "" when `EVENT_BASE_URL` is not set and no events are wanted.
+
+    Raises `ImproperlyConfigured` when it is longer than the 255 characters that the protocol allows.
+    """
+    if not settings.event_base_url:
+        return ""
+    token = eventtokens.make(eventtokens.Limits(call.pk, call.max_duration, call.max_debit))
+    url = eventurl.template(urljoin(settings.event_base_url, reverse("poketalk:event", args=[token])))
+    if len(url) > eventurl.MAX_LENGTH:
+        raise ImproperlyConfigured(
+            f"The event URL has {len(url)} characters, and {eventurl.MAX_LENGTH} is the limit:"
+            f" shorten POKETALK['EVENT_BASE_URL'] or the path that django_poketalk.urls is included at. {url}"
+        )
+    return url
+
+
+def receive(pk: int, event: Event, remote_address: str) -> Reply:
+    """Record an event of call `pk` and decide whether the call goes on. Raises `django.db.Error` when it cannot."""
+    now = timezone.now()
+    row = recording.record(pk, event, remote_address, now)
+    if row is None:
+        return Reply(GO_ON if event.status.is_final else HANG_UP, NO_SUCH_CALL)
+    if row.status_changed:
+        _announce(signals.status_changed, pk, event=event)
+    if row.is_over:
+        return Reply(GO_ON)
+    reason = vetoes.reason(row.facts) or vetoes.reason_of_rules(pk, event)
+    if not reason:
+        return Reply(GO_ON)
+    _write_veto(pk, row.event_pk, reason)
+    return Reply(HANG_UP, reason)
+
+
+def reply_without_database(limits: eventtokens.Limits, event: Event) -> Reply | None:
+    """The 412 that the signed limits alone demand, or None: then nothing can be said."""
+    if event.status.is_final:
+        return None
+    facts = vetoes.Facts(event.duration or 0, event.debit or recording.ZERO, limits.max_duration, limits.max_debit)
+    reason = vetoes.reason(facts)
+    return Reply(HANG_UP, reason) if reason else None
+
+
+def _write_veto(pk: int, event_pk: int, reason: str) -> None:
+    with transaction.atomic():
+        CallEvent.objects.filter(pk=event_pk).update(answer=HANG_UP, reason=reason)
+        if CallRequest.objects.filter(pk=pk, veto_reason="").update(veto_reason=reason):
+            _announce(signals.call_vetoed, pk, reason=reason)
+
+
+def _announce(signal: Signal, pk: int, **facts: object) -> None:
+    """Announce a change of call `pk`; the row is read only for somebody who listens."""
+    if signal.has_listeners(CallRequest):
+        call = CallRequest.objects.get(pk=pk)
+        signals.announce(signal, CallRequest, call=call, **facts)

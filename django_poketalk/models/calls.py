@@ -1,0 +1,340 @@
+"""Call requests: what we asked for and what became of it.
+
+A call request holds two facts in two columns: `placement`, what became of our asking, and `status`, what became of the call.
+Every change of placement is a compare-and-set; only `events.record` writes what the service tells.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings as project
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .. import signals
+from ..protocol import numbers
+from ..protocol.codes import CallStatus, ResponseCode
+from .numbers import NUMBER_LENGTH, validate_number
+
+class Placement(models.TextChoices):
+    """What became of our asking the service for a call."""
+
+    QUEUED = "queued", _("waiting")
+    SENDING = "sending", _("being sent")
+    ACCEPTED = "accepted", _("accepted")
+    REJECTED = "rejected", _("rejected")
+    UNKNOWN = "unknown", _("outcome unknown")
+    CANCELLED = "cancelled", _("cancelled")
+    EXPIRED = "expired", _("expired")
+    FAILED = "failed", _("service unreachable")
+
+
+class Status(models.IntegerChoices):
+    """The protocol's call status (seed, EventURL) in words for people."""
+
+    UNKNOWN = CallStatus.UNKNOWN, _("unknown")
+    A_INITIATED = CallStatus.A_INITIATED, _("calling the caller")
+    A_FAILED = CallStatus.A_FAILED, _("caller not reached")
+    A_ANSWERED = CallStatus.A_ANSWERED, _("caller answered")
+    A_DISCONNECTED = CallStatus.A_DISCONNECTED, _("ended before the callee answered")
+    B_INITIATED = CallStatus.B_INITIATED, _("calling the callee")
+    B_FAILED = CallStatus.B_FAILED, _("callee not reached")
+    B_ANSWERED = CallStatus.B_ANSWERED, _("connected")
+    AB_DISCONNECTED = CallStatus.AB_DISCONNECTED, _("ended after talking")
+
+
+# The column that keeps when each status was first told. Status 0 has none: it says only that something is wrong.
+STAGES: dict[CallStatus, str] = {
+    CallStatus.A_INITIATED: "a_initiated_at",
+    CallStatus.A_ANSWERED: "a_answered_at",
+    CallStatus.B_INITIATED: "b_initiated_at",
+    CallStatus.B_ANSWERED: "b_answered_at",
+    CallStatus.A_FAILED: "ended_at",
+    CallStatus.A_DISCONNECTED: "ended_at",
+    CallStatus.B_FAILED: "ended_at",
+    CallStatus.AB_DISCONNECTED: "ended_at",
+}
+
+
+OPEN_PLACEMENTS = [Placement.QUEUED, Placement.SENDING, Placement.ACCEPTED, Placement.UNKNOWN]
+IS_OPEN = Q(placement__in=OPEN_PLACEMENTS, ended_at=None, silent_at=None)
+
+
+def new_webcallid() -> str:
+    """An unguessable id that is unique among all calls of all projects (128 bits, 32 hexadecimal digits)."""
+    return secrets.token_hex(16)
+
+
+class CallRequestQuerySet(models.QuerySet["CallRequest"]):
+    """Call requests by state. Times are compared with `now`, an aware datetime."""
+
+    def due(self, now: datetime) -> CallRequestQuerySet:
+        """Queued, their time has come and has not passed."""
+        return self.open().filter(
+            placement=Placement.QUEUED, not_before__lte=now, expires_at__gt=now
+        )
+
+    def past_expiry(self, now: datetime) -> CallRequestQuerySet:
+        """Queued, but too late to ring anybody."""
+        return self.open().filter(placement=Placement.QUEUED, expires_at__lte=now)
+
+    def open(self) -> CallRequestQuerySet:
+        """Neither refused nor over, as far as we know."""
+        return self.filter(IS_OPEN)
+
+    def sending_since(self, moment: datetime) -> CallRequestQuerySet:
+        """Still being sent, and that since before `moment`: whoever was sending them is gone."""
+        return self.open().filter(placement=Placement.SENDING, sent_at__lte=moment)
+
+    def silent_since(self, moment: datetime) -> CallRequestQuerySet:
+        """Sent before `moment` and not over, but neither answered nor reported on since."""
+        return (
+            self.open()
+            .filter(placement__in=[Placement.ACCEPTED, Placement.UNKNOWN], sent_at__lte=moment)
+            .filter(Q(placed_at=None) | Q(placed_at__lte=moment))
+            .filter(Q(last_event_at=None) | Q(last_event_at__lte=moment))
+        )
+
+
+class CallRequest(models.Model):
+    """One wish to connect two phones, from the click to the last event.
+
+    Leg A (`from_number`) rings first, leg B (`to_number`) once A has answered. Both are E.164 with "+".
+    """
+
+    webcallid = models.CharField(_("call id"), max_length=64, unique=True, default=new_webcallid)
+    from_number = models.CharField(_("from"), max_length=NUMBER_LENGTH, validators=[validate_number])
+    to_number = models.CharField(_("to"), max_length=NUMBER_LENGTH, validators=[validate_number])
+    user = models.ForeignKey(
+        project.AUTH_USER_MODEL,
+        verbose_name=_("user"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    subject_type = models.ForeignKey(
+        ContentType, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    subject_id = models.CharField(max_length=64, blank=True)
+    subject = GenericForeignKey("subject_type", "subject_id")
+    idempotency_key = models.CharField(max_length=64, null=True, blank=True, unique=True, editable=False)
+
+    # The limits, which are also signed into the event URL
+    max_duration = models.PositiveIntegerField(
+        _("maximum duration"), help_text=_("Seconds after which the call is ended.")
+    )
+    max_debit = models.DecimalField(
+        _("maximum cost"),
+        max_digits=15,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        help_text=_("Cost at which the call is ended. Empty: no limit."),
+    )
+
+    # What became of our asking
+    placement = models.CharField(
+        _("placement"), max_length=10, choices=Placement.choices, default=Placement.QUEUED
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+    not_before = models.DateTimeField(_("not before"), default=timezone.now)
+    expires_at = models.DateTimeField(_("expires"))
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
+    placed_at = models.DateTimeField(_("answered by the service"), null=True, blank=True)
+    response_code = models.CharField(
+        _("response code"),
+        max_length=3,
+        blank=True,
+        choices=[(code.value, f"{code.value} {code.meaning}") for code in ResponseCode],
+    )
+    response_detail = models.CharField(
+        _("answer"), max_length=255, blank=True, help_text=_("What the service said, or why it could not be asked.")
+    )
+
+    # What became of the call
+    status = models.SmallIntegerField(_("status"), null=True, blank=True, choices=Status.choices)
+    duration = models.PositiveIntegerField(_("duration"), default=0, help_text=_("Seconds since leg A answered."))
+    debit = models.DecimalField(_("cost"), max_digits=15, decimal_places=6, default=Decimal(0))
+    status_at = models.DateTimeField(_("status since"), null=True, blank=True)
+    last_event_at = models.DateTimeField(_("last event"), null=True, blank=True)
+    a_initiated_at = models.DateTimeField(_("leg A initiated"), null=True, blank=True)
+    a_answered_at = models.DateTimeField(_("leg A answered"), null=True, blank=True)
+    b_initiated_at = models.DateTimeField(_("leg B initiated"), null=True, blank=True)
+    b_answered_at = models.DateTimeField(_("leg B answered"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    silent_at = models.DateTimeField(
+        _("given up"),
+        null=True,
+        blank=True,
+        help_text=_("When we concluded, from silence alone, that the call is over."),
+    )
+
+    # Why we ended it
+    hangup_requested_at = models.DateTimeField(_("hang-up asked"), null=True, blank=True)
+    hangup_requested_by = models.ForeignKey(
+        project.AUTH_USER_MODEL,
+        verbose_name=_("hang-up asked by"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    veto_reason = models.CharField(
+        _("ended by us because"), max_length=200, blank=True, help_text=_("Why we first answered 412.")
+    )
+
+    objects = CallRequestQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("call")
+        verbose_name_plural = _("calls")
+        ordering = ["-id"]
+        get_latest_by = "id"
+        default_permissions = ("view", "change", "delete")
+        permissions = [
+            ("place_call", "Can place calls"),
+            ("hang_up_any_call", "Can hang up anybody's call"),
+            ("view_numbers", "Can see whole phone numbers"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(placement__in=Placement.values), name="poketalk_placement_known"),
+            models.CheckConstraint(
+                condition=Q(status=None) | Q(status__range=(0, 8)), name="poketalk_status_known"
+            ),
+            models.CheckConstraint(condition=Q(debit__gte=0), name="poketalk_debit_not_negative"),
+            models.CheckConstraint(condition=Q(max_duration__gte=1), name="poketalk_max_duration_positive"),
+            models.CheckConstraint(
+                condition=Q(max_debit=None) | Q(max_debit__gte=0), name="poketalk_max_debit_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=~Q(placement=Placement.REJECTED) | ~Q(response_code=ResponseCode.OK),
+                name="poketalk_rejected_is_not_ok",
+            ),
+        ]
+        # No index on a column that each event changes: updates by events stay heap-only on PostgreSQL.
+        indexes = [
+            models.Index(fields=["placement", "sent_at"], name="poketalk_open", condition=IS_OPEN),
+            models.Index(fields=["created_at"], name="poketalk_created"),
+            models.Index(fields=["user", "-id"], name="poketalk_by_user"),
+            models.Index(fields=["subject_type", "subject_id", "-id"], name="poketalk_by_subject"),
+            models.Index(fields=["to_number", "created_at"], name="poketalk_by_callee"),
+            models.Index(fields=["from_number"], name="poketalk_by_caller"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{numbers.mask(self.from_number)} → {numbers.mask(self.to_number)}"
+
+    def __repr__(self) -> str:
+        return f"<CallRequest {self.pk}: {self} {self.placement} {self.status}>"
+
+    @property
+    def state(self) -> str:
+        """The two facts as one word for people: the call's status once there is one, else our asking's."""
+        if self.status is None:
+            return str(self.get_placement_display())
+        if self.silent_at is not None and self.ended_at is None:
+            return str(_("over (inferred from silence)"))
+        return str(self.get_status_display())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether, as far as we know, it waits, rings or is talked on."""
+        return (
+            self.placement in OPEN_PLACEMENTS and self.ended_at is None and self.silent_at is None
+        )
+
+    def begin_sending(self, now: datetime) -> bool:
+        """Claim a due request for this process, before its first byte leaves. False: somebody else has it."""
+        return self._move(
+            CallRequest.objects.due(now).filter(attempts=self.attempts),
+            Placement.SENDING,
+            sent_at=now,
+            attempts=self.attempts + 1,
+        )
+
+    def accept(self, now: datetime, detail: str) -> bool:
+        """The service said 00. Also settles a request that was given up as unknown meanwhile."""
+        return self._settle(Placement.ACCEPTED, now, ResponseCode.OK.value, detail)
+
+    def reject(self, now: datetime, code: ResponseCode | None, detail: str) -> bool:
+        """The service said no: with a code, or (bad input, which has none) with a sentence."""
+        return self._settle(Placement.REJECTED, now, code.value if code else "", detail)
+
+    def lose(self, detail: str) -> bool:
+        """No clear answer came: the phone may or may not ring. Never sent again by itself."""
+        return self._move(
+            CallRequest.objects.filter(placement=Placement.SENDING), Placement.UNKNOWN, response_detail=_cut(detail)
+        )
+
+    def retry(self, at: datetime, detail: str) -> bool:
+        """The service could not be reached, so nothing was sent: queue again, or fail when `at` is past the expiry."""
+        to = Placement.QUEUED if at < self.expires_at else Placement.FAILED
+        return self._move(
+            CallRequest.objects.filter(placement=Placement.SENDING), to, not_before=at, response_detail=_cut(detail)
+        )
+
+    def expire(self, now: datetime) -> bool:
+        """Nobody placed it in time, so nobody is rung any more."""
+        return self._move(CallRequest.objects.past_expiry(now), Placement.EXPIRED)
+
+    def cancel(self, now: datetime, user: Any = None) -> bool:
+        """Withdraw a request that has not been sent. False: too late."""
+        return self._move(
+            CallRequest.objects.filter(placement=Placement.QUEUED),
+            Placement.CANCELLED,
+            hangup_requested_at=now,
+            hangup_requested_by=user,
+        )
+
+    def ask_hang_up(self, now: datetime, user: Any = None) -> bool:
+        """Have the next event answered with 412. False: the call is over, or it was asked before."""
+        changes = {"hangup_requested_at": now, "hangup_requested_by": user}
+        moved = CallRequest.objects.open().filter(pk=self.pk, hangup_requested_at=None).update(**changes)
+        if moved:
+            self._show(changes)
+        return bool(moved)
+
+    def give_up(self, now: datetime) -> bool:
+        """Nothing has been heard for too long: take the call to be over. The next event revives it."""
+        changes = {"silent_at": now}
+        moved = CallRequest.objects.open().filter(pk=self.pk, last_event_at=self.last_event_at).update(**changes)
+        if moved:
+            self._show(changes)
+        return bool(moved)
+
+    def _settle(self, placement: Placement, now: datetime, code: str, detail: str) -> bool:
+        return self._move(
+            CallRequest.objects.filter(placement__in=[Placement.SENDING, Placement.UNKNOWN]),
+            placement,
+            placed_at=now,
+            response_code=code,
+            response_detail=_cut(detail),
+        )
+
+    def _move(self, among: CallRequestQuerySet, placement: Placement, **changes: Any) -> bool:
+        """Compare-and-set: take the new placement if the row is still `among`. Announces it after commit."""
+        if not among.filter(pk=self.pk).update(placement=placement, **changes):
+            return False
+        previous = self.placement
+        self._show({"placement": placement.value, **changes})
+        signals.announce(signals.placement_changed, CallRequest, call=self, previous=previous)
+        return True
+
+    def _show(self, changes: dict[str, Any]) -> None:
+        for field, value in changes.items():
+            setattr(self, field, value)
+
+
+def _cut(text: str) -> str:
+    """What fits a 255-character column, on one line."""
+    return " ".join(text.split())[:255]

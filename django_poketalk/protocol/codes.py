@@ -1,0 +1,114 @@
+"""The numbers on the wire: what a service answers to a request, and how it reports on a call (seed, Response and EventURL)."""
+
+from __future__ import annotations
+
+import enum
+import re
+
+
+class ResponseCode(enum.StrEnum):
+    """What a service answers to a request for a call, as it stands in the body. 80 is reserved and never sent."""
+
+    OK = "00"
+    EMPTY_API_KEY = "10"
+    EMPTY_FROM = "20"
+    EMPTY_TO = "30"
+    UNKNOWN_API_USER = "40"
+    NO_SERVICE_PROVIDER = "50"
+    BLACKLISTED = "60"
+    NO_GATEWAY = "70"
+    NO_TIMEOUT = "90"
+    UNKNOWN_ADDRESS = "100"
+
+    @property
+    def meaning(self) -> str:
+        """One short sentence for people."""
+        return _MEANINGS[self]
+
+    @classmethod
+    def read(cls, body: bytes) -> ResponseCode | None:
+        """The code that an answer's body gives, or None when it is not clearly one.
+
+        Tolerates white space around the code, a byte order mark, a missing leading zero, and text after it once white space has
+        ended it.
+        """
+        match = _BODY.match(body)
+        if match is None:
+            return None
+        code = match[1].decode("ascii")
+        return next((member for member in cls if member.value in (code, code.zfill(2))), None)
+
+
+_BODY = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*([0-9]{1,3})(?:[ \t\r\n]|\Z)")
+
+_MEANINGS = {
+    ResponseCode.OK: "The call was accepted.",
+    ResponseCode.EMPTY_API_KEY: "The API key is missing.",
+    ResponseCode.EMPTY_FROM: "The caller's number is missing.",
+    ResponseCode.EMPTY_TO: "The callee's number is missing.",
+    ResponseCode.UNKNOWN_API_USER: "The API key is not known.",
+    ResponseCode.NO_SERVICE_PROVIDER: "The account has no active service provider.",
+    ResponseCode.BLACKLISTED: "One of the numbers is blacklisted by the service.",
+    ResponseCode.NO_GATEWAY: "The service has no way to reach one of the numbers.",
+    ResponseCode.NO_TIMEOUT: "There is no rate for the call, or not enough credit.",
+    ResponseCode.UNKNOWN_ADDRESS: "The key may not be used from this address.",
+}
+
+
+class CallStatus(enum.IntEnum):
+    """How a call stands. Leg A is the caller's phone, leg B the callee's."""
+
+    UNKNOWN = 0
+    A_INITIATED = 1
+    A_FAILED = 2
+    A_ANSWERED = 3
+    A_DISCONNECTED = 4
+    B_INITIATED = 5
+    B_FAILED = 6
+    B_ANSWERED = 7
+    AB_DISCONNECTED = 8
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the call is over."""
+        return self in _FINAL
+
+    @property
+    def rank(self) -> int:
+        """Its place in a total order in which a call only moves up, and every final status is above every other.
+
+        Taking the higher of two is therefore the same in whatever order a call's events arrive, however often.
+        """
+        return _BY_RANK.index(self)
+
+    @property
+    def lower(self) -> tuple[CallStatus, ...]:
+        """The statuses that this one replaces."""
+        return _BY_RANK[: self.rank]
+
+    def merge(self, other: CallStatus | None) -> CallStatus:
+        """The later of the two; None is before all."""
+        return self if other is None else max(self, other, key=lambda status: status.rank)
+
+    def may_follow(self, previous: CallStatus | None) -> bool:
+        """Whether a service may report this right after `previous` (None: nothing yet). Repeats of 3, 5 and 7 are ticks."""
+        return self in _NEXT[previous]
+
+
+_BY_RANK = tuple(CallStatus(value) for value in (0, 1, 3, 5, 7, 2, 4, 6, 8))
+_FINAL = frozenset(_BY_RANK[5:])
+_NEXT: dict[CallStatus | None, frozenset[CallStatus]] = {
+    previous: frozenset(CallStatus(value) for value in following)
+    for previous, following in (
+        (None, (1,)),
+        (CallStatus.UNKNOWN, ()),
+        (CallStatus.A_INITIATED, (2, 3)),
+        (CallStatus.A_FAILED, ()),
+        (CallStatus.A_ANSWERED, (3, 4, 5)),
+        (CallStatus.A_DISCONNECTED, ()),
+        (CallStatus.B_INITIATED, (4, 5, 6, 7)),
+        (CallStatus.B_FAILED, ()),
+        (CallStatus.B_ANSWERED, (7, 8)),
+        (CallStatus.AB_DISCONNECTED, ()),
+    )
+}

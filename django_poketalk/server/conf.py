@@ -1,0 +1,35 @@
+"""The service's settings: the keys of `POKETALK_SERVER` in the project's settings, lower-case here.
+
+`from django_poketalk.server.conf import settings` gives live, typed access.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django_poketalk import appsettings
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The keys of `settings.POKETALK_SERVER`, with their types and defaults. Durations are seconds of the call."""
+
+    # Requests
+    trusted_proxies: tuple[str, ...] = ()
+    unique_custom: bool = False
+
+    # Calls
+    max_duration: int = 4 * 3600
+    hold: int = 120
+    queue_timeout: int = 30
+    lease: int = 15
+
+    # Events
+    event_interval: int = 60
+    event_timeout: float = 5.0
+    event_connections_per_host: int = 20
+    event_ports: tuple[int, ...] = (80, 443, 8000, 8080, 8443)
+    event_networks: tuple[str, ...] = ()
+
+
+settings = appsettings.live("POKETALK_SERVER", Settings)

@@ -1,0 +1,259 @@
+"""Who may ask for calls: accounts with their money, keys and addresses, and the numbers that nobody may call."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import secrets
+from decimal import Decimal
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import F, Q, Value
+from django.db.models.functions import Round
+from django.db.models.lookups import GreaterThanOrEqual
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from django_poketalk.protocol import numbers
+
+from .routes import ServiceProvider
+
+MAPPED_IPV4 = ipaddress.IPv6Network("::ffff:0:0/96")
+
+
+class Account(models.Model):
+    """A customer. `balance` and `held` are written by `ledger` alone.
+
+    `held` is the part of the balance that live calls have reserved; balance − held never falls below −credit limit.
+    """
+
+    name = models.CharField(_("name"), max_length=100, unique=True)
+    provider = models.ForeignKey(
+        ServiceProvider,
+        verbose_name=_("service provider"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="accounts",
+    )
+    is_active = models.BooleanField(_("active"), default=True)
+    currency = models.CharField(_("currency"), max_length=3, default="EUR")
+    balance = models.DecimalField(
+        _("balance"), max_digits=15, decimal_places=3, default=Decimal(0), editable=False
+    )
+    held = models.DecimalField(
+        _("held for live calls"), max_digits=15, decimal_places=3, default=Decimal(0), editable=False
+    )
+    credit_limit = models.DecimalField(
+        _("credit limit"),
+        max_digits=15,
+        decimal_places=3,
+        default=Decimal(0),
+        validators=[MinValueValidator(Decimal(0))],
+        help_text=_("How far below zero the balance may go."),
+    )
+    max_live_calls = models.PositiveIntegerField(
+        _("live calls at most"), null=True, blank=True, help_text=_("Empty: no limit.")
+    )
+    max_duration = models.PositiveIntegerField(
+        _("maximum duration"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Seconds that one call may last. Empty: the service's own maximum."),
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("account")
+        verbose_name_plural = _("accounts")
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=Q(held__gte=0), name="poketalk_server_held_not_negative"),
+            models.CheckConstraint(condition=Q(credit_limit__gte=0), name="poketalk_server_credit_not_negative"),
+            models.CheckConstraint(
+                # Rounded, since SQLite reckons in floats and would refuse to spend the last thousandth.
+                condition=GreaterThanOrEqual(
+                    Round(F("balance") + F("credit_limit") - F("held"), 3), Value(Decimal(0))
+                ),
+                name="poketalk_server_within_credit",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, **options: Any) -> None:
+        """Save all but the money, which is the ledger's once the row exists: a stale copy must not turn a balance back."""
+        if not self._state.adding and options.get("update_fields") is None:
+            options["update_fields"] = [
+                field.name
+                for field in self._meta.concrete_fields
+                if not field.primary_key and field.name not in ("balance", "held")
+            ]
+        super().save(**options)
+
+    @property
+    def funds(self) -> Decimal:
+        """What a new call can spend: balance plus credit limit, less what live calls hold."""
+        return self.balance + self.credit_limit - self.held
+
+    def allows(self, address: str) -> bool:
+        """Whether this IP address ("" when there is none) is on the account's list."""
+        try:
+            asking = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        allowed = self.addresses.values_list("network", flat=True)
+        return any(asking in ipaddress.ip_network(network) for network in allowed)
+
+
+class ApiKey(models.Model):
+    """A key of an account. Only its beginning and its SHA-256 are stored; two live keys at once make rotation possible."""
+
+    account = models.ForeignKey(
+        Account, verbose_name=_("account"), on_delete=models.CASCADE, related_name="keys"
+    )
+    label = models.CharField(_("label"), max_length=100, blank=True)
+    prefix = models.CharField(_("begins with"), max_length=8, editable=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
+        ordering = ["account", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}…"
+
+    @classmethod
+    def issue(cls, account: Account, label: str = "") -> tuple[ApiKey, str]:
+        """Make a key. The second part is the key itself, which cannot be had again."""
+        secret = secrets.token_urlsafe(32)
+        return cls.objects.create(
+            account=account, label=label, prefix=secret[:8], digest=cls.digest_of(secret)
+        ), secret
+
+    @classmethod
+    def find(cls, secret: str) -> ApiKey | None:
+        """The live key of an active account, with its account and provider, or None."""
+        return (
+            cls.objects.select_related("account__provider")
+            .filter(digest=cls.digest_of(secret), account__is_active=True)
+            .filter(Q(revoked_at=None) | Q(revoked_at__gt=timezone.now()))
+            .first()
+        )
+
+    @staticmethod
+    def digest_of(secret: str) -> str:
+        """SHA-256, hexadecimal. The keys are random (256 bits), so no salt or slow hash is needed."""
+        return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class AllowedAddress(models.Model):
+    """An address or network (CIDR) from which an account may ask. An account without any may ask from nowhere."""
+
+    account = models.ForeignKey(
+        Account, verbose_name=_("account"), on_delete=models.CASCADE, related_name="addresses"
+    )
+    network = models.CharField(
+        _("address or network"), max_length=49, help_text=_("e.g. 203.0.113.7 or 2001:db8::/32")
+    )
+
+    class Meta:
+        verbose_name = _("allowed address")
+        verbose_name_plural = _("allowed addresses")
+        ordering = ["account", "network"]
+        constraints = [
+            models.UniqueConstraint(fields=["account", "network"], name="poketalk_server_address_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.network
+
+    def clean(self) -> None:
+        """Store the network in its canonical form. IPv4 inside IPv6 becomes IPv4, as it does for those who ask."""
+        super().clean()
+        try:
+            network = ipaddress.ip_network(self.network.strip(), strict=False)
+        except ValueError as error:
+            raise ValidationError({"network": str(error)}) from error
+        if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(MAPPED_IPV4):
+            mapped = int(network.network_address) & 0xFFFF_FFFF
+            self.network = str(ipaddress.IPv4Network((mapped, network.prefixlen - MAPPED_IPV4.prefixlen)))
+        else:
+            self.network = str(network)
+
+    def save(self, **options: Any) -> None:
+        """Save in canonical form, whoever made the row."""
+        self.clean()
+        super().save(**options)
+
+
+class BlacklistedNumber(models.Model):
+    """A number or prefix that may be on neither leg: for one account, or (no account) for all."""
+
+    account = models.ForeignKey(
+        Account,
+        verbose_name=_("account"),
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="blacklist",
+        help_text=_("Empty: for all accounts."),
+    )
+    number = models.CharField(_("number or prefix"), max_length=32, help_text=_("Country code first."))
+    is_prefix = models.BooleanField(_("all numbers that begin so"), default=False)
+    reason = models.CharField(_("reason"), max_length=200, blank=True)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("blacklisted number")
+        verbose_name_plural = _("blacklist")
+        ordering = ["number"]
+        indexes = [models.Index(fields=["number"], name="poketalk_server_blacklist")]
+
+    def __str__(self) -> str:
+        return f"{self.number}…" if self.is_prefix else numbers.mask(self.number)
+
+    def clean(self) -> None:
+        """Store digits only, as on the wire, however the number was written."""
+        super().clean()
+        try:
+            if self.is_prefix:
+                self.number = numbers.wire(numbers.normalise_prefix(self.number))
+            else:
+                self.number = _without_trunk_zero(numbers.read_wire(self.number))
+        except numbers.InvalidNumber as error:
+            raise ValidationError({"number": str(error)}) from error
+        if not self.number:
+            raise ValidationError({"number": _("Enter a number.")})
+
+    def save(self, **options: Any) -> None:
+        """Save in the form that `matches` looks for, whoever made the row."""
+        self.clean()
+        super().save(**options)
+
+    @classmethod
+    def matches(cls, account: Account, *wire_numbers: str) -> bool:
+        """Whether any of these numbers (digits only) is blacklisted for the account, with or without a trunk zero."""
+        spellings = {*wire_numbers, *map(_without_trunk_zero, wire_numbers)}
+        prefixes = {number[:length] for number in spellings for length in range(1, len(number) + 1)}
+        return (
+            cls.objects.filter(Q(account=None) | Q(account=account))
+            .filter(Q(number__in=spellings, is_prefix=False) | Q(number__in=prefixes, is_prefix=True))
+            .exists()
+        )
+
+
+def _without_trunk_zero(wire_number: str) -> str:
+    """The number as its country's plan writes it (9720541234567 → 972541234567), or as it is when no plan knows it."""
+    try:
+        return numbers.wire(numbers.normalise(wire_number))
+    except numbers.InvalidNumber:
+        return wire_number

@@ -1,0 +1,213 @@
+"""A served call: the request as admitted, its legs as rung, and its events as delivered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from django_poketalk.protocol import numbers
+from django_poketalk.protocol.codes import CallStatus
+from django_poketalk.protocol.eventurl import MAX_LENGTH
+
+from ..rating import Tariff
+from .accounts import Account
+from .routes import Gateway, Rate, ServiceProvider
+
+
+class Side(models.TextChoices):
+    """The two legs: A is rung first (`from`), B once A has answered (`to`)."""
+
+    A = "A", _("leg A")
+    B = "B", _("leg B")
+
+
+class Status(models.IntegerChoices):
+    """The protocol's call status (seed, EventURL) in words for operators."""
+
+    UNKNOWN = CallStatus.UNKNOWN, _("unknown")
+    A_INITIATED = CallStatus.A_INITIATED, _("leg A initiated")
+    A_FAILED = CallStatus.A_FAILED, _("leg A failed")
+    A_ANSWERED = CallStatus.A_ANSWERED, _("leg A answered")
+    A_DISCONNECTED = CallStatus.A_DISCONNECTED, _("leg A disconnected before leg B answered")
+    B_INITIATED = CallStatus.B_INITIATED, _("leg B initiated")
+    B_FAILED = CallStatus.B_FAILED, _("leg B failed")
+    B_ANSWERED = CallStatus.B_ANSWERED, _("leg B answered")
+    AB_DISCONNECTED = CallStatus.AB_DISCONNECTED, _("disconnected after leg B answered")
+
+
+class CallQuerySet(models.QuerySet["Call"]):
+    """Calls by who has them. Times are compared with `now`, an aware datetime."""
+
+    def queued(self) -> CallQuerySet:
+        """Admitted, and no switch has them yet."""
+        return self.filter(state=Call.State.QUEUED)
+
+    def live(self) -> CallQuerySet:
+        """Admitted and not over."""
+        return self.exclude(state=Call.State.ENDED)
+
+    def abandoned(self, now: datetime) -> CallQuerySet:
+        """A switch had them, and its lease has lapsed."""
+        return self.filter(state=Call.State.ACTIVE, lease_until__lt=now)
+
+
+class Call(models.Model):
+    """One admitted request, and its call detail record (CDR) once it is over.
+
+    A switch owns an active call by a lease (`switch`, `lease_until`) and a `fence` that grows with each owner; every write of a
+    switch names the fence it was given, so that a stale owner writes nothing.
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("queued")
+        ACTIVE = "active", _("active")
+        ENDED = "ended", _("ended")
+
+    account = models.ForeignKey(
+        Account, verbose_name=_("account"), on_delete=models.PROTECT, related_name="calls"
+    )
+    provider = models.ForeignKey(
+        ServiceProvider, verbose_name=_("service provider"), on_delete=models.PROTECT, related_name="+"
+    )
+    custom = models.CharField(_("custom"), max_length=255, help_text=_("The caller's id of the call ($webcallid)."))
+    from_number = models.CharField(_("from"), max_length=15)
+    to_number = models.CharField(_("to"), max_length=15)
+    eventurl = models.CharField(_("event URL"), max_length=MAX_LENGTH, blank=True)
+    remote_address = models.CharField(_("asked from"), max_length=45)
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+    rate_a = models.ForeignKey(Rate, on_delete=models.SET_NULL, null=True, related_name="+")
+    rate_b = models.ForeignKey(Rate, on_delete=models.SET_NULL, null=True, related_name="+")
+    max_duration = models.PositiveIntegerField(
+        _("maximum duration"), help_text=_("Seconds after leg A's answer, as granted at admission.")
+    )
+    held = models.DecimalField(_("held"), max_digits=15, decimal_places=3, default=Decimal(0))
+
+    state = models.CharField(_("state"), max_length=6, choices=State.choices, default=State.QUEUED)
+    status = models.SmallIntegerField(_("status"), null=True, blank=True, choices=Status.choices)
+    duration = models.PositiveIntegerField(_("duration"), default=0, help_text=_("Seconds since leg A answered."))
+    debit = models.DecimalField(_("cost"), max_digits=15, decimal_places=3, default=Decimal(0))
+    hangup_cause = models.CharField(_("hang-up cause"), max_length=40, blank=True)
+    hangup_requested_at = models.DateTimeField(_("hang-up asked"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    settled_at = models.DateTimeField(_("settled"), null=True, blank=True, help_text=_("When its cost was charged."))
+
+    switch = models.CharField(_("switch"), max_length=100, blank=True)
+    fence = models.PositiveIntegerField(_("fence"), default=0)
+    lease_until = models.DateTimeField(_("lease until"), null=True, blank=True)
+    seen_at = models.DateTimeField(_("last proof of life"), null=True, blank=True)
+
+    objects = CallQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("call")
+        verbose_name_plural = _("calls")
+        ordering = ["-id"]
+        get_latest_by = "id"
+        default_permissions = ("view",)
+        permissions = [
+            ("hang_up_call", "Can hang up live calls"),
+            ("view_numbers", "Can see whole phone numbers"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=["queued", "active", "ended"]), name="poketalk_server_state_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(status=None) | Q(status__range=(0, 8)), name="poketalk_server_status_known"
+            ),
+            models.CheckConstraint(condition=Q(held__gte=0, debit__gte=0), name="poketalk_server_call_money"),
+            models.CheckConstraint(
+                condition=~Q(state="ended") | Q(held=0), name="poketalk_server_ended_holds_nothing"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["state", "id"], name="poketalk_server_by_state"),
+            models.Index(fields=["account", "custom"], name="poketalk_server_by_custom"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{numbers.mask(self.from_number)} → {numbers.mask(self.to_number)}"
+
+    def ask_hang_up(self, now: datetime) -> bool:
+        """Have the switch end this call. False: it is over, or it was asked before."""
+        return bool(
+            Call.objects.live().filter(pk=self.pk, hangup_requested_at=None).update(hangup_requested_at=now)
+        )
+
+
+class Leg(models.Model):
+    """One attempt to ring one phone through one gateway, with the tariff it was rung under."""
+
+    call = models.ForeignKey(Call, verbose_name=_("call"), on_delete=models.CASCADE, related_name="legs")
+    side = models.CharField(_("leg"), max_length=1, choices=Side.choices)
+    attempt = models.PositiveSmallIntegerField(_("attempt"), default=1)
+    gateway = models.ForeignKey(
+        Gateway, verbose_name=_("gateway"), on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    number = models.CharField(_("number"), max_length=15)
+    price_per_minute = models.DecimalField(_("price per minute"), max_digits=12, decimal_places=6)
+    connect_fee = models.DecimalField(_("connect fee"), max_digits=12, decimal_places=6)
+    initial_increment = models.PositiveSmallIntegerField(_("initial increment"))
+    subsequent_increment = models.PositiveSmallIntegerField(_("subsequent increment"))
+    initiated_at = models.DateTimeField(_("initiated"), default=timezone.now)
+    ringing_at = models.DateTimeField(_("ringing"), null=True, blank=True)
+    answered_at = models.DateTimeField(_("answered"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    hangup_cause = models.CharField(_("hang-up cause"), max_length=40, blank=True)
+    duration = models.PositiveIntegerField(_("duration"), default=0, help_text=_("Seconds since its answer."))
+    cost = models.DecimalField(_("cost"), max_digits=15, decimal_places=3, default=Decimal(0))
+
+    class Meta:
+        verbose_name = _("leg")
+        verbose_name_plural = _("legs")
+        ordering = ["call", "side", "attempt"]
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["call", "side", "attempt"], name="poketalk_server_leg_attempt"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.side}{self.attempt} {numbers.mask(self.number)}"
+
+    @property
+    def tariff(self) -> Tariff:
+        """The tariff it was rung under, whatever has become of the rate since."""
+        return Tariff(
+            price_per_minute=self.price_per_minute,
+            connect_fee=self.connect_fee,
+            initial_increment=self.initial_increment,
+            subsequent_increment=self.subsequent_increment,
+        )
+
+
+class EventDelivery(models.Model):
+    """One EventURL request: what was sent, and what the customer's endpoint answered. Append-only."""
+
+    call = models.ForeignKey(
+        Call, verbose_name=_("call"), on_delete=models.CASCADE, related_name="deliveries"
+    )
+    sequence = models.PositiveIntegerField(_("sequence"))
+    status = models.SmallIntegerField(_("status"), choices=Status.choices)
+    duration = models.PositiveIntegerField(_("duration"))
+    debit = models.DecimalField(_("cost"), max_digits=15, decimal_places=3)
+    sent_at = models.DateTimeField(_("sent"))
+    seconds = models.FloatField(_("seconds taken"))
+    answer = models.PositiveSmallIntegerField(_("answer"), null=True, help_text=_("HTTP status; empty: none came."))
+    error = models.CharField(_("error"), max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = _("event delivery")
+        verbose_name_plural = _("event deliveries")
+        ordering = ["call", "sequence"]
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["call", "sequence"], name="poketalk_server_delivery_sequence"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sequence}: {self.status} → {self.answer or self.error}"

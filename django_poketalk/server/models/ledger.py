@@ -1,0 +1,76 @@
+"""The ledger: every change of a balance, for good."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings as project
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .accounts import Account
+from .calls import Call, Side
+
+
+class LedgerEntry(models.Model):
+    """One change of one balance. Append-only; the sum of an account's entries is its balance. Written by `ledger` alone."""
+
+    class Kind(models.TextChoices):
+        TOP_UP = "top_up", _("top-up")
+        ADJUSTMENT = "adjustment", _("adjustment")
+        CHARGE = "charge", _("call charge")
+
+    account = models.ForeignKey(
+        Account, verbose_name=_("account"), on_delete=models.PROTECT, related_name="entries"
+    )
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
+    amount = models.DecimalField(
+        _("amount"), max_digits=15, decimal_places=3, help_text=_("Positive: to the account's credit.")
+    )
+    balance = models.DecimalField(_("balance after"), max_digits=15, decimal_places=3)
+    call = models.ForeignKey(
+        Call, verbose_name=_("call"), on_delete=models.PROTECT, null=True, blank=True, related_name="entries"
+    )
+    side = models.CharField(_("leg"), max_length=1, choices=Side.choices, blank=True)
+    note = models.CharField(_("note"), max_length=200, blank=True)
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+    created_by = models.ForeignKey(
+        project.AUTH_USER_MODEL,
+        verbose_name=_("created by"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+
+    class Meta:
+        verbose_name = _("ledger entry")
+        verbose_name_plural = _("ledger")
+        ordering = ["-id"]
+        default_permissions = ("add", "view")
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(kind="charge") | Q(call__isnull=False, side__in=["A", "B"], amount__lt=0),
+                name="poketalk_server_charge_is_a_legs",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="top_up") | Q(amount__gt=0), name="poketalk_server_top_up_positive"
+            ),
+            # Calls are null on top-ups, and nulls differ from each other: this binds charges alone.
+            models.UniqueConstraint(fields=["call", "side", "kind"], name="poketalk_server_charged_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.amount}"
+
+    def save(self, **options: Any) -> None:
+        """Insert; an entry that stands is never changed."""
+        if not self._state.adding:
+            raise TypeError("Ledger entries are append-only. Correct one by an adjustment.")
+        super().save(**options)
+
+    def delete(self, using: Any = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+        """Refuse: an entry that stands is never taken away."""
+        raise TypeError("Ledger entries are append-only. Correct one by an adjustment.")

@@ -1,0 +1,36 @@
+"""Celery tasks. They only wake: what is done, and whether, is decided by the row (`placing`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import shared_task
+
+from . import placing, retention, wakeups
+
+BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "poketalk-sweep": {"task": "poketalk.sweep", "schedule": 10.0, "options": {"expires": 10.0}},
+    "poketalk-forget-old-numbers": {
+        "task": "poketalk.forget_old_numbers",
+        "schedule": 24 * 3600.0,
+    },
+}
+"""What a project merges into its beat schedule; without beat, run `manage.py poketalk_sweep`."""
+
+
+@shared_task(name=wakeups.PLACE_CALL, ignore_result=True)
+def place_call(pk: int) -> None:
+    """Place the call request with this primary key, if that is still to be done."""
+    placing.place(pk)
+
+
+@shared_task(name="poketalk.sweep", ignore_result=True)
+def sweep() -> None:
+    """Wake what nobody took and settle what was left behind."""
+    placing.sweep()
+
+
+@shared_task(name="poketalk.forget_old_numbers", ignore_result=True)
+def forget_old_numbers() -> None:
+    """Forget the numbers of calls older than `FORGET_NUMBERS_AFTER` days."""
+    retention.forget_old_numbers()

@@ -1,0 +1,57 @@
+"""The event view: the service reports on a call, and we answer whether it may go on (seed, EventURL)."""
+
+from __future__ import annotations
+
+import logging
+
+from django.contrib.auth.decorators import login_not_required
+from django.db import Error as DatabaseError
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.views.decorators.csrf import csrf_exempt
+
+from .. import deadline, events, eventtokens
+from ..client_address import client_address
+from ..conf import settings
+from ..protocol import eventurl
+
+logger = logging.getLogger(__name__)
+
+WAIT = 1.0  # seconds that the database may take; the service waits for our answer meanwhile
+
+
+@csrf_exempt
+@login_not_required
+@transaction.non_atomic_requests
+def event(request: HttpRequest, token: str) -> HttpResponse:
+    """Record one event and answer it.
+
+    200: the call goes on. 412: end it. 404: not a URL of ours. 400: not an event. 503: the database does not answer and the
+    call is within its signed limits; past them it is 412 even then.
+    """
+    if request.method != "GET":
+        return HttpResponseNotAllowed(["GET"])
+    limits = eventtokens.read(token)
+    if limits is None:
+        return _answer(404)
+    try:
+        told = eventurl.parse(request.META.get("QUERY_STRING", ""))
+    except eventurl.InvalidEvent as error:
+        logger.warning("Call %s: not an event: %s", limits.pk, error)
+        return _answer(400)
+    address = client_address(request.META, settings.trusted_proxies)
+    try:
+        reply = deadline.within(WAIT, events.receive, limits.pk, told, address)
+    except (deadline.Overdue, DatabaseError) as error:
+        logger.error("Call %s: the database did not take status %s: %r", limits.pk, told.status.value, error)
+        reply = events.reply_without_database(limits, told) or events.Reply(503)
+    if reply.status == events.HANG_UP:
+        logger.info("Call %s is ended: %s.", limits.pk, reply.reason)
+    return _answer(reply.status)
+
+
+def _answer(status: int) -> HttpResponse:
+    """A bare answer that Django does not log: its line would hold the token."""
+    response = HttpResponse(status=status, content_type="text/plain")
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
