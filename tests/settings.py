@@ -1,0 +1,69 @@
+"""Settings for the tests: both halves installed, SQLite unless `DATABASE_URL` names another database."""
+
+from __future__ import annotations
+
+import os
+
+import dj_database_url
+
+SECRET_KEY = "for the tests alone, where nothing is secret, and long enough for the deploy check"
+DEBUG = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "tests.urls"
+STATIC_URL = "static/"
+LOGIN_URL = "/admin/login/"
+
+DATABASES = {
+    "default": dj_database_url.config(default="sqlite:///:memory:", conn_max_age=0),
+}
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "django_poketalk",
+    "django_poketalk.server",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "memory://")
+
+POKETALK = {
+    "BACKEND": "django_poketalk.backends.locmem.LocmemBackend",
+    "URL": "https://calls.example.com/index.php/api/click2call",
+    "API_KEY": "the-key",
+    "EVENT_BASE_URL": "https://crm.example.com",
+    "LIVE_CALLS_PER_USER": None,
+    "CALLS_PER_HOUR_PER_USER": None,
+    "CALLS_PER_HOUR_PER_CALLEE": None,
+}
+POKETALK_SERVER: dict[str, object] = {}

@@ -1,0 +1,10 @@
+"""The URLs of the tests: each half where a project would put it."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("poketalk/", include("django_poketalk.urls")),
+    path("", include("django_poketalk.server.urls")),
+]
