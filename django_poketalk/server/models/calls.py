@@ -49,7 +49,7 @@ class CallQuerySet(models.QuerySet["Call"]):
 
     def live(self) -> CallQuerySet:
         """Admitted and not over."""
-        return self.exclude(state=Call.State.ENDED)
+        return self.filter(state__in=[Call.State.QUEUED, Call.State.ACTIVE])
 
     def abandoned(self, now: datetime) -> CallQuerySet:
         """A switch had them, and its lease has lapsed."""
@@ -69,7 +69,7 @@ class Call(models.Model):
         ENDED = "ended", _("ended")
 
     account = models.ForeignKey(
-        Account, verbose_name=_("account"), on_delete=models.PROTECT, related_name="calls"
+        Account, verbose_name=_("account"), on_delete=models.PROTECT, related_name="calls", db_index=False
     )
     provider = models.ForeignKey(
         ServiceProvider, verbose_name=_("service provider"), on_delete=models.PROTECT, related_name="+"
@@ -127,6 +127,7 @@ class Call(models.Model):
         ]
         indexes = [
             models.Index(fields=["state", "id"], name="poketalk_server_by_state"),
+            models.Index(fields=["account", "-id"], name="poketalk_server_by_account"),
             models.Index(fields=["account", "custom"], name="poketalk_server_by_custom"),
         ]
 
@@ -143,7 +144,9 @@ class Call(models.Model):
 class Leg(models.Model):
     """One attempt to ring one phone through one gateway, with the tariff it was rung under."""
 
-    call = models.ForeignKey(Call, verbose_name=_("call"), on_delete=models.CASCADE, related_name="legs")
+    call = models.ForeignKey(
+        Call, verbose_name=_("call"), on_delete=models.CASCADE, related_name="legs", db_index=False
+    )
     side = models.CharField(_("leg"), max_length=1, choices=Side.choices)
     attempt = models.PositiveSmallIntegerField(_("attempt"), default=1)
     gateway = models.ForeignKey(
@@ -189,7 +192,7 @@ class EventDelivery(models.Model):
     """One EventURL request: what was sent, and what the customer's endpoint answered. Append-only."""
 
     call = models.ForeignKey(
-        Call, verbose_name=_("call"), on_delete=models.CASCADE, related_name="deliveries"
+        Call, verbose_name=_("call"), on_delete=models.CASCADE, related_name="deliveries", db_index=False
     )
     sequence = models.PositiveIntegerField(_("sequence"))
     status = models.SmallIntegerField(_("status"), choices=Status.choices)

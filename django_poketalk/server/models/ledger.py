@@ -23,7 +23,7 @@ class LedgerEntry(models.Model):
         CHARGE = "charge", _("call charge")
 
     account = models.ForeignKey(
-        Account, verbose_name=_("account"), on_delete=models.PROTECT, related_name="entries"
+        Account, verbose_name=_("account"), on_delete=models.PROTECT, related_name="entries", db_index=False
     )
     kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
     amount = models.DecimalField(
@@ -31,7 +31,13 @@ class LedgerEntry(models.Model):
     )
     balance = models.DecimalField(_("balance after"), max_digits=15, decimal_places=3)
     call = models.ForeignKey(
-        Call, verbose_name=_("call"), on_delete=models.PROTECT, null=True, blank=True, related_name="entries"
+        Call,
+        verbose_name=_("call"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="entries",
+        db_index=False,
     )
     side = models.CharField(_("leg"), max_length=1, choices=Side.choices, blank=True)
     note = models.CharField(_("note"), max_length=200, blank=True)
@@ -61,6 +67,7 @@ class LedgerEntry(models.Model):
             # Calls are null on top-ups, and nulls differ from each other: this binds charges alone.
             models.UniqueConstraint(fields=["call", "side", "kind"], name="poketalk_server_charged_once"),
         ]
+        indexes = [models.Index(fields=["account", "-id"], name="poketalk_server_entries")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.amount}"

@@ -1,0 +1,43 @@
+"""Which way a number goes: the longest prefix, and the gateways in the order in which they are tried. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol, TypeVar
+
+
+class Route(Protocol):
+    """What a gateway says of itself: `prefixes` are separated by spaces, and none at all means all numbers."""
+
+    @property
+    def pk(self) -> int: ...
+
+    @property
+    def priority(self) -> int: ...
+
+    @property
+    def prefixes(self) -> str: ...
+
+
+R = TypeVar("R", bound=Route)
+
+
+def prefixes_of(number: str) -> list[str]:
+    """All prefixes of a number (digits only), from the empty one to the number itself."""
+    return [number[:length] for length in range(len(number) + 1)]
+
+
+def longest_prefix(number: str, prefixes: Iterable[str]) -> str | None:
+    """The longest of `prefixes` that `number` (digits only) begins with, or None. The empty prefix fits every number."""
+    return max((prefix for prefix in prefixes if number.startswith(prefix)), key=len, default=None)
+
+
+def gateways_for(number: str, gateways: Iterable[R]) -> list[R]:
+    """Those that reach `number` (digits only): the longest matching prefix first, then lower priority, then age."""
+    reaching = [
+        (len(prefix), gateway)
+        for gateway in gateways
+        if (prefix := longest_prefix(number, gateway.prefixes.split() or [""])) is not None
+    ]
+    reaching.sort(key=lambda found: (-found[0], found[1].priority, found[1].pk))
+    return [gateway for _length, gateway in reaching]
