@@ -12,7 +12,9 @@ from django_poketalk import appsettings
 
 @dataclass(frozen=True)
 class Settings:
-    """The keys of `settings.POKETALK_SERVER`, with their types and defaults. Durations are seconds of the call."""
+    """The keys of `settings.POKETALK_SERVER`, with their types and defaults. Durations are seconds
+    of the call.
+    """
 
     # Requests
     trusted_proxies: tuple[str, ...] = ()

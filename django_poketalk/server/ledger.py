@@ -1,11 +1,12 @@
 """Money: the only code that writes an account's balance and what live calls hold of it.
 
-A call holds money before it can spend it: at admission the first slice, then more as it goes on, and when it is settled the hold is
-released and each leg's cost is charged. Every function is one transaction under row locks, taken in one order (call, then account),
-so balance − held never passes the credit limit. Sums are made in Python from the locked row: SQLite's arithmetic is in floats.
+A call holds money before it can spend it: at admission the first slice, then more as it goes on,
+and when it is settled the hold is released and each leg's cost is charged. Every function is one
+transaction under row locks, taken in one order (call, then account), so balance − held never passes
+the credit limit. Sums are made in Python from the locked row: SQLite's arithmetic is in floats.
 
-A function that is given a call acts only while the row still carries that call's `fence` and is not settled: a switch that lost the
-call writes nothing.
+A function that is given a call acts only while the row still carries that call's `fence` and is not
+settled: a switch that lost the call writes nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ class InsufficientFunds(ValueError):
 
 
 def lock(account_id: int) -> Account:
-    """The account as it is now, locked until the current transaction ends. `Account.DoesNotExist` when it is gone."""
+    """The account as it is now, locked until the current transaction ends.
+
+    `Account.DoesNotExist` when it is gone.
+    """
     account = _locked(Account.objects.filter(pk=account_id))
     if account is None:
         raise Account.DoesNotExist(f"There is no account {account_id}.")
@@ -38,11 +42,14 @@ def lock(account_id: int) -> Account:
 
 
 def balance_after(account: Account, amount: Decimal) -> Decimal:
-    """What the balance would be with `amount` added; `InsufficientFunds` or `ValueError` when it may not be."""
+    """What the balance would be with `amount` added.
+
+    `InsufficientFunds` past the credit limit, `ValueError` when the columns cannot hold it.
+    """
     balance = account.balance + _money(amount)
     if account.funds + amount < 0:
         raise InsufficientFunds(
-            f"{account} has {account.funds} to spend, which {-amount} would pass by {-amount - account.funds}."
+            f"{account} has {account.funds} to spend, which does not reach {-amount}."
         )
     if balance > HIGHEST:
         raise ValueError(f"A balance of {balance} is more than an account can hold ({HIGHEST}).")
@@ -57,12 +64,16 @@ def top_up(account: Account, amount: Decimal, note: str = "", by: Any = None) ->
 
 
 def adjust(account: Account, amount: Decimal, note: str = "", by: Any = None) -> LedgerEntry:
-    """Correct the balance by `amount`, up or down. `InsufficientFunds` when it would pass the credit limit."""
+    """Correct the balance by `amount`, up or down. `InsufficientFunds` when it would pass the
+    credit limit.
+    """
     return _book(account, LedgerEntry.Kind.ADJUSTMENT, amount, note, by)
 
 
 def hold(call: Call, amount: Decimal) -> bool:
-    """Reserve `amount` more for the call, all or nothing. False: the funds do not reach it, or the call is not ours to hold for."""
+    """Reserve `amount` more for the call, all or nothing. False: the funds do not reach it, or the
+    call is not ours to hold for.
+    """
     with transaction.atomic():
         row = _locked(_ours(call))
         if row is None:
@@ -76,7 +87,8 @@ def hold(call: Call, amount: Decimal) -> bool:
 
 
 def extend(call: Call, wanted: Decimal) -> Decimal:
-    """Raise the call's hold to `wanted`, or as far as the funds reach, and return the hold in force. Never lowers it.
+    """Raise the call's hold to `wanted`, or as far as the funds reach, and return the hold in
+    force. Never lowers it.
 
     0 when the call is settled or another switch's: this owner holds nothing any more.
     """
@@ -93,10 +105,11 @@ def extend(call: Call, wanted: Decimal) -> Decimal:
 
 
 def settle(call: Call, a_cost: Decimal, b_cost: Decimal) -> bool:
-    """Charge the legs' costs, once, and release what is left of the hold. False: it is settled, or another switch's.
+    """Charge the legs' costs, once, and release what is left of the hold. False: it is settled, or
+    another switch's.
 
-    A leg without cost gets no entry. `call.debit` becomes what was charged: the costs, or, should they outrun the hold and all free
-    funds, as much of them as the credit limit allows.
+    A leg without cost gets no entry. `call.debit` becomes what was charged: the costs, or, should
+    they outrun the hold and all free funds, as much of them as the credit limit allows.
     """
     costs = {Side.A: _money(a_cost), Side.B: _money(b_cost)}
     if min(costs.values()) < 0:
@@ -127,7 +140,9 @@ def _ours(call: Call) -> QuerySet[Call]:
 
 
 def _locked(rows: QuerySet[Row]) -> Row | None:
-    """The one row, locked; an update that changes nothing where the database has no SELECT ... FOR UPDATE (SQLite)."""
+    """The one row, locked; an update that changes nothing where the database has no SELECT ... FOR
+    UPDATE (SQLite).
+    """
     if connection.features.has_select_for_update:
         no_key = connection.features.has_select_for_no_key_update
         return rows.select_for_update(no_key=no_key).order_by().first()
@@ -140,7 +155,9 @@ def _hold(account: Account, row: Call, more: Decimal) -> None:
     Call.objects.filter(pk=row.pk).update(held=row.held)
 
 
-def _book(account: Account, kind: LedgerEntry.Kind, amount: Decimal, note: str, by: Any) -> LedgerEntry:
+def _book(
+    account: Account, kind: LedgerEntry.Kind, amount: Decimal, note: str, by: Any
+) -> LedgerEntry:
     if not amount:
         raise ValueError("An entry of 0 changes nothing.")
     with transaction.atomic():
@@ -155,11 +172,15 @@ def _book(account: Account, kind: LedgerEntry.Kind, amount: Decimal, note: str, 
 def _enter(
     account: Account, kind: LedgerEntry.Kind, amount: Decimal, balance: Decimal, **facts: Any
 ) -> LedgerEntry:
-    return LedgerEntry.objects.create(account=account, kind=kind, amount=amount, balance=balance, **facts)
+    return LedgerEntry.objects.create(
+        account=account, kind=kind, amount=amount, balance=balance, **facts
+    )
 
 
 def _money(amount: Decimal) -> Decimal:
     """The amount, which must be a `Decimal` of whole thousandths."""
     if not isinstance(amount, Decimal) or not abs(amount) <= HIGHEST or amount % THOUSANDTH:
-        raise ValueError(f"{amount!r} is not an amount of money: a Decimal of at most three decimals.")
+        raise ValueError(
+            f"{amount!r} is not an amount of money: a Decimal of at most three decimals."
+        )
     return amount

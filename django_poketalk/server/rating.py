@@ -1,8 +1,9 @@
-"""What a call costs, and how long it may last. Pure: no clock, no database, `Decimal` and whole seconds only.
+"""What a call costs, and how long it may last. Pure: no clock, no database, `Decimal` and whole
+seconds only.
 
-Cost is a step function of time: a connect fee and an initial increment as soon as a leg answers, then one subsequent increment
-after the other. Each leg's cost is rounded up to a thousandth of the currency, so what is charged for the two legs adds up exactly
-to what the events report.
+Cost is a step function of time: a connect fee and an initial increment as soon as a leg answers,
+then one subsequent increment after the other. Each leg's cost is rounded up to a thousandth of the
+currency, so what is charged for the two legs adds up exactly to what the events report.
 """
 
 from __future__ import annotations
@@ -34,13 +35,16 @@ class Tariff:
 def cost(tariff: Tariff, seconds: int) -> Decimal:
     """The cost of a leg `seconds` after its answer, three decimals, rounded up.
 
-    At 0 seconds it is the connect fee plus the initial increment, since an answer is billed at once. A leg that was never answered
-    costs nothing and is not asked about here. `ValueError` when `seconds` is negative.
+    At 0 seconds it is the connect fee plus the initial increment, since an answer is billed at
+    once. A leg that was never answered costs nothing and is not asked about here. `ValueError` when
+    `seconds` is negative.
     """
     if seconds < 0:
         raise ValueError(f"A leg cannot have lasted {seconds} seconds.")
     thousandths, rest = divmod(
-        (tariff.price_per_minute * billed_seconds(tariff, seconds) + tariff.connect_fee * 60) * 1000, 60
+        (tariff.price_per_minute * billed_seconds(tariff, seconds) + tariff.connect_fee * 60)
+        * 1000,
+        60,
     )
     return (thousandths + bool(rest)) * THOUSANDTH
 
@@ -60,9 +64,11 @@ def call_cost(a: Tariff, b: Tariff, a_seconds: int | None, b_seconds: int | None
 
 
 def maximum_duration(a: Tariff, b: Tariff, funds: Decimal, cap: int, b_offset: int = 0) -> int:
-    """The most seconds since leg A's answer, 0 to `cap`, that a call may last for its cost to stay within `funds`.
+    """The most seconds since leg A's answer, 0 to `cap`, that a call may last for its cost to stay
+    within `funds`.
 
-    Leg B is taken to answer `b_offset` seconds after A; 0 is the dearest case. 0 when not even the shortest call can be paid.
+    Leg B is taken to answer `b_offset` seconds after A; 0 is the dearest case. 0 when not even the
+    shortest call can be paid.
     """
 
     def cost_at(seconds: int) -> Decimal:

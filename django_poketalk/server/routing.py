@@ -1,4 +1,6 @@
-"""Which way a number goes: the longest prefix, and the gateways in the order in which they are tried. Pure."""
+"""Which way a number goes: the longest prefix, and the gateways in the order in which they are
+tried. Pure.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from typing import Protocol, TypeVar
 
 
 class Route(Protocol):
-    """What a gateway says of itself: `prefixes` are separated by spaces, and none at all means all numbers."""
+    """What a gateway says of itself: `prefixes` are separated by spaces, and none at all means all
+    numbers.
+    """
 
     @property
     def pk(self) -> int: ...
@@ -28,12 +32,16 @@ def prefixes_of(number: str) -> list[str]:
 
 
 def longest_prefix(number: str, prefixes: Iterable[str]) -> str | None:
-    """The longest of `prefixes` that `number` (digits only) begins with, or None. The empty prefix fits every number."""
+    """The longest of `prefixes` that `number` (digits only) begins with, or None. The empty prefix
+    fits every number.
+    """
     return max((prefix for prefix in prefixes if number.startswith(prefix)), key=len, default=None)
 
 
 def gateways_for(number: str, gateways: Iterable[R]) -> list[R]:
-    """Those that reach `number` (digits only): the longest matching prefix first, then lower priority, then age."""
+    """Those that reach `number` (digits only): the longest matching prefix first, then lower
+    priority, then age.
+    """
     reaching = [
         (len(prefix), gateway)
         for gateway in gateways

@@ -1,4 +1,6 @@
-"""The service's rows: who may call, by which routes at which rates, and each call with its legs, money and events."""
+"""The service's rows: who may call, by which routes at which rates, and each call with its legs,
+money and events.
+"""
 
 from .accounts import Account, AllowedAddress, ApiKey, BlacklistedNumber
 from .calls import Call, EventDelivery, Leg, Side

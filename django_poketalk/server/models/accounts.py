@@ -1,4 +1,6 @@
-"""Who may ask for calls: accounts with their money, keys and addresses, and the numbers that nobody may call."""
+"""Who may ask for calls: accounts with their money, keys and addresses, and the numbers that nobody
+may call.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ MAPPED_IPV4 = ipaddress.IPv6Network("::ffff:0:0/96")
 class Account(models.Model):
     """A customer. `balance` and `held` are written by `ledger` alone.
 
-    `held` is the part of the balance that live calls have reserved; balance − held never falls below −credit limit.
+    `held` is the part of the balance that live calls have reserved; balance − held never falls
+    below −credit limit.
     """
 
     name = models.CharField(_("name"), max_length=100, unique=True)
@@ -45,7 +48,11 @@ class Account(models.Model):
         _("balance"), max_digits=15, decimal_places=3, default=Decimal(0), editable=False
     )
     held = models.DecimalField(
-        _("held for live calls"), max_digits=15, decimal_places=3, default=Decimal(0), editable=False
+        _("held for live calls"),
+        max_digits=15,
+        decimal_places=3,
+        default=Decimal(0),
+        editable=False,
     )
     credit_limit = models.DecimalField(
         _("credit limit"),
@@ -72,10 +79,14 @@ class Account(models.Model):
         verbose_name_plural = _("accounts")
         ordering = ["name"]
         constraints = [
-            models.CheckConstraint(condition=Q(held__gte=0), name="poketalk_server_held_not_negative"),
-            models.CheckConstraint(condition=Q(credit_limit__gte=0), name="poketalk_server_credit_not_negative"),
             models.CheckConstraint(
-                # Rounded, since SQLite reckons in floats and would refuse to spend the last thousandth.
+                condition=Q(held__gte=0), name="poketalk_server_held_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(credit_limit__gte=0), name="poketalk_server_credit_not_negative"
+            ),
+            models.CheckConstraint(
+                # Rounded: SQLite reckons in floats and would refuse the last thousandth.
                 condition=GreaterThanOrEqual(
                     Round(F("balance") + F("credit_limit") - F("held"), 3), Value(Decimal(0))
                 ),
@@ -87,7 +98,9 @@ class Account(models.Model):
         return self.name
 
     def save(self, **options: Any) -> None:
-        """Save all but the money, which is the ledger's once the row exists: a stale copy must not turn a balance back."""
+        """Save all but the money, which is the ledger's once the row exists: a stale copy must not
+        turn a balance back.
+        """
         if not self._state.adding and options.get("update_fields") is None:
             options["update_fields"] = [
                 field.name
@@ -112,7 +125,9 @@ class Account(models.Model):
 
 
 class ApiKey(models.Model):
-    """A key of an account. Only its beginning and its SHA-256 are stored; two live keys at once make rotation possible."""
+    """A key of an account. Only its beginning and its SHA-256 are stored; two live keys at once
+    make rotation possible.
+    """
 
     account = models.ForeignKey(
         Account, verbose_name=_("account"), on_delete=models.CASCADE, related_name="keys"
@@ -151,12 +166,14 @@ class ApiKey(models.Model):
 
     @staticmethod
     def digest_of(secret: str) -> str:
-        """SHA-256, hexadecimal. The keys are random (256 bits), so no salt or slow hash is needed."""
+        """SHA-256, hexadecimal. Keys are random (256 bits): no salt or slow hash is needed."""
         return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class AllowedAddress(models.Model):
-    """An address or network (CIDR) from which an account may ask. An account without any may ask from nowhere."""
+    """An address or network (CIDR) from which an account may ask. An account without any may ask
+    from nowhere.
+    """
 
     account = models.ForeignKey(
         Account, verbose_name=_("account"), on_delete=models.CASCADE, related_name="addresses"
@@ -170,14 +187,23 @@ class AllowedAddress(models.Model):
         verbose_name_plural = _("allowed addresses")
         ordering = ["account", "network"]
         constraints = [
-            models.UniqueConstraint(fields=["account", "network"], name="poketalk_server_address_once"),
+            models.UniqueConstraint(
+                fields=["account", "network"], name="poketalk_server_address_once"
+            ),
         ]
 
     def __str__(self) -> str:
         return self.network
 
+    def save(self, **options: Any) -> None:
+        """Save in canonical form, whoever made the row."""
+        self.clean()
+        super().save(**options)
+
     def clean(self) -> None:
-        """Store the network in its canonical form. IPv4 inside IPv6 becomes IPv4, as it does for those who ask."""
+        """Store the network in its canonical form. IPv4 inside IPv6 becomes IPv4, as it does for
+        those who ask.
+        """
         super().clean()
         try:
             network = ipaddress.ip_network(self.network.strip(), strict=False)
@@ -185,14 +211,11 @@ class AllowedAddress(models.Model):
             raise ValidationError({"network": str(error)}) from error
         if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(MAPPED_IPV4):
             mapped = int(network.network_address) & 0xFFFF_FFFF
-            self.network = str(ipaddress.IPv4Network((mapped, network.prefixlen - MAPPED_IPV4.prefixlen)))
+            self.network = str(
+                ipaddress.IPv4Network((mapped, network.prefixlen - MAPPED_IPV4.prefixlen))
+            )
         else:
             self.network = str(network)
-
-    def save(self, **options: Any) -> None:
-        """Save in canonical form, whoever made the row."""
-        self.clean()
-        super().save(**options)
 
 
 class BlacklistedNumber(models.Model):
@@ -207,7 +230,9 @@ class BlacklistedNumber(models.Model):
         related_name="blacklist",
         help_text=_("Empty: for all accounts."),
     )
-    number = models.CharField(_("number or prefix"), max_length=32, help_text=_("Country code first."))
+    number = models.CharField(
+        _("number or prefix"), max_length=32, help_text=_("Country code first.")
+    )
     is_prefix = models.BooleanField(_("all numbers that begin so"), default=False)
     reason = models.CharField(_("reason"), max_length=200, blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
@@ -220,6 +245,11 @@ class BlacklistedNumber(models.Model):
 
     def __str__(self) -> str:
         return f"{self.number}…" if self.is_prefix else numbers.mask(self.number)
+
+    def save(self, **options: Any) -> None:
+        """Save in the form that `matches` looks for, whoever made the row."""
+        self.clean()
+        super().save(**options)
 
     def clean(self) -> None:
         """Store digits only, as on the wire, however the number was written."""
@@ -234,25 +264,27 @@ class BlacklistedNumber(models.Model):
         if not self.number:
             raise ValidationError({"number": _("Enter a number.")})
 
-    def save(self, **options: Any) -> None:
-        """Save in the form that `matches` looks for, whoever made the row."""
-        self.clean()
-        super().save(**options)
-
     @classmethod
     def matches(cls, account: Account, *wire_numbers: str) -> bool:
-        """Whether any of these numbers (digits only) is blacklisted for the account, with or without a trunk zero."""
+        """Whether any of these numbers (digits only) is blacklisted for the account.
+
+        A trunk zero, which a network might ignore, hides none of them.
+        """
         spellings = {*wire_numbers, *map(_without_trunk_zero, wire_numbers)}
         prefixes = {number[:length] for number in spellings for length in range(1, len(number) + 1)}
         return (
             cls.objects.filter(Q(account=None) | Q(account=account))
-            .filter(Q(number__in=spellings, is_prefix=False) | Q(number__in=prefixes, is_prefix=True))
+            .filter(
+                Q(number__in=spellings, is_prefix=False) | Q(number__in=prefixes, is_prefix=True)
+            )
             .exists()
         )
 
 
 def _without_trunk_zero(wire_number: str) -> str:
-    """The number as its country's plan writes it (9720541234567 → 972541234567), or as it is when no plan knows it."""
+    """The number as its country's plan writes it (9720541234567 → 972541234567), or as it is when
+    no plan knows it.
+    """
     try:
         return numbers.wire(numbers.normalise(wire_number))
     except numbers.InvalidNumber:

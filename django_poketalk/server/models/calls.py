@@ -59,8 +59,9 @@ class CallQuerySet(models.QuerySet["Call"]):
 class Call(models.Model):
     """One admitted request, and its call detail record (CDR) once it is over.
 
-    A switch owns an active call by a lease (`switch`, `lease_until`) and a `fence` that grows with each owner; every write of a
-    switch names the fence it was given, so that a stale owner writes nothing.
+    A switch owns an active call by a lease (`switch`, `lease_until`) and a `fence` that grows with
+    each owner; every write of a switch names the fence it was given, so that a stale owner writes
+    nothing.
     """
 
     class State(models.TextChoices):
@@ -69,12 +70,21 @@ class Call(models.Model):
         ENDED = "ended", _("ended")
 
     account = models.ForeignKey(
-        Account, verbose_name=_("account"), on_delete=models.PROTECT, related_name="calls", db_index=False
+        Account,
+        verbose_name=_("account"),
+        on_delete=models.PROTECT,
+        related_name="calls",
+        db_index=False,
     )
     provider = models.ForeignKey(
-        ServiceProvider, verbose_name=_("service provider"), on_delete=models.PROTECT, related_name="+"
+        ServiceProvider,
+        verbose_name=_("service provider"),
+        on_delete=models.PROTECT,
+        related_name="+",
     )
-    custom = models.CharField(_("custom"), max_length=255, help_text=_("The caller's id of the call ($webcallid)."))
+    custom = models.CharField(
+        _("custom"), max_length=255, help_text=_("The caller's id of the call ($webcallid).")
+    )
     from_number = models.CharField(_("from"), max_length=15)
     to_number = models.CharField(_("to"), max_length=15)
     eventurl = models.CharField(_("event URL"), max_length=MAX_LENGTH, blank=True)
@@ -89,12 +99,16 @@ class Call(models.Model):
 
     state = models.CharField(_("state"), max_length=6, choices=State.choices, default=State.QUEUED)
     status = models.SmallIntegerField(_("status"), null=True, blank=True, choices=Status.choices)
-    duration = models.PositiveIntegerField(_("duration"), default=0, help_text=_("Seconds since leg A answered."))
+    duration = models.PositiveIntegerField(
+        _("duration"), default=0, help_text=_("Seconds since leg A answered.")
+    )
     debit = models.DecimalField(_("cost"), max_digits=15, decimal_places=3, default=Decimal(0))
     hangup_cause = models.CharField(_("hang-up cause"), max_length=40, blank=True)
     hangup_requested_at = models.DateTimeField(_("hang-up asked"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
-    settled_at = models.DateTimeField(_("settled"), null=True, blank=True, help_text=_("When its cost was charged."))
+    settled_at = models.DateTimeField(
+        _("settled"), null=True, blank=True, help_text=_("When its cost was charged.")
+    )
 
     switch = models.CharField(_("switch"), max_length=100, blank=True)
     fence = models.PositiveIntegerField(_("fence"), default=0)
@@ -115,12 +129,16 @@ class Call(models.Model):
         ]
         constraints = [
             models.CheckConstraint(
-                condition=Q(state__in=["queued", "active", "ended"]), name="poketalk_server_state_known"
+                condition=Q(state__in=["queued", "active", "ended"]),
+                name="poketalk_server_state_known",
             ),
             models.CheckConstraint(
-                condition=Q(status=None) | Q(status__range=(0, 8)), name="poketalk_server_status_known"
+                condition=Q(status=None) | Q(status__range=(0, 8)),
+                name="poketalk_server_status_known",
             ),
-            models.CheckConstraint(condition=Q(held__gte=0, debit__gte=0), name="poketalk_server_call_money"),
+            models.CheckConstraint(
+                condition=Q(held__gte=0, debit__gte=0), name="poketalk_server_call_money"
+            ),
             models.CheckConstraint(
                 condition=~Q(state="ended") | Q(held=0), name="poketalk_server_ended_holds_nothing"
             ),
@@ -137,7 +155,9 @@ class Call(models.Model):
     def ask_hang_up(self, now: datetime) -> bool:
         """Have the switch end this call. False: it is over, or it was asked before."""
         return bool(
-            Call.objects.live().filter(pk=self.pk, hangup_requested_at=None).update(hangup_requested_at=now)
+            Call.objects.live()
+            .filter(pk=self.pk, hangup_requested_at=None)
+            .update(hangup_requested_at=now)
         )
 
 
@@ -162,7 +182,9 @@ class Leg(models.Model):
     answered_at = models.DateTimeField(_("answered"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     hangup_cause = models.CharField(_("hang-up cause"), max_length=40, blank=True)
-    duration = models.PositiveIntegerField(_("duration"), default=0, help_text=_("Seconds since its answer."))
+    duration = models.PositiveIntegerField(
+        _("duration"), default=0, help_text=_("Seconds since its answer.")
+    )
     cost = models.DecimalField(_("cost"), max_digits=15, decimal_places=3, default=Decimal(0))
 
     class Meta:
@@ -171,7 +193,9 @@ class Leg(models.Model):
         ordering = ["call", "side", "attempt"]
         default_permissions = ("view",)
         constraints = [
-            models.UniqueConstraint(fields=["call", "side", "attempt"], name="poketalk_server_leg_attempt"),
+            models.UniqueConstraint(
+                fields=["call", "side", "attempt"], name="poketalk_server_leg_attempt"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -189,10 +213,14 @@ class Leg(models.Model):
 
 
 class EventDelivery(models.Model):
-    """One EventURL request: what was sent, and what the customer's endpoint answered. Append-only."""
+    """One EventURL request: what was sent, and what the endpoint answered. Append-only."""
 
     call = models.ForeignKey(
-        Call, verbose_name=_("call"), on_delete=models.CASCADE, related_name="deliveries", db_index=False
+        Call,
+        verbose_name=_("call"),
+        on_delete=models.CASCADE,
+        related_name="deliveries",
+        db_index=False,
     )
     sequence = models.PositiveIntegerField(_("sequence"))
     status = models.SmallIntegerField(_("status"), choices=Status.choices)
@@ -200,7 +228,9 @@ class EventDelivery(models.Model):
     debit = models.DecimalField(_("cost"), max_digits=15, decimal_places=3)
     sent_at = models.DateTimeField(_("sent"))
     seconds = models.FloatField(_("seconds taken"))
-    answer = models.PositiveSmallIntegerField(_("answer"), null=True, help_text=_("HTTP status; empty: none came."))
+    answer = models.PositiveSmallIntegerField(
+        _("answer"), null=True, help_text=_("HTTP status; empty: none came.")
+    )
     error = models.CharField(_("error"), max_length=200, blank=True)
 
     class Meta:
@@ -209,7 +239,9 @@ class EventDelivery(models.Model):
         ordering = ["call", "sequence"]
         default_permissions = ("view",)
         constraints = [
-            models.UniqueConstraint(fields=["call", "sequence"], name="poketalk_server_delivery_sequence"),
+            models.UniqueConstraint(
+                fields=["call", "sequence"], name="poketalk_server_delivery_sequence"
+            ),
         ]
 
     def __str__(self) -> str:

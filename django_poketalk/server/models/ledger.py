@@ -15,7 +15,9 @@ from .calls import Call, Side
 
 
 class LedgerEntry(models.Model):
-    """One change of one balance. Append-only; the sum of an account's entries is its balance. Written by `ledger` alone."""
+    """One change of one balance. Append-only; the sum of an account's entries is its balance.
+    Written by `ledger` alone.
+    """
 
     class Kind(models.TextChoices):
         TOP_UP = "top_up", _("top-up")
@@ -23,11 +25,18 @@ class LedgerEntry(models.Model):
         CHARGE = "charge", _("call charge")
 
     account = models.ForeignKey(
-        Account, verbose_name=_("account"), on_delete=models.PROTECT, related_name="entries", db_index=False
+        Account,
+        verbose_name=_("account"),
+        on_delete=models.PROTECT,
+        related_name="entries",
+        db_index=False,
     )
     kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
     amount = models.DecimalField(
-        _("amount"), max_digits=15, decimal_places=3, help_text=_("Positive: to the account's credit.")
+        _("amount"),
+        max_digits=15,
+        decimal_places=3,
+        help_text=_("Positive: to the account's credit."),
     )
     balance = models.DecimalField(_("balance after"), max_digits=15, decimal_places=3)
     call = models.ForeignKey(
@@ -58,14 +67,18 @@ class LedgerEntry(models.Model):
         default_permissions = ("add", "view")
         constraints = [
             models.CheckConstraint(
-                condition=~Q(kind="charge") | Q(call__isnull=False, side__in=["A", "B"], amount__lt=0),
+                condition=~Q(kind="charge")
+                | Q(call__isnull=False, side__in=["A", "B"], amount__lt=0),
                 name="poketalk_server_charge_is_a_legs",
             ),
             models.CheckConstraint(
-                condition=~Q(kind="top_up") | Q(amount__gt=0), name="poketalk_server_top_up_positive"
+                condition=~Q(kind="top_up") | Q(amount__gt=0),
+                name="poketalk_server_top_up_positive",
             ),
             # Calls are null on top-ups, and nulls differ from each other: this binds charges alone.
-            models.UniqueConstraint(fields=["call", "side", "kind"], name="poketalk_server_charged_once"),
+            models.UniqueConstraint(
+                fields=["call", "side", "kind"], name="poketalk_server_charged_once"
+            ),
         ]
         indexes = [models.Index(fields=["account", "-id"], name="poketalk_server_entries")]
 

@@ -11,7 +11,9 @@ from django.utils.translation import gettext_lazy as _
 
 from ..rating import Tariff
 
-prefix_validator = RegexValidator(r"^[0-9]{0,15}\Z", _("Digits only, as on the wire: no + and no spaces."))
+prefix_validator = RegexValidator(
+    r"^[0-9]{0,15}\Z", _("Digits only, as on the wire: no + and no spaces.")
+)
 
 
 class ServiceProvider(models.Model):
@@ -30,7 +32,9 @@ class ServiceProvider(models.Model):
 
 
 class Gateway(models.Model):
-    """A way out to the phones: tried in order of the longest matching prefix, then priority, then age."""
+    """A way out to the phones: tried in order of the longest matching prefix, then priority, then
+    age.
+    """
 
     class Kind(models.TextChoices):
         SIMULATED = "simulated", _("simulated phones")
@@ -48,10 +52,14 @@ class Gateway(models.Model):
         _("prefixes"),
         max_length=500,
         blank=True,
-        validators=[RegexValidator(r"^[0-9]+( [0-9]+)*\Z", _("Digits, separated by single spaces."))],
+        validators=[
+            RegexValidator(r"^[0-9]+( [0-9]+)*\Z", _("Digits, separated by single spaces."))
+        ],
         help_text=_("The numbers it reaches, as prefixes separated by spaces. Empty: all."),
     )
-    priority = models.PositiveSmallIntegerField(_("priority"), default=10, help_text=_("Lower is tried first."))
+    priority = models.PositiveSmallIntegerField(
+        _("priority"), default=10, help_text=_("Lower is tried first.")
+    )
     ring_timeout = models.PositiveSmallIntegerField(
         _("ring timeout"),
         default=30,
@@ -64,8 +72,12 @@ class Gateway(models.Model):
         verbose_name_plural = _("gateways")
         ordering = ["provider", "priority", "id"]
         constraints = [
-            models.UniqueConstraint(fields=["provider", "name"], name="poketalk_server_gateway_name"),
-            models.CheckConstraint(condition=Q(ring_timeout__gte=1), name="poketalk_server_ring_timeout"),
+            models.UniqueConstraint(
+                fields=["provider", "name"], name="poketalk_server_gateway_name"
+            ),
+            models.CheckConstraint(
+                condition=Q(ring_timeout__gte=1), name="poketalk_server_ring_timeout"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -73,7 +85,9 @@ class Gateway(models.Model):
 
 
 class Rate(models.Model):
-    """The price of calling numbers that begin with a prefix. The longest prefix wins; the empty one is for all numbers."""
+    """The price of calling numbers that begin with a prefix. The longest prefix wins; the empty one
+    is for all numbers.
+    """
 
     provider = models.ForeignKey(
         ServiceProvider,
@@ -84,7 +98,9 @@ class Rate(models.Model):
     prefix = models.CharField(_("prefix"), max_length=15, blank=True, validators=[prefix_validator])
     destination = models.CharField(_("destination"), max_length=100, blank=True)
     price_per_minute = models.DecimalField(_("price per minute"), max_digits=12, decimal_places=6)
-    connect_fee = models.DecimalField(_("connect fee"), max_digits=12, decimal_places=6, default=Decimal(0))
+    connect_fee = models.DecimalField(
+        _("connect fee"), max_digits=12, decimal_places=6, default=Decimal(0)
+    )
     initial_increment = models.PositiveSmallIntegerField(
         _("initial increment"), default=1, help_text=_("Seconds billed at least.")
     )
@@ -97,9 +113,12 @@ class Rate(models.Model):
         verbose_name_plural = _("rates")
         ordering = ["provider", "prefix"]
         constraints = [
-            models.UniqueConstraint(fields=["provider", "prefix"], name="poketalk_server_one_rate_a_prefix"),
+            models.UniqueConstraint(
+                fields=["provider", "prefix"], name="poketalk_server_one_rate_a_prefix"
+            ),
             models.CheckConstraint(
-                condition=Q(price_per_minute__gte=0, connect_fee__gte=0), name="poketalk_server_rate_not_negative"
+                condition=Q(price_per_minute__gte=0, connect_fee__gte=0),
+                name="poketalk_server_rate_not_negative",
             ),
             models.CheckConstraint(
                 condition=Q(initial_increment__gte=1, subsequent_increment__gte=1),
