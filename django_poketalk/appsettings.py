@@ -1,8 +1,8 @@
 """Typed settings of one app, kept in one dict of the project's settings module.
 
-The shared ground under `django_poketalk.conf` and `django_poketalk.server.conf`. A dataclass names the keys, their types and
-their defaults; `live()` gives an object with the same attributes that reads the project's dict at every access, so that
-`override_settings` works and nothing is cached.
+The shared ground under `django_poketalk.conf` and `django_poketalk.server.conf`. A dataclass names
+the keys, their types and their defaults; `live()` gives an object with the same attributes that
+reads the project's dict at every access, so that `override_settings` works and nothing is cached.
 """
 
 from __future__ import annotations
@@ -22,17 +22,24 @@ Schema = TypeVar("Schema")
 
 
 def live(name: str, schema: type[Schema]) -> Schema:
-    """An object that looks like `schema` and reads `settings.<name>` (a dict with upper-case keys) at every access."""
+    """An object that looks like `schema` and reads `settings.<name>` (a dict with upper-case keys)
+    at every access.
+    """
     return cast("Schema", _Live(name, schema))
 
 
 def check(name: str, schema: type, id_prefix: str) -> list[checks.CheckMessage]:
-    """System check messages for unknown keys (E001, with a did-you-mean) and values of a wrong type (E002)."""
+    """System check messages for unknown keys (E001, with a did-you-mean) and values of a wrong type
+    (E002).
+    """
     try:
         given = _project_dict(name)
     except ImproperlyConfigured as error:
         return [checks.Error(str(error), id=f"{id_prefix}.E001")]
-    return [*_unknown_keys(name, schema, given, id_prefix), *_wrong_types(name, schema, given, id_prefix)]
+    return [
+        *_unknown_keys(name, schema, given, id_prefix),
+        *_wrong_types(name, schema, given, id_prefix),
+    ]
 
 
 class _Live:
@@ -67,7 +74,9 @@ def _unknown_keys(
         if key not in known:
             near = difflib.get_close_matches(str(key).upper(), known, n=1)
             hint = f"Did you mean {near[0]!r}?" if near else f"Known keys: {', '.join(known)}."
-            yield checks.Error(f"{name}[{key!r}] is not a setting.", hint=hint, id=f"{id_prefix}.E001")
+            yield checks.Error(
+                f"{name}[{key!r}] is not a setting.", hint=hint, id=f"{id_prefix}.E001"
+            )
 
 
 def _wrong_types(

@@ -1,4 +1,6 @@
-"""System checks: what is missing or mistaken in the settings, found before the first call. None of them asks the database."""
+"""System checks: what is missing or mistaken in the settings, found before the first call. None of
+them asks the database.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def check_service(**kwargs: Any) -> list[checks.CheckMessage]:
     try:
         backend = get_backend()
     except ImproperlyConfigured as error:
-        return [checks.Error(str(error), hint="Name a subclass of BaseBackend.", id="poketalk.E003")]
+        return [
+            checks.Error(str(error), hint="Name a subclass of BaseBackend.", id="poketalk.E003")
+        ]
     if not isinstance(backend, Click2CallBackend):
         return []
     found: list[checks.CheckMessage] = []
@@ -65,7 +69,9 @@ def check_service(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def check_events(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E004: the event URL is too long. E005: a trusted proxy that is none. E006: no route. W003: no events at all."""
+    """E004: the event URL is too long. E005: a trusted proxy that is none. E006: no route. W003: no
+    events at all.
+    """
     found: list[checks.CheckMessage] = []
     try:
         networks(settings.trusted_proxies)
@@ -80,7 +86,8 @@ def check_events(**kwargs: Any) -> list[checks.CheckMessage]:
     if not settings.event_base_url:
         found.append(
             checks.Warning(
-                "POKETALK['EVENT_BASE_URL'] is not set: calls are placed blind, and no limit or hang-up can end them.",
+                "POKETALK['EVENT_BASE_URL'] is not set: calls are placed blind, and no limit or"
+                " hang-up can end them.",
                 hint="Set the address under which the service reaches this site, e.g. https://crm.example.com.",
                 id="poketalk.W003",
             )
@@ -92,7 +99,7 @@ def check_events(**kwargs: Any) -> list[checks.CheckMessage]:
         found.append(
             checks.Error(
                 "The event view has no URL.",
-                hint="Add path('poketalk/', include('django_poketalk.urls')) to the project's urls.",
+                hint="Add path('poketalk/', include('django_poketalk.urls')) to your urls.",
                 id="poketalk.E006",
             )
         )
@@ -123,13 +130,16 @@ def check_dotted_paths(**kwargs: Any) -> list[checks.CheckMessage]:
 def check_encryption(**kwargs: Any) -> list[checks.CheckMessage]:
     """W004, W005: the key, or the events, would travel in the clear."""
     found: list[checks.CheckMessage] = []
-    for key, url, ident in (("URL", settings.url, "W004"), ("EVENT_BASE_URL", settings.event_base_url, "W005")):
+    for key, url, ident in (
+        ("URL", settings.url, "W004"),
+        ("EVENT_BASE_URL", settings.event_base_url, "W005"),
+    ):
         parts = urlsplit(url)
         if parts.scheme == "http" and parts.hostname not in LOOPBACK:
             found.append(
                 checks.Warning(
                     f"POKETALK[{key!r}] is not encrypted: {url}",
-                    hint="Use https: the API key, or what calls cost, can be read and altered on the way.",
+                    hint="Use https, or the API key and what calls cost can be read and altered.",
                     id=f"poketalk.{ident}",
                 )
             )

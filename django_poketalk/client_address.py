@@ -13,9 +13,9 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 def client_address(meta: Mapping[str, str], trusted_proxies: Iterable[str]) -> str:
     """The client's address from a request's `META`, or "" when there is none that parses.
 
-    Starts at `REMOTE_ADDR` and, as long as the address is a trusted proxy (an address or CIDR network), walks
-    `X-Forwarded-For` from right to left. What stands left of the first address that is not trusted is the client's own
-    claim and is never read.
+    Starts at `REMOTE_ADDR` and, as long as the address is a trusted proxy (an address or CIDR
+    network), walks `X-Forwarded-For` from right to left. What stands left of the first address that
+    is not trusted is the client's own claim and is never read.
     """
     trusted = networks(trusted_proxies)
     hops = [*meta.get("HTTP_X_FORWARDED_FOR", "").split(","), meta.get("REMOTE_ADDR", "")]
@@ -34,11 +34,15 @@ def client_address(meta: Mapping[str, str], trusted_proxies: Iterable[str]) -> s
 
 
 def networks(texts: Iterable[str]) -> list[Network]:
-    """Networks from addresses or CIDR notation; `ImproperlyConfigured` names the one that does not parse."""
+    """Networks from addresses or CIDR notation; `ImproperlyConfigured` names the one that does not
+    parse.
+    """
     found: list[Network] = []
     for text in texts:
         try:
             found.append(ipaddress.ip_network(text, strict=False))
         except ValueError as error:
-            raise ImproperlyConfigured(f"{text!r} is not an IP address or network: {error}") from error
+            raise ImproperlyConfigured(
+                f"{text!r} is not an IP address or network: {error}"
+            ) from error
     return found

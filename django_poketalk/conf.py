@@ -13,7 +13,9 @@ from . import appsettings
 
 @dataclass(frozen=True)
 class Settings:
-    """The keys of `settings.POKETALK`, with their types and defaults. Durations are seconds, money is in the account's currency."""
+    """The keys of `settings.POKETALK`, with their types and defaults. Durations are seconds, money
+    is in the account's currency.
+    """
 
     # The service
     backend: str = "django_poketalk.backends.click2call.Click2CallBackend"

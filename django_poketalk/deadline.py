@@ -1,7 +1,9 @@
-"""Stops waiting for the database after a while, so that an event is answered even when the database is frozen.
+"""Stops waiting for the database after a while, so that an event is answered even when the database
+is frozen.
 
-A statement that hangs cannot be interrupted from the outside on every database, so the work is done by another thread and only
-waited for. Threads that hang are never more than `THREADS`; once all of them do, nobody waits any longer at all.
+A statement that hangs cannot be interrupted from the outside on every database, so the work is done
+by another thread and only waited for. Threads that hang are never more than `THREADS`; once all of
+them do, nobody waits any longer at all.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, TimeoutError
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import ParamSpec, TypeVar
 
@@ -28,7 +30,8 @@ class Overdue(Exception):
 def within(seconds: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """`work(…)`, whose result or exception comes within `seconds`; else raises `Overdue`.
 
-    Inside a transaction, as in a test case, the work belongs to the transaction: then it is done here, however long it takes.
+    Inside a transaction, as in a test case, the work belongs to the transaction: then it is done
+    here, however long it takes.
     """
     if connection.in_atomic_block:
         return work(*args, **kwargs)

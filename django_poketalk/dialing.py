@@ -34,13 +34,15 @@ def request_call(
 ) -> CallRequest:
     """Queue a call: leg A rings at `from_number`, and once it answers leg B at `to_number`.
 
-    Numbers may be written in any usual way; national ones belong to `DEFAULT_REGION`. `user` is who asks, `subject` the object
-    that is called about. `max_duration` (seconds) and `max_debit` (money) end the call; left out, the settings' limits hold.
-    Nothing is dialled before `not_before` or after `expires_at` (aware datetimes; by default now, and `PLACE_WITHIN` seconds
+    Numbers may be written in any usual way; national ones belong to `DEFAULT_REGION`. `user` is who
+    asks, `subject` the object that is called about. `max_duration` (seconds) and `max_debit`
+    (money) end the call; left out, the settings' limits hold. Nothing is dialled before
+    `not_before` or after `expires_at` (aware datetimes; by default now, and `PLACE_WITHIN` seconds
     later). The same `idempotency_key` of the same user gives the same call back.
 
-    The row is written first; a Celery worker is woken when the surrounding transaction commits. Raises `CallRefused` when the
-    call may not be made, and `IdempotencyConflict` when the key was used for another call. Permissions are the caller's business.
+    The row is written first; a Celery worker is woken when the surrounding transaction commits.
+    Raises `CallRefused` when the call may not be made, and `IdempotencyConflict` when the key was
+    used for another call. Permissions are the caller's business.
     """
     now = timezone.now()
     starts = not_before or now
@@ -58,7 +60,9 @@ def request_call(
         expires_at=expires_at or starts + timedelta(seconds=settings.place_within),
     )
     if call.expires_at <= max(now, starts):
-        raise CallRefused("expired", _("The call would expire before it may be placed."), "expires_at")
+        raise CallRefused(
+            "expired", _("The call would expire before it may be placed."), "expires_at"
+        )
     earlier = _earlier(call)
     if earlier is not None:
         return earlier
@@ -67,7 +71,9 @@ def request_call(
         with transaction.atomic():
             call.save(force_insert=True)
     except (CallRefused, IntegrityError):
-        earlier = _earlier(call)  # the same request at the same moment may have won, and even used up the limit
+        earlier = _earlier(
+            call
+        )  # the same request at the same moment may have won, and even used up the limit
         if earlier is None:
             raise
         return earlier
@@ -81,7 +87,8 @@ def cancel(call: CallRequest, user: Any = None) -> bool:
 
 
 def hang_up(call: CallRequest, user: Any = None) -> bool:
-    """End a call wherever it stands: withdrawn if it still waits, else with 412 at the service's next event.
+    """End a call wherever it stands: withdrawn if it still waits, else with 412 at the service's
+    next event.
 
     False: it is over, or was asked to end before.
     """
@@ -118,13 +125,24 @@ def _stored_key(key: str | None, user: Any) -> str | None:
 
 
 def _earlier(call: CallRequest) -> CallRequest | None:
-    """The call that was made with this key before. `IdempotencyConflict` if that was not the same call."""
+    """The call that was made with this key before. `IdempotencyConflict` if that was not the same
+    call.
+    """
     if call.idempotency_key is None:
         return None
     earlier = CallRequest.objects.filter(idempotency_key=call.idempotency_key).first()
     if earlier is None:
         return None
-    for field in ("from_number", "to_number", "subject_type_id", "subject_id", "max_duration", "max_debit"):
+    for field in (
+        "from_number",
+        "to_number",
+        "subject_type_id",
+        "subject_id",
+        "max_duration",
+        "max_debit",
+    ):
         if getattr(earlier, field) != getattr(call, field):
-            raise IdempotencyConflict(f"The idempotency key was used for another call: {field} differs.")
+            raise IdempotencyConflict(
+                f"The idempotency key was used for another call: {field} differs."
+            )
     return earlier

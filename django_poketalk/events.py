@@ -1,7 +1,8 @@
 """What the service tells of a call: the URL it tells it to, and what each event does to the row.
 
-Whatever order the events of a call come in, however often, the row ends the same: status, duration and debit only grow
-(`CallStatus.rank`), and a final status stays. `record` is the only code that writes them.
+Whatever order the events of a call come in, however often, the row ends the same: status, duration
+and debit only grow (`CallStatus.rank`), and a final status stays. `record` is the only code that
+writes them.
 """
 
 from __future__ import annotations
@@ -35,24 +36,31 @@ class Reply:
 
 
 def event_url(call: CallRequest) -> str:
-    """The EventURL template of a call, or "" when `EVENT_BASE_URL` is not set and no events are wanted.
+    """The EventURL template of a call, or "" when `EVENT_BASE_URL` is not set and no events are
+    wanted.
 
-    Raises `ImproperlyConfigured` when it is longer than the 255 characters that the protocol allows.
+    Raises `ImproperlyConfigured` when it is longer than the 255 characters that the protocol
+    allows.
     """
     if not settings.event_base_url:
         return ""
     token = eventtokens.make(eventtokens.Limits(call.pk, call.max_duration, call.max_debit))
-    url = eventurl.template(urljoin(settings.event_base_url, reverse("poketalk:event", args=[token])))
+    url = eventurl.template(
+        urljoin(settings.event_base_url, reverse("poketalk:event", args=[token]))
+    )
     if len(url) > eventurl.MAX_LENGTH:
         raise ImproperlyConfigured(
             f"The event URL has {len(url)} characters, and {eventurl.MAX_LENGTH} is the limit:"
-            f" shorten POKETALK['EVENT_BASE_URL'] or the path that django_poketalk.urls is included at. {url}"
+            " shorten POKETALK['EVENT_BASE_URL'] or the path that django_poketalk.urls is"
+            f" included at. {url}"
         )
     return url
 
 
 def receive(pk: int, event: Event, remote_address: str) -> Reply:
-    """Record an event of call `pk` and decide whether the call goes on. Raises `django.db.Error` when it cannot."""
+    """Record an event of call `pk` and decide whether the call goes on. Raises `django.db.Error`
+    when it cannot.
+    """
     now = timezone.now()
     row = recording.record(pk, event, remote_address, now)
     if row is None:
@@ -72,7 +80,9 @@ def reply_without_database(limits: eventtokens.Limits, event: Event) -> Reply | 
     """The 412 that the signed limits alone demand, or None: then nothing can be said."""
     if event.status.is_final:
         return None
-    facts = vetoes.Facts(event.duration or 0, event.debit or recording.ZERO, limits.max_duration, limits.max_debit)
+    facts = vetoes.Facts(
+        event.duration or 0, event.debit or recording.ZERO, limits.max_duration, limits.max_debit
+    )
     reason = vetoes.reason(facts)
     return Reply(HANG_UP, reason) if reason else None
 

@@ -1,7 +1,8 @@
-"""The signed part of an event URL: which call it is about, and the limits that hold even when the database is down.
+"""The signed part of an event URL: which call it is about, and the limits that hold even when the
+database is down.
 
-A token is `<id>-<max duration>-<max debit>-<signature>`: seconds, money or nothing, and 128 bits of HMAC-SHA256 in base64url. A
-forged one costs no query.
+A token is `<id>-<max duration>-<max debit>-<signature>`: seconds, money or nothing, and 128 bits of
+HMAC-SHA256 in base64url. A forged one costs no query.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a token says of its call: primary key, maximum duration in seconds, maximum debit or None."""
+    """What a token says of its call: primary key, maximum duration in seconds, maximum debit or
+    None.
+    """
 
     pk: int
     max_duration: int
@@ -39,14 +42,18 @@ def make(limits: Limits) -> str:
 
 
 def read(token: str) -> Limits | None:
-    """What the token says, or None if it is not ours. `SECRET_KEY_FALLBACKS` count, so that a key can be rotated."""
+    """What the token says, or None if it is not ours. `SECRET_KEY_FALLBACKS` count, so that a key
+    can be rotated.
+    """
     match = TOKEN.fullmatch(token)
     if match is None:
         return None
     for key in (project.SECRET_KEY, *project.SECRET_KEY_FALLBACKS):
         if constant_time_compare(match["signature"], _signature(match["payload"], key)):
             debit = match["debit"]
-            return Limits(int(match["pk"]), int(match["duration"]), Decimal(debit) if debit else None)
+            return Limits(
+                int(match["pk"]), int(match["duration"]), Decimal(debit) if debit else None
+            )
     return None
 
 

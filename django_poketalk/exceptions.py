@@ -1,4 +1,6 @@
-"""What can go wrong on the caller's side. Misconfiguration is Django's `ImproperlyConfigured` instead."""
+"""What can go wrong on the caller's side. Misconfiguration is Django's `ImproperlyConfigured`
+instead.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ class PokeTalkError(Exception):
 class CallRefused(PokeTalkError):
     """A call request was refused before anybody was asked to dial.
 
-    `code` is for machines (e.g. `blacklisted`, `number_invalid`, `too_many_calls`), `str(error)` is a sentence for people,
-    `field` names the argument at fault, or is empty.
+    `code` is for machines (e.g. `blacklisted`, `number_invalid`, `too_many_calls`), `str(error)` is
+    a sentence for people, `field` names the argument at fault, or is empty.
     """
 
     def __init__(self, code: str, sentence: Any, field: str = "") -> None:
@@ -31,4 +33,6 @@ class IdempotencyConflict(PokeTalkError):
 
 
 class NotConnected(PokeTalkError):
-    """The service could not be reached: certainly no byte of the request left, so it may be tried again."""
+    """The service could not be reached: certainly no byte of the request left, so it may be tried
+    again.
+    """

@@ -1,8 +1,9 @@
-"""What may be called, how often, and for how much: every reason to refuse a call before anybody is asked to dial.
+"""What may be called, how often, and for how much: every reason to refuse a call before anybody is
+asked to dial.
 
-Each rule raises `CallRefused` with a machine code and a sentence. They guard against toll fraud and against calling somebody to
-death; they do not depend on who has which permission. Counts are taken, not reserved: requests that race each other in the same
-instant can pass a cap by as many as race.
+Each rule raises `CallRefused` with a machine code and a sentence. They guard against toll fraud and
+against calling somebody to death; they do not depend on who has which permission. Counts are taken,
+not reserved: requests that race each other in the same instant can pass a cap by as many as race.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ def _check_blacklist(
 
 
 def _check_caps(to_number: str, user: Any, now: datetime) -> None:
-    """The caps that are set, against what is used of each by now. The setting's name is the refusal's code."""
+    """The caps that are set, against what is used of each by now. The setting's name is the
+    refusal's code.
+    """
     calls = CallRequest.objects.all()
     last_hour = calls.filter(created_at__gt=now - HOUR)
     today = calls.filter(

@@ -1,7 +1,8 @@
 """Takes queued call requests to the service, each at most once.
 
-Celery only wakes; the row decides. A request is claimed by the committed step queued → sending, before the first byte leaves.
-After that, an answer that is not clearly a code is `unknown` and is never sent again; only failures to connect are retried.
+Celery only wakes; the row decides. A request is claimed by the committed step queued → sending,
+before the first byte leaves. After that, an answer that is not clearly a code is `unknown` and is
+never sent again; only failures to connect are retried.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ BATCH = 500  # rows of each kind that one sweep takes on
 
 
 def place(pk: int) -> None:
-    """Place one request if it is due and nobody else has it. Safe to run any number of times, anywhere."""
+    """Place one request if it is due and nobody else has it. Safe to run any number of times,
+    anywhere.
+    """
     call = CallRequest.objects.filter(pk=pk).first()
     if call is None or call.placement != Placement.QUEUED:
         return
@@ -57,7 +60,9 @@ def place(pk: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How many requests a sweep woke, expired, gave up as unknown, and labelled as over from silence."""
+    """How many requests a sweep woke, expired, gave up as unknown, and labelled as over from
+    silence.
+    """
 
     woken: int
     expired: int
@@ -66,7 +71,9 @@ class Swept:
 
 
 def sweep(now: datetime | None = None) -> Swept:
-    """Put right what a lost task, a dead worker or a silent service has left behind. Run it every few seconds."""
+    """Put right what a lost task, a dead worker or a silent service has left behind. Run it every
+    few seconds.
+    """
     now = now or timezone.now()
     due = CallRequest.objects.due(now - GRACE).values_list("pk", flat=True)[:BATCH]
     for pk in due:
@@ -79,13 +86,20 @@ def sweep(now: datetime | None = None) -> Swept:
             call.lose("The worker that was sending it vanished.")
             for call in CallRequest.objects.sending_since(lost_since)[:BATCH]
         ),
-        silent=sum(call.give_up(now) for call in CallRequest.objects.silent_since(_silence_limit(now))[:BATCH]),
+        silent=sum(
+            call.give_up(now)
+            for call in CallRequest.objects.silent_since(_silence_limit(now))[:BATCH]
+        ),
     )
 
 
 def _silence_limit(now: datetime) -> datetime:
-    """Live calls not heard of since this moment are taken to be over. Without events, that is their maximum duration."""
-    seconds = settings.silence if settings.event_base_url else settings.silence + settings.max_duration
+    """Live calls not heard of since this moment are taken to be over. Without events, that is their
+    maximum duration.
+    """
+    seconds = (
+        settings.silence if settings.event_base_url else settings.silence + settings.max_duration
+    )
     return now - timedelta(seconds=seconds)
 
 
@@ -105,6 +119,8 @@ def _settle(call: CallRequest, answer: Answer) -> None:
         settled = call.reject(now, answer.code, answer.detail)
     else:
         settled = call.lose(answer.detail)
-    logger.info("Call %s: %s %s", call.pk, answer.verdict.value, answer.code.value if answer.code else "")
+    logger.info(
+        "Call %s: %s %s", call.pk, answer.verdict.value, answer.code.value if answer.code else ""
+    )
     if not settled:
         logger.warning("Call %s was settled otherwise before the service answered.", call.pk)

@@ -1,8 +1,10 @@
-"""The hot statement: one event onto its call's row and into the log, in as few steps as the database allows.
+"""The hot statement: one event onto its call's row and into the log, in as few steps as the
+database allows.
 
-PostgreSQL does it in one statement, SQLite in an UPDATE … RETURNING and an INSERT, every other database under a row lock with
-the ORM. The two ways give the same row for any history, and a test holds them to it. Each begins with an UPDATE: on SQLite, a
-transaction that reads first and writes later fails as soon as somebody else writes in between.
+PostgreSQL does it in one statement, SQLite in an UPDATE … RETURNING and an INSERT, every other
+database under a row lock with the ORM. The two ways give the same row for any history, and a test
+holds them to it. Each begins with an UPDATE: on SQLite, a transaction that reads first and writes
+later fails as soon as somebody else writes in between.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ UNSETTLED = (Placement.SENDING, Placement.UNKNOWN)  # an event proves that the s
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The row after an event: whether the event moved its status, whether the call is over, what vetoes look at."""
+    """The row after an event: whether the event moved its status, whether the call is over, what
+    vetoes look at.
+    """
 
     event_pk: int
     status_changed: bool
@@ -36,7 +40,9 @@ class Recorded:
 
 
 def record(pk: int, event: Event, remote_address: str, now: datetime) -> Recorded | None:
-    """Write an event of call `pk`, received `now` (aware). None: there is no such call, and nothing was written."""
+    """Write an event of call `pk`, received `now` (aware). None: there is no such call, and nothing
+    was written.
+    """
     alias = router.db_for_write(CallRequest)
     vendor = connections[alias].vendor
     if vendor == "postgresql":
@@ -98,13 +104,17 @@ def _recorded(row: tuple[Any, ...]) -> Recorded:
 
 
 def _decimal(value: Any) -> Any:
-    """SQLite hands out decimals as integers and floats, whose shortest form is the decimal that was stored."""
+    """SQLite hands out decimals as integers and floats, whose shortest form is the decimal that was
+    stored.
+    """
     return value if value is None or isinstance(value, Decimal) else Decimal(str(value))
 
 
 @cache
 def _statements(alias: str, status: CallStatus) -> tuple[str, str]:
-    """The UPDATE … RETURNING and the INSERT for events of this status. Parameters are cast: the database need not guess."""
+    """The UPDATE … RETURNING and the INSERT for events of this status. Parameters are cast: the
+    database need not guess.
+    """
     connection = connections[alias]
     on_postgresql = connection.vendor == "postgresql"
     quote = connection.ops.quote_name
@@ -125,7 +135,9 @@ def _statements(alias: str, status: CallStatus) -> tuple[str, str]:
         "status_at": f"CASE WHEN {moves} THEN {now} ELSE {call['status_at']} END",
         "duration": f"{greatest}({call['duration']}, COALESCE({duration}, 0))",
         "debit": f"{greatest}({call['debit']}, COALESCE({debit}, 0))",
-        "placement": f"CASE WHEN {unsettled} THEN '{Placement.ACCEPTED}' ELSE {call['placement']} END",
+        "placement": (
+            f"CASE WHEN {unsettled} THEN '{Placement.ACCEPTED}' ELSE {call['placement']} END"
+        ),
         "last_event_at": now,
         "silent_at": "NULL",
     }
@@ -148,6 +160,7 @@ def _statements(alias: str, status: CallStatus) -> tuple[str, str]:
         "answer": str(ANSWERED_SO_FAR),
         "reason": "''",
     }
+    # Names come from the models and values as parameters: nothing of a request gets into the text.
     update = (
         f"UPDATE {quote(CallRequest._meta.db_table)}"
         f" SET {', '.join(f'{call[name]} = {value}' for name, value in changes.items())}"
@@ -160,8 +173,12 @@ def _statements(alias: str, status: CallStatus) -> tuple[str, str]:
     return update, insert
 
 
-def under_lock(alias: str, pk: int, event: Event, remote_address: str, now: datetime) -> Recorded | None:
-    """The plain way, for any database: lock the row by writing to it, merge in Python, write it back."""
+def under_lock(
+    alias: str, pk: int, event: Event, remote_address: str, now: datetime
+) -> Recorded | None:
+    """The plain way, for any database: lock the row by writing to it, merge in Python, write it
+    back.
+    """
     calls = CallRequest.objects.using(alias).filter(pk=pk)
     with transaction.atomic(using=alias):
         if not calls.update(last_event_at=now, silent_at=None):

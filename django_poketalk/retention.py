@@ -14,7 +14,9 @@ BATCH = 1000
 
 
 def forget_old_numbers(now: datetime | None = None) -> int:
-    """Blank both numbers of calls created more than `FORGET_NUMBERS_AFTER` days ago; how many calls that were."""
+    """Blank both numbers of calls created more than `FORGET_NUMBERS_AFTER` days ago; how many calls
+    that were.
+    """
     days = settings.forget_numbers_after
     if days is None:
         return 0

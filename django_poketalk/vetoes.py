@@ -1,7 +1,8 @@
 """What ends a call: every reason for which an event is answered with 412.
 
-The built-in reasons need no query. A project adds its own by naming functions in `POKETALK["VETO_RULES"]`: each takes the call
-(a `CallRequest`, as the event left it) and the event (`protocol.eventurl.Event`), and returns a reason, or "" to let it go on.
+The built-in reasons need no query. A project adds its own by naming functions in
+`POKETALK["VETO_RULES"]`: each takes the call (a `CallRequest`, as the event left it) and the event
+(`protocol.eventurl.Event`), and returns a reason, or "" to let it go on.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ MAX_DEBIT = "maximum cost"
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the built-in reasons look at: how far the call has come, its limits, and what was decided before."""
+    """What the built-in reasons look at: how far the call has come, its limits, and what was
+    decided before.
+    """
 
     duration: int
     debit: Decimal
@@ -52,7 +55,9 @@ def reason(facts: Facts) -> str:
 
 
 def reason_of_rules(pk: int, event: Event) -> str:
-    """The first reason that one of the project's own rules gives, or "". A rule that fails is logged and ends nothing."""
+    """The first reason that one of the project's own rules gives, or "". A rule that fails is
+    logged and ends nothing.
+    """
     paths = settings.veto_rules
     if not paths:
         return ""

@@ -17,10 +17,12 @@ logger = logging.getLogger(__name__)
 
 
 def wake(pk: int, delay: float = 0) -> None:
-    """Have a worker place this request, in `delay` seconds. Never waits for the broker and never fails.
+    """Have a worker place this request, in `delay` seconds. Never waits for the broker and never
+    fails.
 
-    Publishing happens in a thread of its own, since a broker that is gone or frozen can hold a publisher for as long as it
-    likes. A wake-up that is lost costs time and nothing else: the sweep finds the row.
+    Publishing happens in a thread of its own, since a broker that is gone or frozen can hold a
+    publisher for as long as it likes. A wake-up that is lost costs time and nothing else: the sweep
+    finds the row.
     """
     if current_app.conf.task_always_eager:
         current_app.tasks[PLACE_CALL].apply_async((pk,))
@@ -29,7 +31,9 @@ def wake(pk: int, delay: float = 0) -> None:
 
 
 class _Publisher:
-    """One daemon thread that hands wake-ups to the broker; drops them when the broker has been stuck for too long."""
+    """One daemon thread that hands wake-ups to the broker; drops them when the broker has been
+    stuck for too long.
+    """
 
     def __init__(self) -> None:
         self._waiting: queue.Queue[tuple[int, float]] = queue.Queue(maxsize=10_000)
@@ -48,12 +52,16 @@ class _Publisher:
             try:
                 current_app.send_task(PLACE_CALL, (pk,), countdown=delay or None, retry=False)
             except Exception as error:
-                logger.warning("The broker did not take call %s, which waits for the sweep: %s", pk, error)
+                logger.warning(
+                    "The broker did not take call %s, which waits for the sweep: %s", pk, error
+                )
             finally:
                 self._waiting.task_done()
 
     def _drain(self) -> None:
-        """Let a short-lived process (a shell, a command) hand over its last wake-ups: two seconds at the most."""
+        """Let a short-lived process (a shell, a command) hand over its last wake-ups: two seconds
+        at the most.
+        """
         drained = threading.Thread(target=self._waiting.join, daemon=True)
         drained.start()
         drained.join(timeout=2)

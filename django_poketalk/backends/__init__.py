@@ -1,4 +1,6 @@
-"""How a call is asked for: the contract (`base`), the real service (`click2call`), and one for your tests (`locmem`)."""
+"""How a call is asked for: the contract (`base`), the real service (`click2call`), and one for your
+tests (`locmem`).
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,14 @@ __all__ = ["Answer", "BaseBackend", "Order", "Verdict", "get_backend"]
 
 
 def get_backend() -> BaseBackend:
-    """The backend that `POKETALK["BACKEND"]` names; `ImproperlyConfigured` when it cannot be had."""
+    """The backend that `POKETALK["BACKEND"]` names, or `ImproperlyConfigured`."""
     path = settings.backend
     try:
         backend = import_string(path)
     except ImportError as error:
-        raise ImproperlyConfigured(f"POKETALK['BACKEND'] = {path!r} cannot be imported: {error}") from error
+        raise ImproperlyConfigured(
+            f"POKETALK['BACKEND'] = {path!r} cannot be imported: {error}"
+        ) from error
     if not (isinstance(backend, type) and issubclass(backend, BaseBackend)):
         raise ImproperlyConfigured(f"POKETALK['BACKEND'] = {path!r} is not a BaseBackend.")
     return backend()

@@ -1,4 +1,4 @@
-"""The contract of a backend: take one order to a service, once, and say what is certain afterwards."""
+"""The contract of a backend: take one order to a service, once, and say what is certain then."""
 
 from __future__ import annotations
 
@@ -37,12 +37,13 @@ class Answer:
 
 
 class BaseBackend(ABC):
-    """Places calls. One instance serves one order; share what is costly on the class or per thread."""
+    """Places calls. One instance serves one order; share what is costly on the class."""
 
     @abstractmethod
     def place(self, order: Order) -> Answer:
         """Ask for the call, once.
 
-        Raises `NotConnected` only when certainly no byte of the order has left: the order will then be tried again.
-        Whatever else goes wrong is `Verdict.UNKNOWN`, and so is any other exception: the order is never sent again.
+        Raises `NotConnected` only when certainly no byte of the order has left: the order will then
+        be tried again. Whatever else goes wrong is `Verdict.UNKNOWN`, and so is any other
+        exception: the order is never sent again.
         """

@@ -22,12 +22,14 @@ _local = threading.local()
 
 
 class Click2CallBackend(BaseBackend):
-    """One form-encoded POST. Redirects are not followed (the key would travel), nothing is retried."""
+    """One form-encoded POST. No redirect is followed (the key would travel), nothing retried."""
 
     def place(self, order: Order) -> Answer:
         """Raises `ImproperlyConfigured` without a URL; see `BaseBackend.place` for the rest."""
         if not settings.url:
-            raise ImproperlyConfigured("POKETALK['URL'] is empty: name the service's click2call URL.")
+            raise ImproperlyConfigured(
+                "POKETALK['URL'] is empty: name the service's click2call URL."
+            )
         try:
             return self._ask(order)
         except requests.RequestException as error:
@@ -59,15 +61,21 @@ class Click2CallBackend(BaseBackend):
 def _understand(http_status: int, body: bytes) -> Answer:
     text = body.decode("utf-8", "replace").strip()
     if http_status == BAD_INPUT:
-        return Answer(Verdict.REJECTED, detail=text or "The service refused the request as malformed.")
+        return Answer(
+            Verdict.REJECTED, detail=text or "The service refused the request as malformed."
+        )
     code = ResponseCode.read(body) if http_status == requests.codes.ok else None
     if code is None:
-        return Answer(Verdict.UNKNOWN, detail=f"HTTP {http_status}, which is no answer to a request: {text!r}")
+        return Answer(
+            Verdict.UNKNOWN, detail=f"HTTP {http_status}, which is no answer to a request: {text!r}"
+        )
     return Answer(Verdict.ACCEPTED if code is ResponseCode.OK else Verdict.REJECTED, code, text)
 
 
 def _read(response: requests.Response, deadline: float) -> bytes:
-    """The body, or its first KiB. A peer that drips it past `deadline` (monotonic seconds) is cut off."""
+    """The body, or its first KiB. A peer that drips it past `deadline` (monotonic seconds) is cut
+    off.
+    """
     body = b""
     for byte in response.iter_content(1):
         body += byte
@@ -79,7 +87,7 @@ def _read(response: requests.Response, deadline: float) -> bytes:
 
 
 def _session() -> requests.Session:
-    """One session a thread: kept-alive connections, and no proxies or .netrc from the environment."""
+    """One session a thread: kept-alive connections, no proxies or .netrc of the environment."""
     session: requests.Session | None = getattr(_local, "session", None)
     if session is None:
         session = _local.session = requests.Session()
@@ -89,13 +97,17 @@ def _session() -> requests.Session:
 
 
 def _nothing_was_sent(error: requests.RequestException) -> bool:
-    """Whether it failed before a connection (with TLS, a trusted one) stood, so that no byte of the request has left."""
+    """Whether it failed before a connection (with TLS, a trusted one) stood, so that no byte of the
+    request has left.
+    """
     if isinstance(error, requests.ConnectTimeout):
         return True
     reason = getattr(error.args[0], "reason", None) if error.args else None
     if isinstance(error, requests.exceptions.SSLError):
         return isinstance(_root(error), ssl.SSLCertVerificationError)
-    return isinstance(reason, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError))
+    return isinstance(
+        reason, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+    )
 
 
 def _root(error: BaseException) -> BaseException:
@@ -103,7 +115,11 @@ def _root(error: BaseException) -> BaseException:
     seen: set[int] = set()
     while id(error) not in seen:
         seen.add(id(error))
-        inner = getattr(error, "reason", None) or (error.args[0] if error.args else None) or error.__context__
+        inner = (
+            getattr(error, "reason", None)
+            or (error.args[0] if error.args else None)
+            or error.__context__
+        )
         if isinstance(inner, BaseException):
             error = inner
     return error

@@ -1,7 +1,7 @@
 """A backend for your tests, in the manner of Django's locmem mail: nothing leaves the process.
 
-Orders land in `outbox`. Each is answered by the next of `answers` (an `Answer`, or an exception to raise), or, when that
-is empty, with 00. Call `reset()` between tests.
+Orders land in `outbox`. Each is answered by the next of `answers` (an `Answer`, or an exception to
+raise), or, when that is empty, with 00. Call `reset()` between tests.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""A call's life as rows: what we asked for, what we were told, and the numbers that may not be called."""
+"""A call's life as rows: what we asked for, what we were told, and the numbers that may not be
+called.
+"""
 
 from .calls import STAGES, CallRequest, Placement, Status
 from .events import CallEvent

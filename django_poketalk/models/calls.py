@@ -1,7 +1,8 @@
 """Call requests: what we asked for and what became of it.
 
-A call request holds two facts in two columns: `placement`, what became of our asking, and `status`, what became of the call.
-Every change of placement is a compare-and-set; only `events.record` writes what the service tells.
+A call request holds two facts in two columns: `placement`, what became of our asking, and `status`,
+what became of the call. Every change of placement is a compare-and-set; only `events.record` writes
+what the service tells.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from .. import signals
 from ..protocol import numbers
 from ..protocol.codes import CallStatus, ResponseCode
 from .numbers import NUMBER_LENGTH, validate_number
+
 
 class Placement(models.TextChoices):
     """What became of our asking the service for a call."""
@@ -51,7 +53,8 @@ class Status(models.IntegerChoices):
     AB_DISCONNECTED = CallStatus.AB_DISCONNECTED, _("ended after talking")
 
 
-# The column that keeps when each status was first told. Status 0 has none: it says only that something is wrong.
+# The column that keeps when each status was first told. Status 0 has none: it says only that
+# something is wrong.
 STAGES: dict[CallStatus, str] = {
     CallStatus.A_INITIATED: "a_initiated_at",
     CallStatus.A_ANSWERED: "a_answered_at",
@@ -69,7 +72,9 @@ IS_OPEN = Q(placement__in=OPEN_PLACEMENTS, ended_at=None, silent_at=None)
 
 
 def new_webcallid() -> str:
-    """An unguessable id that is unique among all calls of all projects (128 bits, 32 hexadecimal digits)."""
+    """An unguessable id that is unique among all calls of all projects (128 bits, 32 hexadecimal
+    digits).
+    """
     return secrets.token_hex(16)
 
 
@@ -107,11 +112,14 @@ class CallRequestQuerySet(models.QuerySet["CallRequest"]):
 class CallRequest(models.Model):
     """One wish to connect two phones, from the click to the last event.
 
-    Leg A (`from_number`) rings first, leg B (`to_number`) once A has answered. Both are E.164 with "+".
+    Leg A (`from_number`) rings first, leg B (`to_number`) once A has answered. Both are E.164 with
+    "+".
     """
 
     webcallid = models.CharField(_("call id"), max_length=64, unique=True, default=new_webcallid)
-    from_number = models.CharField(_("from"), max_length=NUMBER_LENGTH, validators=[validate_number])
+    from_number = models.CharField(
+        _("from"), max_length=NUMBER_LENGTH, validators=[validate_number]
+    )
     to_number = models.CharField(_("to"), max_length=NUMBER_LENGTH, validators=[validate_number])
     user = models.ForeignKey(
         project.AUTH_USER_MODEL,
@@ -126,7 +134,9 @@ class CallRequest(models.Model):
     )
     subject_id = models.CharField(max_length=64, blank=True)
     subject = GenericForeignKey("subject_type", "subject_id")
-    idempotency_key = models.CharField(max_length=64, null=True, blank=True, unique=True, editable=False)
+    idempotency_key = models.CharField(
+        max_length=64, null=True, blank=True, unique=True, editable=False
+    )
 
     # The limits, which are also signed into the event URL
     max_duration = models.PositiveIntegerField(
@@ -158,12 +168,17 @@ class CallRequest(models.Model):
         choices=[(code.value, f"{code.value} {code.meaning}") for code in ResponseCode],
     )
     response_detail = models.CharField(
-        _("answer"), max_length=255, blank=True, help_text=_("What the service said, or why it could not be asked.")
+        _("answer"),
+        max_length=255,
+        blank=True,
+        help_text=_("What the service said, or why it could not be asked."),
     )
 
     # What became of the call
     status = models.SmallIntegerField(_("status"), null=True, blank=True, choices=Status.choices)
-    duration = models.PositiveIntegerField(_("duration"), default=0, help_text=_("Seconds since leg A answered."))
+    duration = models.PositiveIntegerField(
+        _("duration"), default=0, help_text=_("Seconds since leg A answered.")
+    )
     debit = models.DecimalField(_("cost"), max_digits=15, decimal_places=6, default=Decimal(0))
     status_at = models.DateTimeField(_("status since"), null=True, blank=True)
     last_event_at = models.DateTimeField(_("last event"), null=True, blank=True)
@@ -190,7 +205,10 @@ class CallRequest(models.Model):
         related_name="+",
     )
     veto_reason = models.CharField(
-        _("ended by us because"), max_length=200, blank=True, help_text=_("Why we first answered 412.")
+        _("ended by us because"),
+        max_length=200,
+        blank=True,
+        help_text=_("Why we first answered 412."),
     )
 
     objects = CallRequestQuerySet.as_manager()
@@ -207,21 +225,27 @@ class CallRequest(models.Model):
             ("view_numbers", "Can see whole phone numbers"),
         ]
         constraints = [
-            models.CheckConstraint(condition=Q(placement__in=Placement.values), name="poketalk_placement_known"),
+            models.CheckConstraint(
+                condition=Q(placement__in=Placement.values), name="poketalk_placement_known"
+            ),
             models.CheckConstraint(
                 condition=Q(status=None) | Q(status__range=(0, 8)), name="poketalk_status_known"
             ),
             models.CheckConstraint(condition=Q(debit__gte=0), name="poketalk_debit_not_negative"),
-            models.CheckConstraint(condition=Q(max_duration__gte=1), name="poketalk_max_duration_positive"),
             models.CheckConstraint(
-                condition=Q(max_debit=None) | Q(max_debit__gte=0), name="poketalk_max_debit_not_negative"
+                condition=Q(max_duration__gte=1), name="poketalk_max_duration_positive"
+            ),
+            models.CheckConstraint(
+                condition=Q(max_debit=None) | Q(max_debit__gte=0),
+                name="poketalk_max_debit_not_negative",
             ),
             models.CheckConstraint(
                 condition=~Q(placement=Placement.REJECTED) | ~Q(response_code=ResponseCode.OK),
                 name="poketalk_rejected_is_not_ok",
             ),
         ]
-        # No index on a column that each event changes: updates by events stay heap-only on PostgreSQL.
+        # No index on a column that each event changes: updates by events stay heap-only on
+        # PostgreSQL.
         indexes = [
             models.Index(fields=["placement", "sent_at"], name="poketalk_open", condition=IS_OPEN),
             models.Index(fields=["created_at"], name="poketalk_created"),
@@ -239,7 +263,9 @@ class CallRequest(models.Model):
 
     @property
     def state(self) -> str:
-        """The two facts as one word for people: the call's status once there is one, else our asking's."""
+        """The two facts as one word for people: the call's status once there is one, else our
+        asking's.
+        """
         if self.status is None:
             return str(self.get_placement_display())
         if self.silent_at is not None and self.ended_at is None:
@@ -254,7 +280,9 @@ class CallRequest(models.Model):
         )
 
     def begin_sending(self, now: datetime) -> bool:
-        """Claim a due request for this process, before its first byte leaves. False: somebody else has it."""
+        """Claim a due request for this process, before its first byte leaves. False: somebody else
+        has it.
+        """
         return self._move(
             CallRequest.objects.due(now).filter(attempts=self.attempts),
             Placement.SENDING,
@@ -271,16 +299,23 @@ class CallRequest(models.Model):
         return self._settle(Placement.REJECTED, now, code.value if code else "", detail)
 
     def lose(self, detail: str) -> bool:
-        """No clear answer came: the phone may or may not ring. Never sent again by itself."""
+        """No clear answer came: it may ring or not. Never sent again by itself."""
         return self._move(
-            CallRequest.objects.filter(placement=Placement.SENDING), Placement.UNKNOWN, response_detail=_cut(detail)
+            CallRequest.objects.filter(placement=Placement.SENDING),
+            Placement.UNKNOWN,
+            response_detail=_cut(detail),
         )
 
     def retry(self, at: datetime, detail: str) -> bool:
-        """The service could not be reached, so nothing was sent: queue again, or fail when `at` is past the expiry."""
+        """The service could not be reached, so nothing was sent: queue again, or fail when `at` is
+        past the expiry.
+        """
         to = Placement.QUEUED if at < self.expires_at else Placement.FAILED
         return self._move(
-            CallRequest.objects.filter(placement=Placement.SENDING), to, not_before=at, response_detail=_cut(detail)
+            CallRequest.objects.filter(placement=Placement.SENDING),
+            to,
+            not_before=at,
+            response_detail=_cut(detail),
         )
 
     def expire(self, now: datetime) -> bool:
@@ -297,17 +332,25 @@ class CallRequest(models.Model):
         )
 
     def ask_hang_up(self, now: datetime, user: Any = None) -> bool:
-        """Have the next event answered with 412. False: the call is over, or it was asked before."""
+        """Have the next event answered with 412. False: it is over, or was asked before."""
         changes = {"hangup_requested_at": now, "hangup_requested_by": user}
-        moved = CallRequest.objects.open().filter(pk=self.pk, hangup_requested_at=None).update(**changes)
+        moved = (
+            CallRequest.objects.open()
+            .filter(pk=self.pk, hangup_requested_at=None)
+            .update(**changes)
+        )
         if moved:
             self._show(changes)
         return bool(moved)
 
     def give_up(self, now: datetime) -> bool:
-        """Nothing has been heard for too long: take the call to be over. The next event revives it."""
+        """Nothing was heard for too long: take it to be over. The next event revives it."""
         changes = {"silent_at": now}
-        moved = CallRequest.objects.open().filter(pk=self.pk, last_event_at=self.last_event_at).update(**changes)
+        moved = (
+            CallRequest.objects.open()
+            .filter(pk=self.pk, last_event_at=self.last_event_at)
+            .update(**changes)
+        )
         if moved:
             self._show(changes)
         return bool(moved)
@@ -322,7 +365,9 @@ class CallRequest(models.Model):
         )
 
     def _move(self, among: CallRequestQuerySet, placement: Placement, **changes: Any) -> bool:
-        """Compare-and-set: take the new placement if the row is still `among`. Announces it after commit."""
+        """Compare-and-set: take the new placement if the row is still `among`. Announces it after
+        commit.
+        """
         if not among.filter(pk=self.pk).update(placement=placement, **changes):
             return False
         previous = self.placement

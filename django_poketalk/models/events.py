@@ -12,13 +12,17 @@ from .calls import CallRequest, Status
 class CallEvent(models.Model):
     """One event as the service told it, and what we answered. Append-only."""
 
-    call = models.ForeignKey(CallRequest, verbose_name=_("call"), on_delete=models.CASCADE, related_name="events")
+    call = models.ForeignKey(
+        CallRequest, verbose_name=_("call"), on_delete=models.CASCADE, related_name="events"
+    )
     received_at = models.DateTimeField(_("received"), default=timezone.now)
     remote_address = models.CharField(_("from address"), max_length=45, blank=True)
     status = models.SmallIntegerField(_("status"), choices=Status.choices)
     duration = models.PositiveIntegerField(_("duration"), null=True, blank=True)
     debit = models.DecimalField(_("cost"), max_digits=15, decimal_places=6, null=True, blank=True)
-    answer = models.PositiveSmallIntegerField(_("our answer"), help_text=_("200, or 412 to end the call."))
+    answer = models.PositiveSmallIntegerField(
+        _("our answer"), help_text=_("200, or 412 to end the call.")
+    )
     reason = models.CharField(_("because"), max_length=200, blank=True)
 
     class Meta:

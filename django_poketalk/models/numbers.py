@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+
 from django.conf import settings as project
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -28,7 +29,9 @@ def validate_number(value: str) -> None:
 
 
 class BlacklistedNumber(models.Model):
-    """A number, or a range of numbers by prefix, that may not call (`from`), be called (`to`), or either."""
+    """A number, or a range of numbers by prefix, that may not call (`from`), be called (`to`), or
+    either.
+    """
 
     class Direction(models.TextChoices):
         FROM = "from", _("as caller")
@@ -36,7 +39,9 @@ class BlacklistedNumber(models.Model):
         BOTH = "both", _("either way")
 
     number = models.CharField(
-        _("number or prefix"), max_length=NUMBER_LENGTH, help_text=_("With + and country code, e.g. +4420.")
+        _("number or prefix"),
+        max_length=NUMBER_LENGTH,
+        help_text=_("With + and country code, e.g. +4420."),
     )
     is_prefix = models.BooleanField(_("all numbers that begin so"), default=False)
     direction = models.CharField(
@@ -66,14 +71,16 @@ class BlacklistedNumber(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.number}…" if self.is_prefix else self.number
+        return f"{self.number}…" if self.is_prefix else numbers.mask(self.number)
 
     def clean(self) -> None:
         """Store E.164, however the number was written; a prefix needs "+" and a digit."""
         super().clean()
         try:
             self.number = (
-                numbers.normalise_prefix(self.number) if self.is_prefix else numbers.normalise(self.number)
+                numbers.normalise_prefix(self.number)
+                if self.is_prefix
+                else numbers.normalise(self.number)
             )
         except numbers.InvalidNumber as error:
             raise ValidationError({"number": str(error)}) from error
@@ -99,7 +106,9 @@ class CallerNumber(models.Model):
         on_delete=models.CASCADE,
         related_name="poketalk_number",
     )
-    number = models.CharField(_("number"), max_length=NUMBER_LENGTH, help_text=_("With + and country code."))
+    number = models.CharField(
+        _("number"), max_length=NUMBER_LENGTH, help_text=_("With + and country code.")
+    )
 
     class Meta:
         verbose_name = _("caller's number")

@@ -1,1 +1,3 @@
-"""The wire: what the caller's and the service's side must agree on. Pure Python, without models, settings or I/O."""
+"""The wire: what the caller's and the service's side must agree on. Pure Python, without models,
+settings or I/O.
+"""

@@ -1,4 +1,6 @@
-"""The numbers on the wire: what a service answers to a request, and how it reports on a call (seed, Response and EventURL)."""
+"""The numbers on the wire: what a service answers to a request, and how it reports on a call (seed,
+Response and EventURL).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ import re
 
 
 class ResponseCode(enum.StrEnum):
-    """What a service answers to a request for a call, as it stands in the body. 80 is reserved and never sent."""
+    """What a service answers to a request for a call, as it stands in the body. 80 is reserved and
+    never sent.
+    """
 
     OK = "00"
     EMPTY_API_KEY = "10"
@@ -29,8 +33,8 @@ class ResponseCode(enum.StrEnum):
     def read(cls, body: bytes) -> ResponseCode | None:
         """The code that an answer's body gives, or None when it is not clearly one.
 
-        Tolerates white space around the code, a byte order mark, a missing leading zero, and text after it once white space has
-        ended it.
+        Tolerates white space around the code, a byte order mark, a missing leading zero, and text
+        after it once white space has ended it.
         """
         match = _BODY.match(body)
         if match is None:
@@ -75,9 +79,11 @@ class CallStatus(enum.IntEnum):
 
     @property
     def rank(self) -> int:
-        """Its place in a total order in which a call only moves up, and every final status is above every other.
+        """Its place in a total order in which a call only moves up, and every final status is above
+        every other.
 
-        Taking the higher of two is therefore the same in whatever order a call's events arrive, however often.
+        Taking the higher of two is therefore the same in whatever order a call's events arrive,
+        however often.
         """
         return _BY_RANK.index(self)
 
@@ -91,7 +97,9 @@ class CallStatus(enum.IntEnum):
         return self if other is None else max(self, other, key=lambda status: status.rank)
 
     def may_follow(self, previous: CallStatus | None) -> bool:
-        """Whether a service may report this right after `previous` (None: nothing yet). Repeats of 3, 5 and 7 are ticks."""
+        """Whether a service may report this right after `previous` (None: nothing yet). Repeats of
+        3, 5 and 7 are ticks.
+        """
         return self in _NEXT[previous]
 
 

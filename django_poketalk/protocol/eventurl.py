@@ -1,4 +1,6 @@
-"""The EventURL (seed, EventURL): a caller's template with variables, which a service expands and then requests by GET."""
+"""The EventURL (seed, EventURL): a caller's template with variables, which a service expands and
+then requests by GET.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ class InvalidEvent(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What a service reports: the call's status, its id, seconds since leg A answered, and the cost so far."""
+    """What a service reports: the call's status, its id, seconds since leg A answered, and the cost
+    so far.
+    """
 
     status: CallStatus
     webcallid: str = ""
@@ -44,9 +48,11 @@ def template(base: str) -> str:
 
 
 def expand(template: str, event: Event) -> str:
-    """The URL to request: the variables in the template's query replaced by the event's values, percent-encoded.
+    """The URL to request: the variables in the template's query replaced by the event's values,
+    percent-encoded.
 
-    One pass: a `$` inside a value is data. A `$` of the template may be written `%24`. A duration or debit of None counts as 0.
+    One pass: a `$` inside a value is data. A `$` of the template may be written `%24`. A duration
+    or debit of None counts as 0.
     """
     values = {
         "webcallid": event.webcallid,
@@ -65,7 +71,8 @@ def expand(template: str, event: Event) -> str:
 def parse(query: str) -> Event:
     """The event that an expanded query tells, by ASCII rules. Raises `InvalidEvent`.
 
-    `status` is required, the others may be missing or empty; keys that are not the protocol's are ignored.
+    `status` is required, the others may be missing or empty; keys that are not the protocol's are
+    ignored.
     """
     if len(query) > LONGEST_QUERY:
         raise InvalidEvent(f"the query has {len(query)} characters")

@@ -1,4 +1,6 @@
-"""Phone numbers: E.164 with "+" inside, digits only on the wire (seed, Parameters and Good Practice), grouped or masked for people."""
+"""Phone numbers: E.164 with "+" inside, digits only on the wire (seed, Parameters and Good
+Practice), grouped or masked for people.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,9 @@ class InvalidNumber(ValueError):
 def normalise(text: str, region: str | None = None) -> str:
     """E.164 with "+" of a number written in any usual way.
 
-    Without `region` (ISO 3166 alpha-2) it must be international, with or without "+". A trunk zero behind the country code is
-    removed. The length is checked, not whether the number is assigned: new ranges exist before the data knows them.
+    Without `region` (ISO 3166 alpha-2) it must be international, with or without "+". A trunk zero
+    behind the country code is removed. The length is checked, not whether the number is assigned:
+    new ranges exist before the data knows them.
     """
     shown = f"{text[:40]!r}"
     if region is None and text.strip()[:1].isdigit():
@@ -50,7 +53,9 @@ def normalise_prefix(text: str) -> str:
     """The beginning of an E.164 number with "+", e.g. `+4420` of `+44 20`."""
     digits = _SEPARATORS.sub("", text)
     if not _PREFIX.fullmatch(f"+{digits}"):
-        raise InvalidNumber(f"{text[:40]!r} is not the beginning of an international number, e.g. +4420.")
+        raise InvalidNumber(
+            f"{text[:40]!r} is not the beginning of an international number, e.g. +4420."
+        )
     return f"+{digits}"
 
 
@@ -62,8 +67,8 @@ def wire(e164: str) -> str:
 def read_wire(text: str) -> str:
     """A number as a request gave it, digits only; "" when it has no digit at all.
 
-    Strips plus, spaces, dashes, dots and brackets. Raises `InvalidNumber` when what is left is not 7 to 15 ASCII digits that
-    begin with a country code.
+    Strips plus, spaces, dashes, dots and brackets. Raises `InvalidNumber` when what is left is not
+    7 to 15 ASCII digits that begin with a country code.
     """
     if not _ASCII_DIGIT.search(text):
         return ""
@@ -93,7 +98,9 @@ def mask(number: str) -> str:
 
 
 def country(number: str) -> str | None:
-    """ISO 3166 alpha-2 code of the number's country; None when it has none or several could be meant."""
+    """ISO 3166 alpha-2 code of the number's country; None when it has none or several could be
+    meant.
+    """
     parsed = _parse(number)
     region = None if parsed is None else phonenumbers.region_code_for_number(parsed)
     if parsed is not None and region is None:
@@ -103,12 +110,14 @@ def country(number: str) -> str | None:
 
 
 def is_satellite(number: str) -> bool:
-    """Whether it belongs to a satellite network or another global service, where fraud is paid for."""
+    """Whether it is of a satellite network or another global service, where fraud is paid for."""
     return wire(number).startswith(SATELLITE)
 
 
 def is_premium(number: str) -> bool:
-    """Whether calling it costs extra: premium rate, shared cost, personal and universal access numbers, pagers."""
+    """Whether calling it costs extra: premium rate, shared cost, personal and universal access
+    numbers, pagers.
+    """
     parsed = _parse(number)
     return parsed is not None and phonenumbers.number_type(parsed) in PREMIUM
 

@@ -1,4 +1,6 @@
-"""The event view: the service reports on a call, and we answer whether it may go on (seed, EventURL)."""
+"""The event view: the service reports on a call, and we answer whether it may go on (seed,
+EventURL).
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,8 @@ WAIT = 1.0  # seconds that the database may take; the service waits for our answ
 def event(request: HttpRequest, token: str) -> HttpResponse:
     """Record one event and answer it.
 
-    200: the call goes on. 412: end it. 404: not a URL of ours. 400: not an event. 503: the database does not answer and the
-    call is within its signed limits; past them it is 412 even then.
+    200: the call goes on. 412: end it. 404: not a URL of ours. 400: not an event. 503: the database
+    does not answer and the call is within its signed limits; past them it is 412 even then.
     """
     if request.method != "GET":
         return HttpResponseNotAllowed(["GET"])
@@ -43,7 +45,9 @@ def event(request: HttpRequest, token: str) -> HttpResponse:
     try:
         reply = deadline.within(WAIT, events.receive, limits.pk, told, address)
     except (deadline.Overdue, DatabaseError) as error:
-        logger.error("Call %s: the database did not take status %s: %r", limits.pk, told.status.value, error)
+        logger.error(
+            "Call %s: the database did not take status %s: %r", limits.pk, told.status.value, error
+        )
         reply = events.reply_without_database(limits, told) or events.Reply(503)
     if reply.status == events.HANG_UP:
         logger.info("Call %s is ended: %s.", limits.pk, reply.reason)

@@ -35,5 +35,6 @@ class Command(BaseCommand):
     def _sweep(self) -> None:
         swept = placing.sweep()
         self.stdout.write(
-            f"woken {swept.woken}, expired {swept.expired}, unknown {swept.unknown}, silent {swept.silent}"
+            f"woken {swept.woken}, expired {swept.expired},"
+            f" unknown {swept.unknown}, silent {swept.silent}"
         )
