@@ -1,0 +1,79 @@
+"""The blacklist, and the users' own phones.
+
+Without the permission to see numbers, a stored number is masked, can't be edited and can't be found
+by searching.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from .. import permissions
+from ..forms import BlacklistedNumberForm, CallerNumberForm
+from ..models import BlacklistedNumber, CallerNumber
+
+
+@admin.display(description=_("number"))
+def masked_number(row: BlacklistedNumber | CallerNumber) -> str:
+    return str(row)
+
+
+class NumberAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Rows with a `number`, shown and edited by those who may see it."""
+
+    columns: tuple[str, ...]
+    facts: tuple[str, ...] = ()  # shown, never edited
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return _shown(request, self.columns)
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("^number",) if permissions.may_see_numbers(request.user) else ()
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        fields = self.form.base_fields
+        return [*fields] if obj is None else [*_shown(request, tuple(fields)), *self.facts]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        if obj is None or permissions.may_see_numbers(request.user):
+            return [*self.facts]
+        # Naming `number` as well takes its input out of the form.
+        return [masked_number, "number", *self.facts]
+
+
+@admin.register(BlacklistedNumber)
+class BlacklistedNumberAdmin(NumberAdmin):
+    """Numbers and prefixes that may not call, or be called."""
+
+    form = BlacklistedNumberForm
+    columns = ("number", "is_prefix", "direction", "reason", "until", "created_by")
+    facts = ("created_at", "created_by")
+    list_filter = ("direction", "is_prefix")
+    list_select_related = ("created_by",)
+    show_full_result_count = False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if not change:
+            obj.created_by = request.user
+        super().save_model(request, obj, form, change)
+
+
+@admin.register(CallerNumber)
+class CallerNumberAdmin(NumberAdmin):
+    """Each user's own phone: leg A of the calls that the user places."""
+
+    form = CallerNumberForm
+    columns = ("user", "number")
+    raw_id_fields = ("user",)
+    list_select_related = ("user",)
+    show_full_result_count = False
+
+
+def _shown(request: HttpRequest, columns: tuple[str, ...]) -> list[Any]:
+    if permissions.may_see_numbers(request.user):
+        return list(columns)
+    return [masked_number if column == "number" else column for column in columns]

@@ -1,0 +1,48 @@
+"""The objects that calls are about, fetched together."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from .models import CallRequest
+
+
+def load(calls: Iterable[CallRequest]) -> None:
+    """Set each call's `subject`, with one query for each model.
+
+    It becomes None where the object is gone, or its model (an app that was removed), or the id
+    doesn't fit the model: a plain `call.subject` raises for the latter two.
+    """
+    waiting: dict[int, list[CallRequest]] = defaultdict(list)
+    for call in calls:
+        _remember(call, None)
+        if call.subject_type_id is not None:
+            waiting[call.subject_type_id].append(call)
+    for type_id, group in waiting.items():
+        model = ContentType.objects.get_for_id(type_id).model_class()
+        if model is not None:
+            _load_group(model, group)
+
+
+def _load_group(model: type[models.Model], calls: list[CallRequest]) -> None:
+    keys = {call.pk: _key(model, call.subject_id) for call in calls}
+    found = model._base_manager.in_bulk({key for key in keys.values() if key is not None})
+    for call in calls:
+        _remember(call, found.get(keys[call.pk]))
+
+
+def _key(model: type[models.Model], text: str) -> Any:
+    try:
+        return model._meta.pk.to_python(text)
+    except ValidationError:
+        return None
+
+
+def _remember(call: CallRequest, subject: models.Model | None) -> None:
+    CallRequest._meta.get_field("subject").set_cached_value(call, subject)

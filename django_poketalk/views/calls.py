@@ -1,0 +1,208 @@
+"""What people touch: the button's order, the call's page, hanging up, and the user's own number.
+
+Each page works without script. Nothing is decided here: `dialing` says whether a call may be made,
+`permissions` who may do what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings as project
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required, login_required
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render, resolve_url
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from .. import button, dialing, permissions, story, subjects
+from ..exceptions import CallRefused
+from ..forms import OwnNumberForm
+from ..models import CallerNumber, CallRequest
+from ..protocol.codes import CallStatus
+
+View = Callable[..., HttpResponse]
+
+# Seconds after which the page of an open call loads itself again.
+REFRESH_RINGING = 3
+REFRESH_TALKING = 10
+
+
+def post_by_user(view: View) -> View:
+    """POST only, by a logged-in user.
+
+    Somebody whose session is over is brought back, after the login, to the page that the button was
+    on: this view's own address, which `login_required` would choose, has nothing to show.
+    """
+
+    @wraps(view)
+    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return redirect_to_login(way_back(request) or resolve_url(project.LOGIN_REDIRECT_URL))
+        return view(request, *args, **kwargs)
+
+    return login_not_required(never_cache(require_POST(checked)))
+
+
+@post_by_user
+def place(request: HttpRequest) -> HttpResponse:
+    """The press of a call button: to the call's page, or (422) a page that says why not."""
+    if not permissions.may_place(request.user):
+        raise PermissionDenied
+    try:
+        call = order(button.read(request.POST.get("token", ""), request.user), request.user)
+    except CallRefused as refusal:
+        return render(
+            request,
+            "poketalk/refused.html",
+            {"refusal": refusal, "back": way_back(request)},
+            status=422,
+        )
+    return redirect(with_way_back(reverse("poketalk:call", args=[call.pk]), request))
+
+
+def order(pressed: button.Button, user: Any) -> CallRequest:
+    """The call that this button means: a new one, or the one that it has made already."""
+    made = dialing.made_with(pressed.idempotency_key, user)
+    if made:  # also where a stored number was changed since, which would make it another call
+        return made
+    from_number = CallerNumber.objects.filter(user=user).values_list("number", flat=True).first()
+    if not from_number:
+        raise CallRefused(
+            "no_own_number",
+            _("Your own phone rings first, but we don't know its number yet."),
+            "from_number",
+        )
+    number, subject = pressed.callee()
+    return dialing.request_call(
+        from_number=from_number,
+        to_number=number,
+        user=user,
+        subject=subject,
+        max_duration=pressed.max_duration,
+        max_debit=pressed.max_debit,
+        idempotency_key=pressed.idempotency_key,
+    )
+
+
+@login_required
+@never_cache
+@require_safe
+def call(request: HttpRequest, pk: int) -> HttpResponse:
+    """One call's page: its state, its story, a way to end it. Reloads itself while it is open."""
+    shown = visible_call(request, pk)
+    subjects.load([shown])
+    whole = permissions.may_see_numbers(request.user, shown)
+    own = shown.user_id == request.user.pk
+    return render(
+        request,
+        "poketalk/call.html",
+        {
+            "call": shown,
+            "story": story.tell(shown),
+            "from_number": permissions.shown_number(shown.from_number, whole),
+            "to_number": permissions.shown_number(shown.to_number, whole),
+            "own": own,
+            "may_hang_up": shown.is_open
+            and shown.hangup_requested_at is None
+            and permissions.may_hang_up(request.user, shown),
+            "refresh": refresh_after(shown),
+            "paused": request.GET.get("refresh") == "off",
+            "back": way_back(request),
+        },
+    )
+
+
+@login_required
+@never_cache
+@require_safe
+def call_status(request: HttpRequest, pk: int) -> JsonResponse:
+    """One call's state as JSON.
+
+    `duration` is in seconds, `debit` decimal text, `ended` ISO 8601 or null.
+    """
+    shown = visible_call(request, pk)
+    return JsonResponse(
+        {
+            "placement": shown.placement,
+            "status": shown.status,
+            "state": shown.state,
+            "duration": shown.duration,
+            "debit": str(shown.debit),
+            "open": shown.is_open,
+            "ended": shown.ended_at.isoformat() if shown.ended_at else None,
+        }
+    )
+
+
+@post_by_user
+def hang_up(request: HttpRequest, pk: int) -> HttpResponse:
+    """End a call, then show its page. A call that is over already stays as it is."""
+    shown = visible_call(request, pk)
+    if not permissions.may_hang_up(request.user, shown):
+        raise PermissionDenied
+    dialing.hang_up(shown, request.user)
+    return redirect(with_way_back(reverse("poketalk:call", args=[shown.pk]), request))
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def own_number(request: HttpRequest) -> HttpResponse:
+    """The user's own phone, which is leg A of the calls that the user places."""
+    user: Any = request.user  # a stored one, says login_required
+    if not permissions.may_place(user):
+        raise PermissionDenied
+    if request.method == "POST":
+        form = OwnNumberForm(request.POST)
+        if form.is_valid():
+            form.save(user)
+            messages.success(request, _("Your phone number was saved."), fail_silently=True)
+            return redirect(way_back(request) or reverse("poketalk:own-number"))
+    else:
+        stored = CallerNumber.objects.filter(user=user).first()
+        form = OwnNumberForm(
+            initial={"number": permissions.shown_number(stored.number, True)} if stored else None
+        )
+    return render(request, "poketalk/own_number.html", {"form": form, "back": way_back(request)})
+
+
+def visible_call(request: HttpRequest, pk: int) -> CallRequest:
+    """The call, or 404, also when there is one that this user may not see."""
+    found = get_object_or_404(
+        CallRequest.objects.select_related("user", "hangup_requested_by"), pk=pk
+    )
+    if not permissions.may_see(request.user, found):
+        raise Http404
+    return found
+
+
+def refresh_after(call: CallRequest) -> int | None:
+    """Seconds until the page should look again, None once nothing more will come."""
+    if not call.is_open:
+        return None
+    return REFRESH_TALKING if call.status == CallStatus.B_ANSWERED else REFRESH_RINGING
+
+
+def way_back(request: HttpRequest) -> str:
+    """Where the button was, as the page said in `next`; "" when that leads to another site."""
+    claimed = request.POST.get("next") or request.GET.get("next", "")
+    here = url_has_allowed_host_and_scheme(
+        claimed, {request.get_host()}, require_https=request.is_secure()
+    )
+    return claimed if here else ""
+
+
+def with_way_back(url: str, request: HttpRequest) -> str:
+    """The address, which takes the way back along."""
+    back = way_back(request)
+    return f"{url}?{urlencode({'next': back})}" if back else url
