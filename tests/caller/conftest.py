@@ -1,0 +1,63 @@
+"""What the caller's tests share: people, numbers, calls, and a backend that dials nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from django_poketalk import dialing
+from django_poketalk.backends import locmem
+from django_poketalk.models import CallRequest
+
+CALLER = "+442079460000"
+CALLEE = "+442079460123"
+
+
+@pytest.fixture(autouse=True)
+def _empty_outbox() -> Iterator[None]:
+    locmem.reset()
+    yield
+    locmem.reset()
+
+
+@pytest.fixture(autouse=True)
+def woken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float]]:
+    """The wake-ups that would have gone to the broker: (primary key, delay in seconds)."""
+    calls: list[tuple[int, float]] = []
+    monkeypatch.setattr(
+        "django_poketalk.wakeups.wake", lambda pk, delay=0: calls.append((pk, delay))
+    )
+    return calls
+
+
+@pytest.fixture
+def user(db: None) -> Any:
+    return get_user_model().objects.create_user("anna", password="anna")
+
+
+@pytest.fixture
+def new_call(db: None) -> Callable[..., CallRequest]:
+    """Make a call request as the front door does; keywords override."""
+
+    def make(**changes: Any) -> CallRequest:
+        return dialing.request_call(**{"from_number": CALLER, "to_number": CALLEE, **changes})
+
+    return make
+
+
+@pytest.fixture
+def call(new_call: Callable[..., CallRequest]) -> CallRequest:
+    return new_call()
+
+
+@pytest.fixture
+def poketalk(settings: Any) -> Callable[..., None]:
+    """Set keys of `POKETALK` for this test."""
+
+    def change(**keys: Any) -> None:
+        settings.POKETALK = {**settings.POKETALK, **keys}
+
+    return change
