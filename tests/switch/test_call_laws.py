@@ -1,0 +1,221 @@
+"""What holds for every call, whatever facts come in and in whatever order."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from django_poketalk.protocol.codes import CallStatus
+from django_poketalk.server.rating import Tariff
+from django_poketalk.server.switch.call import CallMachine
+from django_poketalk.server.switch.messages import (
+    Answered,
+    Bridge,
+    Cause,
+    Command,
+    Dial,
+    EndAsked,
+    ExtendHold,
+    Fact,
+    Failed,
+    Finish,
+    HangUp,
+    HoldGranted,
+    HungUp,
+    Plan,
+    Ringing,
+    Route,
+    SendEvent,
+    Side,
+    TimeUp,
+)
+
+prices = st.decimals(min_value=0, max_value=5, places=4)
+increments = st.sampled_from([1, 6, 30, 60])
+tariffs = st.builds(Tariff, prices, prices, increments, increments)
+routes = st.lists(st.integers(1, 90), max_size=3).map(
+    lambda timeouts: tuple(Route(number, timeout) for number, timeout in enumerate(timeouts, 1))
+)
+plans = st.builds(
+    Plan,
+    webcallid=st.just("web1"),
+    tariff_a=tariffs,
+    tariff_b=tariffs,
+    routes_a=routes,
+    routes_b=routes,
+    max_duration=st.integers(1, 2000),
+    hold=st.decimals(min_value=0, max_value=20, places=3),
+    hold_slice=st.sampled_from([1, 30, 120]),
+    event_interval=st.just(60),
+)
+sides = st.sampled_from(Side)
+attempts = st.integers(1, 3)
+causes = st.sampled_from(Cause)
+waits = st.one_of(st.just(0.0), st.floats(0, 10), st.floats(0, 400))
+
+
+class AnyCall(RuleBasedStateMachine):
+    """A machine that is told anything, at any time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[Command] = []
+        self.now = 0.0
+
+    @initialize(
+        plan=plans, begin=st.floats(0, 1e9), refused=st.sampled_from([None, None, None, Cause.NO_RATE])
+    )
+    def begin(self, plan: Plan, begin: float, refused: Cause | None) -> None:
+        self.machine = CallMachine(plan)
+        self.now = begin
+        self.debits: list[Decimal] = []
+        self.over = False
+        self.take(self.machine.start(self.now, refused))
+
+    def take(self, commands: list[Command]) -> None:
+        assert not (self.over and commands), f"after the end: {commands}"
+        self.given += commands
+        self.debits.append(self.machine.debit)
+        self.over = self.machine.ended
+
+    def tell(self, fact: Fact) -> None:
+        self.take(self.machine.handle(fact, self.now))
+
+    @rule(wait=waits)
+    def wait(self, wait: float) -> None:
+        self.now += wait
+        self.tell(TimeUp())
+
+    @precondition(lambda self: self.machine.deadline is not None)
+    @rule(late=st.sampled_from([0.0, 0.0, 0.02, 7.0]))
+    def meet_the_deadline(self, late: float) -> None:
+        deadline = self.machine.deadline
+        assert deadline is not None
+        self.now = max(self.now, deadline) + late
+        self.tell(TimeUp())
+        following = self.machine.deadline
+        assert following is None or following > deadline
+
+    @rule(side=sides, attempt=attempts, wait=waits)
+    def ring(self, side: Side, attempt: int, wait: float) -> None:
+        self.now += wait
+        self.tell(Ringing(side, attempt))
+
+    @rule(side=sides, attempt=attempts)
+    def answer(self, side: Side, attempt: int) -> None:
+        self.tell(Answered(side, attempt))
+
+    @rule(wait=st.floats(0, 10))
+    def answer_what_rings(self, wait: float) -> None:
+        self.now += wait
+        for attempt in list(self.machine.attempts):
+            self.tell(Answered(attempt.side, attempt.number))
+
+    @rule(side=sides, attempt=attempts, cause=causes, transport=st.booleans())
+    def fail(self, side: Side, attempt: int, cause: Cause, transport: bool) -> None:
+        self.tell(Failed(side, attempt, cause, transport))
+
+    @rule(side=sides, attempt=attempts, wait=waits)
+    def put_down(self, side: Side, attempt: int, wait: float) -> None:
+        self.now += wait
+        self.tell(HungUp(side, attempt))
+
+    @rule(cause=causes)
+    def ask_to_end(self, cause: Cause) -> None:
+        self.tell(EndAsked(cause))
+
+    @precondition(lambda self: any(isinstance(c, ExtendHold) for c in self.given))
+    @rule(share=st.sampled_from([Decimal(0), Decimal("0.5"), Decimal(1)]), wait=waits)
+    def grant(self, share: Decimal, wait: float) -> None:
+        wanted = [c.wanted for c in self.given if isinstance(c, ExtendHold)][-1]
+        self.now += wait
+        self.tell(HoldGranted(max(self.machine.hold, wanted * share)))
+
+    # The laws
+
+    @invariant()
+    def statuses_follow_each_other(self) -> None:
+        previous: CallStatus | None = None
+        for command in self.given:
+            if isinstance(command, SendEvent):
+                assert command.event.status.may_follow(previous)
+                previous = command.event.status
+        assert self.machine.status == previous
+
+    @invariant()
+    def it_ends_once(self) -> None:
+        finals = [c for c in self.given if isinstance(c, SendEvent) and c.event.status.is_final]
+        finishes = [c for c in self.given if isinstance(c, Finish)]
+        assert len(finals) == len(finishes) == (1 if self.machine.ended else 0)
+        if finishes:
+            assert self.given[-2:] == [finals[0], finishes[0]]
+            assert self.machine.deadline is None
+            assert self.machine.cause is finishes[0].cause
+
+    @invariant()
+    def a_live_call_always_has_a_deadline(self) -> None:
+        assert self.machine.ended or self.machine.deadline is not None
+
+    @invariant()
+    def leg_b_is_not_dialled_before_leg_a_has_answered(self) -> None:
+        answered = False
+        for command in self.given:
+            if isinstance(command, SendEvent):
+                answered = answered or command.event.status is CallStatus.A_ANSWERED
+            if isinstance(command, Dial) and command.side is Side.B:
+                assert answered
+
+    @invariant()
+    def only_answered_legs_are_bridged(self) -> None:
+        bridges = [c for c in self.given if isinstance(c, Bridge)]
+        assert len(bridges) <= 1
+        answered = {a.side: a.number for a in self.machine.attempts if a.answered is not None}
+        for bridge in bridges:
+            assert answered == {Side.A: bridge.attempt_a, Side.B: bridge.attempt_b}
+
+    @invariant()
+    def each_gateway_is_tried_once_and_one_at_a_time(self) -> None:
+        for side in Side:
+            tried = [c.route.gateway for c in self.given if isinstance(c, Dial) and c.side is side]
+            assert tried == list(range(1, len(tried) + 1))
+            assert sum(a.side is side and a.ended is None for a in self.machine.attempts) <= 1
+
+    @invariant()
+    def legs_are_put_down_once_and_none_is_left_up(self) -> None:
+        put_down = [(c.side, c.attempt) for c in self.given if isinstance(c, HangUp)]
+        assert len(put_down) == len(set(put_down))
+        if self.machine.ended:
+            assert all(a.ended is not None and a.cause is not None for a in self.machine.attempts)
+
+    @invariant()
+    def the_debit_never_falls_and_stays_within_the_hold(self) -> None:
+        assert self.debits == sorted(self.debits)
+        assert self.debits[-1] <= self.machine.hold
+        told = [c.event.debit for c in self.given if isinstance(c, SendEvent)]
+        assert told == sorted(told)  # type: ignore[type-var]
+
+    @invariant()
+    def the_last_event_the_legs_and_the_charge_agree(self) -> None:
+        if not self.machine.ended:
+            return
+        final, finish = self.given[-2:]
+        assert isinstance(final, SendEvent)
+        assert isinstance(finish, Finish)
+        assert final.event.debit == finish.cost_a + finish.cost_b == self.machine.debit
+        assert final.event.duration == finish.duration <= self.machine.plan.max_duration
+        assert final.event.status is finish.status
+        if final.event.status is CallStatus.A_FAILED:
+            assert final.event.debit == 0
+
+
+AnyCall.TestCase.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+TestAnyCall = AnyCall.TestCase
