@@ -53,7 +53,7 @@ plans = st.builds(
     routes_a=routes,
     routes_b=routes,
     max_duration=st.integers(1, 2000),
-    hold=st.decimals(min_value=0, max_value=20, places=3),
+    hold=st.decimals(min_value=0, max_value=60, places=3),
     hold_slice=st.sampled_from([1, 30, 120]),
     event_interval=st.just(60),
 )
@@ -72,11 +72,15 @@ class AnyCall(RuleBasedStateMachine):
         self.now = 0.0
 
     @initialize(
-        plan=plans, begin=st.floats(0, 1e9), refused=st.sampled_from([None, None, None, Cause.NO_RATE])
+        plan=plans,
+        begin=st.floats(0, 1e9),
+        refused=st.sampled_from([None, None, None, None, Cause.NO_RATE]),
+        patience=st.integers(0, 25),
     )
-    def begin(self, plan: Plan, begin: float, refused: Cause | None) -> None:
+    def begin(self, plan: Plan, begin: float, refused: Cause | None, patience: int) -> None:
         self.machine = CallMachine(plan)
         self.now = begin
+        self.patience = patience  # steps before anybody may end the call, so that some become old
         self.debits: list[Decimal] = []
         self.over = False
         self.take(self.machine.start(self.now, refused))
@@ -88,6 +92,7 @@ class AnyCall(RuleBasedStateMachine):
         self.over = self.machine.ended
 
     def tell(self, fact: Fact) -> None:
+        self.patience -= 1
         self.take(self.machine.handle(fact, self.now))
 
     @rule(wait=waits)
@@ -120,15 +125,22 @@ class AnyCall(RuleBasedStateMachine):
         for attempt in list(self.machine.attempts):
             self.tell(Answered(attempt.side, attempt.number))
 
+    @precondition(lambda self: self.patience <= 0)
     @rule(side=sides, attempt=attempts, cause=causes, transport=st.booleans())
     def fail(self, side: Side, attempt: int, cause: Cause, transport: bool) -> None:
         self.tell(Failed(side, attempt, cause, transport))
 
+    @rule(side=sides, attempt=attempts)
+    def fail_at_the_gateway(self, side: Side, attempt: int) -> None:
+        self.tell(Failed(side, attempt, Cause.GATEWAY_DOWN, transport=True))
+
+    @precondition(lambda self: self.patience <= 0)
     @rule(side=sides, attempt=attempts, wait=waits)
     def put_down(self, side: Side, attempt: int, wait: float) -> None:
         self.now += wait
         self.tell(HungUp(side, attempt))
 
+    @precondition(lambda self: self.patience <= 0)
     @rule(cause=causes)
     def ask_to_end(self, cause: Cause) -> None:
         self.tell(EndAsked(cause))

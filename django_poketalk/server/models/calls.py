@@ -53,7 +53,7 @@ class CallQuerySet(models.QuerySet["Call"]):
 
     def abandoned(self, now: datetime) -> CallQuerySet:
         """A switch had them, and its lease has lapsed."""
-        return self.filter(state=Call.State.ACTIVE, lease_until__lt=now)
+        return self.filter(state__in=[Call.State.ACTIVE, Call.State.ENDING], lease_until__lt=now)
 
 
 class Call(models.Model):
@@ -61,12 +61,13 @@ class Call(models.Model):
 
     A switch owns an active call by a lease (`switch`, `lease_until`) and a `fence` that grows with
     each owner; every write of a switch names the fence it was given, so that a stale owner writes
-    nothing.
+    nothing. The switch keeps a call that is over (`ending`) until its final event has been sent.
     """
 
     class State(models.TextChoices):
         QUEUED = "queued", _("queued")
         ACTIVE = "active", _("active")
+        ENDING = "ending", _("over, final event on its way")
         ENDED = "ended", _("ended")
 
     account = models.ForeignKey(
@@ -129,7 +130,7 @@ class Call(models.Model):
         ]
         constraints = [
             models.CheckConstraint(
-                condition=Q(state__in=["queued", "active", "ended"]),
+                condition=Q(state__in=["queued", "active", "ending", "ended"]),
                 name="poketalk_server_state_known",
             ),
             models.CheckConstraint(
@@ -140,7 +141,8 @@ class Call(models.Model):
                 condition=Q(held__gte=0, debit__gte=0), name="poketalk_server_call_money"
             ),
             models.CheckConstraint(
-                condition=~Q(state="ended") | Q(held=0), name="poketalk_server_ended_holds_nothing"
+                condition=~Q(state__in=["ending", "ended"]) | Q(held=0),
+                name="poketalk_server_ended_holds_nothing",
             ),
         ]
         indexes = [
