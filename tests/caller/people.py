@@ -1,0 +1,54 @@
+"""Who calls whom in the tests of what people touch."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser, Permission
+from django.template import RequestContext, Template
+from django.test import RequestFactory
+
+from django_poketalk.models import CallerNumber
+from tests.caller.conftest import CALLEE, CALLER
+from tests.crm.models import Contact
+
+
+def someone(name: str, *permissions: str, **fields: Any) -> Any:
+    """A user with these permissions of `poketalk`."""
+    user = get_user_model().objects.create_user(name, password=name, **fields)
+    user.user_permissions.set(
+        Permission.objects.filter(content_type__app_label="poketalk", codename__in=permissions)
+    )
+    return user
+
+
+def agent(name: str = "anna", *permissions: str) -> Any:
+    """A user who may place calls, and whose own phone is known."""
+    user = someone(name, "place_call", *permissions)
+    CallerNumber.objects.create(user=user, number=CALLER)
+    return user
+
+
+def contact(name: str = "Bob", phone: str = CALLEE) -> Contact:
+    return Contact.objects.create(name=name, phone=phone)
+
+
+def render(tag: str, user: Any = None, **context: Any) -> str:
+    """What a page with this tag shows to `user`."""
+    request = RequestFactory().get("/contacts/7/?tab=phones")
+    request.user = user or AnonymousUser()
+    template = Template("{% load poketalk %}{% " + tag + " %}")
+    return template.render(RequestContext(request, context)).strip()
+
+
+def hidden(html: str, name: str) -> str:
+    """The value of the page's hidden input."""
+    found = re.search(rf'name="{name}" value="([^"]*)"', html)
+    assert found, f"no hidden input {name!r} in {html!r}"
+    return found[1].replace("&amp;", "&")
+
+
+def token(user: Any, tag: str = 'call_button contact field="phone"', **context: Any) -> str:
+    return hidden(render(tag, user, **context), "token")
