@@ -92,13 +92,18 @@ def _parameters(
 
 
 def _recorded(row: tuple[Any, ...]) -> Recorded:
-    event_pk, status, changed, duration, debit, max_duration, max_debit, hangup, veto_reason = row
+    event_pk, status, changed, duration, debit, max_duration, max_debit, asked_at, veto_reason = row
     return Recorded(
         event_pk=event_pk,
         status_changed=bool(changed),
         is_over=CallStatus(status).is_final,
         facts=Facts(
-            duration, _decimal(debit), max_duration, _decimal(max_debit), bool(hangup), veto_reason
+            duration=duration,
+            debit=_decimal(debit),
+            max_duration=max_duration,
+            max_debit=_decimal(max_debit),
+            hangup_requested=asked_at is not None,
+            veto_reason=veto_reason,
         ),
     )
 
@@ -147,7 +152,7 @@ def _statements(alias: str, status: CallStatus) -> tuple[str, str]:
         call["status"],
         f"({call['status']} = {new_status} AND {call['status_at']} = {now})",
         *(call[name] for name in ("duration", "debit", "max_duration", "max_debit")),
-        f"({call['hangup_requested_at']} IS NOT NULL)",
+        call["hangup_requested_at"],  # SQLite 3.40 answers IS NOT NULL wrongly in RETURNING
         call["veto_reason"],
     )
     logged = {

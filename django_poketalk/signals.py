@@ -1,6 +1,7 @@
 """What a project can listen to. Receivers run after commit, and one that fails harms nobody else.
 
-- `placement_changed(call, previous)`: our asking moved on; `previous` is a `Placement` value.
+- `placement_changed(call, placement, previous)`: our asking moved on, from one `Placement` to
+  another.
 - `status_changed(call, event)`: the call moved to a later status; `event` is the
   `protocol.eventurl.Event` that said so.
 - `call_vetoed(call, reason)`: we answered 412 for the first time.

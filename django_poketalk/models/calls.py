@@ -372,7 +372,13 @@ class CallRequest(models.Model):
             return False
         previous = self.placement
         self._show({"placement": placement.value, **changes})
-        signals.announce(signals.placement_changed, CallRequest, call=self, previous=previous)
+        signals.announce(
+            signals.placement_changed,
+            CallRequest,
+            call=self,
+            placement=placement,
+            previous=Placement(previous),
+        )
         return True
 
     def _show(self, changes: dict[str, Any]) -> None:

@@ -1,0 +1,202 @@
+"""The backend against real sockets: what leaves, and what every kind of answer is taken for."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from urllib.parse import parse_qs
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from django_poketalk.backends import Order, Verdict
+from django_poketalk.backends.click2call import Click2CallBackend
+from django_poketalk.exceptions import NotConnected
+from django_poketalk.protocol.codes import ResponseCode
+
+ORDER = Order("442079460000", "442079460123", "web1", "https://crm.example.com/e?status=$status")
+Change = Callable[..., None]
+
+
+class Service:
+    """A socket that reads one request a connection and answers with prepared bytes; None: reset."""
+
+    def __init__(self) -> None:
+        self.reply: bytes | None = b""
+        self.requests: list[bytes] = []
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/index.php/api/click2call"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                peer, _ = self._socket.accept()
+            except OSError:
+                return
+            with peer, contextlib.suppress(OSError):  # the client may leave before it has read all
+                peer.settimeout(5)
+                self.requests.append(self._read(peer))
+                if self.reply is None:
+                    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                else:
+                    peer.sendall(self.reply)
+
+    @staticmethod
+    def _read(peer: socket.socket) -> bytes:
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += peer.recv(4096)
+        head, _, body = data.partition(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        while len(body) < length:
+            body += peer.recv(4096)
+        return head + b"\r\n\r\n" + body
+
+    def answer(self, body: bytes, status: str = "200 OK", headers: str = "") -> None:
+        length = f"Content-Length: {len(body)}\r\n"
+        self.reply = (
+            f"HTTP/1.1 {status}\r\n{length}{headers}Connection: close\r\n\r\n".encode() + body
+        )
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in accept()
+        self._socket.close()
+
+
+@pytest.fixture
+def service(poketalk: Change) -> Iterator[Service]:
+    service = Service()
+    poketalk(URL=service.url, API_KEY="s3cret", CONNECT_TIMEOUT=0.5, READ_TIMEOUT=0.5)
+    yield service
+    service.close()
+
+
+def test_the_request_has_exactly_the_protocols_fields(service: Service) -> None:
+    service.answer(b"00")
+
+    Click2CallBackend().place(ORDER)
+
+    head, _, body = service.requests[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /index.php/api/click2call HTTP/1.1")
+    assert b"application/x-www-form-urlencoded" in head
+    assert parse_qs(body.decode()) == {
+        "to": ["442079460123"],
+        "from": ["442079460000"],
+        "api_key": ["s3cret"],
+        "custom": ["web1"],
+        "eventurl": ["https://crm.example.com/e?status=$status"],
+    }
+
+
+@pytest.mark.parametrize("code", list(ResponseCode))
+def test_every_code_is_understood(service: Service, code: ResponseCode) -> None:
+    service.answer(code.value.encode())
+
+    answer = Click2CallBackend().place(ORDER)
+
+    verdict = Verdict.ACCEPTED if code is ResponseCode.OK else Verdict.REJECTED
+    assert (answer.verdict, answer.code) == (verdict, code)
+
+
+def test_bad_input_is_rejected_with_the_services_reason(service: Service) -> None:
+    service.answer(b"custom is longer than 255 characters", "400 Bad Request")
+
+    answer = Click2CallBackend().place(ORDER)
+
+    assert (answer.verdict, answer.code) == (Verdict.REJECTED, None)
+    assert answer.detail == "custom is longer than 255 characters"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", "200 OK"),
+        (b"OK", "200 OK"),
+        (b"80", "200 OK"),
+        (b"000", "200 OK"),
+        (b"<html>00</html>", "200 OK"),
+        (b"00", "500 Internal Server Error"),
+        (b"00", "503 Service Unavailable"),
+        (b"00", "404 Not Found"),
+        (b"00", "204 No Content"),
+        (b"0" * 5_000_000, "200 OK"),
+    ],
+)
+def test_what_is_not_clearly_an_answer_is_unknown(
+    service: Service, body: bytes, status: str
+) -> None:
+    service.answer(body, status)
+
+    assert Click2CallBackend().place(ORDER).verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
+def test_a_redirect_is_not_followed(service: Service, status: str) -> None:
+    service.answer(b"00", status, f"Location: {service.url}\r\n")
+
+    assert Click2CallBackend().place(ORDER).verdict is Verdict.UNKNOWN
+    assert len(service.requests) == 1
+
+
+def test_a_reset_after_the_request_is_unknown(service: Service) -> None:
+    service.reply = None
+
+    assert Click2CallBackend().place(ORDER).verdict is Verdict.UNKNOWN
+
+
+def test_an_answer_cut_at_any_byte_is_never_taken_for_success(service: Service) -> None:
+    service.answer(b"00")
+    whole = service.reply or b""
+    for length in range(len(whole)):
+        service.reply = whole[:length]
+
+        answer = Click2CallBackend().place(ORDER)
+
+        assert answer.verdict is Verdict.UNKNOWN, whole[:length]
+
+
+def test_no_answer_within_the_read_timeout_is_unknown(poketalk: Change) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        poketalk(URL=f"http://127.0.0.1:{port}/", CONNECT_TIMEOUT=0.5, READ_TIMEOUT=0.2)
+
+        answer = Click2CallBackend().place(ORDER)
+
+    assert answer.verdict is Verdict.UNKNOWN
+    assert "timed out" in answer.detail.lower()
+
+
+def test_a_refused_connection_is_certain_not_to_have_sent_anything(service: Service) -> None:
+    service.close()
+
+    with pytest.raises(NotConnected, match="Connection refused"):
+        Click2CallBackend().place(ORDER)
+
+
+def test_so_is_a_host_that_does_not_exist(poketalk: Change) -> None:
+    poketalk(URL="http://poketalk.invalid/")
+
+    with pytest.raises(NotConnected):
+        Click2CallBackend().place(ORDER)
+
+
+def test_without_a_url_the_project_is_told(poketalk: Change) -> None:
+    poketalk(URL="")
+
+    with pytest.raises(ImproperlyConfigured, match="URL"):
+        Click2CallBackend().place(ORDER)
+
+
+def test_the_key_is_in_no_detail(service: Service) -> None:
+    service.close()
+
+    with pytest.raises(NotConnected) as error:
+        Click2CallBackend().place(ORDER)
+
+    assert "s3cret" not in str(error.value)
+    assert "442079" not in str(error.value)
