@@ -11,6 +11,7 @@ settled: a switch that lost the call writes nothing.
 
 from __future__ import annotations
 
+import logging
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -20,6 +21,8 @@ from django.utils import timezone
 
 from .models import Account, Call, LedgerEntry, Side
 from .rating import FREE, THOUSANDTH
+
+logger = logging.getLogger(__name__)
 
 HIGHEST = Decimal("999999999999.999")  # what the columns hold
 
@@ -64,22 +67,23 @@ def top_up(account: Account, amount: Decimal, note: str = "", by: Any = None) ->
 
 
 def adjust(account: Account, amount: Decimal, note: str = "", by: Any = None) -> LedgerEntry:
-    """Correct the balance by `amount`, up or down. `InsufficientFunds` when it would pass the
-    credit limit.
-    """
+    """Correct the balance by `amount`, up or down; `InsufficientFunds` past the credit limit."""
     return _book(account, LedgerEntry.Kind.ADJUSTMENT, amount, note, by)
 
 
 def hold(call: Call, amount: Decimal) -> bool:
-    """Reserve `amount` more for the call, all or nothing. False: the funds do not reach it, or the
-    call is not ours to hold for.
+    """Reserve `amount` more for the call, all or nothing.
+
+    False: the funds do not reach it, or the call is settled or another switch's.
     """
+    if _money(amount) < 0:
+        raise ValueError(f"A hold of {amount} is less than nothing.")
     with transaction.atomic():
         row = _locked(_ours(call))
         if row is None:
             return False
         account = lock(row.account_id)
-        if _money(amount) > account.funds:
+        if amount > account.funds:
             return False
         _hold(account, row, amount)
     call.held = row.held
@@ -87,10 +91,10 @@ def hold(call: Call, amount: Decimal) -> bool:
 
 
 def extend(call: Call, wanted: Decimal) -> Decimal:
-    """Raise the call's hold to `wanted`, or as far as the funds reach, and return the hold in
-    force. Never lowers it.
+    """Raise the call's hold to `wanted`, or as far as the funds reach; the hold then in force.
 
-    0 when the call is settled or another switch's: this owner holds nothing any more.
+    It is never lowered. 0 when the call is settled or another switch's: this owner holds nothing
+    any more.
     """
     with transaction.atomic():
         row = _locked(_ours(call))
@@ -105,11 +109,11 @@ def extend(call: Call, wanted: Decimal) -> Decimal:
 
 
 def settle(call: Call, a_cost: Decimal, b_cost: Decimal) -> bool:
-    """Charge the legs' costs, once, and release what is left of the hold. False: it is settled, or
-    another switch's.
+    """Charge the legs' costs, once, and release what is left of the hold.
 
-    A leg without cost gets no entry. `call.debit` becomes what was charged: the costs, or, should
-    they outrun the hold and all free funds, as much of them as the credit limit allows.
+    False: it is settled already, or another switch's. A leg without cost gets no entry.
+    `call.debit` becomes what was charged: the costs, or, should they outrun the hold and all free
+    funds, as much of them as the credit limit allows.
     """
     costs = {Side.A: _money(a_cost), Side.B: _money(b_cost)}
     if min(costs.values()) < 0:
@@ -129,6 +133,13 @@ def settle(call: Call, a_cost: Decimal, b_cost: Decimal) -> bool:
                 balance -= charge
                 _enter(account, LedgerEntry.Kind.CHARGE, -charge, balance, call=row, side=side)
         debit = account.balance - balance
+        if debit < sum(costs.values()):
+            logger.error(
+                "Call %s cost %s, but only %s could be charged within the credit limit.",
+                row.pk,
+                sum(costs.values()),
+                debit,
+            )
         Account.objects.filter(pk=account.pk).update(balance=balance, held=account.held - row.held)
         Call.objects.filter(pk=row.pk).update(held=FREE, debit=debit, settled_at=now)
     call.held, call.debit, call.settled_at = FREE, debit, now

@@ -1,0 +1,43 @@
+"""The blacklist in the admin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from ..models import BlacklistedNumber
+from .shown import MaskedNumbersPage
+
+
+@admin.register(BlacklistedNumber)
+class BlacklistedNumberAdmin(MaskedNumbersPage):
+    """Numbers that nobody, or one account, may call or be called from."""
+
+    masks: ClassVar[Mapping[str, str]] = {"number": "masked_number"}
+    list_display = ("masked_number", "is_prefix", "account", "reason", "created_at")
+    list_filter = ("is_prefix",)
+    list_select_related = ("account",)
+    search_fields = ("reason", "account__name")
+    number_search_fields = ("number__startswith",)
+    autocomplete_fields = ("account",)
+
+    def get_fields(self, request: HttpRequest, obj: BlacklistedNumber | None = None) -> Any:
+        """A new number is typed; one that stands may be masked."""
+        if obj is None:
+            return ("account", "number", "is_prefix", "reason")
+        return self._for(request, ("account", "masked_number", "is_prefix", "reason"))
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: BlacklistedNumber | None = None
+    ) -> Any:
+        """What is masked cannot be edited."""
+        return [name for name in self.get_fields(request, obj) if name == "masked_number"]
+
+    @admin.display(description=_("number or prefix"))
+    def masked_number(self, entry: BlacklistedNumber) -> str:
+        """The prefix, or the number's ends."""
+        return str(entry)

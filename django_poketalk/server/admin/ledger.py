@@ -1,0 +1,98 @@
+"""The ledger in the admin: every entry to read, top-ups and adjustments to add. Never changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from .. import ledger
+from ..models import LedgerEntry
+
+
+class BookingForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A payment, or a correction of the balance."""
+
+    kind = forms.ChoiceField(
+        label=_("kind"),
+        choices=[
+            (kind.value, kind.label)
+            for kind in (LedgerEntry.Kind.TOP_UP, LedgerEntry.Kind.ADJUSTMENT)
+        ],
+    )
+
+    class Meta:
+        model = LedgerEntry
+        fields = ("account", "kind", "amount", "note")
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse what the ledger would refuse. The account stays locked until the page is saved."""
+        cleaned = super().clean() or self.cleaned_data
+        account, amount = cleaned.get("account"), cleaned.get("amount")
+        if account is None or amount is None:
+            return cleaned
+        if amount == 0 or (amount < 0 and cleaned.get("kind") == LedgerEntry.Kind.TOP_UP):
+            raise ValidationError({"amount": _("A top-up is more than 0, an adjustment is not 0.")})
+        try:
+            ledger.balance_after(ledger.lock(account.pk), amount)
+        except ledger.InsufficientFunds as error:
+            raise ValidationError({"amount": str(error)}) from error
+        except ValueError as error:
+            raise ValidationError({"amount": str(error)}) from error
+        return cleaned
+
+
+@admin.register(LedgerEntry)
+class LedgerEntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Adding an entry is how a balance is topped up or adjusted, by those with the permission."""
+
+    form = BookingForm
+    list_display = (
+        "id",
+        "created_at",
+        "account",
+        "kind",
+        "side",
+        "amount",
+        "balance",
+        "note",
+        "created_by",
+    )
+    list_filter = ("kind",)
+    list_select_related = ("account", "created_by")
+    search_fields = ("account__name", "note")
+    autocomplete_fields = ("account",)
+    show_full_result_count = False
+
+    def get_fields(self, request: HttpRequest, obj: LedgerEntry | None = None) -> Any:
+        """What is asked for, or all that was written."""
+        if obj is None:
+            return BookingForm.Meta.fields
+        return (
+            "account",
+            "kind",
+            "amount",
+            "balance",
+            "call",
+            "side",
+            "note",
+            "created_at",
+            "created_by",
+        )
+
+    def has_change_permission(self, request: HttpRequest, obj: LedgerEntry | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: LedgerEntry | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: LedgerEntry, form: Any, change: bool) -> None:
+        """Book it through the ledger, in the name of who is logged in."""
+        book = ledger.top_up if obj.kind == LedgerEntry.Kind.TOP_UP else ledger.adjust
+        entry = book(obj.account, obj.amount, note=obj.note, by=request.user)
+        obj.pk = entry.pk
+        obj.refresh_from_db()

@@ -1,0 +1,1 @@
+"""The query API: what became of an account's calls, as JSON."""

@@ -1,0 +1,55 @@
+"""The account's own key opens the query API, from the account's own addresses."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AnonymousUser
+from django.views.decorators.debug import sensitive_variables
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from django_poketalk.client_address import client_address
+from django_poketalk.protocol.codes import ResponseCode
+
+from .. import admission
+from ..conf import settings
+from ..models import ApiKey
+
+SCHEME = "Api-Key"
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """`Authorization: Api-Key <key>`. A header, since URLs stand in logs.
+
+    `request.auth` becomes the `ApiKey`; nobody is logged in. 401 when the key is missing or not
+    known, 403 when it may not be used from this address.
+    """
+
+    @sensitive_variables()
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, ApiKey] | None:
+        """The key that the request carries, or None when it carries none of ours."""
+        scheme, _separator, value = get_authorization_header(request).partition(b" ")
+        if scheme.lower() != SCHEME.lower().encode():
+            return None
+        secret = value.strip().decode("latin-1")
+        match admission.identify(secret, client_address(request.META, settings.trusted_proxies)):
+            case ResponseCode.UNKNOWN_ADDRESS:
+                raise PermissionDenied("This key may not be used from this address.")
+            case ResponseCode():
+                raise AuthenticationFailed("The API key is not known.")
+            case key:
+                return AnonymousUser(), key
+
+    def authenticate_header(self, request: Request) -> str:
+        """What a 401 asks for."""
+        return SCHEME
+
+
+class HasApiKey(BasePermission):
+    """The request came with a key."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Whether `ApiKeyAuthentication` let it in."""
+        return isinstance(request.auth, ApiKey)

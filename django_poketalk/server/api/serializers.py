@@ -1,0 +1,107 @@
+"""Calls as JSON. Numbers are digits as on the wire, money is a string with three decimals."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from ..models import Call, EventDelivery, Leg
+
+
+def money() -> serializers.DecimalField:
+    """An amount that is told, as a string: floats would lose it. Whatever the project's default."""
+    return serializers.DecimalField(
+        max_digits=15, decimal_places=3, coerce_to_string=True, read_only=True
+    )
+
+
+def moment() -> serializers.DateTimeField:
+    """A time that is told, in ISO 8601 whatever the project's default."""
+    return serializers.DateTimeField(format="iso-8601", read_only=True)
+
+
+class LegSerializer(serializers.ModelSerializer[Leg]):
+    """One attempt to ring a phone. Durations are seconds since its answer."""
+
+    initiated_at = moment()
+    ringing_at = moment()
+    answered_at = moment()
+    ended_at = moment()
+    cost = money()
+
+    class Meta:
+        model = Leg
+        fields = (
+            "side",
+            "attempt",
+            "number",
+            "initiated_at",
+            "ringing_at",
+            "answered_at",
+            "ended_at",
+            "duration",
+            "cost",
+            "hangup_cause",
+        )
+        read_only_fields = fields
+
+
+class EventDeliverySerializer(serializers.ModelSerializer[EventDelivery]):
+    """One EventURL request and its answer: an HTTP status, or null and an error."""
+
+    sent_at = moment()
+    debit = money()
+
+    class Meta:
+        model = EventDelivery
+        fields = (
+            "sequence",
+            "status",
+            "duration",
+            "debit",
+            "sent_at",
+            "seconds",
+            "answer",
+            "error",
+        )
+        read_only_fields = fields
+
+
+class CallSerializer(serializers.ModelSerializer[Call]):
+    """A call with its legs. `duration` is seconds since leg A answered, `status` the protocol's."""
+
+    debit = money()
+    currency = serializers.CharField(source="account.currency", read_only=True)
+    created_at = moment()
+    ended_at = moment()
+    legs = LegSerializer(many=True, read_only=True)
+
+    class Meta:
+        model = Call
+        fields: tuple[str, ...] = (
+            "id",
+            "custom",
+            "from_number",
+            "to_number",
+            "state",
+            "status",
+            "duration",
+            "max_duration",
+            "debit",
+            "currency",
+            "hangup_cause",
+            "eventurl",
+            "created_at",
+            "ended_at",
+            "legs",
+        )
+        read_only_fields: tuple[str, ...] = fields
+
+
+class CallDetailSerializer(CallSerializer):
+    """A call with its legs and each event that was sent of it."""
+
+    events = EventDeliverySerializer(source="deliveries", many=True, read_only=True)
+
+    class Meta(CallSerializer.Meta):
+        fields = (*CallSerializer.Meta.fields, "events")
+        read_only_fields = fields

@@ -1,0 +1,80 @@
+"""The Click-2-Call API on the wire: a form in, a code out. The rules are in `admission`."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http.multipartparser import MultiPartParserError
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_POST
+
+from django_poketalk.client_address import client_address
+from django_poketalk.protocol.codes import ResponseCode
+
+from . import admission
+from .conf import settings
+
+FIELDS = ("api_key", "from", "to", "custom", "eventurl")
+MAX_BODY = 16 * 1024  # bytes: several times what the longest request needs, percent-encoded
+# Malformed, too many fields, an encoding that is none (ValueError, LookupError), cut off (OSError).
+UNREADABLE = (
+    BadRequest,
+    SuspiciousOperation,
+    MultiPartParserError,
+    ValueError,
+    LookupError,
+    OSError,
+)
+
+
+@csrf_exempt
+@login_not_required
+@sensitive_post_parameters()
+@sensitive_variables("form")
+@require_POST
+def click2call(request: HttpRequest) -> HttpResponse:
+    """Ask for a call (seed, Parameters). The body of the answer is exactly the code.
+
+    413 and 400 with a line of plain text stand for what the seed has no code for. What cannot be
+    read at all, or gives a field more than once, is refused first: nothing could be checked.
+    """
+    if _length(request) > MAX_BODY:
+        return _text(f"A request has at most {MAX_BODY} bytes.", status=413)
+    try:
+        form = request.POST
+    except UNREADABLE:
+        return _text("The form cannot be read.", status=400)
+    for name in FIELDS:
+        if len(form.getlist(name)) > 1:
+            return _text(f"Field {name!r} is given more than once.", status=400)
+    match admission.admit(_asked(request, form)):
+        case admission.Admitted():
+            return _text(ResponseCode.OK)
+        case admission.Refused(code):
+            return _text(code)
+        case admission.Malformed(reason):
+            return _text(reason, status=400)
+
+
+def _asked(request: HttpRequest, form: QueryDict) -> admission.Asked:
+    return admission.Asked(
+        api_key=form.get("api_key", ""),
+        from_number=form.get("from", ""),
+        to_number=form.get("to", ""),
+        custom=form.get("custom", ""),
+        eventurl=form.get("eventurl", ""),
+        address=client_address(request.META, settings.trusted_proxies),
+    )
+
+
+def _length(request: HttpRequest) -> int:
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0
+
+
+def _text(body: str, status: int = 200) -> HttpResponse:
+    return HttpResponse(body, status=status, content_type="text/plain; charset=utf-8")
