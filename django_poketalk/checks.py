@@ -26,19 +26,21 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 def register() -> None:
     """Register all of them with Django; those about production run with `check --deploy`."""
-    checks.register(check_keys, "poketalk")
-    checks.register(check_service, "poketalk")
-    checks.register(check_events, "poketalk")
-    checks.register(check_dotted_paths, "poketalk")
+    checks.register(check_settings, "poketalk")
     checks.register(check_encryption, "poketalk", deploy=True)
 
 
-def check_keys(**kwargs: Any) -> list[checks.CheckMessage]:
+def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
+    """The keys first; what the values mean is looked at once they have the right types."""
+    return check_keys() or [*check_service(), *check_events(), *check_veto_rules()]
+
+
+def check_keys() -> list[checks.CheckMessage]:
     """E001, E002: unknown keys and values of a wrong type."""
     return appsettings.check("POKETALK", Settings, "poketalk")
 
 
-def check_service(**kwargs: Any) -> list[checks.CheckMessage]:
+def check_service() -> list[checks.CheckMessage]:
     """E003: no usable backend. W001, W002: no service, or no key, to place calls with."""
     try:
         backend = get_backend()
@@ -68,7 +70,7 @@ def check_service(**kwargs: Any) -> list[checks.CheckMessage]:
     return found
 
 
-def check_events(**kwargs: Any) -> list[checks.CheckMessage]:
+def check_events() -> list[checks.CheckMessage]:
     """E004: the event URL is too long. E005: a trusted proxy that is none. E006: no route. W003: no
     events at all.
     """
@@ -114,7 +116,7 @@ def check_events(**kwargs: Any) -> list[checks.CheckMessage]:
     return found
 
 
-def check_dotted_paths(**kwargs: Any) -> list[checks.CheckMessage]:
+def check_veto_rules() -> list[checks.CheckMessage]:
     """E007: a veto rule that is no function."""
     return [
         checks.Error(
@@ -129,6 +131,8 @@ def check_dotted_paths(**kwargs: Any) -> list[checks.CheckMessage]:
 
 def check_encryption(**kwargs: Any) -> list[checks.CheckMessage]:
     """W004, W005: the key, or the events, would travel in the clear."""
+    if check_keys():
+        return []
     found: list[checks.CheckMessage] = []
     for key, url, ident in (
         ("URL", settings.url, "W004"),
@@ -154,6 +158,6 @@ def _longest_call() -> CallRequest:
 def _problem_with(path: str) -> str:
     try:
         rule = import_string(path)
-    except ImportError as error:
+    except (ImportError, ValueError) as error:
         return f"cannot be imported ({error})"
     return "" if callable(rule) else "is not a function"

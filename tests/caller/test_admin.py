@@ -1,0 +1,423 @@
+"""The admin of the caller's side: facts to read, masked numbers, and a way to end calls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.test import Client
+from django.utils import timezone
+
+from django_poketalk.models import (
+    BlacklistedNumber,
+    CallerNumber,
+    CallEvent,
+    CallRequest,
+    Placement,
+)
+from tests.crm.models import Contact
+
+from .conftest import CALLEE, CALLER
+from .people import contact, someone
+
+CALLS = "/admin/poketalk/callrequest/"
+BLACKLIST = "/admin/poketalk/blacklistednumber/"
+PHONES = "/admin/poketalk/callernumber/"
+INJECTED = "<script>alert('x')</script>"
+
+
+def staff(name: str, *permissions: str, **fields: Any) -> Client:
+    client = Client()
+    client.force_login(someone(name, *permissions, is_staff=True, **fields))
+    return client
+
+
+@pytest.fixture
+def boss(db: None) -> Client:
+    return staff("boss", is_superuser=True)
+
+
+@pytest.fixture
+def watcher(db: None) -> Client:
+    return staff("watcher", "view_callrequest", "view_callevent")
+
+
+def page(response: Any, status: int = 200) -> str:
+    assert response.status_code == status
+    return str(response.content.decode())
+
+
+def live(call: CallRequest, **changes: Any) -> CallRequest:
+    facts = {"placement": Placement.ACCEPTED, "status": 7, "sent_at": timezone.now(), **changes}
+    CallRequest.objects.filter(pk=call.pk).update(**facts)
+    call.refresh_from_db()
+    return call
+
+
+def add_events(call: CallRequest, count: int, **facts: Any) -> None:
+    CallEvent.objects.bulk_create(
+        CallEvent(
+            call=call,
+            **{"status": 7, "duration": 60 * tick, "debit": tick, "answer": 200, **facts},
+        )
+        for tick in range(count)
+    )
+
+
+def test_all_models_of_the_caller_are_in_the_admin() -> None:
+    shown = set(admin.site._registry)
+    inlines = {
+        inline.model
+        for registered in admin.site._registry.values()
+        for inline in registered.inlines
+    }
+
+    assert {CallRequest, BlacklistedNumber, CallerNumber} <= shown
+    assert CallEvent in inlines
+
+
+# The list of calls
+
+
+def test_the_list_says_who_called_whom_about_what_and_how_it_went(
+    boss: Client, user: Any, new_call: Callable[..., CallRequest]
+) -> None:
+    live(new_call(user=user, subject=contact("Bob")), duration=75, debit=Decimal("0.42"))
+
+    html = page(boss.get(CALLS))
+
+    row = re.findall(r'class="field-(\w+)[^>]*>(?:<a[^>]*>)?([^<]*)<', html)
+    assert dict(row[1:]) == {
+        "caller": "+44 20 7946 0000",
+        "callee": "+44 20 7946 0123",
+        "user": "anna",
+        "about": "Bob",
+        "state_in_words": "connected",
+        "length": "1:15",
+        "debit": "0.420000",
+    }
+
+
+def test_numbers_are_masked_without_the_permission_to_see_them(
+    watcher: Client, call: CallRequest
+) -> None:
+    for address in (CALLS, f"{CALLS}{call.pk}/change/"):
+        html = page(watcher.get(address))
+        assert "+44 ••••••••23" in html
+        assert "7946" not in html
+
+
+def test_numbers_are_whole_with_the_permission(call: CallRequest) -> None:
+    auditor = staff("auditor", "view_callrequest", "view_numbers")
+
+    for address in (CALLS, f"{CALLS}{call.pk}/change/"):
+        assert "+44 20 7946 0123" in page(auditor.get(address))
+
+
+def test_searching_does_not_give_away_numbers(watcher: Client, call: CallRequest) -> None:
+    auditor = staff("auditor", "view_callrequest", "view_numbers")
+    search = {"q": CALLEE[:8]}
+
+    assert "0 calls" in page(watcher.get(CALLS, search))
+    assert "1 call" in page(auditor.get(CALLS, search))
+    assert "1 call" in page(watcher.get(CALLS, {"q": call.webcallid}))
+
+
+def test_sorting_does_not_give_away_numbers(
+    watcher: Client, new_call: Callable[..., CallRequest]
+) -> None:
+    for last in (3, 1, 2):
+        new_call(to_number=f"+44207946012{last}")
+
+    orders = {
+        tuple(re.findall(r"field-callee\S*>([^<]*)<", page(watcher.get(CALLS, {"o": order}))))
+        for order in ("2", "-2", "3", "-3")
+    }
+
+    assert len(orders) == 1
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_the_list_costs_the_same_queries_for_any_number_of_calls(
+    count: int,
+    boss: Client,
+    user: Any,
+    new_call: Callable[..., CallRequest],
+    django_assert_num_queries: Any,
+) -> None:
+    for number in range(count):
+        new_call(user=user, subject=contact(f"Bob {number}"))
+    boss.get(CALLS)  # fills the cache of content types
+
+    with django_assert_num_queries(5):  # session, user; count, calls, the contacts they are about
+        html = page(boss.get(CALLS))
+
+    assert html.count("field-callee") == count
+
+
+def test_the_list_stands_what_calls_were_about_and_is_gone(
+    boss: Client, new_call: Callable[..., CallRequest]
+) -> None:
+    gone, unfit, unknown = (new_call(subject=contact()) for _ in range(3))
+    CallRequest.objects.filter(pk=unfit.pk).update(subject_id="not a number")
+    removed = ContentType.objects.create(app_label="removed", model="thing")
+    CallRequest.objects.filter(pk=unknown.pk).update(subject_type=removed)
+    Contact.objects.filter(pk=gone.subject_id).delete()
+
+    assert page(boss.get(CALLS)).count("field-callee") == 3
+    for call in (gone, unfit, unknown):
+        page(boss.get(f"{CALLS}{call.pk}/change/"))
+
+
+@pytest.mark.parametrize("chosen", ["placement__exact=queued", "status__exact=7"])
+def test_the_list_can_be_filtered(
+    chosen: str, boss: Client, new_call: Callable[..., CallRequest]
+) -> None:
+    new_call()
+    live(new_call())
+
+    assert page(boss.get(f"{CALLS}?{chosen}")).count("field-callee") == 1
+
+
+# One call
+
+
+def test_a_call_shows_its_events_and_what_we_answered(boss: Client, call: CallRequest) -> None:
+    add_events(call, 2)
+    add_events(call, 1, answer=412, reason="longer than 300 s")
+
+    html = page(boss.get(f"{CALLS}{call.pk}/change/"))
+
+    assert re.findall(r'class="field-answer[^>]*>\s*<p>(\d+)</p>', html) == ["200", "200", "412"]
+    assert "longer than 300 s" in html
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_a_call_costs_the_same_queries_for_any_number_of_events(
+    count: int,
+    boss: Client,
+    user: Any,
+    new_call: Callable[..., CallRequest],
+    django_assert_num_queries: Any,
+) -> None:
+    call = new_call(user=user, subject=contact())
+    add_events(call, count)
+    address = f"{CALLS}{call.pk}/change/"
+    boss.get(address)
+
+    with django_assert_num_queries(6) as queries:  # session, user; call, caller, contact, events
+        html = page(boss.get(address))
+
+    assert html.count("field-answer") == count, queries
+
+
+def test_nobody_adds_or_edits_a_call_by_hand(boss: Client, call: CallRequest) -> None:
+    page(boss.get(f"{CALLS}add/"), 403)
+    page(boss.post(f"{CALLS}add/", {}), 403)
+    page(boss.post(f"{CALLS}{call.pk}/change/", {"to_number": "+442079460999"}), 403)
+
+    html = page(boss.get(f"{CALLS}{call.pk}/change/"))
+    assert 'name="_save"' not in html
+    call.refresh_from_db()
+    assert call.to_number == CALLEE
+
+
+def test_a_call_is_deleted_only_with_the_permission_for_it(call: CallRequest) -> None:
+    editor = staff("editor", "view_callrequest", "change_callrequest", "hang_up_any_call")
+    cleaner = staff("cleaner", "view_callrequest", "delete_callrequest")
+    address = f"{CALLS}{call.pk}/delete/"
+
+    page(editor.post(address, {"post": "yes"}), 403)
+    assert CallRequest.objects.exists()
+
+    page(cleaner.post(address, {"post": "yes"}), 302)
+    assert not CallRequest.objects.exists()
+
+
+def test_staff_without_permission_see_no_call(call: CallRequest) -> None:
+    clerk = staff("clerk", "place_call")
+
+    page(clerk.get(CALLS), 403)
+    page(clerk.get(f"{CALLS}{call.pk}/change/"), 403)
+
+
+def test_a_call_links_to_its_page(boss: Client, call: CallRequest) -> None:
+    assert f'href="/poketalk/{call.pk}/"' in page(boss.get(f"{CALLS}{call.pk}/change/"))
+
+
+def test_markup_from_outside_is_shown_as_text(
+    boss: Client, new_call: Callable[..., CallRequest]
+) -> None:
+    call = new_call(subject=contact(INJECTED))
+    live(call, response_detail=INJECTED, veto_reason=INJECTED)
+    add_events(call, 1, reason=INJECTED)
+    BlacklistedNumber.objects.create(number="+442079460777", reason=INJECTED)
+
+    detail = page(boss.get(f"{CALLS}{call.pk}/change/"))
+    assert detail.count("&lt;script&gt;alert") == 4  # subject, answer, veto, event
+    for html in (detail, page(boss.get(CALLS)), page(boss.get(BLACKLIST))):
+        assert "&lt;script&gt;alert" in html
+        assert "<script>alert" not in html
+
+
+# Hanging up
+
+
+def hang_up(client: Client, *calls: CallRequest) -> Any:
+    order = {"action": "hang_up", "_selected_action": [call.pk for call in calls]}
+    return client.post(CALLS, order, follow=True)
+
+
+def test_selected_calls_are_ended_and_it_is_logged(
+    new_call: Callable[..., CallRequest],
+) -> None:
+    operator = staff("operator", "view_callrequest", "hang_up_any_call")
+    waiting, talking = new_call(), live(new_call())
+    over = live(new_call(), status=8, ended_at=timezone.now())
+
+    html = page(hang_up(operator, waiting, talking, over))
+
+    for call in (waiting, talking, over):
+        call.refresh_from_db()
+    assert "2 calls are being ended." in html
+    assert waiting.placement == Placement.CANCELLED
+    assert talking.hangup_requested_by.username == "operator"
+    assert over.hangup_requested_at is None
+    logged = LogEntry.objects.values_list("user__username", "object_id", "object_repr")
+    shown = "+44 ••••••••00 → +44 ••••••••23"
+    assert set(logged) == {
+        ("operator", str(waiting.pk), shown),
+        ("operator", str(talking.pk), shown),
+    }
+
+
+def test_hanging_up_needs_its_permission(watcher: Client, call: CallRequest) -> None:
+    assert "hang_up" not in page(watcher.get(CALLS))
+
+    hang_up(watcher, call)
+
+    call.refresh_from_db()
+    assert call.placement == Placement.QUEUED
+
+
+def test_ending_what_is_over_is_a_warning(
+    boss: Client, new_call: Callable[..., CallRequest]
+) -> None:
+    over = live(new_call(), status=8, ended_at=timezone.now())
+
+    html = page(hang_up(boss, over))
+
+    assert '<li class="warning">0 calls are being ended.</li>' in html
+    assert not LogEntry.objects.exists()
+
+
+# The blacklist
+
+
+def entry(number: str, **changes: Any) -> dict[str, Any]:
+    return {"number": number, "direction": "both", "reason": "", "until_0": "", **changes}
+
+
+@pytest.mark.parametrize("written", ["+44 (20) 7946-0123", "442079460123", "+442079460123 "])
+def test_a_number_is_blacklisted_however_it_is_written(written: str, boss: Client) -> None:
+    page(boss.post(f"{BLACKLIST}add/", entry(written)), 302)
+
+    stored = BlacklistedNumber.objects.get()
+    assert (stored.number, stored.is_prefix) == (CALLEE, False)
+    assert stored.created_by is not None
+    assert stored.created_by.username == "boss"
+
+
+def test_a_national_number_belongs_to_the_default_region(
+    boss: Client, poketalk: Callable[..., None]
+) -> None:
+    poketalk(DEFAULT_REGION="GB")
+
+    page(boss.post(f"{BLACKLIST}add/", entry("020 7946 0123")), 302)
+
+    assert BlacklistedNumber.objects.get().number == CALLEE
+
+
+def test_a_prefix_is_blacklisted(boss: Client) -> None:
+    page(boss.post(f"{BLACKLIST}add/", entry("+44 (20) 79", is_prefix="on")), 302)
+
+    assert BlacklistedNumber.objects.get().number == "+442079"
+
+
+@pytest.mark.parametrize("prefix", ["", "on"])
+@pytest.mark.parametrize("written", ["nobody", "+", "٣٣٣", INJECTED])
+def test_what_is_no_number_is_not_blacklisted(written: str, prefix: str, boss: Client) -> None:
+    data = entry(written) | ({"is_prefix": prefix} if prefix else {})
+
+    html = page(boss.post(f"{BLACKLIST}add/", data))
+
+    assert "errorlist" in html
+    assert "<script>alert" not in html
+    assert not BlacklistedNumber.objects.exists()
+
+
+def test_who_made_an_entry_stays_when_somebody_else_edits_it(boss: Client) -> None:
+    page(boss.post(f"{BLACKLIST}add/", entry(CALLEE)), 302)
+    stored = BlacklistedNumber.objects.get()
+    editor = staff("editor", "view_numbers", "change_blacklistednumber")
+
+    page(editor.post(f"{BLACKLIST}{stored.pk}/change/", entry(CALLEE, reason="asked us")), 302)
+
+    stored.refresh_from_db()
+    assert (stored.reason, stored.created_by.username) == ("asked us", "boss")
+
+
+@pytest.mark.parametrize("address", [BLACKLIST, PHONES])
+def test_stored_numbers_are_masked_and_kept_without_the_permission_to_see_them(
+    address: str, user: Any
+) -> None:
+    stored = (
+        BlacklistedNumber.objects.create(number=CALLEE)
+        if address == BLACKLIST
+        else CallerNumber.objects.create(user=user, number=CALLEE)
+    )
+    editor = staff("editor", "change_blacklistednumber", "change_callernumber")
+    change = f"{address}{stored.pk}/change/"
+
+    for html in (page(editor.get(address)), page(editor.get(change))):
+        assert "+44 ••••••••23" in html
+        assert "7946" not in html
+    assert "+44 ••••••••23" in page(editor.get(address, {"q": "+99"}))  # there is no search
+
+    forged = entry("+442079460666", user=user.pk, direction="from")
+    page(editor.post(change, forged), 302)
+
+    stored.refresh_from_db()
+    assert stored.number == CALLEE
+
+
+# The users' own phones
+
+
+def test_a_user_s_own_phone_is_stored_as_e164(boss: Client, user: Any) -> None:
+    page(boss.post(f"{PHONES}add/", {"user": user.pk, "number": "+44 20 7946 0000"}), 302)
+
+    stored = CallerNumber.objects.get()
+    assert (stored.user, stored.number) == (user, CALLER)
+
+
+@pytest.mark.parametrize("count", [1, 20])
+@pytest.mark.parametrize("address", [BLACKLIST, PHONES])
+def test_lists_of_numbers_cost_the_same_queries_for_any_length(
+    address: str, count: int, boss: Client, django_assert_num_queries: Any
+) -> None:
+    for last in range(count):
+        number, owner = f"+4420794601{last:02}", someone(f"user{last}")
+        BlacklistedNumber.objects.create(number=number, created_by=owner)
+        CallerNumber.objects.create(user=owner, number=number)
+
+    with django_assert_num_queries(4):  # session, user; count, rows
+        html = page(boss.get(address))
+
+    assert html.count("action-select") >= count

@@ -1,0 +1,93 @@
+"""System checks: each mistake is named with a unique id and a hint before the first call."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.core import checks
+
+from django_poketalk import appsettings
+from django_poketalk.conf import Settings
+from django_poketalk.conf import settings as poketalk_settings
+
+
+def found(deploy: bool = False) -> dict[str, checks.CheckMessage]:
+    messages = checks.run_checks(tags=["poketalk"], include_deployment_checks=deploy)
+    return {message.id: message for message in messages if message.id}
+
+
+def test_the_tests_own_settings_are_in_order() -> None:
+    assert found(deploy=True) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "ident", "says"),
+    [
+        ({"MAX_DURATON": 60}, "poketalk.E001", "MAX_DURATION"),
+        ({"max_duration": 60}, "poketalk.E001", "MAX_DURATION"),
+        ({"MAX_DURATION": "60"}, "poketalk.E002", "int"),
+        ({"MAX_DURATION": True}, "poketalk.E002", "int"),
+        ({"MAX_DEBIT": 1.5}, "poketalk.E002", "Decimal"),
+        ({"VETO_RULES": "crm.rules.office_hours"}, "poketalk.E002", "tuple"),
+        ({"BACKEND": "nowhere.Backend"}, "poketalk.E003", "BaseBackend"),
+        ({"BACKEND": "decimal.Decimal"}, "poketalk.E003", "BaseBackend"),
+        ({"EVENT_BASE_URL": f"https://{'crm.' * 40}example.com"}, "poketalk.E004", "255"),
+        ({"TRUSTED_PROXIES": ["10.0.0.0/99"]}, "poketalk.E005", "CIDR"),
+        ({"VETO_RULES": ["nowhere.rule"]}, "poketalk.E007", "reason"),
+        ({"VETO_RULES": ["string.digits"]}, "poketalk.E007", "reason"),
+        ({"EVENT_BASE_URL": ""}, "poketalk.W003", "https://"),
+    ],
+)
+def test_a_mistake_is_named(settings: Any, change: dict[str, Any], ident: str, says: str) -> None:
+    settings.POKETALK = {**settings.POKETALK, **change}
+
+    message = found()[ident]
+
+    assert says in f"{message.msg} {message.hint}"
+
+
+@pytest.mark.parametrize(("key", "ident"), [("URL", "poketalk.W001"), ("API_KEY", "poketalk.W002")])
+def test_what_placing_needs_is_asked_for(settings: Any, key: str, ident: str) -> None:
+    settings.POKETALK = {
+        **settings.POKETALK,
+        "BACKEND": Settings.backend,
+        key: "",
+    }
+
+    assert ident in found()
+
+
+def test_settings_that_are_no_dict_are_named(settings: Any) -> None:
+    settings.POKETALK = ["URL"]
+
+    messages = appsettings.check("POKETALK", Settings, "poketalk")
+
+    assert [message.id for message in messages] == ["poketalk.E001"]
+
+
+def test_the_event_view_without_a_url_is_named(settings: Any) -> None:
+    settings.ROOT_URLCONF = "tests.empty_urls"
+
+    assert "poketalk.E006" in found()
+
+
+@pytest.mark.parametrize(("key", "ident"), [("URL", "W004"), ("EVENT_BASE_URL", "W005")])
+def test_what_travels_in_the_clear_is_named_in_production(
+    settings: Any, key: str, ident: str
+) -> None:
+    settings.POKETALK = {**settings.POKETALK, key: "http://crm.example.com"}
+
+    assert f"poketalk.{ident}" in found(deploy=True)
+    assert f"poketalk.{ident}" not in found(deploy=False)
+
+
+def test_settings_are_read_at_every_access(settings: Any) -> None:
+    settings.POKETALK = {"MAX_DEBIT": Decimal(3)}
+
+    assert poketalk_settings.max_debit == Decimal(3)
+    settings.POKETALK = {}
+    assert poketalk_settings.max_debit is None
+    with pytest.raises(AttributeError, match="MAX_DEBITS"):
+        _ = poketalk_settings.max_debits  # type: ignore[attr-defined]

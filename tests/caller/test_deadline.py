@@ -1,0 +1,89 @@
+"""An event is answered within a second, whatever the database does."""
+
+from __future__ import annotations
+
+import threading
+import time
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+
+from django_poketalk import deadline
+from django_poketalk.models import CallRequest
+
+from .test_events import NewCall, tell
+
+
+@pytest.mark.django_db(transaction=True)
+class TestWithin:
+    def test_the_result_and_the_exception_come_back(self) -> None:
+        assert deadline.within(5, int, "7") == 7
+        with pytest.raises(ValueError, match="seven"):
+            deadline.within(5, int, "seven")
+
+    def test_work_that_hangs_is_not_waited_for(self) -> None:
+        release = threading.Event()
+        try:
+            with pytest.raises(deadline.Overdue):
+                deadline.within(0.05, release.wait, 30)
+        finally:
+            release.set()
+
+    def test_once_every_thread_hangs_nobody_waits_at_all(self) -> None:
+        release = threading.Event()
+        try:
+            for _ in range(deadline.THREADS):
+                with pytest.raises(deadline.Overdue):
+                    deadline.within(0.01, release.wait, 60)
+            started = time.monotonic()
+            with pytest.raises(deadline.Overdue):
+                deadline.within(20, release.wait, 60)
+            assert time.monotonic() - started < 10
+        finally:
+            release.set()
+
+        # and when the database is back, so are they
+        assert _eventually(lambda: deadline.within(5, int, "7")) == 7
+
+    def test_inside_a_transaction_the_work_belongs_to_it(self) -> None:
+        with transaction.atomic():
+            assert deadline.within(5, threading.get_ident) == threading.get_ident()
+
+        assert deadline.within(5, threading.get_ident) != threading.get_ident()
+
+
+def _eventually(work: Any) -> Any:
+    for _ in range(200):
+        try:
+            return work()
+        except deadline.Overdue:
+            time.sleep(0.05)
+    return work()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_locked_row_holds_no_answer_up(client: Client, new_call: NewCall) -> None:
+    call = new_call(max_duration=300, max_debit=Decimal(1))
+    locked, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        try:
+            with transaction.atomic():
+                CallRequest.objects.filter(pk=call.pk).update(attempts=1)
+                locked.set()
+                release.wait(30)
+        finally:
+            connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        assert locked.wait(10)
+        assert tell(client, call, 7, 299) == 503
+        assert tell(client, call, 7, 300) == 412
+    finally:
+        release.set()
+        holder.join()

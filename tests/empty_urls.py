@@ -1,0 +1,3 @@
+"""A project that forgot to include our URLs."""
+
+urlpatterns: list[object] = []
