@@ -83,7 +83,10 @@ def test_a_call_that_both_answer_goes_1_3_5_7_8() -> None:
     assert sent(commands) == [(8, 30, Decimal("0.540"))]  # 30 s of A, 24 s of B
     assert HangUp(A, 1, Cause.OTHER_LEG) in commands
     assert finish(commands).cause is Cause.NORMAL
-    assert (finish(commands).cost_a, finish(commands).cost_b) == (Decimal("0.300"), Decimal("0.240"))
+    assert (finish(commands).cost_a, finish(commands).cost_b) == (
+        Decimal("0.300"),
+        Decimal("0.240"),
+    )
 
 
 def test_nothing_is_charged_before_leg_a_answers() -> None:
@@ -219,6 +222,14 @@ def test_the_maximum_duration_counts_while_leg_b_rings() -> None:
     commands = machine.handle(TimeUp(), START + 20)
     assert statuses(commands) == [4]
     assert hung_up(commands) == {A, B}
+
+
+def test_leg_b_rings_no_longer_than_the_hold_could_pay_had_it_answered_at_once() -> None:
+    machine = ringing_b(plan(hold=Decimal("0.24"), hold_slice=1))  # 12 s of both legs
+    assert wanted(machine.handle(TimeUp(), START + 11.5)) == [Decimal("0.26")]
+    commands = machine.handle(TimeUp(), START + 12)
+    assert statuses(commands) == [4]
+    assert finish(commands).cause is Cause.NO_FUNDS
 
 
 def test_more_hold_is_asked_for_while_half_a_slice_is_left() -> None:
