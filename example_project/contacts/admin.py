@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from django import forms
+from django.contrib import admin
+
+from django_poketalk.forms import PhoneNumberField
+
+from .models import Contact
+
+
+class ContactForm(forms.ModelForm):
+    phone = PhoneNumberField(
+        help_text="With + and country code; without one it is a British number."
+    )
+
+    class Meta:
+        model = Contact
+        fields = ("name", "company", "phone", "note")
+
+
+@admin.register(Contact)
+class ContactAdmin(admin.ModelAdmin):
+    form = ContactForm
+    list_display = ("name", "company", "phone_display", "note")
+    search_fields = ("name", "company", "phone")

@@ -1,0 +1,192 @@
+"""Data to play with: fictional contacts, two users, and a service with accounts, gateways and
+rates.
+
+All numbers are of ranges that regulators keep free for fiction: Ofcom's +44 20 7946 0000 to 0999,
++1 NXX 555 0100 to 0199, ARCEP's +33 1 99 00 xx xx and ACMA's +61 2 5550 xxxx. The simulated phones
+go by a number's last two digits.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from django.contrib.auth.models import Group, Permission, User
+from django.db import transaction
+
+from django_poketalk.models import CallerNumber
+from django_poketalk.server import ledger
+from django_poketalk.server.models import (
+    Account,
+    AllowedAddress,
+    ApiKey,
+    BlacklistedNumber,
+    Gateway,
+    Rate,
+    ServiceProvider,
+)
+
+from .models import Contact
+
+ACCOUNT = "Ringdove"
+FUNDS = Decimal("100.000")
+DEMO_NUMBER = "+442079460700"
+AGENT_NUMBER = "+442079460800"
+LISTED = "+442079460066"  # on the service's blacklist
+NO_GATEWAY = "+33199000042"  # there is a rate, but no gateway
+NO_RATE = "+61255500142"  # there is a gateway, but no rate
+
+# Each does what the name says: name, company, number, note.
+CAST = (
+    ("Bea Busy", "Always & On Ltd", "+442079460001", "Is busy at once"),
+    ("Nora Noanswer", "Gone Fishing Co", "+442079460002", "Rings, and nobody answers"),
+    ("Declan Decline", "Notnow & Sons", "+442079460003", "Rings for 2 s, then declines"),
+    (
+        "Gail Gatewaydown",
+        "Cable Cutters",
+        "+442079460004",
+        "Cannot be reached: the gateway is down",
+    ),
+    ("Nemo Nobody", "Nowhere Inc", "+442079460005", "The number does not exist"),
+    ("Hugo Hangup", "Short & Curt", "+442079460006", "Answers, and hangs up 2 s later"),
+    ("Fay Five", "Stopwatch Studio", "+442079460010", "Answers, talks for 5 s"),
+    ("Tia Ten", "Stopwatch Studio", "+442079460011", "Answers, talks for 10 s"),
+    ("Twyla Twenty", "Stopwatch Studio", "+442079460012", "Answers, talks for 20 s"),
+    ("Theo Thirty", "Stopwatch Studio", "+442079460013", "Answers, talks for 30 s"),
+    ("Forbes Forty", "Stopwatch Studio", "+442079460014", "Answers, talks for 40 s"),
+    ("Fifi Fifty", "Stopwatch Studio", "+442079460015", "Answers, talks for 50 s"),
+    ("Sid Sixty", "Stopwatch Studio", "+442079460016", "Answers, talks for 60 s"),
+    ("Sven Seventy", "Stopwatch Studio", "+442079460017", "Answers, talks for 70 s"),
+    ("Edie Eighty", "Stopwatch Studio", "+442079460018", "Answers, talks for 80 s"),
+    ("Nina Ninety", "Stopwatch Studio", "+442079460019", "Answers, talks for 90 s"),
+    ("Quinn Quick", "Red Telephone Co", "+442079460020", "Answers at once, stays on"),
+    ("Sloane Slow", "Red Tape Ltd", "+442079460021", "Answers after 15 s, stays on"),
+    ("Stacy Stays", "Long Story LLP", "+442079460022", "Answers, stays on until you hang up"),
+    ("Blanche Listed", "Do Not Disturb plc", LISTED, "Blacklisted by the service: code 60"),
+    ("Gaston Sansroute", "Île Perdue SARL", NO_GATEWAY, "No gateway reaches this number: code 70"),
+    ("Ruby Rateless", "Priceless Pty", NO_RATE, "No rate for this number: code 90"),
+)
+FIRST_NAMES = (
+    "Ada", "Bruno", "Clara", "Dmitri", "Esther", "Felix", "Greta", "Hamid", "Ines", "Jonas",
+    "Keiko", "Luis", "Mina", "Nils", "Olive", "Pavel", "Rosa", "Samir", "Tess", "Ugo",
+)  # fmt: skip
+LAST_NAMES = (
+    "Lamplighter",
+    "Quillfeather",
+    "Brightwater",
+    "Mossgrave",
+    "Tanglewood",
+    "Pepperday",
+    "Ashwhistle",
+)
+COMPANIES = (
+    "Paper Lantern Press",
+    "Northwind Teas",
+    "Acme Umbrellas",
+    "Blue Door Bakery",
+    "Copper Kettle Works",
+)
+AREA_CODES = ("212", "312", "415", "617")
+
+
+@transaction.atomic
+def load(key_label: str) -> str:
+    """Make what is missing, whatever was there before, and give the CRM a new API key, which is
+    returned.
+
+    It replaces the key that was issued under the same label before: keys cannot be read back.
+    """
+    _contacts()
+    _people()
+    return issue_key(_service(), key_label)
+
+
+def _contacts() -> None:
+    for name, company, phone, note in (*CAST, *_extras()):
+        Contact.objects.get_or_create(
+            phone=phone, defaults={"name": name, "company": company, "note": note}
+        )
+
+
+def _extras() -> list[tuple[str, str, str, str]]:
+    """Forty more people, who answer after 3 s and talk for as long as the last digit of their
+    number says.
+    """
+    people = []
+    for index in range(10 * len(AREA_CODES)):
+        first = FIRST_NAMES[index % len(FIRST_NAMES)]
+        last = LAST_NAMES[(index * 3 + index // len(FIRST_NAMES)) % len(LAST_NAMES)]
+        phone = f"+1{AREA_CODES[index // 10]}55501{10 + index % 10}"
+        people.append((f"{first} {last}", COMPANIES[index * 7 % len(COMPANIES)], phone, ""))
+    return people
+
+
+def _people() -> None:
+    """`demo` may do everything; `agent` is in a group that may place calls, and sees no admin."""
+    sales, _ = Group.objects.get_or_create(name="Sales")
+    sales.permissions.add(
+        Permission.objects.get(content_type__app_label="poketalk", codename="place_call")
+    )
+    demo = _user("demo", "Demo", DEMO_NUMBER, is_staff=True, is_superuser=True)
+    agent = _user("agent", "Sales agent", AGENT_NUMBER)
+    agent.groups.add(sales)
+    demo.groups.add(sales)
+
+
+def _user(name: str, first_name: str, phone: str, **flags: bool) -> User:
+    """A user whose password is the name. Somebody who changed either keeps what they have."""
+    user, created = User.objects.get_or_create(
+        username=name, defaults={"first_name": first_name, **flags}
+    )
+    if created:
+        user.set_password(name)
+        user.save(update_fields=["password"])
+        CallerNumber.objects.create(user=user, number=phone)
+    return user
+
+
+def _service() -> Account:
+    provider, _ = ServiceProvider.objects.get_or_create(name="Loopback Telecom")
+    Gateway.objects.get_or_create(
+        provider=provider,
+        name="Simulated phones",
+        defaults={"kind": Gateway.Kind.SIMULATED, "prefixes": "1 44 61"},
+    )
+    for prefix, destination, price, fee, initial, subsequent in (
+        ("1", "United States", "0.030", "0", 60, 60),
+        ("33", "France", "0.060", "0.010", 1, 1),
+        ("44", "United Kingdom", "0.120", "0.010", 1, 1),
+    ):
+        Rate.objects.get_or_create(
+            provider=provider,
+            prefix=prefix,
+            defaults={
+                "destination": destination,
+                "price_per_minute": Decimal(price),
+                "connect_fee": Decimal(fee),
+                "initial_increment": initial,
+                "subsequent_increment": subsequent,
+            },
+        )
+    BlacklistedNumber.objects.get_or_create(
+        account=None,
+        number=LISTED.removeprefix("+"),
+        defaults={"reason": "Asked not to be called."},
+    )
+    account = open_account(ACCOUNT, provider, "127.0.0.1/32")
+    if account.funds < FUNDS / 2:
+        ledger.top_up(account, FUNDS, note="Demo money")
+    return account
+
+
+def issue_key(account: Account, label: str) -> str:
+    """A new key of the account, in place of those with this label."""
+    ApiKey.objects.filter(account=account, label=label).delete()
+    _, secret = ApiKey.issue(account, label)
+    return secret
+
+
+def open_account(name: str, provider: ServiceProvider | None, network: str) -> Account:
+    """The account of this name, made if there is none, which may ask from this network."""
+    account, _ = Account.objects.get_or_create(name=name, defaults={"provider": provider})
+    AllowedAddress.objects.get_or_create(account=account, network=network)
+    return account

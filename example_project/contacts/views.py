@@ -1,0 +1,47 @@
+"""The two pages of the CRM. Both need a login, by the project's middleware."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.contenttypes.models import ContentType
+from django.views.generic import DetailView, ListView
+
+from django_poketalk import permissions
+from django_poketalk.models import CallRequest
+
+from .models import Contact, ContactQuerySet
+
+RECENT = 10
+
+
+class ContactListView(ListView):
+    """All contacts, or those that `?q=` finds."""
+
+    paginate_by = 25
+    model = Contact
+
+    def get_queryset(self) -> ContactQuerySet:
+        text = self.request.GET.get("q", "").strip()
+        return Contact.objects.search(text) if text else Contact.objects.all()
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(query=self.request.GET.get("q", "").strip(), **kwargs)
+
+
+class ContactDetailView(DetailView):
+    """One contact, the button that calls them, and the last calls that were about them."""
+
+    model = Contact
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        calls = CallRequest.objects.filter(
+            subject_type=ContentType.objects.get_for_model(Contact), subject_id=str(self.object.pk)
+        )
+        if not self.request.user.has_perm("poketalk.view_callrequest"):
+            calls = calls.filter(user=self.request.user)
+        return super().get_context_data(
+            calls=calls.select_related("user")[:RECENT],
+            may_place=permissions.may_place(self.request.user),
+            **kwargs,
+        )

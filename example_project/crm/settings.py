@@ -1,0 +1,197 @@
+"""Settings of the example: runs as it stands on one machine, and is deployed by environment
+variables.
+
+Both halves of Click-2-Call are installed here, and talk to each other over HTTP alone, as they
+would across the internet.
+"""
+
+from __future__ import annotations
+
+import os
+from decimal import Decimal
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+
+from . import environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# Everything that is written on disk: the database, the broker's folders, logs, the secret key. Not
+# in version control.
+VAR = Path(os.environ.get("CRM_VAR") or BASE_DIR / "var")
+VAR.mkdir(parents=True, exist_ok=True)
+
+# Where this site is reached, by people and by the service that tells us of our calls.
+SITE_URL = os.environ.get("CRM_URL") or "http://127.0.0.1:8000"
+_site = urlsplit(SITE_URL)
+if _site.scheme not in {"http", "https"} or not _site.hostname:
+    raise ImproperlyConfigured(
+        f"CRM_URL={SITE_URL!r} is no http or https URL, such as https://crm.example.com"
+    )
+_encrypted = _site.scheme == "https"
+_on_this_machine = _site.hostname in {"127.0.0.1", "localhost"}
+
+DEBUG = environment.flag("DJANGO_DEBUG", default=True)
+SECRET_KEY = environment.secret_key(
+    "DJANGO_SECRET_KEY", keep_in=VAR / "secret_key" if DEBUG else None
+)
+ALLOWED_HOSTS = environment.words("DJANGO_ALLOWED_HOSTS") or [_site.hostname]
+CSRF_TRUSTED_ORIGINS = [f"{_site.scheme}://{_site.netloc}"]
+
+INSTALLED_APPS = [
+    "contacts",
+    "demo",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_poketalk",
+    "django_poketalk.server",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "crm.csp.ContentSecurityPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "crm.urls"
+WSGI_APPLICATION = "crm.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Database: SQLite, or what DATABASE_URL names, such as postgres://crm:secret@db.example.com/crm
+
+DATABASES = {"default": dj_database_url.config(default=f"sqlite:///{VAR / 'db.sqlite3'}")}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["OPTIONS"] = {
+        # A transaction that writes waits for its turn, instead of failing half-way.
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = 60
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Celery: a broker of plain files, or what CELERY_BROKER_URL names, such as redis://127.0.0.1:6379/0
+
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or "filesystem://"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = os.environ.get("CRM_QUEUE") or "crm"
+CELERY_BROKER_CONNECTION_TIMEOUT = 3
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_DB_REUSE_MAX = 1000  # Celery would close the database connection around every task
+match urlsplit(CELERY_BROKER_URL).scheme:
+    case "filesystem":
+        _broker = VAR / "broker"
+        for _folder in ("messages", "control"):
+            (_broker / _folder).mkdir(parents=True, exist_ok=True)
+        CELERY_BROKER_TRANSPORT_OPTIONS = {
+            "data_folder_in": str(_broker / "messages"),
+            "data_folder_out": str(_broker / "messages"),
+            "control_folder": str(_broker / "control"),
+            "polling_interval": 0.1,
+        }
+    case "redis" | "rediss":
+        CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 3, "socket_timeout": 5}
+    case "amqp" | "amqps":
+        CELERY_BROKER_TRANSPORT_OPTIONS = {"connect_timeout": 3, "write_timeout": 5}
+
+# The caller's side: whom we ask for calls, and where we are told of them
+
+POKETALK = {
+    "URL": os.environ.get("POKETALK_URL") or f"{SITE_URL}/index.php/api/click2call",
+    "API_KEY": os.environ.get("POKETALK_API_KEY", ""),
+    "EVENT_BASE_URL": SITE_URL,
+    "DEFAULT_REGION": "GB",
+    "ALLOWED_COUNTRIES": ("GB", "US", "FR", "AU"),
+    "MAX_DURATION": 1800,
+    "MAX_DEBIT": Decimal("5.00"),
+    "CALLS_PER_HOUR_PER_CALLEE": 60,
+}
+
+# The service's side. Events go to public addresses only, unless both halves live on this machine.
+
+POKETALK_SERVER = {
+    "EVENT_NETWORKS": ("127.0.0.1/32",) if _on_this_machine else (),
+    "EVENT_PORTS": (_site.port or (443 if _encrypted else 80),),
+}
+
+# People
+
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "contacts:list"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# Encryption is the rule as soon as this is not a development server any more
+
+SECURE_SSL_REDIRECT = environment.flag("DJANGO_SSL_REDIRECT", default=not DEBUG)
+SESSION_COOKIE_SECURE = environment.flag("DJANGO_SECURE_COOKIES", default=not DEBUG)
+CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if environment.flag("DJANGO_HSTS", default=not DEBUG) else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
+if environment.flag("DJANGO_BEHIND_TLS_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# The rest
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "Europe/London"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = VAR / "static"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"hide_tokens": {"()": "crm.logs.HideTokens"}},
+    "formatters": {"line": {"()": "crm.logs.LineFormatter"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "filters": ["hide_tokens"],
+            "formatter": "line",
+        },
+    },
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {
+        "django.server": {"handlers": ["console"], "level": "INFO", "propagate": False},
+        "django.request": {"level": "ERROR"},  # runserver writes a line for each request already
+    },
+}

@@ -1,0 +1,52 @@
+"""Where the children's lines go: onto the screen, or into files."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import TextIO
+
+WIDTH = 6  # of the longest program name
+COLOURS = {"web": "36", "worker": "33", "beat": "35", "switch": "32"}
+
+
+class Screen:
+    """Writes each line behind the name of its program; in colour on a terminal, unless NO_COLOR is
+    set.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._in_colour = stream.isatty() and not os.environ.get("NO_COLOR")
+        self._lock = threading.Lock()
+
+    def __call__(self, name: str, line: str) -> None:
+        if line.strip():
+            with self._lock:
+                self._stream.write(f"{self._prefix(name)} {line}\n")
+                self._stream.flush()
+
+    def _prefix(self, name: str) -> str:
+        prefix = f"{name:<{WIDTH}} |"
+        return f"\x1b[{COLOURS.get(name, '0')}m{prefix}\x1b[0m" if self._in_colour else prefix
+
+
+class Files:
+    """Writes each line to the file of its program."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, name: str, line: str) -> None:
+        with (self._folder / f"{name}.log").open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+
+    def tail(self, lines: int) -> str:
+        """The last lines of each file."""
+        parts = []
+        for file in sorted(self._folder.glob("*.log")):
+            last = file.read_text(encoding="utf-8").splitlines()[-lines:]
+            parts.append("\n".join([f"--- {file.stem}, the last {len(last)} lines", *last]))
+        return "\n".join(parts)

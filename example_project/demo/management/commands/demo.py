@@ -1,0 +1,163 @@
+"""`manage.py demo`: the whole example with one command, and `--check`, which tries every outcome of
+a call.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from argparse import ArgumentParser
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.core.management.base import BaseCommand
+from django.db import connections
+
+from contacts import demo_data
+from crm.celery import app
+from demo import ports
+from demo.check import Check
+from demo.console import Files, Screen
+from demo.interrupts import Interrupted, interruptible
+from demo.processes import ChildDied, Stack
+from demo.programs import programs
+
+PORT = 8000
+SPEED = 10.0
+CHECK_SPEED = 20.0
+FOLDER = "CRM_CHECK_FOLDER"  # set for the second beginning of a check
+READY_WITHIN = 60.0  # seconds
+TAIL = 40  # lines of each log that a failed check shows
+
+
+class Command(BaseCommand):
+    help = "Runs web, Celery worker, beat and switch together, with data to play with."
+    requires_system_checks = ()  # the children run them, once the API key is known
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--port", type=int, help="Where the site listens (8000; with --check any that is free)."
+        )
+        parser.add_argument(
+            "--speed",
+            type=float,
+            help="Seconds of a simulated call in one real second (10; with --check 20).",
+        )
+        parser.add_argument(
+            "--check",
+            action="store_true",
+            help="Try each outcome and each response code, print a table, exit 1 if any differs.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEBUG:
+            raise CommandError(
+                "The demo has users with well-known passwords, so it only runs as a development"
+                " server: unset DJANGO_DEBUG."
+            )
+        check: bool = options["check"]
+        speed: float = options["speed"] or (CHECK_SPEED if check else SPEED)
+        if not 0 < speed <= 1000:
+            raise CommandError(f"--speed {speed:g} is not between 0 and 1000.")
+        port: int = options["port"] or (ports.any_free() if check else PORT)
+        if not 0 < port < 65536:
+            raise CommandError(f"--port {port} is not between 1 and 65535.")
+        if not ports.is_free(port):
+            raise CommandError(
+                f"Port {port} is taken by another program, perhaps another demo:"
+                " choose one with --port."
+            )
+        if check and FOLDER not in os.environ:
+            _begin_again(port, speed)
+        with interruptible():
+            try:
+                self._check(port, speed) if check else self._serve(port, speed)
+            except ChildDied as death:
+                raise CommandError(str(death)) from death
+            except Interrupted:
+                self.stdout.write("Stopped.")
+                if check:
+                    sys.exit(130)
+
+    def _serve(self, port: int, speed: float) -> None:
+        self.stdout.write("Preparing the database and starting ...")
+        environment = _prepare(port, "demo")
+        with Stack(programs(port, speed, settings.VAR), environment, Screen(sys.stdout)) as stack:
+            stack.wait_until_ready(READY_WITHIN)
+            self.stdout.write(
+                f"\n  Ringdove is ready: http://{ports.HOST}:{port}/\n"
+                "  Log in as demo with the password demo (or as agent, agent).\n"
+                f"  The simulated phones live {speed:g} times as fast as clocks."
+                " Ctrl-C stops everything.\n\n"
+            )
+            while True:
+                stack.check()
+                time.sleep(0.2)
+
+    def _check(self, port: int, speed: float) -> None:
+        """In the folder that `_begin_again` made, which is removed in the end."""
+        try:
+            environment = _prepare(port, "check")
+            logs = Files(settings.VAR / "logs")
+            with Stack(programs(port, speed, settings.VAR), environment, logs) as stack:
+                try:
+                    stack.wait_until_ready(READY_WITHIN)
+                    check = Check(sys.stdout, stack.check)
+                    check.run()
+                finally:
+                    _remove_queue()
+            if check.failed:
+                self.stdout.write(logs.tail(TAIL))
+                sys.exit(1)
+        finally:
+            connections.close_all()
+            shutil.rmtree(os.environ[FOLDER], ignore_errors=True)
+
+
+def _prepare(port: int, key_label: str) -> dict[str, str]:
+    """Migrate and load the data. The environment for the children, with the site's address and a
+    fresh API key.
+    """
+    call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
+    site = f"http://{ports.HOST}:{port}"
+    key = demo_data.load(key_label)
+    connections.close_all()
+    return {
+        **os.environ,
+        "CRM_URL": site,
+        "POKETALK_URL": f"{site}/index.php/api/click2call",
+        "POKETALK_API_KEY": key,
+        "DJANGO_RUNSERVER_HIDE_WARNING": "true",
+    }
+
+
+def _begin_again(port: int, speed: float) -> NoReturn:
+    """Run the check as this process anew, with settings that lead to an empty folder and a queue of
+    its own.
+    """
+    folder = tempfile.mkdtemp(prefix="ringdove-check-")
+    environment = {
+        **os.environ,
+        FOLDER: folder,
+        "CRM_VAR": folder,
+        "CRM_URL": f"http://{ports.HOST}:{port}",
+        "CRM_QUEUE": f"crm-check-{os.getpid()}",
+    }
+    arguments = ["demo", "--check", f"--port={port}", f"--speed={speed:g}"]
+    sys.stdout.flush()
+    os.execve(  # noqa: S606  # no shell, and nothing of it comes from outside
+        sys.executable,
+        [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments],
+        environment,
+    )
+
+
+def _remove_queue() -> None:
+    """Leave no queue behind at a broker that is not ours alone."""
+    with suppress(*app.connection_errors, OSError), app.connection_for_write() as connection:
+        connection.default_channel.queue_delete(settings.CELERY_TASK_DEFAULT_QUEUE)

@@ -1,0 +1,73 @@
+"""A person with a browser, as far as forms go: logs in and presses buttons over HTTP."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from urllib.parse import urljoin
+
+import requests
+
+TIMEOUT = 10.0  # seconds
+
+
+class Visitor:
+    """One session at the site. Each step raises `requests.HTTPError`, or `LookupError` when the
+    page has no such form.
+    """
+
+    def __init__(self, site_url: str) -> None:
+        self._site = site_url
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def log_in(self, name: str, password: str) -> None:
+        answer = self.submit("/login/", "/login/", username=name, password=password)
+        if "sessionid" not in self._session.cookies:
+            raise LookupError(
+                f"{name} could not log in: {answer.url} answered {answer.status_code}."
+            )
+
+    def press_call(self, page: str) -> int:
+        """Press the call button on this page; the primary key of the call that it led to."""
+        answer = self.submit(page, "/poketalk/place/")
+        match = re.fullmatch(r"/poketalk/([0-9]+)/", requests.utils.urlparse(answer.url).path)
+        if match is None:
+            raise LookupError(
+                f"The button led to {answer.url} ({answer.status_code}), not to a call."
+            )
+        return int(match[1])
+
+    def submit(self, page: str, action: str, **fields: str) -> requests.Response:
+        """Fetch a page, fill in its form that goes to this path, and send it."""
+        url = urljoin(self._site, page)
+        shown = self._session.get(url, timeout=TIMEOUT)
+        shown.raise_for_status()
+        forms = _Forms(shown.text).forms
+        for target, hidden in forms:
+            if urljoin(url, target) == urljoin(self._site, action):
+                answer = self._session.post(
+                    urljoin(url, target),
+                    data={**hidden, **fields},
+                    headers={"Referer": url},
+                    timeout=TIMEOUT,
+                )
+                answer.raise_for_status()
+                return answer
+        raise LookupError(f"{page} has no form that goes to {action}.")
+
+
+class _Forms(HTMLParser):
+    """Each POST form of a page: its action, and the fields it was given values for."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.forms: list[tuple[str, dict[str, str]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form" and given.get("method", "").lower() == "post":
+            self.forms.append((given.get("action", ""), {}))
+        elif tag == "input" and self.forms and "name" in given:
+            self.forms[-1][1][given["name"]] = given.get("value", "")
