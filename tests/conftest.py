@@ -1,0 +1,36 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import sysconfig
+from pathlib import Path
+
+import django
+import pytest
+
+import django_poketalk
+
+pytest_plugins = ["pytester", "tests.needs"]
+
+PACKAGE = Path(django_poketalk.__file__).resolve().parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--installed",
+        action="store_true",
+        help="refuse to run unless the package under test is an installed one, not the checkout",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    site_packages = Path(sysconfig.get_path("purelib")).resolve()
+    if config.getoption("--installed") and not PACKAGE.is_relative_to(site_packages):
+        raise pytest.UsageError(
+            f"--installed: the tests import {PACKAGE}, which is not in {site_packages};"
+            " run them from a folder that has no django_poketalk of its own."
+        )
+
+
+def pytest_report_header() -> str:
+    return f"testing {PACKAGE} on Django {django.__version__}"

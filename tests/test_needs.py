@@ -1,0 +1,98 @@
+"""The tests' own rule: what a missing service means here and on CI."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.needs import SERVICES
+
+Run = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a test that needs Redis, with this environment, in a pytest of its own."""
+
+    def run(needs: str = "redis", **environment: str) -> pytest.RunResult:
+        for variable in ("CI", "CELERY_BROKER_URL"):
+            monkeypatch.delenv(variable, raising=False)
+        for variable, value in environment.items():
+            monkeypatch.setenv(variable, value)
+        pytester.makepyfile(f"""
+            import pytest
+
+            @pytest.mark.needs({needs!r})
+            def test_it():
+                pass
+        """)
+        return pytester.runpytest_inprocess("-p", "tests.needs", "-p", "no:django", "-rs")
+
+    return run
+
+
+@pytest.fixture
+def open_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that is held, so that nobody else listens on it, but not listened on."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+def test_a_test_runs_where_its_service_answers(run: Run, open_port: int) -> None:
+    result = run(CELERY_BROKER_URL=f"redis://127.0.0.1:{open_port}/0", CI="true")
+
+    result.assert_outcomes(passed=1)
+
+
+def test_a_missing_service_skips_with_the_command_that_installs_it(
+    run: Run, closed_port: int
+) -> None:
+    result = run(CELERY_BROKER_URL=f"redis://127.0.0.1:{closed_port}/0")
+
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(
+        f"*redis does not answer at 127.0.0.1:{closed_port}*apt-get install redis-server*"
+    )
+
+
+@pytest.mark.parametrize("ci", ["true", "1"])
+def test_a_missing_service_fails_on_ci(run: Run, closed_port: int, ci: str) -> None:
+    result = run(CELERY_BROKER_URL=f"redis://127.0.0.1:{closed_port}/0", CI=ci)
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines("*redis does not answer*apt-get install redis-server*")
+
+
+def test_another_services_url_leaves_a_service_at_its_usual_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CELERY_BROKER_URL", "redis://cache.example.com:7000/0")
+
+    assert SERVICES["redis"].address() == ("cache.example.com", 7000)
+    assert SERVICES["rabbitmq"].address() == ("127.0.0.1", 5672)
+
+
+def test_an_unknown_service_stops_the_run(run: Run) -> None:
+    result = run(needs="rediss")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines("*needs 'rediss', which is none of postgresql, *")
+
+
+def test_a_run_that_finds_no_test_fails(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_it(): pass")
+
+    result = pytester.runpytest_inprocess(
+        "-p", "no:django", "-n", "2", "-k", "nothing_of_that_name"
+    )
+
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
