@@ -8,16 +8,17 @@ than the number wherever the page shall not tell it.
 
 from __future__ import annotations
 
+import functools
 import secrets
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
 from typing import Any
 
 from django.apps import apps
 from django.core import signing
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured, ObjectDoesNotExist
 from django.db import models
+from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
 from .conf import settings
@@ -25,6 +26,7 @@ from .exceptions import CallRefused
 from .permissions import Person
 
 SALT = "django_poketalk.button"
+PROPERTIES = (property, functools.cached_property, cached_property)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,15 +158,10 @@ def read_field(stored: models.Model, name: str) -> str:
 
 def check_field(model: type[models.Model], name: str) -> None:
     """Raise `ImproperlyConfigured` unless `name` is a column or a property of the model."""
-    if not name.isidentifier() or name.startswith("_") or "__" in name:
-        raise ImproperlyConfigured(
-            f"{name!r} can't be the field of a call button: "
-            f"give the name of one field of {model._meta.label}."
-        )
     try:
         field = model._meta.get_field(name)
     except FieldDoesNotExist:
-        if not isinstance(getattr(model, name, None), (property, cached_property)):
+        if not isinstance(getattr(model, name, None), PROPERTIES):
             raise ImproperlyConfigured(
                 f"{model._meta.label} has no field {name!r} to call: "
                 "name one of its columns or properties."

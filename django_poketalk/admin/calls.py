@@ -10,6 +10,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -201,4 +202,6 @@ def number_columns(request: HttpRequest) -> list[Column]:
 
 
 def _shown(request: HttpRequest, call: CallRequest, number: str) -> str:
-    return permissions.shown_number(number, permissions.may_see_numbers(request.user, call))
+    shown = permissions.shown_number(number, permissions.may_see_numbers(request.user, call))
+    # On one line, and from left to right in any language.
+    return format_html('<bdi dir="ltr">{}</bdi>', shown.replace(" ", "\N{NO-BREAK SPACE}"))

@@ -50,7 +50,7 @@ def watcher(db: None) -> Client:
 
 def page(response: Any, status: int = 200) -> str:
     assert response.status_code == status
-    return str(response.content.decode())
+    return str(response.content.decode()).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def live(call: CallRequest, **changes: Any) -> CallRequest:
@@ -92,7 +92,7 @@ def test_the_list_says_who_called_whom_about_what_and_how_it_went(
 
     html = page(boss.get(CALLS))
 
-    row = re.findall(r'class="field-(\w+)[^>]*>(?:<a[^>]*>)?([^<]*)<', html)
+    row = re.findall(r'class="field-(\w+)[^>]*>(?:<(?:a|bdi)[^>]*>)?([^<]*)<', html)
     assert dict(row[1:]) == {
         "caller": "+44 20 7946 0000",
         "callee": "+44 20 7946 0123",
@@ -117,7 +117,7 @@ def test_numbers_are_whole_with_the_permission(call: CallRequest) -> None:
     auditor = staff("auditor", "view_callrequest", "view_numbers")
 
     for address in (CALLS, f"{CALLS}{call.pk}/change/"):
-        assert "+44 20 7946 0123" in page(auditor.get(address))
+        assert '<bdi dir="ltr">+44 20 7946 0123</bdi>' in page(auditor.get(address))
 
 
 def test_searching_does_not_give_away_numbers(watcher: Client, call: CallRequest) -> None:
@@ -136,11 +136,11 @@ def test_sorting_does_not_give_away_numbers(
         new_call(to_number=f"+44207946012{last}")
 
     orders = {
-        tuple(re.findall(r"field-callee\S*>([^<]*)<", page(watcher.get(CALLS, {"o": order}))))
+        tuple(re.findall(r'field-callee">(.*?)</td>', page(watcher.get(CALLS, {"o": order}))))
         for order in ("2", "-2", "3", "-3")
     }
 
-    assert len(orders) == 1
+    assert [len(numbers) for numbers in orders] == [3]  # one order, of all three
 
 
 @pytest.mark.parametrize("count", [1, 30])
@@ -391,6 +391,8 @@ def test_stored_numbers_are_masked_and_kept_without_the_permission_to_see_them(
     assert "+44 ••••••••23" in page(editor.get(address, {"q": "+99"}))  # there is no search
 
     forged = entry("+442079460666", user=user.pk, direction="from")
+    page(editor.post(change, forged), 302)
+    del forged["number"]  # as the page has it
     page(editor.post(change, forged), 302)
 
     stored.refresh_from_db()

@@ -128,10 +128,11 @@ def test_the_object_is_the_subject_unless_another_is_given(anna: Any, bob: Conta
     assert order.callee() == (CALLEE, company)
 
 
-def test_a_property_is_a_field_too(anna: Any) -> None:
+@pytest.mark.parametrize("field", ["phone_of_name", "phone_of_card"])
+def test_a_property_is_a_field_too(field: str, anna: Any) -> None:
     eve = contact(f"Eve {CALLEE}", phone="")
 
-    signed = token(anna, 'call_button contact field="phone_of_name"', contact=eve)
+    signed = token(anna, f'call_button contact field="{field}"', contact=eve)
 
     assert button.read(signed, anna).callee() == (CALLEE, eve)
 

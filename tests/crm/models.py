@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.functional import cached_property
 
 
 class Company(models.Model):
@@ -23,6 +24,10 @@ class Contact(models.Model):
     @property
     def phone_of_name(self) -> str:
         return self.name.rpartition(" ")[2]
+
+    @cached_property
+    def phone_of_card(self) -> str:
+        return self.phone_of_name
 
     def forget(self) -> str:
         raise AssertionError("A call button must not run methods.")
