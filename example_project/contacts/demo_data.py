@@ -85,7 +85,7 @@ COMPANIES = (
     "Blue Door Bakery",
     "Copper Kettle Works",
 )
-AREA_CODES = ("212", "312", "415", "617")
+AREA_CODES = ("212", "415")
 
 
 @transaction.atomic
@@ -108,15 +108,18 @@ def _contacts() -> None:
 
 
 def _extras() -> list[tuple[str, str, str, str]]:
-    """Forty more people, who answer after 3 s and talk for as long as the last digit of their
-    number says.
-    """
+    """Twenty more people, who talk for as long as the last digit of their number says."""
     people = []
-    for index in range(10 * len(AREA_CODES)):
-        first = FIRST_NAMES[index % len(FIRST_NAMES)]
-        last = LAST_NAMES[(index * 3 + index // len(FIRST_NAMES)) % len(LAST_NAMES)]
-        phone = f"+1{AREA_CODES[index // 10]}55501{10 + index % 10}"
-        people.append((f"{first} {last}", COMPANIES[index * 7 % len(COMPANIES)], phone, ""))
+    for index, first in enumerate(FIRST_NAMES):
+        tens = index % 10
+        people.append(
+            (
+                f"{first} {LAST_NAMES[index * 3 % len(LAST_NAMES)]}",
+                COMPANIES[index * 7 % len(COMPANIES)],
+                f"+1{AREA_CODES[index // 10]}55501{10 + tens}",
+                f"Answers, talks for {10 * tens or 5} s",
+            )
+        )
     return people
 
 

@@ -16,7 +16,7 @@ class ContactQuerySet(models.QuerySet["Contact"]):
         they are grouped.
         """
         found = Q(name__icontains=text) | Q(company__icontains=text) | Q(note__icontains=text)
-        digits = "".join(character for character in text if character.isdecimal())
+        digits = "".join(filter(str.isdecimal, text)).lstrip("0")
         if digits:
             found |= Q(phone__contains=digits)
         return self.filter(found)

@@ -93,12 +93,14 @@ class Child:
 
     def _read(self) -> None:
         ready = re.compile(self.program.ready)
-        for line in self._process.stdout or ():
-            line = line.rstrip()
-            self.last_lines.append(line)
-            self._sink(self.program.name, line)
-            if ready.search(line):
-                self.is_ready.set()
+        if self._process.stdout is None:
+            return
+        with self._process.stdout as output:
+            for line in map(str.rstrip, output):
+                self.last_lines.append(line)
+                self._sink(self.program.name, line)
+                if ready.search(line):
+                    self.is_ready.set()
 
 
 class Stack:

@@ -18,12 +18,12 @@ class Visitor:
 
     def __init__(self, site_url: str) -> None:
         self._site = site_url
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self.session = requests.Session()
+        self.session.trust_env = False
 
     def log_in(self, name: str, password: str) -> None:
         answer = self.submit("/login/", "/login/", username=name, password=password)
-        if "sessionid" not in self._session.cookies:
+        if "sessionid" not in self.session.cookies:
             raise LookupError(
                 f"{name} could not log in: {answer.url} answered {answer.status_code}."
             )
@@ -41,12 +41,12 @@ class Visitor:
     def submit(self, page: str, action: str, **fields: str) -> requests.Response:
         """Fetch a page, fill in its form that goes to this path, and send it."""
         url = urljoin(self._site, page)
-        shown = self._session.get(url, timeout=TIMEOUT)
+        shown = self.session.get(url, timeout=TIMEOUT)
         shown.raise_for_status()
         forms = _Forms(shown.text).forms
         for target, hidden in forms:
             if urljoin(url, target) == urljoin(self._site, action):
-                answer = self._session.post(
+                answer = self.session.post(
                     urljoin(url, target),
                     data={**hidden, **fields},
                     headers={"Referer": url},

@@ -1,0 +1,137 @@
+"""The CRM's pages, asked for over HTTP as a browser does."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import requests
+
+from demo.visitor import Visitor
+
+
+@pytest.fixture
+def demo(site: str) -> requests.Session:
+    """A session of the user `demo`."""
+    return logged_in(site, "demo")
+
+
+def logged_in(site: str, name: str) -> requests.Session:
+    visitor = Visitor(site)
+    visitor.log_in(name, name)
+    return visitor.session
+
+
+def contact_page(site: str, session: requests.Session, query: str) -> str:
+    """The address of the only contact that the search finds."""
+    found = session.get(f"{site}/", params={"q": query}, timeout=10).text
+    addresses = re.findall(r'href="(/contacts/\d+/)"', found)
+    assert len(addresses) == 1, addresses
+    return f"{site}{addresses[0]}"
+
+
+@pytest.mark.parametrize("path", ["/", "/contacts/1/", "/poketalk/my-number/", "/admin/"])
+def test_pages_are_for_people_who_are_logged_in(site: str, path: str) -> None:
+    answer = requests.get(f"{site}{path}", timeout=10)
+
+    assert "/login/?next=" in answer.url
+
+
+def test_a_wrong_password_is_refused(site: str) -> None:
+    with pytest.raises(LookupError, match="demo could not log in"):
+        Visitor(site).log_in("demo", "guess")
+
+
+def test_contacts_are_listed_a_page_at_a_time(site: str, demo: requests.Session) -> None:
+    first = demo.get(f"{site}/", timeout=10).text
+    second = demo.get(f"{site}/", params={"page": 2}, timeout=10).text
+
+    assert "Bea Busy" in first
+    assert "Tia Ten" not in first
+    assert "Tia Ten" in second
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("bea b", "Bea Busy"),
+        ("always &", "Bea Busy"),
+        ("020 7946 0001", "Bea Busy"),
+        ("7946 0001", "Bea Busy"),
+        ("nobody answers", "Nora Noanswer"),
+        ("7946-0011", "Tia Ten"),
+        ("nobody by this name", None),
+    ],
+)
+def test_contacts_are_found_by_name_company_number_and_note(
+    site: str, demo: requests.Session, query: str, name: str | None
+) -> None:
+    found = demo.get(f"{site}/", params={"q": query}, timeout=10).text
+
+    names = re.findall(r"<strong>(.*?)</strong>", found)
+    assert names == ([name] if name else [])
+
+
+def test_what_was_searched_for_is_escaped(site: str, demo: requests.Session) -> None:
+    found = demo.get(f"{site}/", params={"q": "<script>x</script>"}, timeout=10).text
+
+    assert "<script>" not in found
+    assert "&lt;script&gt;" in found
+
+
+def test_a_contact_has_a_button_that_does_not_tell_the_number_to_the_form(
+    site: str, demo: requests.Session
+) -> None:
+    page = demo.get(contact_page(site, demo, "Bea Busy"), timeout=10).text
+
+    form = re.search(r'<form class="poketalk-button".*?</form>', page, re.DOTALL)
+    assert form is not None
+    assert "7946" not in form[0]
+    assert "+44 20 7946 0001" in page
+
+
+def test_pressing_the_button_leads_to_the_call(site: str) -> None:
+    visitor = Visitor(site)
+    visitor.log_in("demo", "demo")
+    address = contact_page(site, visitor.session, "Theo Thirty").removeprefix(site)
+
+    call = visitor.press_call(address)
+
+    recent = visitor.session.get(f"{site}{address}", timeout=10).text
+    assert f'href="/poketalk/{call}/' in recent
+
+
+def test_somebody_without_the_admin_sees_no_way_to_it(site: str) -> None:
+    page = logged_in(site, "agent").get(f"{site}/", timeout=10).text
+
+    assert "/admin/" not in page
+    assert "Sales agent" in page
+
+
+def test_a_contact_that_is_not_there_is_not_found(site: str, demo: requests.Session) -> None:
+    assert demo.get(f"{site}/contacts/999999/", timeout=10).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/login/", "/poketalk/my-number/", "/admin/"])
+def test_no_page_has_inline_style_or_script(site: str, demo: requests.Session, path: str) -> None:
+    session = requests.Session() if path == "/login/" else demo
+    answer = session.get(f"{site}{path}", timeout=10)
+
+    assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    assert not re.search(r"<style|\sstyle=|<script(?![^>]*\ssrc=)|\son\w+=", answer.text)
+
+
+def test_logging_out_ends_the_session(site: str, demo: requests.Session) -> None:
+    visitor = Visitor(site)
+    visitor.log_in("agent", "agent")
+
+    visitor.submit("/", "/logout/")
+
+    assert "/login/" in visitor.session.get(f"{site}/", timeout=10).url
+
+
+def test_the_service_answers_at_the_seeds_path(site: str) -> None:
+    answer = requests.post(f"{site}/index.php/api/click2call", data={}, timeout=10)
+
+    assert (answer.status_code, answer.text) == (200, "10")

@@ -1,0 +1,106 @@
+"""The example's settings: ready to deploy, and led by the environment alone."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+from .conftest import Manage, run
+
+PRODUCTION = {
+    "DJANGO_DEBUG": "0",
+    "DJANGO_SECRET_KEY": "fifty-or-more-characters-that-differ-0123456789-abcdefghij",
+    "CRM_URL": "https://crm.example.com",
+    "POKETALK_API_KEY": "the-key",
+}
+SHOW = """
+import json, sys
+from django.conf import settings
+print(json.dumps({name: getattr(settings, name, None) for name in sys.argv[1:]}, default=str))
+"""
+
+
+def show(var: Path, *names: str, **changes: str) -> dict[str, object]:
+    """The settings of these names, as the example has them."""
+    done = run("-c", SHOW, *names, var=var, DJANGO_SETTINGS_MODULE="crm.settings", **changes)
+    assert done.returncode == 0, done.stderr
+    shown: dict[str, object] = json.loads(done.stdout)
+    return shown
+
+
+def test_no_warning_is_left_for_a_deployment(manage: Manage) -> None:
+    done = manage("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+
+    assert done.returncode == 0, done.stderr
+    assert "no issues" in done.stdout
+
+
+def test_models_and_migrations_agree(manage: Manage) -> None:
+    done = manage("makemigrations", "--check", "--dry-run", "contacts")
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_outside_development_a_secret_key_must_be_given(manage: Manage) -> None:
+    done = manage("check", **{**PRODUCTION, "DJANGO_SECRET_KEY": ""})
+
+    assert done.returncode != 0
+    assert "DJANGO_SECRET_KEY is not set" in done.stderr
+
+
+def test_a_flag_that_is_neither_yes_nor_no_is_named(manage: Manage) -> None:
+    done = manage("check", DJANGO_DEBUG="perhaps")
+
+    assert done.returncode != 0
+    assert "DJANGO_DEBUG='perhaps' is neither yes nor no" in done.stderr
+
+
+def test_a_site_url_without_scheme_is_named(manage: Manage) -> None:
+    done = manage("check", CRM_URL="crm.example.com")
+
+    assert done.returncode != 0
+    assert "CRM_URL='crm.example.com'" in done.stderr
+
+
+def test_the_development_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    first = show(tmp_path, "SECRET_KEY")
+    second = show(tmp_path, "SECRET_KEY")
+
+    assert first == second
+    assert len(str(first["SECRET_KEY"])) >= 50
+    assert stat.S_IMODE((tmp_path / "secret_key").stat().st_mode) == 0o600
+
+
+def test_sqlite_takes_turns_in_writing(tmp_path: Path) -> None:
+    database = show(tmp_path, "DATABASES")["DATABASES"]["default"]  # type: ignore[index]
+
+    assert database["NAME"] == str(tmp_path / "db.sqlite3")
+    assert database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+    assert "journal_mode=WAL" in database["OPTIONS"]["init_command"]
+
+
+def test_database_and_broker_can_be_others(tmp_path: Path) -> None:
+    shown = show(
+        tmp_path,
+        *("DATABASES", "CELERY_BROKER_URL", "CELERY_BROKER_TRANSPORT_OPTIONS"),
+        DATABASE_URL="postgres://crm:secret@db.example.com:5433/crm",
+        CELERY_BROKER_URL="redis://broker.example.com/3",
+    )
+
+    database = shown["DATABASES"]["default"]  # type: ignore[index]
+    assert database["ENGINE"] == "django.db.backends.postgresql"
+    assert (database["HOST"], database["PORT"], database["NAME"]) == ("db.example.com", 5433, "crm")
+    assert shown["CELERY_BROKER_URL"] == "redis://broker.example.com/3"
+    assert shown["CELERY_BROKER_TRANSPORT_OPTIONS"]["socket_timeout"] > 0  # type: ignore[index]
+
+
+def test_events_go_inside_only_when_both_halves_are_on_one_machine(tmp_path: Path) -> None:
+    at_home = show(tmp_path, "POKETALK_SERVER", CRM_URL="http://127.0.0.1:8123")
+    outside = show(tmp_path, "POKETALK_SERVER", **PRODUCTION)
+
+    assert at_home["POKETALK_SERVER"] == {
+        "EVENT_NETWORKS": ["127.0.0.1/32"],
+        "EVENT_PORTS": [8123],
+    }
+    assert outside["POKETALK_SERVER"] == {"EVENT_NETWORKS": [], "EVENT_PORTS": [443]}
