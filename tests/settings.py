@@ -1,8 +1,11 @@
-"""Settings for the tests: both halves installed, SQLite unless `DATABASE_URL` names another database."""
+"""Settings for the tests: both halves installed, SQLite unless `DATABASE_URL` names another
+database.
+"""
 
 from __future__ import annotations
 
 import os
+import tempfile
 
 import dj_database_url
 
@@ -18,6 +21,22 @@ LOGIN_URL = "/admin/login/"
 DATABASES = {
     "default": dj_database_url.config(default="sqlite:///:memory:", conn_max_age=0),
 }
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # A file of each run's own, so that threads and processes have connections of their own, set up
+    # as a project on SQLite would.
+    DATABASES["default"]["TEST"] = {
+        "NAME": os.path.join(tempfile.gettempdir(), f"poketalk-tests-{os.getpid()}.sqlite3")
+    }
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF",
+    }
+elif DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
+    import pymysql
+
+    pymysql.install_as_MySQLdb()  # needs no compiler; Django asks for its twin, mysqlclient
+    DATABASES["default"]["TEST"] = {"CHARSET": "utf8mb4"}
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
@@ -29,6 +48,7 @@ INSTALLED_APPS = [
     "django_filters",
     "django_poketalk",
     "django_poketalk.server",
+    "tests.crm",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
