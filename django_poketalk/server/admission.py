@@ -18,7 +18,6 @@ from django.db import transaction
 
 from django_poketalk.protocol import numbers
 from django_poketalk.protocol.codes import ResponseCode
-from django_poketalk.protocol.eventurl import MAX_LENGTH
 
 from . import destinations, ledger, rating, routing
 from .conf import settings
@@ -68,8 +67,8 @@ class Malformed:
 class _Wanted:
     """A request that could be read: numbers as digits, texts that can be stored."""
 
-    from_number: str
-    to_number: str
+    from_number: str = field(repr=False)
+    to_number: str = field(repr=False)
     custom: str
     eventurl: str
     address: str
@@ -136,8 +135,8 @@ def _read(asked: Asked) -> _Wanted | Malformed:
         wanted = _Wanted(
             from_number=numbers.read_wire(asked.from_number),
             to_number=numbers.read_wire(asked.to_number),
-            custom=_text("custom", asked.custom, CUSTOM_LENGTH),
-            eventurl=_text("eventurl", asked.eventurl, MAX_LENGTH),
+            custom=_custom(asked.custom),
+            eventurl=asked.eventurl,
             address=asked.address,
         )
         if wanted.eventurl:
@@ -147,13 +146,13 @@ def _read(asked: Asked) -> _Wanted | Malformed:
     return wanted
 
 
-def _text(name: str, value: str, longest: int) -> str:
-    if len(value) > longest:
-        raise ValueError(f"{name} has {len(value)} characters; {longest} are allowed.")
-    for position, character in enumerate(value, start=1):
+def _custom(text: str) -> str:
+    if len(text) > CUSTOM_LENGTH:
+        raise ValueError(f"custom has {len(text)} characters; {CUSTOM_LENGTH} are allowed.")
+    for position, character in enumerate(text, start=1):
         if unicodedata.category(character) in NOT_TEXT:
-            raise ValueError(f"{name} has a control character at position {position}.")
-    return value
+            raise ValueError(f"custom has a control character at position {position}.")
+    return text
 
 
 def _one_line(text: str) -> str:

@@ -61,7 +61,7 @@ def balance_after(account: Account, amount: Decimal) -> Decimal:
 
 def top_up(account: Account, amount: Decimal, note: str = "", by: Any = None) -> LedgerEntry:
     """Credit a payment of `amount` > 0. `by` is the user who did it."""
-    if amount <= 0:
+    if _money(amount) <= 0:
         raise ValueError(f"A top-up is more than 0, not {amount}. Use adjust() to take money back.")
     return _book(account, LedgerEntry.Kind.TOP_UP, amount, note, by)
 
@@ -190,8 +190,8 @@ def _enter(
 
 def _money(amount: Decimal) -> Decimal:
     """The amount, which must be a `Decimal` of whole thousandths."""
-    if not isinstance(amount, Decimal) or not abs(amount) <= HIGHEST or amount % THOUSANDTH:
-        raise ValueError(
-            f"{amount!r} is not an amount of money: a Decimal of at most three decimals."
-        )
+    if not isinstance(amount, Decimal) or not amount.is_finite():
+        raise ValueError(f"{amount!r} is not an amount of money: that is a finite Decimal.")
+    if abs(amount) > HIGHEST or amount % THOUSANDTH:
+        raise ValueError(f"{amount} is not an amount of money: three decimals, {HIGHEST} at most.")
     return amount

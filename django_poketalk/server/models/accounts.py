@@ -18,6 +18,7 @@ from django.db.models.functions import Round
 from django.db.models.lookups import GreaterThanOrEqual
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
 
 from django_poketalk.protocol import numbers
 
@@ -147,6 +148,7 @@ class ApiKey(models.Model):
         return f"{self.prefix}…"
 
     @classmethod
+    @sensitive_variables()
     def issue(cls, account: Account, label: str = "") -> tuple[ApiKey, str]:
         """Make a key. The second part is the key itself, which cannot be had again."""
         secret = secrets.token_urlsafe(32)

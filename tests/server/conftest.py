@@ -1,0 +1,102 @@
+"""What the service's tests share: one customer, one carrier, and ways to ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+
+from django_poketalk.server import ledger
+from django_poketalk.server.models import (
+    Account,
+    AllowedAddress,
+    ApiKey,
+    Call,
+    Gateway,
+    Rate,
+    ServiceProvider,
+)
+
+PATH = "/index.php/api/click2call"
+CALLER = "442079460000"
+CALLEE = "12025550123"
+
+
+@dataclass
+class Customer:
+    """An account that can do anything, and its key."""
+
+    account: Account
+    provider: ServiceProvider
+    gateway: Gateway
+    rate: Rate
+    key: ApiKey
+    secret: str
+    client: Client = field(default_factory=Client)
+
+    def form(self, **changes: Any) -> dict[str, Any]:
+        """A request that is fit to be admitted, with changes; None leaves a field out."""
+        fields = {"api_key": self.secret, "from": CALLER, "to": CALLEE} | {
+            name.rstrip("_"): value for name, value in changes.items()
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def post(self, **changes: Any) -> HttpResponse:
+        """Ask for a call, from the allowed address 127.0.0.1."""
+        return self.client.post(PATH, self.form(**changes))
+
+    def ask(self, **changes: Any) -> str:
+        """The code that the service answers."""
+        response = self.post(**changes)
+        assert response.status_code == 200, response.content
+        return response.content.decode("ascii")
+
+    def refusal(self, **changes: Any) -> str:
+        """The line that stands in for a code, with HTTP 400."""
+        response = self.post(**changes)
+        assert response.status_code == 400, response.content
+        return response.content.decode()
+
+
+def make_customer(name: str = "ACME", balance: str = "100.000") -> Customer:
+    """A customer with 100.000 to spend at 0.60 a minute and leg, who may ask from 127.0.0.1."""
+    provider = ServiceProvider.objects.create(name=f"{name}'s carrier")
+    gateway = Gateway.objects.create(provider=provider, name="phones", kind=Gateway.Kind.SIMULATED)
+    rate = Rate.objects.create(provider=provider, prefix="", price_per_minute=Decimal("0.60"))
+    account = Account.objects.create(name=name, provider=provider)
+    if Decimal(balance):
+        ledger.top_up(account, Decimal(balance))
+    AllowedAddress.objects.create(account=account, network="127.0.0.1")
+    key, secret = ApiKey.issue(account)
+    return Customer(account, provider, gateway, rate, key, secret)
+
+
+@pytest.fixture
+def customer(db: None) -> Customer:
+    return make_customer()
+
+
+@pytest.fixture
+def queued(customer: Customer) -> Callable[..., Call]:
+    """Makes calls as admission does, but without its checks and without a hold."""
+
+    def make(**facts: Any) -> Call:
+        defaults = {
+            "account": customer.account,
+            "provider": customer.provider,
+            "custom": "web1",
+            "from_number": CALLER,
+            "to_number": CALLEE,
+            "remote_address": "127.0.0.1",
+            "rate_a": customer.rate,
+            "rate_b": customer.rate,
+            "max_duration": 3600,
+        }
+        return Call.objects.create(**(defaults | facts))
+
+    return make
