@@ -97,7 +97,7 @@ def test_nothing_is_charged_before_leg_a_answers() -> None:
 
 
 def test_a_phone_that_rings_too_long_is_put_down() -> None:
-    machine = ringing_a(plan(routes_a=(Route(1, 25), Route(2, 25))))
+    machine = ringing_a(plan(routes_a=(Route(1, "simulated", 25), Route(2, "simulated", 25))))
     assert machine.deadline == START + 25
     commands = machine.handle(TimeUp(), START + 25)
     assert statuses(commands) == [2]
@@ -194,7 +194,7 @@ def test_asked_to_end_it_puts_both_legs_down_and_closes_by_phase(
 
 
 def test_ticks_come_every_60_seconds_of_leg_a_whatever_leg_b_does() -> None:
-    machine = ringing_b(plan(routes_b=(Route(1, 100),)))
+    machine = ringing_b(plan(routes_b=(Route(1, "simulated", 100),)))
     assert machine.deadline == START + 60
     assert sent(machine.handle(TimeUp(), START + 60)) == [(5, 60, Decimal("0.600"))]
     assert statuses(machine.handle(Answered(B, 1), START + 70)) == [7]

@@ -44,7 +44,9 @@ prices = st.decimals(min_value=0, max_value=5, places=4)
 increments = st.sampled_from([1, 6, 30, 60])
 tariffs = st.builds(Tariff, prices, prices, increments, increments)
 routes = st.lists(st.integers(1, 90), max_size=3).map(
-    lambda timeouts: tuple(Route(number, timeout) for number, timeout in enumerate(timeouts, 1))
+    lambda timeouts: tuple(
+        Route(number, "simulated", timeout) for number, timeout in enumerate(timeouts, 1)
+    )
 )
 plans = st.builds(
     Plan,

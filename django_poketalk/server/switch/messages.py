@@ -49,11 +49,12 @@ class Cause(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One gateway that a leg may be tried through: its primary key, and the seconds that a phone
-    may ring.
+    """One gateway that a leg may be tried through: its primary key, its kind, and the seconds that
+    a phone may ring.
     """
 
     gateway: int
+    kind: str
     ring_timeout: int
 
 
