@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser, Permission
 from django.template import RequestContext, Template
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
+from django.utils import timezone
 
-from django_poketalk.models import CallerNumber
+from django_poketalk.models import CallerNumber, CallRequest, Placement
 from tests.caller.conftest import CALLEE, CALLER
 from tests.crm.models import Contact
 
@@ -52,3 +54,41 @@ def hidden(html: str, name: str) -> str:
 
 def token(user: Any, tag: str = 'call_button contact field="phone"', **context: Any) -> str:
     return hidden(render(tag, user, **context), "token")
+
+
+def logged_in(user: Any, **options: Any) -> Client:
+    client = Client(**options)
+    client.force_login(user)
+    return client
+
+
+def staff(name: str, *permissions: str, **fields: Any) -> Client:
+    client = Client()
+    client.force_login(someone(name, *permissions, is_staff=True, **fields))
+    return client
+
+
+def page(response: Any, status: int = 200) -> str:
+    assert response.status_code == status
+    return str(response.content.decode()).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def connected(call: CallRequest, **changes: Any) -> CallRequest:
+    """The call as it is while both talk."""
+    now = timezone.now()
+    facts = {
+        "placement": Placement.ACCEPTED,
+        "status": 7,
+        "sent_at": now,
+        "placed_at": now,
+        "a_initiated_at": now,
+        "a_answered_at": now,
+        "b_initiated_at": now,
+        "b_answered_at": now,
+        "duration": 75,
+        "debit": Decimal("0.4205"),
+        **changes,
+    }
+    CallRequest.objects.filter(pk=call.pk).update(**facts)
+    call.refresh_from_db()
+    return call
