@@ -1,0 +1,222 @@
+"""Real brokers, real workers, real HTTP: whatever is delivered twice, lost or killed, nobody is
+rung twice.
+
+Runs on Celery's filesystem broker, or on the one that `CELERY_BROKER_URL` names.
+"""
+
+from __future__ import annotations
+
+import collections
+import http.server
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from celery import Celery
+from django.db import connection
+from django.utils import timezone
+
+from django_poketalk import placing, wakeups
+from django_poketalk.models import CallRequest, Placement
+from tests.celery import app as tests_app
+
+NewCall = Callable[..., CallRequest]
+
+pytestmark = [pytest.mark.broker, pytest.mark.django_db(transaction=True)]
+DEADLINE = 60  # seconds for a worker to do its work on a busy machine
+
+
+@pytest.fixture(autouse=True)
+def woken() -> None:
+    """Here wake-ups do go to the broker."""
+
+
+class Service(http.server.ThreadingHTTPServer):
+    """Counts how often each call was asked for, and takes `delay` seconds to accept it."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.asked: collections.Counter[str] = collections.Counter()
+        self.delay = 0.0
+        self.asked_one = threading.Event()
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: Service
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked[parse_qs(body.decode())["custom"][0]] += 1
+        self.server.asked_one.set()
+        time.sleep(self.server.delay)
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"00")
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    server = Service()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Celery]:
+    """A Celery app on a real broker, with a queue of this test's own, in the place of the tests'."""
+    app = Celery("broker-tests", broker=os.environ.get("CELERY_BROKER_URL", "filesystem://"))
+    app.conf.task_default_queue = f"poketalk-{uuid.uuid4().hex}"
+    if app.conf.broker_url.startswith("filesystem:"):
+        folders = dict.fromkeys(("data_folder_in", "data_folder_out"), str(tmp_path))
+        app.conf.broker_transport_options = folders
+    app.set_default()
+    app.set_current()
+    yield app
+    with app.connection_for_write() as connection_to_broker:
+        connection_to_broker.default_channel.queue_delete(app.conf.task_default_queue)
+    app.close()
+    tests_app.set_default()
+    tests_app.set_current()
+
+
+@pytest.fixture
+def start_worker(
+    broker: Celery, service: Service, tmp_path: Path
+) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """Start Celery workers on this test's database, queue and service; they are gone afterwards."""
+    workers: list[subprocess.Popen[bytes]] = []
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.worker_settings",
+        "WORKER_DATABASE_NAME": str(connection.settings_dict["NAME"]),
+        "WORKER_SERVICE_URL": f"http://127.0.0.1:{service.server_port}/",
+        "WORKER_BROKER_URL": broker.conf.broker_url,
+        "WORKER_BROKER_FOLDER": str(tmp_path),
+    }
+    command = ["worker", "--concurrency=2", "--loglevel=WARNING", "--without-gossip", "--quiet"]
+    queue = ["--queues", broker.conf.task_default_queue, "--without-mingle"]
+
+    def start() -> subprocess.Popen[bytes]:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "tests.celery", *command, *queue],
+            cwd=Path(__file__).parents[2],
+            env=environment,
+            start_new_session=True,
+        )
+        workers.append(worker)
+        return worker
+
+    yield start
+    for worker in workers:
+        _kill(worker)
+
+
+def _kill(worker: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to the worker and its children at once, as when a machine goes."""
+    if worker.poll() is None:
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    for _ in range(DEADLINE * 20):
+        if condition():
+            return
+        time.sleep(0.05)
+    pytest.fail(f"not within {DEADLINE} s")
+
+
+def waiting_tasks(broker: Celery) -> int:
+    with broker.connection_for_read() as connection_to_broker:
+        queue = broker.conf.task_default_queue
+        declared = connection_to_broker.default_channel.queue_declare(queue, passive=True)
+        return int(declared.message_count)
+
+
+def placements() -> collections.Counter[str]:
+    return collections.Counter(CallRequest.objects.values_list("placement", flat=True))
+
+
+def test_many_deliveries_of_every_task_to_two_workers_ask_once_for_each_call(
+    start_worker: Callable[[], Any], broker: Celery, service: Service, new_call: NewCall
+) -> None:
+    calls = [new_call() for _ in range(20)]
+    for call in calls * 5:
+        broker.send_task(wakeups.PLACE_CALL, (call.pk,))
+
+    workers = [start_worker(), start_worker()]
+    wait_until(lambda: placements() == {Placement.ACCEPTED: 20} and not waiting_tasks(broker))
+    for worker in workers:
+        worker.terminate()  # what it has begun, it finishes
+        worker.wait(DEADLINE)
+
+    assert service.asked == {call.webcallid: 1 for call in calls}
+
+
+def test_a_worker_killed_while_sending_leaves_an_unknown_call_that_is_never_sent_again(
+    start_worker: Callable[[], Any], broker: Celery, service: Service, new_call: NewCall
+) -> None:
+    service.delay = 5
+    call = new_call()
+    worker = start_worker()
+    assert service.asked_one.wait(DEADLINE)
+
+    _kill(worker)
+    CallRequest.objects.filter(pk=call.pk).update(sent_at=timezone.now() - timedelta(minutes=1))
+    swept = placing.sweep()
+    start_worker()
+    broker.send_task(wakeups.PLACE_CALL, (call.pk,))
+    witness = new_call()
+    wait_until(lambda: service.asked[witness.webcallid] == 1)
+
+    assert swept.unknown == 1
+    assert CallRequest.objects.get(pk=call.pk).placement == Placement.UNKNOWN
+    assert service.asked[call.webcallid] == 1
+
+
+def test_a_call_whose_wake_up_was_lost_is_found_by_the_sweep(
+    start_worker: Callable[[], Any],
+    service: Service,
+    new_call: NewCall,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wakeups, "wake", lambda pk, delay=0: None)
+    call = new_call()
+    monkeypatch.undo()
+    start_worker()
+
+    placing.sweep(timezone.now() + placing.GRACE)
+
+    wait_until(lambda: placements() == {Placement.ACCEPTED: 1})
+    assert service.asked == {call.webcallid: 1}
+
+
+def test_a_broker_that_is_gone_or_frozen_holds_nobody_up(
+    broker: Celery, new_call: NewCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = threading.Event()
+    monkeypatch.setattr(broker, "send_task", lambda *args, **options: frozen.wait(DEADLINE))
+
+    started = time.monotonic()
+    calls = [new_call() for _ in range(10)]
+    took = time.monotonic() - started
+    frozen.set()
+
+    assert took < DEADLINE / 2
+    assert placements() == {Placement.QUEUED: len(calls)}
