@@ -17,7 +17,6 @@ POKETALK = {
 }
 CELERY_BROKER_URL = os.environ["WORKER_BROKER_URL"]
 if CELERY_BROKER_URL.startswith("filesystem:"):
-    CELERY_BROKER_TRANSPORT_OPTIONS = {
-        "data_folder_in": os.environ["WORKER_BROKER_FOLDER"],
-        "data_folder_out": os.environ["WORKER_BROKER_FOLDER"],
-    }
+    CELERY_BROKER_TRANSPORT_OPTIONS = dict.fromkeys(
+        ("data_folder_in", "data_folder_out", "control_folder"), os.environ["WORKER_BROKER_FOLDER"]
+    )

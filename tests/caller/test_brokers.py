@@ -77,14 +77,18 @@ def service() -> Iterator[Service]:
     server.server_close()
 
 
+def filesystem_options(folder: Path) -> dict[str, str]:
+    names = ("data_folder_in", "data_folder_out", "control_folder")
+    return dict.fromkeys(names, str(folder))
+
+
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Celery]:
     """A Celery app on a real broker, with a queue of this test's own, in the place of the tests'."""
     app = Celery("broker-tests", broker=os.environ.get("CELERY_BROKER_URL", "filesystem://"))
     app.conf.task_default_queue = f"poketalk-{uuid.uuid4().hex}"
     if app.conf.broker_url.startswith("filesystem:"):
-        folders = dict.fromkeys(("data_folder_in", "data_folder_out"), str(tmp_path))
-        app.conf.broker_transport_options = folders
+        app.conf.broker_transport_options = filesystem_options(tmp_path)
     app.set_default()
     app.set_current()
     yield app
@@ -109,7 +113,7 @@ def start_worker(
         "WORKER_BROKER_URL": broker.conf.broker_url,
         "WORKER_BROKER_FOLDER": str(tmp_path),
     }
-    command = ["worker", "--concurrency=2", "--loglevel=WARNING", "--without-gossip", "--quiet"]
+    command = ["worker", "--concurrency=2", "--loglevel=WARNING", "--without-gossip"]
     queue = ["--queues", broker.conf.task_default_queue, "--without-mingle"]
 
     def start() -> subprocess.Popen[bytes]:
