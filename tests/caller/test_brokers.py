@@ -149,7 +149,10 @@ def wait_until(condition: Callable[[], bool]) -> None:
 def waiting_tasks(broker: Celery) -> int:
     with broker.connection_for_read() as connection_to_broker:
         queue = broker.conf.task_default_queue
-        declared = connection_to_broker.default_channel.queue_declare(queue, passive=True)
+        try:
+            declared = connection_to_broker.default_channel.queue_declare(queue, passive=True)
+        except connection_to_broker.channel_errors:  # Redis forgets a queue that is empty
+            return 0
         return int(declared.message_count)
 
 
