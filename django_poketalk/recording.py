@@ -123,8 +123,8 @@ def _statements(alias: str, status: CallStatus) -> tuple[str, str]:
     connection = connections[alias]
     on_postgresql = connection.vendor == "postgresql"
     quote = connection.ops.quote_name
-    call = {f.name: quote(f.column) for f in CallRequest._meta.concrete_fields}
-    log = {f.name: quote(f.column) for f in CallEvent._meta.concrete_fields}
+    call = {f.name: quote(str(f.column)) for f in CallRequest._meta.concrete_fields}
+    log = {f.name: quote(str(f.column)) for f in CallEvent._meta.concrete_fields}
     greatest = "GREATEST" if on_postgresql else "MAX"
     now = "CAST(%(now)s AS timestamptz)" if on_postgresql else "%(now)s"
     new_status, duration, debit = (
