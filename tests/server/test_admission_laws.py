@@ -79,9 +79,7 @@ def test_only_plain_digits_ever_reach_a_gateway(
     customer: Customer, from_number: str, to_number: str
 ) -> None:
     with transaction.atomic():
-        outcome = admission.admit(
-            asked(customer, from_number=from_number, to_number=to_number)
-        )
+        outcome = admission.admit(asked(customer, from_number=from_number, to_number=to_number))
         for call in Call.objects.all():
             assert re.fullmatch(r"[1-9][0-9]{6,14}", call.from_number, re.ASCII)
             assert re.fullmatch(r"[1-9][0-9]{6,14}", call.to_number, re.ASCII)

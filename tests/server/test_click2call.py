@@ -480,10 +480,10 @@ def test_a_unique_custom_may_be_used_again_when_its_call_is_over(customer: Custo
 def test_neither_key_nor_numbers_stand_in_an_error_report(
     customer: Customer, model: type[Model]
 ) -> None:
-    table = model._meta.db_table
+    table = connection.ops.quote_name(model._meta.db_table)
 
     def fail(execute: Any, sql: str, *rest: Any) -> Any:
-        if f'FROM "{table}"' in sql or f'INTO "{table}"' in sql:
+        if f"FROM {table}" in sql or f"INTO {table}" in sql:
             raise RuntimeError("The database is gone.")
         return execute(sql, *rest)
 

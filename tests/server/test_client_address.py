@@ -46,9 +46,7 @@ def test_the_walk_ends_at_the_first_address_that_is_not_a_trusted_proxy(
 
 
 @given(outsiders, st.lists(st.ip_addresses().map(str) | st.text(max_size=20), max_size=5))
-def test_nothing_that_a_client_claims_changes_who_it_is(
-    client: object, claims: list[str]
-) -> None:
+def test_nothing_that_a_client_claims_changes_who_it_is(client: object, claims: list[str]) -> None:
     behind_proxy = ", ".join([*claims, str(client)])
     assert seen("10.0.0.1", behind_proxy) == str(client)
     assert seen(str(client), ", ".join(claims)) == str(client)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import cast
 
 from django.db.models import QuerySet
 from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.exceptions import NotFound
 from rest_framework.generics import GenericAPIView, ListAPIView, RetrieveAPIView
 from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.pagination import CursorPagination
+from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.parsers import JSONParser
 from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
 
 from ..models import ApiKey, Call
 from .authentication import ApiKeyAuthentication, HasApiKey
 from .filters import CallFilter
 from .serializers import CallDetailSerializer, CallSerializer
+
+_PRIMARY_KEY = re.compile(r"[0-9]{1,19}")
 
 
 class CallPagination(CursorPagination):
@@ -25,6 +30,13 @@ class CallPagination(CursorPagination):
     page_size_query_param = "page_size"
     max_page_size = 200
     ordering = "-id"
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        """As the base does; but a place that is no primary key is told, not run into."""
+        cursor = super().decode_cursor(request)
+        if cursor and cursor.position and not _PRIMARY_KEY.fullmatch(cursor.position):
+            raise NotFound(self.invalid_cursor_message)
+        return cursor
 
 
 class CallQueryView(GenericAPIView[Call]):

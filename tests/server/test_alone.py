@@ -1,0 +1,102 @@
+"""The service runs in a project that has nothing of the caller's side."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import django_poketalk
+
+SETTINGS = """
+SECRET_KEY = "x" * 50
+USE_TZ = True
+ALLOWED_HOSTS = ["testserver"]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+INSTALLED_APPS = [%s]
+MIDDLEWARE = [%s]
+TEMPLATES = [%s]
+ROOT_URLCONF = "lonely_urls"
+STATIC_URL = "static/"
+"""
+TEMPLATES = """{
+    "BACKEND": "django.template.backends.django.DjangoTemplates",
+    "APP_DIRS": True,
+    "OPTIONS": {"context_processors": [
+        "django.template.context_processors.request",
+        "django.contrib.auth.context_processors.auth",
+        "django.contrib.messages.context_processors.messages",
+    ]},
+}"""
+URLS = """
+from django.urls import include, path
+urlpatterns = [path("phones/", include("django_poketalk.server.urls"))]
+"""
+ADMIN_URLS = """
+from django.contrib import admin
+urlpatterns.append(path("admin/", admin.site.urls))
+"""
+RUN = """
+import sys
+import django
+django.setup()
+from django.core.management import call_command
+from django.test import Client
+call_command("check", fail_level="WARNING")
+call_command("makemigrations", check=True, verbosity=0)
+call_command("migrate", verbosity=0)
+client = Client()
+assert client.post("/phones/index.php/api/click2call").content == b"10"
+assert client.post(
+    "/phones/index.php/api/click2call", {"api_key": "x", "from": "1234567", "to": "1234567"}
+).content == b"40"
+assert client.get("/phones/api/calls/").status_code == 401
+assert client.get("/phones/api/calls/1/").status_code == 401
+"""
+RUN_ADMIN = """
+from django.apps import apps
+from django.contrib.auth import get_user_model
+client.force_login(get_user_model().objects.create_superuser("root"))
+for model in apps.get_app_config("poketalk_server").get_models():
+    path = f"/admin/poketalk_server/{model._meta.model_name}/"
+    assert client.get(path).status_code == 200, path
+"""
+RUN_END = """
+theirs = {"django_poketalk.models", "django_poketalk.apps", "django_poketalk.conf"}
+assert not theirs & sys.modules.keys(), theirs & sys.modules.keys()
+print("alone and well")
+"""
+CORE = ["django.contrib.contenttypes", "django.contrib.auth"]
+MIDDLEWARE = ["sessions.middleware.Session", "auth.middleware.Authentication"]
+
+
+@pytest.mark.parametrize("with_admin", [False, True])
+def test_the_service_works_where_only_it_is_installed(tmp_path: Path, with_admin: bool) -> None:
+    apps, middleware, templates, urls, run = [*CORE], [], "", URLS, RUN
+    if with_admin:
+        apps += [f"django.contrib.{name}" for name in ("sessions", "messages", "admin")]
+        middleware = [
+            f"django.contrib.{name}Middleware"
+            for name in (*MIDDLEWARE, "messages.middleware.Message")
+        ]
+        templates, urls, run = TEMPLATES, URLS + ADMIN_URLS, RUN + RUN_ADMIN
+    apps.append("django_poketalk.server")
+    quoted = [", ".join(map(repr, apps)), ", ".join(map(repr, middleware)), templates]
+    (tmp_path / "lonely.py").write_text(SETTINGS % tuple(quoted))
+    (tmp_path / "lonely_urls.py").write_text(urls)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", run + RUN_END],
+        env=os.environ
+        | {
+            "DJANGO_SETTINGS_MODULE": "lonely",
+            "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(django_poketalk.__file__).parent.parent}",
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.endswith("alone and well\n"), done.stderr

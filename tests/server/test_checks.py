@@ -1,0 +1,75 @@
+"""System checks of the service's settings, each with an id and a hint."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+import pytest
+from django.core import checks
+from django.test import override_settings
+
+from django_poketalk.server import checks as ours
+
+
+def found(given: Any, *, deploy: bool = False) -> list[checks.CheckMessage]:
+    with override_settings(POKETALK_SERVER=given):
+        messages = checks.run_checks(include_deployment_checks=deploy)
+    return [message for message in messages if str(message.id).startswith("poketalk_server.")]
+
+
+@pytest.mark.parametrize(
+    ("given", "ids"),
+    [
+        ({}, []),
+        ([], ["E001"]),
+        ({"MAX_DURATOIN": 1}, ["E001"]),
+        ({"MAX_DURATION": "1"}, ["E002"]),
+        ({"TRUSTED_PROXIES": ["10.0.0.0/8", "10.0.0.0/33", "proxy"]}, ["E003", "E003"]),
+        ({"EVENT_NETWORKS": ["10.0.0.0/8", "localhost"]}, ["E004"]),
+        ({"MAX_DURATION": 0}, ["E005"]),
+        ({"HOLD": 0}, ["E005"]),
+        ({"QUEUE_TIMEOUT": 0}, ["E005"]),
+        ({"LEASE": 0}, ["E005"]),
+        ({"EVENT_INTERVAL": 0}, ["E005"]),
+        ({"EVENT_CONNECTIONS_PER_HOST": 0}, ["E005"]),
+        ({"EVENT_TIMEOUT": 0.0}, ["E005"]),
+        ({"EVENT_TIMEOUT": float("nan")}, ["E005"]),
+        ({"EVENT_PORTS": [80, 0, 65536]}, ["E006", "E006"]),
+        ({"TRUSTED_PROXIES": ["0.0.0.0/0"]}, ["W001"]),
+        ({"TRUSTED_PROXIES": ["::/0"]}, ["W001"]),
+    ],
+)
+def test_each_mistake_in_the_settings_is_told_with_a_hint(given: Any, ids: list[str]) -> None:
+    messages = found(given)
+    assert [message.id for message in messages] == [f"poketalk_server.{number}" for number in ids]
+    assert all(message.hint for message in messages) or given == []
+
+
+def test_a_misspelt_key_is_told_with_the_right_one() -> None:
+    [message] = found({"MAX_DURATOIN": 1})
+    assert "MAX_DURATION" in str(message.hint)
+
+
+@pytest.mark.parametrize("network", ["127.0.0.1", "0.0.0.0/0", "169.254.169.254", "::1", "::/0"])
+def test_inner_doors_that_events_may_knock_at_are_told_in_deployment_alone(network: str) -> None:
+    given = {"EVENT_NETWORKS": [network]}
+    assert found(given) == []
+    [message] = found(given, deploy=True)
+    assert message.id == "poketalk_server.W002"
+    assert message.hint
+    assert found({"EVENT_NETWORKS": ["10.1.0.0/16", "2001:db8::/32"]}, deploy=True) == []
+
+
+def test_a_missing_aiohttp_is_told_with_the_extra_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    [message] = ours.check_aiohttp()
+    assert message.id == "poketalk_server.E007"
+    assert "django-poketalk[server]" in str(message.hint)
+
+
+def test_no_check_asks_the_database() -> None:
+    # Without the mark for it, pytest-django refuses every query.
+    assert found({"TRUSTED_PROXIES": ["10.0.0.1"]}, deploy=True) == []
