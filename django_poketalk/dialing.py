@@ -40,7 +40,8 @@ def request_call(
     `not_before` or after `expires_at` (aware datetimes; by default now, and `PLACE_WITHIN` seconds
     later). The same `idempotency_key` of the same user gives the same call back.
 
-    The row is written first; a Celery worker is woken when the surrounding transaction commits.
+    The row is written first; a Celery worker is woken when the surrounding transaction commits, or
+    by the sweep when `not_before` has come.
     Raises `CallRefused` when the call may not be made, and `IdempotencyConflict` when the key was
     used for another call. Permissions are the caller's business.
     """
@@ -71,13 +72,13 @@ def request_call(
         with transaction.atomic():
             call.save(force_insert=True)
     except (CallRefused, IntegrityError):
-        earlier = _earlier(
-            call
-        )  # the same request at the same moment may have won, and even used up the limit
+        # The same request at the same moment may have won, and even used up the limit.
+        earlier = _earlier(call)
         if earlier is None:
             raise
         return earlier
-    transaction.on_commit(lambda: wakeups.wake(call.pk, max(0.0, (starts - now).total_seconds())))
+    if starts <= now:  # a later one is woken by the sweep when its time has come
+        transaction.on_commit(lambda: wakeups.wake(call.pk))
     return call
 
 

@@ -8,7 +8,6 @@ writes them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urljoin
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
@@ -46,13 +45,12 @@ def event_url(call: CallRequest) -> str:
         return ""
     token = eventtokens.make(eventtokens.Limits(call.pk, call.max_duration, call.max_debit))
     url = eventurl.template(
-        urljoin(settings.event_base_url, reverse("poketalk:event", args=[token]))
+        settings.event_base_url.rstrip("/") + reverse("poketalk:event", args=[token])
     )
     if len(url) > eventurl.MAX_LENGTH:
         raise ImproperlyConfigured(
             f"The event URL has {len(url)} characters, and {eventurl.MAX_LENGTH} is the limit:"
-            " shorten POKETALK['EVENT_BASE_URL'] or the path that django_poketalk.urls is"
-            f" included at. {url}"
+            " shorten POKETALK['EVENT_BASE_URL'], or the path of django_poketalk.urls."
         )
     return url
 

@@ -62,8 +62,9 @@ def _check_blacklist(
 ) -> None:
     entry = BlacklistedNumber.matching(number, direction, now)
     if entry is not None:
-        sentence = _("%s is on the blacklist.") % numbers.display(number)
-        raise CallRefused("blacklisted", f"{sentence} {entry.reason}".strip(), field)
+        sentence = _("%s is on the blacklist") % numbers.display(number)
+        reason = f": {entry.reason}" if entry.reason else "."
+        raise CallRefused("blacklisted", f"{sentence}{reason}", field)
 
 
 def _check_caps(to_number: str, user: Any, now: datetime) -> None:

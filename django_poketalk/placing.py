@@ -35,7 +35,8 @@ def place(pk: int) -> None:
     if call is None or call.placement != Placement.QUEUED:
         return
     now = timezone.now()
-    if call.expire(now):
+    if call.expires_at <= now:
+        call.expire(now)
         logger.warning("Call %s expired before it could be placed.", call.pk)
         return
     backend = get_backend()

@@ -84,7 +84,7 @@ def filesystem_options(folder: Path) -> dict[str, str]:
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Celery]:
-    """A Celery app on a real broker, with a queue of this test's own, in the place of the tests'."""
+    """A Celery app on a real broker, with a queue of its own, in the place of the tests'."""
     app = Celery("broker-tests", broker=os.environ.get("CELERY_BROKER_URL", "filesystem://"))
     app.conf.task_default_queue = f"poketalk-{uuid.uuid4().hex}"
     if app.conf.broker_url.startswith("filesystem:"):

@@ -12,7 +12,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.utils import timezone
 
-from django_poketalk import dialing
+from django_poketalk import dialing, placing
 from django_poketalk.exceptions import CallRefused, IdempotencyConflict
 from django_poketalk.models import BlacklistedNumber, CallRequest, Placement
 
@@ -126,12 +126,15 @@ def test_nobody_is_woken_for_a_request_that_is_rolled_back(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_call_for_later_wakes_the_worker_later(
+def test_a_call_for_later_is_left_to_the_sweep_of_its_time(
     new_call: NewCall, woken: list[tuple[int, float]]
 ) -> None:
-    new_call(not_before=timezone.now() + timedelta(minutes=5))
+    call = new_call(not_before=timezone.now() + timedelta(minutes=5))
+    assert woken == []
 
-    assert [round(delay, -1) for _, delay in woken] == [300]
+    placing.sweep(timezone.now() + timedelta(minutes=5, seconds=6))
+
+    assert woken == [(call.pk, 0)]
 
 
 class TestIdempotency:

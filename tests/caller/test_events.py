@@ -1,4 +1,4 @@
-"""The event view, seen by the service: 200, 412, 404, 400, 503, and what each leaves in the rows."""
+"""The event view, seen by the service: each answer, and what each event leaves in the rows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BASE = "https://crm.example.com"
 def tell(
     client: Client, call: CallRequest, status: int, duration: int = 0, debit: str = "0"
 ) -> int:
-    """Request the call's event URL as a service would, and give back the HTTP status of the answer."""
+    """Request the call's event URL as a service would; the HTTP status of the answer."""
     event = Event(CallStatus(status), call.webcallid, duration, Decimal(debit))
     url = eventurl.expand(events.event_url(call), event)
     return client.get(url.removeprefix(BASE)).status_code

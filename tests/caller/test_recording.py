@@ -4,11 +4,10 @@ ends the same.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import pytest
 from django.db import connection
 from django.utils import timezone as clock
 from hypothesis import given
@@ -22,7 +21,7 @@ from django_poketalk.protocol.eventurl import Event
 
 from .conftest import CALLEE, CALLER
 
-NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 EVENTS = st.builds(
     Event,
     status=st.sampled_from(CallStatus),
