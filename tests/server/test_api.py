@@ -120,7 +120,7 @@ def test_a_call_tells_its_whole_life(customer: Customer, queued: Queued) -> None
     }
 
 
-def test_the_list_has_the_newest_first_in_bounded_pages(customer: Customer, queued: Queued) -> None:
+def test_the_list_is_newest_first_in_bounded_pages(customer: Customer, queued: Queued) -> None:
     pks = [queued(custom=str(number)).pk for number in range(205)]
     first = get(customer).json()
     assert [call["id"] for call in first["results"]] == pks[:-51:-1]
@@ -215,6 +215,7 @@ def test_405_for_every_method_that_writes(customer: Customer, path: str, method:
         ({"state": "dead"}, 400),
         ({"cursor": "nonsense"}, 404),
         ({"cursor": "\0"}, 200),
+        ({"cursor": cursor("p=")}, 404),
         ({"cursor": cursor("p=abc")}, 404),
         ({"cursor": cursor("p=%00")}, 404),
         ({"cursor": cursor("p=" + "9" * 19)}, 200),

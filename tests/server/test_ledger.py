@@ -266,8 +266,7 @@ steps = st.lists(
 def test_whatever_is_done_in_whatever_order_the_books_are_right(
     customer: Customer, queued: Queued, steps: list[Any], credit: Decimal
 ) -> None:
-    sid = transaction.savepoint()
-    try:
+    with transaction.atomic():
         account = customer.account
         Account.objects.filter(pk=account.pk).update(credit_limit=credit)
         calls = [queued() for _ in range(3)]
@@ -296,5 +295,4 @@ def test_whatever_is_done_in_whatever_order_the_books_are_right(
             call.refresh_from_db()
             assert -sum((entry.amount for entry in call.entries.all()), D(0)) == debit
             assert call.debit == debit
-    finally:
-        transaction.savepoint_rollback(sid)
+        transaction.set_rollback(True)

@@ -72,7 +72,7 @@ def test_calls_that_race_for_one_balance_never_take_more_than_there_is() -> None
         customer = make_customer(f"Round {number}", balance="0")
         affordable = THREADS // 3
         ledger.top_up(customer.account, D("2.400") * affordable)
-        outcomes = at_once([lambda: admission.admit(asked(customer))] * THREADS)
+        outcomes = at_once([lambda c=customer: admission.admit(asked(c))] * THREADS)
         admitted = [outcome for outcome in outcomes if isinstance(outcome, Admitted)]
         refused = [outcome for outcome in outcomes if not isinstance(outcome, Admitted)]
         assert len(admitted) == affordable
@@ -116,7 +116,7 @@ def test_a_call_that_many_settle_at_once_is_charged_once() -> None:
         assert isinstance(outcome, Admitted)
         pk = outcome.call.pk
         settled = at_once(
-            [lambda: ledger.settle(Call.objects.get(pk=pk), D("0.5"), D("0.25"))] * THREADS
+            [lambda pk=pk: ledger.settle(Call.objects.get(pk=pk), D("0.5"), D("0.25"))] * THREADS
         )
         assert settled.count(True) == 1
         assert LedgerEntry.objects.filter(call=pk).count() == 2

@@ -34,7 +34,8 @@ class CallPagination(CursorPagination):
     def decode_cursor(self, request: Request) -> Cursor | None:
         """As the base does; but a place that is no primary key is told, not run into."""
         cursor = super().decode_cursor(request)
-        if cursor and cursor.position and not _PRIMARY_KEY.fullmatch(cursor.position):
+        place = None if cursor is None else cursor.position
+        if place is not None and not _PRIMARY_KEY.fullmatch(str(place)):
             raise NotFound(self.invalid_cursor_message)
         return cursor
 
