@@ -108,6 +108,9 @@ class EventSender:
             error = f"No answer within {settings.event_timeout:g} seconds."
         except (aiohttp.ClientError, OSError, ValueError) as problem:
             error = _one_line(str(problem) or type(problem).__name__)
+        except Exception as problem:  # the final event of a call must not hang on our mistake
+            logger.exception("An event could not be sent.")
+            error = type(problem).__name__
         return Delivery(sequence, event, sent_at, time.monotonic() - begun, answer, error)
 
     async def _get(self, url: str) -> int:

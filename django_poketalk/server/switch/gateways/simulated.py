@@ -72,10 +72,7 @@ class SimulatedGateway(BaseGateway):
         if called.fails is not None:
             timers.append(later(called.fails_after, partial(self._fail, leg, called)))
         if called.answers_after is not None:
-            timers.append(later(called.answers_after, partial(self.answered, leg)))
-            if called.talks is not None:
-                end = called.answers_after + called.talks
-                timers.append(later(end, partial(self._put_down, leg)))
+            timers.append(later(called.answers_after, partial(self._pick_up, leg, called)))
 
     def bridge(self, leg_a: LegKey, leg_b: LegKey) -> None:
         """Simulated phones have nothing to say to each other."""
@@ -87,6 +84,12 @@ class SimulatedGateway(BaseGateway):
     def _fail(self, leg: LegKey, called: Phone) -> None:
         self._stop(leg)
         self.failed(leg, called.fails or Cause.NO_ANSWER, transport=not called.reached)
+
+    def _pick_up(self, leg: LegKey, called: Phone) -> None:
+        if called.talks is not None:
+            end = self.clock.call_later(called.talks, partial(self._put_down, leg))
+            self._timers[leg].append(end)
+        self.answered(leg)
 
     def _put_down(self, leg: LegKey) -> None:
         self._stop(leg)

@@ -1,0 +1,55 @@
+"""A customer who knows nothing of us: the standard library's HTTP server, in a thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Self
+from urllib.parse import parse_qsl, urlsplit
+
+Told = dict[str, str]
+QUERY = "webcallid=$webcallid&status=$status&duration=$duration&debit=$debit"
+
+
+class Customer:
+    """Keeps what it is told, and answers 412 when `vetoes` says so of it."""
+
+    def __init__(self, vetoes: Callable[[Told], bool] = lambda told: False) -> None:
+        self.told: list[Told] = []
+        customer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                told = dict(parse_qsl(urlsplit(self.path).query, strict_parsing=True))
+                customer.told.append(told)
+                self.send_response(412 if vetoes(told) else 200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self.eventurl = f"http://127.0.0.1:{self._server.server_port}/call_report.php?{QUERY}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def statuses(self, webcallid: str = "web1") -> list[int]:
+        """The statuses told of a call, in the order in which they came."""
+        return [int(told["status"]) for told in self.told if told["webcallid"] == webcallid]
