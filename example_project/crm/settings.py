@@ -101,7 +101,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Celery: a broker of plain files, or what CELERY_BROKER_URL names, such as redis://127.0.0.1:6379/0
 
-CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or "filesystem://"
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or "files://localhost//"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = os.environ.get("CRM_QUEUE") or "crm"
 CELERY_BROKER_CONNECTION_TIMEOUT = 3
@@ -109,7 +109,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_DB_REUSE_MAX = 1000  # Celery would close the database connection around every task
 match urlsplit(CELERY_BROKER_URL).scheme:
-    case "filesystem":
+    case "files":
         _broker = VAR / "broker"
         for _folder in ("messages", "control"):
             (_broker / _folder).mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ from .visitor import Visitor
 
 AT_ONCE = 8  # cases under way at the same time; those that hang up are alone
 LOOK_EVERY = 0.03  # seconds
-WIDTHS = (46, 36, 36, 8)
+WIDTHS = (43, 31, 31, 8)
 
 
 class Check:
@@ -38,7 +38,8 @@ class Check:
         keys = _accounts()
         visitor = Visitor(settings.SITE_URL)
         visitor.log_in("demo", "demo")
-        self._line("what", "expected", "seen", "seconds", "")
+        self._line("Outcomes are: response code, final status, why it ended (why we answered 412)")
+        self._line("what", "expected", "seen", "seconds")
         unlimited = {"LIVE_CALLS_PER_USER": None, "CALLS_PER_HOUR_PER_CALLEE": None}
         with override_settings(POKETALK={**settings.POKETALK, **unlimited}):
             self._run_cases(keys, visitor)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import threading
 from pathlib import Path
 from typing import TextIO
 
 WIDTH = 6  # of the longest program name
 COLOURS = {"web": "36", "worker": "33", "beat": "35", "switch": "32"}
+
+TOO_MUCH = re.compile(r"poketalk[.-]sweep")  # every few seconds, and hardly ever news
 
 
 class Screen:
@@ -22,7 +26,7 @@ class Screen:
         self._lock = threading.Lock()
 
     def __call__(self, name: str, line: str) -> None:
-        if line.strip():
+        if line.strip() and not TOO_MUCH.search(line):
             with self._lock:
                 self._stream.write(f"{self._prefix(name)} {line}\n")
                 self._stream.flush()
@@ -50,3 +54,15 @@ class Files:
             last = file.read_text(encoding="utf-8").splitlines()[-lines:]
             parts.append("\n".join([f"--- {file.stem}, the last {len(last)} lines", *last]))
         return "\n".join(parts)
+
+
+class LogHandler(logging.Handler):
+    """What this process itself logs, among the lines of its children."""
+
+    def __init__(self, files: Files, name: str) -> None:
+        super().__init__()
+        self._files = files
+        self._name = name
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._files(self._name, self.format(record))

@@ -20,7 +20,7 @@ def programs(port: int, speed: float, var: Path) -> tuple[Program, ...]:
         Program(
             "worker",
             [
-                *("celery", "--app=crm", "worker", "--loglevel=INFO"),
+                *("celery", "--quiet", "--app=crm", "worker", "--loglevel=INFO"),
                 *("--pool=threads", "--concurrency=4", "--without-gossip", "--without-mingle"),
             ],
             ready=r" ready\.$",
@@ -28,10 +28,14 @@ def programs(port: int, speed: float, var: Path) -> tuple[Program, ...]:
         Program(
             "beat",
             [
-                *("celery", "--app=crm", "beat", "--loglevel=INFO"),
+                *("celery", "--quiet", "--app=crm", "beat", "--loglevel=INFO"),
                 *(f"--schedule={var / 'beat-schedule'}", "--pidfile="),
             ],
             ready=r"beat: Starting",
         ),
-        Program("switch", ["django", "poketalk_switch", f"--speed={speed:g}"], ready=r"ready"),
+        Program(
+            "switch",
+            ["django", "poketalk_switch", f"--speed={speed:g}"],
+            ready=r"^Switch .* takes calls",
+        ),
     )

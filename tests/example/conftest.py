@@ -25,7 +25,9 @@ Manage = Callable[..., "subprocess.CompletedProcess[str]"]
 def environment(var: Path, **changes: str) -> dict[str, str]:
     """The environment of this process, without what would lead the example elsewhere."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(NOT_INHERITED)}
-    paths = os.pathsep.join(path for path in (inherited.get("PYTHONPATH"), str(REPOSITORY)) if path)
+    paths = os.pathsep.join(
+        path for path in (inherited.get("PYTHONPATH"), str(PROJECT), str(REPOSITORY)) if path
+    )
     return {**inherited, "PYTHONPATH": paths, "CRM_VAR": str(var), **changes}
 
 

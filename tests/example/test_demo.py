@@ -1,4 +1,4 @@
-"""`manage.py demo`: says clearly why it cannot start, runs everything, and leaves nothing behind."""
+"""`manage.py demo`: says why it cannot start, runs everything, and leaves nothing behind."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ a call.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -17,12 +18,13 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
 from django.db import connections
+from kombu.exceptions import OperationalError
 
 from contacts import demo_data
 from crm.celery import app
 from demo import ports
 from demo.check import Check
-from demo.console import Files, Screen
+from demo.console import Files, LogHandler, Screen
 from demo.interrupts import Interrupted, interruptible
 from demo.processes import ChildDied, Stack
 from demo.programs import programs
@@ -95,27 +97,33 @@ class Command(BaseCommand):
                 f"  The simulated phones live {speed:g} times as fast as clocks."
                 " Ctrl-C stops everything.\n\n"
             )
-            while True:
-                stack.check()
-                time.sleep(0.2)
+            try:
+                while True:
+                    stack.check()
+                    time.sleep(0.2)
+            except Interrupted:
+                self.stdout.write("\nStopping ...")
+                raise
 
     def _check(self, port: int, speed: float) -> None:
         """In the folder that `_begin_again` made, which is removed in the end."""
+        logs = Files(settings.VAR / "logs")
+        logging.getLogger().handlers = [LogHandler(logs, "check")]
         try:
             environment = _prepare(port, "check")
-            logs = Files(settings.VAR / "logs")
             with Stack(programs(port, speed, settings.VAR), environment, logs) as stack:
-                try:
-                    stack.wait_until_ready(READY_WITHIN)
-                    check = Check(sys.stdout, stack.check)
-                    check.run()
-                finally:
-                    _remove_queue()
+                stack.wait_until_ready(READY_WITHIN)
+                check = Check(sys.stdout, stack.check)
+                check.run()
             if check.failed:
                 self.stdout.write(logs.tail(TAIL))
                 sys.exit(1)
+        except ChildDied:
+            self.stdout.write(logs.tail(TAIL))
+            raise
         finally:
             connections.close_all()
+            _remove_queue()
             shutil.rmtree(os.environ[FOLDER], ignore_errors=True)
 
 
@@ -159,5 +167,6 @@ def _begin_again(port: int, speed: float) -> NoReturn:
 
 def _remove_queue() -> None:
     """Leave no queue behind at a broker that is not ours alone."""
-    with suppress(*app.connection_errors, OSError), app.connection_for_write() as connection:
+    with app.connection_for_write() as connection, suppress(OperationalError):
+        connection.ensure_connection(max_retries=1)
         connection.default_channel.queue_delete(settings.CELERY_TASK_DEFAULT_QUEUE)
