@@ -14,7 +14,7 @@ from django_poketalk.server import ledger, rating
 from django_poketalk.server.models import Account, Call, Gateway, Rate, ServiceProvider
 from django_poketalk.server.switch.engine import Engine
 
-SPEED = 200.0  # call seconds in a real one
+SPEED = 100.0  # call seconds in a real one
 PATIENCE = 30.0  # real seconds, for what takes a fraction of one
 
 # Fictional numbers (Ofcom's drama range); the last two digits say what the phone does.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -18,12 +19,15 @@ class Customer:
 
     def __init__(self, vetoes: Callable[[Told], bool] = lambda told: False) -> None:
         self.told: list[Told] = []
+        self.slow = False
         customer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 told = dict(parse_qsl(urlsplit(self.path).query, strict_parsing=True))
                 customer.told.append(told)
+                if customer.slow:
+                    time.sleep(2)
                 self.send_response(412 if vetoes(told) else 200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()

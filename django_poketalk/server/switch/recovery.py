@@ -97,8 +97,8 @@ def _end_now(key: CallKey, call: Call) -> tuple[Event, ...]:
     )
     logger.warning("Call %s was left by switch %s; ended as %d.", key.pk, call.switch, status)
     final = Event(status, call.custom, duration, debit)
-    if call.status is None:
-        return (Event(CallStatus.A_INITIATED, call.custom, 0, FREE), final)
+    if call.status in (None, CallStatus.A_INITIATED) and not call.deliveries.exists():
+        return (Event(CallStatus.A_INITIATED, call.custom, 0, FREE), final)  # 1 is always first
     return (final,)
 
 

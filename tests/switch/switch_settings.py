@@ -1,0 +1,11 @@
+"""Settings of a switch in a process of its own: the test database, and loopback open to events."""
+
+from __future__ import annotations
+
+import os
+
+from tests.settings import *  # noqa: F403
+from tests.settings import DATABASES
+
+DATABASES["default"]["NAME"] = os.environ["SWITCH_DATABASE"]
+POKETALK_SERVER = {"EVENT_NETWORKS": ["127.0.0.0/8"], "LEASE": 2}

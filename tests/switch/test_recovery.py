@@ -1,0 +1,204 @@
+"""Calls that a switch left behind are ended, charged to the last proof of life, and told."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from django_poketalk.protocol.codes import CallStatus
+from django_poketalk.protocol.eventurl import Event
+from django_poketalk.server.models import Account, Call, EventDelivery, Leg
+from django_poketalk.server.switch import recovery, store
+from django_poketalk.server.switch.engine import Engine
+from django_poketalk.server.switch.gateways.base import CallKey
+from django_poketalk.server.switch.messages import Cause, Finish
+from django_poketalk.server.switch.store import Change
+
+from .conftest import SPEED, Service, ended, number, serve
+from .customer import Customer
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+URL = "http://127.0.0.1:9/?status=$status"
+
+
+@pytest.fixture
+def died_at() -> datetime:
+    """The last proof of life of a switch that has been dead for a minute."""
+    return timezone.now() - timedelta(minutes=1)
+
+
+def abandon(call: Call, died_at: datetime, **fields: object) -> Call:
+    """Leave a call as a killed switch would."""
+    lapsed = died_at + timedelta(seconds=15)
+    Call.objects.filter(pk=call.pk).update(
+        **{
+            "state": "active",
+            "switch": "dead",
+            "fence": 1,
+            "seen_at": died_at,
+            "lease_until": lapsed,
+            **fields,
+        }
+    )
+    call.refresh_from_db()
+    return call
+
+
+def leg(
+    service: Service, call: Call, side: str, answered_at: datetime | None, **fields: int
+) -> Leg:
+    tariff = service.rate.tariff
+    return Leg.objects.create(
+        call=call,
+        side=side,
+        gateway=service.gateway,
+        number=number("99"),
+        price_per_minute=tariff.price_per_minute,
+        connect_fee=tariff.connect_fee,
+        initial_increment=tariff.initial_increment,
+        subsequent_increment=tariff.subsequent_increment,
+        initiated_at=(answered_at or call.seen_at or call.created_at) - timedelta(seconds=5),
+        answered_at=answered_at,
+        **fields,
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(None, [1, 2]), (1, [1, 2]), (3, [4]), (5, [4]), (7, [8])],
+)
+def test_the_final_event_follows_the_phase(
+    service: Service, died_at: datetime, status: int | None, told: list[int]
+) -> None:
+    with Customer() as customer:
+        call = abandon(service.queue(eventurl=customer.eventurl), died_at, status=status)
+        serve(Engine("next", SPEED), until=ended(call))
+    call.refresh_from_db()
+    assert customer.statuses() == told
+    assert (call.status, call.hangup_cause) == (told[-1], "switch_lost")
+    assert Account.objects.get().held == 0
+    assert call.deliveries.count() == len(told)
+
+
+def test_billing_stops_at_the_last_proof_of_life(service: Service, died_at: datetime) -> None:
+    call = abandon(service.queue(), died_at, status=7)
+    leg(service, call, "A", died_at - timedelta(seconds=50.5), duration=40)
+    leg(service, call, "B", died_at - timedelta(seconds=42.5), duration=32)
+    recovery.recover("next", 10)
+    call.refresh_from_db()
+    legs = {each.side: each for each in call.legs.all()}
+    assert (call.duration, legs["A"].duration, legs["B"].duration) == (50, 50, 42)
+    assert call.debit == legs["A"].cost + legs["B"].cost == Decimal("0.92")
+    assert call.ended_at == legs["A"].ended_at == died_at
+    assert legs["B"].hangup_cause == "switch_lost"
+
+
+def test_nothing_is_billed_beyond_the_hold(service: Service, died_at: datetime) -> None:
+    call = abandon(service.queue(hold=30), died_at, status=7)
+    leg(service, call, "A", died_at - timedelta(seconds=500))
+    leg(service, call, "B", died_at - timedelta(seconds=500))
+    recovery.recover("next", 10)
+    call.refresh_from_db()
+    assert (call.duration, call.debit) == (30, Decimal("0.6"))
+
+
+def test_no_less_is_billed_than_was_told_before(service: Service, died_at: datetime) -> None:
+    """As on a clock that ran faster, or after the system's clock was put back."""
+    call = abandon(service.queue(), died_at, status=7, duration=60, debit=Decimal("1.1"))
+    leg(service, call, "A", died_at, duration=60)
+    leg(service, call, "B", died_at, duration=50)
+    recovery.recover("next", 10)
+    call.refresh_from_db()
+    assert (call.duration, call.debit) == (60, Decimal("1.1"))
+
+
+def test_a_leg_b_that_never_answered_is_not_charged(service: Service, died_at: datetime) -> None:
+    call = abandon(service.queue(), died_at, status=5)
+    leg(service, call, "A", died_at - timedelta(seconds=10))
+    leg(service, call, "B", None)
+    recovery.recover("next", 10)
+    call.refresh_from_db()
+    assert call.debit == Decimal("0.1")
+    assert list(call.entries.values_list("side", flat=True)) == ["A"]
+
+
+def test_1_is_not_told_again(service: Service, died_at: datetime) -> None:
+    call = abandon(service.queue(eventurl=URL), died_at, status=1)
+    EventDelivery.objects.create(
+        call=call, sequence=1, status=1, duration=0, debit=0, sent_at=died_at, seconds=0, answer=200
+    )
+    [orphan] = recovery.recover("next", 10)
+    assert [event.status for event in orphan.events] == [2]
+    assert orphan.sequence == 2
+
+
+def settled(service: Service, died_at: datetime) -> Call:
+    """A call whose switch died after charging it, before its final event was kept."""
+    call = abandon(service.queue(eventurl=URL), died_at, status=7)
+    finish = Finish(CallStatus.AB_DISCONNECTED, Cause.NORMAL, 5, Decimal("0.05"), Decimal("0.03"))
+    store.save(
+        Change(
+            CallKey(call.pk, 1),
+            status=finish.status,
+            duration=5,
+            debit=Decimal("0.08"),
+            finish=finish,
+            ended_at=died_at,
+        )
+    )
+    call.refresh_from_db()
+    assert call.state == "ending"
+    return call
+
+
+def test_a_charged_call_is_not_charged_again_but_told(service: Service, died_at: datetime) -> None:
+    call = settled(service, died_at)
+    [orphan] = recovery.recover("next", 10)
+    assert orphan.events == (Event(CallStatus.AB_DISCONNECTED, "web1", 5, Decimal("0.08")),)
+    assert call.entries.count() == 2
+    assert Account.objects.get().balance == Decimal("999.92")
+    call.refresh_from_db()
+    assert call.hangup_cause == "normal"
+
+
+def test_a_call_whose_final_event_was_sent_is_not_told_again(
+    service: Service, died_at: datetime
+) -> None:
+    call = settled(service, died_at)
+    EventDelivery.objects.create(
+        call=call, sequence=4, status=8, duration=5, debit=0, sent_at=died_at, seconds=0, answer=200
+    )
+    assert recovery.recover("next", 10) == []
+    call.refresh_from_db()
+    assert call.state == "ended"
+
+
+def test_only_lapsed_leases_are_taken_and_only_once(service: Service, died_at: datetime) -> None:
+    alive = abandon(service.queue(eventurl=URL), died_at)
+    Call.objects.update(lease_until=timezone.now() + timedelta(seconds=15))
+    assert recovery.recover("next", 10) == []
+
+    Call.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    stale = Call.objects.get(pk=alive.pk)
+    assert len(recovery.recover("next", 10)) == 1
+    assert store.take_over("third", stale) is None
+    assert recovery.recover("third", 10) == []
+
+
+def test_a_call_that_cannot_be_ended_does_not_keep_others_from_it(
+    service: Service, died_at: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = (abandon(service.queue(eventurl=URL), died_at, status=1) for _ in range(2))
+    save = store.save
+
+    def fail_for_one(change: Change) -> Decimal | None:
+        if change.key.pk == bad.pk:
+            raise ValueError("poison")
+        return save(change)
+
+    monkeypatch.setattr(store, "save", fail_for_one)
+    assert [orphan.key.pk for orphan in recovery.recover("next", 10)] == [good.pk]
