@@ -1,4 +1,6 @@
-"""The service runs in a project that has nothing of the caller's side."""
+"""The service runs in a project that has nothing of the caller's side, and REST defaults that are
+no good for it.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +23,20 @@ MIDDLEWARE = [%s]
 TEMPLATES = [%s]
 ROOT_URLCONF = "lonely_urls"
 STATIC_URL = "static/"
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.AdminRenderer"],
+    "DEFAULT_PARSER_CLASSES": [],
+    "DEFAULT_PAGINATION_CLASS": None,
+    "DEFAULT_FILTER_BACKENDS": [],
+    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.AnonRateThrottle"],
+    "DEFAULT_THROTTLE_RATES": {"anon": "1/day"},
+    "DEFAULT_VERSIONING_CLASS": "rest_framework.versioning.URLPathVersioning",
+    "ALLOWED_VERSIONS": ["1"],
+    "COERCE_DECIMAL_TO_STRING": False,
+    "DATETIME_FORMAT": "%%s",
+}
 """
 TEMPLATES = """{
     "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -55,6 +71,29 @@ assert client.post(
 ).content == b"40"
 assert client.get("/phones/api/calls/").status_code == 401
 assert client.get("/phones/api/calls/1/").status_code == 401
+
+from decimal import Decimal
+from django_poketalk.server import ledger
+from django_poketalk.server.models import *
+provider = ServiceProvider.objects.create(name="carrier")
+Gateway.objects.create(provider=provider, name="phones", kind="simulated")
+Rate.objects.create(provider=provider, price_per_minute=Decimal("0.6"))
+account = Account.objects.create(name="ACME", provider=provider)
+AllowedAddress.objects.create(account=account, network="127.0.0.1")
+ledger.top_up(account, Decimal(1))
+key, secret = ApiKey.issue(account)
+for custom in ("web1", "web2"):
+    form = {"api_key": secret, "from": "442079460000", "to": "12025550123", "custom": custom}
+    assert client.post("/phones/index.php/api/click2call", form).content == b"00"
+    Account.objects.update(credit_limit=5)
+for _ in range(2):
+    response = client.get(
+        "/phones/api/calls/?custom=web1", headers={"Authorization": f"Api-Key {secret}"}
+    )
+assert response["Content-Type"] == "application/json", response["Content-Type"]
+[call] = response.json()["results"]
+assert (call["custom"], call["debit"]) == ("web1", "0.000"), call
+assert call["created_at"].endswith("Z"), call
 """
 RUN_ADMIN = """
 from django.apps import apps

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from django.http import HttpResponse
-from django.test import Client, override_settings
+from django.test import override_settings
 
 from django_poketalk.server.models import Account, AllowedAddress, ApiKey, Call, EventDelivery, Leg
 
@@ -237,28 +237,3 @@ def test_odd_queries_are_the_askers_fault(
 @pytest.mark.parametrize("number", ["0", "9" * 40])
 def test_404_for_a_call_that_there_cannot_be(customer: Customer, number: str) -> None:
     assert get(customer, f"{CALLS}{number}/").status_code == 404
-
-
-@override_settings(
-    REST_FRAMEWORK={
-        "DEFAULT_AUTHENTICATION_CLASSES": [],
-        "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
-        "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.AdminRenderer"],
-        "DEFAULT_PAGINATION_CLASS": None,
-        "DEFAULT_FILTER_BACKENDS": [],
-        "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.AnonRateThrottle"],
-        "DEFAULT_THROTTLE_RATES": {"anon": "0/day"},
-        "DEFAULT_VERSIONING_CLASS": "rest_framework.versioning.AcceptHeaderVersioning",
-        "COERCE_DECIMAL_TO_STRING": False,
-        "DATETIME_FORMAT": "%s",
-    }
-)
-def test_a_projects_rest_defaults_change_nothing(customer: Customer, queued: Queued) -> None:
-    call = queued(custom="web1", created_at=NOON)
-    queued(custom="web2")
-    response = get(customer, custom="web1")
-    assert response["Content-Type"] == "application/json"
-    [found] = response.json()["results"]
-    assert (found["id"], found["debit"]) == (call.pk, "0.000")
-    assert found["created_at"] == "2026-03-01T12:00:00Z"
-    assert Client().get(CALLS).status_code == 401

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 from rest_framework import serializers
 
 from ..models import Call, EventDelivery, Leg
@@ -15,8 +17,8 @@ def money() -> serializers.DecimalField:
 
 
 def moment() -> serializers.DateTimeField:
-    """A time that is told, in ISO 8601 whatever the project's default."""
-    return serializers.DateTimeField(format="iso-8601", read_only=True)
+    """A time that is told, in ISO 8601 and UTC whatever the project's defaults."""
+    return serializers.DateTimeField(format="iso-8601", default_timezone=UTC, read_only=True)
 
 
 class LegSerializer(serializers.ModelSerializer[Leg]):
