@@ -12,7 +12,10 @@ from typing import TextIO
 WIDTH = 6  # of the longest program name
 COLOURS = {"web": "36", "worker": "33", "beat": "35", "switch": "32"}
 
-TOO_MUCH = re.compile(r"poketalk[.-]sweep")  # every few seconds, and hardly ever news
+# What comes all the time and is hardly ever news; and how to stop, which the demo itself explains.
+TOO_MUCH = re.compile(
+    r'poketalk[.-]sweep|^Quit the server with|"GET /(static/|favicon\.ico|admin/jsi18n/)'
+)
 
 
 class Screen:

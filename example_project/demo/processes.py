@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
-STOP_WITHIN = 10.0  # seconds for an orderly end; whoever takes longer is killed
+STOP_WITHIN = 8.0  # seconds for an orderly end
 REMEMBERED = 40  # last lines of each child, for a report of its death
 
 Sink = Callable[[str, str], None]
@@ -149,12 +149,16 @@ class Stack:
                 )
 
     def stop(self) -> None:
-        """End all children, the last started first, within `STOP_WITHIN` seconds."""
-        until = time.monotonic() + STOP_WITHIN
-        for child in reversed(self.children):
-            child.terminate()
-        for child in self.children:
-            child.wait(until)
+        """End all children: the first one last, since others may have something left to tell it.
+
+        Whoever takes longer than `STOP_WITHIN` seconds is killed.
+        """
+        for group in (self.children[1:], self.children[:1]):
+            until = time.monotonic() + STOP_WITHIN
+            for child in group:
+                child.terminate()
+            for child in group:
+                child.wait(until)
         self.children.clear()
 
 

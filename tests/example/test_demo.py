@@ -2,9 +2,81 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from .conftest import Manage
+import pytest
+import requests
+
+from demo import ports
+from demo.interrupts import Interrupted, interruptible
+
+from .conftest import PROJECT, Manage, environment, run
+
+on_linux = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks into /proc")
+
+TWO_CASES = """
+import django
+django.setup()
+from django.core.management import call_command
+from demo import cases, check
+from django_poketalk.protocol.codes import CallStatus
+
+right = next(case for case in cases.cases() if case.what.startswith("40"))
+wrong = cases.Case(
+    "B is busy, and we expect otherwise",
+    cases.a("50"),
+    cases.b("01"),
+    cases.made(CallStatus.B_FAILED, "declined"),
+)
+check.cases = lambda: iter([right, wrong])
+call_command("demo", "--check", "--port=PORT")
+"""
+
+
+@contextmanager
+def running(var: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    """A demo that is ready."""
+    demo = subprocess.Popen(
+        [sys.executable, "manage.py", "demo", f"--port={port}"],
+        cwd=PROJECT,
+        env=environment(var),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert demo.stdout is not None
+        told = []
+        for line in demo.stdout:
+            told.append(line)
+            if "Ctrl-C stops everything" in line:
+                break
+        else:
+            pytest.fail("".join(told))
+        yield demo
+    finally:
+        demo.kill()
+        demo.communicate()
+
+
+def processes_of(var: Path) -> dict[int, str]:
+    """The command lines of all processes that work in this folder."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"CRM_VAR={var}".encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+        except (OSError, UnicodeDecodeError):
+            continue  # gone meanwhile, or somebody else's
+    return found
 
 
 def test_a_port_that_is_taken_is_named(manage: Manage) -> None:
@@ -32,3 +104,80 @@ def test_it_does_not_run_with_the_settings_of_a_deployment(manage: Manage) -> No
 
     assert done.returncode == 1
     assert "only runs as a development server" in done.stderr
+
+
+@on_linux
+def test_it_serves_until_ctrl_c_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    port = ports.any_free()
+    with running(tmp_path, port) as demo:
+        login = requests.get(f"http://127.0.0.1:{port}/", timeout=10)
+        parts = len(processes_of(tmp_path))
+
+        demo.send_signal(signal.SIGINT)
+        demo.send_signal(signal.SIGINT)  # as tox does, which passes on what has come already
+        rest, _ = demo.communicate(timeout=60)
+
+    assert "Log in" in login.text
+    assert parts == 5, "the demo, web, worker, beat and switch"
+    assert demo.returncode == 0
+    assert rest.endswith("Stopped.\n")
+    assert "Traceback" not in rest
+    assert processes_of(tmp_path) == {}
+    assert ports.is_free(port)
+
+
+@on_linux
+def test_it_ends_and_tells_when_a_part_dies(tmp_path: Path) -> None:
+    with running(tmp_path, ports.any_free()) as demo:
+        [worker] = [pid for pid, command in processes_of(tmp_path).items() if " worker " in command]
+
+        os.kill(worker, signal.SIGKILL)
+        rest, _ = demo.communicate(timeout=60)
+
+    assert demo.returncode == 1
+    assert "worker ended with exit code -9" in rest
+    assert processes_of(tmp_path) == {}
+
+
+def test_a_check_in_which_something_differs_fails_and_shows_the_logs(tmp_path: Path) -> None:
+    port = ports.any_free()
+    folder = tmp_path / "check"
+
+    done = run(
+        "-c",
+        TWO_CASES.replace("PORT", str(port)),
+        var=folder,
+        seconds=120,
+        CRM_CHECK_FOLDER=str(folder),
+        CRM_URL=f"http://127.0.0.1:{port}",
+        DJANGO_SETTINGS_MODULE="crm.settings",
+    )
+
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1, done.stderr
+    assert [line.split()[-1] for line in lines if line.startswith(("40 ", "B is", "The acc"))] == [
+        "ok",
+        "DIFFERS",
+        "ok",
+    ]
+    assert "2 passed, 1 failed" in lines
+    assert any(line.startswith("--- switch") for line in lines)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_interrupts_and_the_next_do_not_disturb(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    caught = False
+
+    with interruptible():
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(10)
+        except Interrupted:
+            caught = True
+        os.kill(os.getpid(), number)
+        time.sleep(0.01)
+
+    assert caught
+    assert signal.getsignal(number) == before
