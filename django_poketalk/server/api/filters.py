@@ -9,7 +9,7 @@ from ..models import Call
 
 
 class CallFilter(django_filters.FilterSet):
-    """`custom`: the caller's own id of the call, exactly. `state`: queued, active or ended."""
+    """`custom`: the caller's own id of the call, exactly. `state`: that of `Call.State`."""
 
     custom = django_filters.CharFilter(max_length=CUSTOM_LENGTH, strip=False)
 
