@@ -71,7 +71,7 @@ class Account(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text=_("Seconds that one call may last. Empty: the service's own maximum."),
+        help_text=_("Seconds that one call may last. Empty: the service's maximum."),
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 

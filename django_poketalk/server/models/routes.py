@@ -55,7 +55,7 @@ class Gateway(models.Model):
         validators=[
             RegexValidator(r"^[0-9]+( [0-9]+)*\Z", _("Digits, separated by single spaces."))
         ],
-        help_text=_("The numbers it reaches, as prefixes separated by spaces. Empty: all."),
+        help_text=_("The prefixes it reaches, separated by spaces. Empty: all."),
     )
     priority = models.PositiveSmallIntegerField(
         _("priority"), default=10, help_text=_("Lower is tried first.")

@@ -1,0 +1,103 @@
+"""In what order a request is checked, so that outsiders learn nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from django_poketalk.server.models import (
+    AllowedAddress,
+    BlacklistedNumber,
+    Call,
+    Gateway,
+    Rate,
+    ServiceProvider,
+)
+
+from .conftest import CALLEE, Customer
+
+D = Decimal
+
+
+def _faults(customer: Customer) -> list[tuple[str, Callable[[dict[str, Any]], None]]]:
+    """Each fault by the answer it deserves, in the order in which they are looked for."""
+
+    def blacklist() -> None:
+        BlacklistedNumber.objects.create(number=CALLEE)
+
+    return [
+        ("10", lambda form: form.update(api_key="")),
+        ("20", lambda form: form.update({"from_": ""})),
+        ("30", lambda form: form.update(to="")),
+        ("40", lambda form: form.setdefault("api_key", "wrong")),
+        ("100", lambda form: AllowedAddress.objects.all().delete()),
+        ("400", lambda form: form.update(custom="x" * 256)),
+        ("50", lambda form: ServiceProvider.objects.update(is_active=False)),
+        ("60", lambda form: blacklist()),
+        ("70", lambda form: Gateway.objects.update(is_active=False)),
+        ("90", lambda form: Rate.objects.all().delete()),
+    ]
+
+
+@pytest.mark.parametrize("second", range(10))
+@pytest.mark.parametrize("first", range(10))
+def test_of_two_faults_the_one_that_is_looked_for_first_is_told(
+    customer: Customer, first: int, second: int
+) -> None:
+    faults = _faults(customer)
+    form: dict[str, Any] = {}
+    for _answer, make in (faults[first], faults[second]):
+        make(form)
+    response = customer.post(**form)
+    told = "400" if response.status_code == 400 else response.content.decode()
+    assert told == faults[min(first, second)][0]
+    assert not Call.objects.exists()
+
+
+def test_with_every_fault_at_once_each_is_told_in_turn(customer: Customer) -> None:
+    for answer, _make in _faults(customer):
+        form: dict[str, Any] = {}
+        later = [make for code, make in _faults(customer) if code == answer or _after(code, answer)]
+        for make in later:
+            make(form)
+        response = customer.post(**form)
+        told = "400" if response.status_code == 400 else response.content.decode()
+        assert told == answer
+        _repair(customer)
+
+
+def _after(code: str, answer: str) -> bool:
+    order = ["10", "20", "30", "40", "100", "400", "50", "60", "70", "90"]
+    return order.index(code) > order.index(answer)
+
+
+def _repair(customer: Customer) -> None:
+    AllowedAddress.objects.all().delete()
+    AllowedAddress.objects.create(account=customer.account, network="127.0.0.1")
+    ServiceProvider.objects.update(is_active=True)
+    BlacklistedNumber.objects.all().delete()
+    Gateway.objects.update(is_active=True)
+    Rate.objects.all().delete()
+    Rate.objects.create(provider=customer.provider, price_per_minute=D("0.60"))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"from_": "123"},
+        {"to": "0044207946012"},
+        {"custom": "x" * 256},
+        {"custom": "a\nb"},
+        {"eventurl": "ftp://example.com/"},
+        {"eventurl": "http://10.0.0.1/"},
+    ],
+)
+def test_outsiders_learn_nothing_of_what_a_good_request_is(
+    customer: Customer, bad: dict[str, str]
+) -> None:
+    assert customer.ask(api_key="wrong", **bad) == "40"
+    customer.client.defaults["REMOTE_ADDR"] = "203.0.113.9"
+    assert customer.ask(**bad) == "100"

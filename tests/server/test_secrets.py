@@ -1,0 +1,66 @@
+"""Keys and numbers stand in no log and no error report (faults S1, R1)."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import pytest
+from django.core.signals import got_request_exception
+from django.db import connection
+from django.db.models import Model
+from django.views.debug import ExceptionReporter
+
+from django_poketalk.server.models import (
+    Account,
+    AllowedAddress,
+    ApiKey,
+    Call,
+    Gateway,
+    Rate,
+)
+
+from .conftest import CALLEE, CALLER, Customer
+
+
+@pytest.mark.parametrize("model", [ApiKey, AllowedAddress, Account, Gateway, Call])
+def test_neither_key_nor_numbers_stand_in_an_error_report(
+    customer: Customer, model: type[Model]
+) -> None:
+    table = connection.ops.quote_name(model._meta.db_table)
+
+    def fail(execute: Any, sql: str, *rest: Any) -> Any:
+        if f"FROM {table}" in sql or f"INTO {table}" in sql:
+            raise RuntimeError("The database is gone.")
+        return execute(sql, *rest)
+
+    reports: list[str] = []
+
+    def report(request: Any, **_kwargs: Any) -> None:
+        reporter = ExceptionReporter(request, *sys.exc_info())
+        reports.extend([reporter.get_traceback_html(), reporter.get_traceback_text()])
+
+    got_request_exception.connect(report)
+    try:
+        customer.client.raise_request_exception = False
+        with connection.execute_wrapper(fail):
+            assert customer.post().status_code == 500
+    finally:
+        got_request_exception.disconnect(report)
+    assert len(reports) == 2
+    for text in reports:
+        assert "The database is gone." in text
+        for secret in (customer.secret, CALLER, CALLEE):
+            assert secret not in text
+
+
+def test_the_key_is_never_logged(customer: Customer, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        customer.ask()
+        customer.ask(to="")
+        customer.refusal(custom="\0")
+        Rate.objects.all().delete()
+        customer.ask()
+    assert customer.secret not in caplog.text
+    assert CALLER not in caplog.text
