@@ -1,0 +1,144 @@
+"""The codes on the wire: what an answer is taken for, and the order of a call's statuses."""
+
+from __future__ import annotations
+
+import itertools
+from functools import reduce
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from django_poketalk.protocol.codes import CallStatus, ResponseCode
+
+STATUSES = st.sampled_from(CallStatus)
+
+
+class TestReadingAnAnswer:
+    @pytest.mark.parametrize("code", list(ResponseCode))
+    @pytest.mark.parametrize(
+        "around",
+        ["{}", " {}", "{}\r\n", "\ufeff{}", "\ufeff \n{} ", "{} ERROR. Something", "{}\tOK"],
+    )
+    def test_a_code_is_found_whatever_stands_around_it(
+        self, code: ResponseCode, around: str
+    ) -> None:
+        assert ResponseCode.read(around.format(code.value).encode()) is code
+
+    def test_the_leading_zero_may_be_missing(self) -> None:
+        assert ResponseCode.read(b"0") is ResponseCode.OK
+        assert ResponseCode.read(b"0 OK\n") is ResponseCode.OK
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"",
+            b" ",
+            b"OK",
+            b"00OK",
+            b"00.",
+            b"<html>00",
+            b"x 00",
+            b"000",
+            b"001",
+            b"010",
+            b"0100",
+            b"1",
+            b"80",
+            b"99",
+            b"200",
+            b"-0",
+            b"+00",
+            b"0x0",
+            "٠٠".encode(),
+            b"\xff\xfe0\x000\x00",
+            b"\x0000",
+        ],
+    )
+    def test_anything_else_is_ambiguous(self, body: bytes) -> None:
+        assert ResponseCode.read(body) is None
+
+    @given(st.binary(max_size=40))
+    def test_nothing_is_taken_for_success_that_does_not_begin_with_a_zero(
+        self, body: bytes
+    ) -> None:
+        if ResponseCode.read(body) is ResponseCode.OK:
+            assert body.removeprefix(b"\xef\xbb\xbf").split()[0] in (b"0", b"00")
+
+    def test_every_code_has_a_meaning_of_its_own(self) -> None:
+        meanings = [code.meaning for code in ResponseCode]
+
+        assert len(set(meanings)) == len(ResponseCode)
+        assert all(meanings)
+
+
+class TestTheOrderOfStatuses:
+    def test_the_order_is_total_and_the_final_ones_are_above_all_others(self) -> None:
+        by_rank = sorted(CallStatus, key=lambda status: status.rank)
+
+        assert [status.value for status in by_rank] == [0, 1, 3, 5, 7, 2, 4, 6, 8]
+        assert [status.value for status in CallStatus if status.is_final] == [2, 4, 6, 8]
+
+    @given(STATUSES, STATUSES)
+    def test_a_status_replaces_exactly_those_below_it(
+        self, one: CallStatus, other: CallStatus
+    ) -> None:
+        assert (other in one.lower) == (one.merge(other) is one and one is not other)
+
+    @given(STATUSES, STATUSES, STATUSES)
+    def test_merging_knows_no_order_and_no_repetition(
+        self, a: CallStatus, b: CallStatus, c: CallStatus
+    ) -> None:
+        assert a.merge(b) is b.merge(a)
+        assert a.merge(b).merge(c) is a.merge(b.merge(c))
+        assert a.merge(a) is a
+        assert a.merge(None) is a
+
+    @given(
+        st.lists(STATUSES, min_size=1, max_size=6).flatmap(
+            lambda history: st.tuples(st.just(history), st.permutations(history))
+        )
+    )
+    def test_no_permutation_of_a_history_ends_elsewhere(
+        self, histories: tuple[list[CallStatus], list[CallStatus]]
+    ) -> None:
+        ends = [reduce(CallStatus.merge, history) for history in histories]
+
+        assert ends[0] is ends[1]
+
+    def test_a_four_after_a_six_changes_nothing(self) -> None:
+        assert CallStatus.B_FAILED.merge(CallStatus.A_DISCONNECTED) is CallStatus.B_FAILED
+        assert CallStatus.A_DISCONNECTED.merge(CallStatus.B_FAILED) is CallStatus.B_FAILED
+
+
+class TestWhatAServiceMayReportNext:
+    def test_exactly_these_steps_are_allowed(self) -> None:
+        steps = {
+            (previous.value if previous is not None else None, status.value)
+            for previous, status in itertools.product([None, *CallStatus], CallStatus)
+            if status.may_follow(previous)
+        }
+        ticks = {(3, 3), (5, 5), (7, 7)}
+
+        assert steps - ticks == {
+            (None, 1),
+            (1, 2),
+            (1, 3),
+            (3, 4),
+            (3, 5),
+            (5, 4),
+            (5, 6),
+            (5, 7),
+            (7, 8),
+        }
+        assert ticks <= steps
+
+    def test_every_step_moves_up_so_there_is_no_cycle(self) -> None:
+        for previous, status in itertools.product(CallStatus, CallStatus):
+            if status.may_follow(previous) and status is not previous:
+                assert status.rank > previous.rank
+
+    def test_nothing_follows_a_final_status(self) -> None:
+        final = [status for status in CallStatus if status.is_final]
+
+        assert not any(s.may_follow(f) for s, f in itertools.product(CallStatus, final))

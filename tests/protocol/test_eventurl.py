@@ -1,0 +1,158 @@
+"""The EventURL: a template is expanded in one pass, an expanded query is read by ASCII rules."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from django_poketalk.protocol import eventurl
+from django_poketalk.protocol.codes import CallStatus
+from django_poketalk.protocol.eventurl import Event, InvalidEvent
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=60)
+EVENTS = st.builds(
+    Event,
+    status=st.sampled_from(CallStatus),
+    webcallid=TEXTS,
+    duration=st.integers(0, 999_999_999),
+    debit=st.decimals(0, 999_999, places=3),
+)
+EXAMPLE = Event(CallStatus.B_ANSWERED, "web1323041193", 300, Decimal("0.515"))
+
+
+class TestExpanding:
+    @pytest.mark.parametrize(
+        ("template", "expanded"),
+        [
+            ("http://h/p?a=$webcallid&b=$status", "http://h/p?a=web1323041193&b=7"),
+            ("http://h/p?d=$duration&c=$debit", "http://h/p?d=300&c=0.515"),
+            ("http://h/p?s=%24status", "http://h/p?s=7"),
+            ("http://h/p?s=$status&again=$status", "http://h/p?s=7&again=7"),
+            ("http://h/p?s=x$status-y", "http://h/p?s=x7-y"),
+            ("http://h/$status?s=$status", "http://h/$status?s=7"),
+            ("http://h/p?s=$status#$status", "http://h/p?s=7#$status"),
+            ("http://h/p#?s=$status", "http://h/p#?s=$status"),
+            ("http://h/p?q=why?$status", "http://h/p?q=why?7"),
+            ("http://h/p?$status=x", "http://h/p?7=x"),
+            ("http://h/p?x=$other&y=$Status", "http://h/p?x=$other&y=$Status"),
+            ("http://h/p?x=$$status", "http://h/p?x=$7"),
+            ("http://h/$status", "http://h/$status"),
+        ],
+    )
+    def test_variables_are_replaced_in_the_query_alone(self, template: str, expanded: str) -> None:
+        assert eventurl.expand(template, EXAMPLE) == expanded
+
+    @pytest.mark.parametrize(
+        ("value", "encoded"),
+        [
+            ("x&status=8", "x%26status%3D8"),
+            ("$status", "%24status"),
+            ("a b+c", "a%20b%2Bc"),
+            ("a\r\nHost: b", "a%0D%0AHost%3A%20b"),
+            ("50%", "50%25"),
+            ("#?/", "%23%3F%2F"),
+            ("é٣", "%C3%A9%D9%A3"),
+        ],
+    )
+    def test_values_are_data_and_percent_encoded(self, value: str, encoded: str) -> None:
+        event = Event(CallStatus.A_INITIATED, value)
+
+        assert eventurl.expand("http://h/?w=$webcallid", event) == f"http://h/?w={encoded}"
+
+    def test_even_what_is_no_unicode_text_is_encoded(self) -> None:
+        event = Event(CallStatus.A_INITIATED, "\ud800")
+
+        assert eventurl.expand("http://h/?w=$webcallid", event).isascii()
+
+    def test_debit_has_three_decimals_and_what_is_not_known_is_zero(self) -> None:
+        event = Event(CallStatus.A_INITIATED)
+
+        url = eventurl.expand("http://h/?d=$duration&c=$debit", event)
+
+        assert url == "http://h/?d=0&c=0.000"
+
+    @given(st.text(max_size=30), EVENTS)
+    def test_a_value_never_adds_to_the_query(self, text: str, event: Event) -> None:
+        hostile = Event(event.status, text, event.duration, event.debit)
+
+        query = eventurl.expand("http://h/?w=$webcallid&s=$status", hostile).partition("?")[2]
+
+        assert query.count("&") == 1
+        assert query.count("=") == 2
+        assert query.endswith(f"&s={event.status.value}")
+
+
+class TestRoundTrip:
+    @given(EVENTS)
+    def test_what_is_expanded_is_parsed_back(self, event: Event) -> None:
+        url = eventurl.expand(eventurl.template("https://crm.example.com/e/1/"), event)
+
+        assert eventurl.parse(url.partition("?")[2]) == event
+
+
+class TestParsing:
+    def test_only_the_status_is_required(self) -> None:
+        assert eventurl.parse("status=3") == Event(CallStatus.A_ANSWERED)
+        assert eventurl.parse("status=3&duration=&debit=") == Event(CallStatus.A_ANSWERED)
+
+    def test_other_keys_are_ignored(self) -> None:
+        assert eventurl.parse("utm=1&status=3&x&&=") == Event(CallStatus.A_ANSWERED)
+
+    def test_a_plus_is_a_space(self) -> None:
+        assert eventurl.parse("status=0&webcallid=a+b%2Bc").webcallid == "a b+c"
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "",
+            "status",
+            "status=",
+            "status=9",
+            "status=12",
+            "status=+3",
+            "status= 3",
+            "status=3%0a",
+            "status=%D9%A3",
+            "status=3&status=3",
+            "status=3&%73tatus=4",
+            "status=3&duration=1.5",
+            "status=3&duration=-1",
+            "status=3&duration=1_0",
+            "status=3&duration=0x1",
+            "status=3&duration=9999999999",
+            "status=3&debit=1e3",
+            "status=3&debit=NaN",
+            "status=3&debit=.5",
+            "status=3&debit=1.",
+            "status=3&debit=1,5",
+            "status=3&debit=0.0000001",
+            "status=3&debit=9999999999",
+            "status=3&webcallid=%00",
+            "status=3&webcallid=%0d%0a",
+            "status=3&webcallid=%7f",
+            "status=3&webcallid=%C3",
+            "status=3&webcallid=%E9",
+            "status=3&webcallid=%",
+            "status=3&webcallid=%4",
+            "status=3&webcallid=%zz",
+            f"status=3&webcallid={'x' * 256}",
+            "status=3&x=%00",
+            f"status=3&x={'y' * 2048}",
+            "$status=3",
+        ],
+    )
+    def test_what_is_not_an_event_says_so(self, query: str) -> None:
+        with pytest.raises(InvalidEvent):
+            eventurl.parse(query)
+
+    @given(st.text(max_size=80) | st.from_regex(r"status=[0-9٣]{1,2}(&d[a-z]{4,7}=.{0,12})?"))
+    def test_any_text_is_an_event_or_an_invalid_one(self, query: str) -> None:
+        try:
+            event = eventurl.parse(query)
+        except InvalidEvent:
+            return
+        assert event.duration is None or 0 <= event.duration <= 999_999_999
+        assert event.debit is None or 0 <= event.debit < 10**9

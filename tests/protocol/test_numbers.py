@@ -1,0 +1,199 @@
+"""Phone numbers: one form inside, one on the wire, and no more shown than may be."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from django_poketalk.protocol import numbers
+from django_poketalk.protocol.numbers import InvalidNumber
+
+# Fictional or typical numbers of many countries, with what follows the code.
+E164 = st.sampled_from(["1202555", "44207946", "4930231", "33199", "390612", "97254", "8610", "91"])
+NUMBERS = st.builds(
+    lambda start, rest: start + rest, E164, st.text("0123456789", min_size=3, max_size=8)
+)
+SEPARATORS = st.sampled_from(["", " ", "-", ".", "(", ")", "+", "[", "]"])
+
+
+class TestNormalising:
+    @pytest.mark.parametrize(
+        ("written", "region", "normal"),
+        [
+            ("+442079460123", None, "+442079460123"),
+            ("442079460123", None, "+442079460123"),
+            (" 44 20 7946 0123 ", None, "+442079460123"),
+            ("+44 (0)20 7946-0123", None, "+442079460123"),
+            ("020 7946 0123", "GB", "+442079460123"),
+            ("0044 20 7946 0123", "DE", "+442079460123"),
+            ("011 44 20 7946 0123", "US", "+442079460123"),
+            ("+49 30 23125 012", "GB", "+493023125012"),
+            ("(202) 555-0123", "US", "+12025550123"),
+            # The trunk zero does not belong behind the country code (seed, Good Practice) …
+            ("972054 123 4567", None, "+972541234567"),
+            ("+972 054-123-4567", None, "+972541234567"),
+            # … but in Italy it is part of the number.
+            ("+39 06 1234 5678", None, "+390612345678"),
+        ],
+    )
+    def test_any_usual_way_of_writing_gives_e164(
+        self, written: str, region: str | None, normal: str
+    ) -> None:
+        assert numbers.normalise(written, region) == normal
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            " ",
+            "phone",
+            "+",
+            "0",
+            "12",
+            "+44",
+            "020 7946 0123",
+            "00442079460123",
+            "+4420794601234567890",
+            "+442079460123 ext. 5",
+            "+999123456789",
+            "+44207946\x000123",
+            "sip:anna@example.com",
+        ],
+    )
+    def test_what_is_no_number_is_named_in_the_error(self, text: str) -> None:
+        with pytest.raises(InvalidNumber) as error:
+            numbers.normalise(text)
+
+        assert repr(text) in str(error.value)
+
+    @given(NUMBERS)
+    def test_it_is_idempotent_and_its_wire_form_has_no_plus_and_no_leading_zero(
+        self, text: str
+    ) -> None:
+        try:
+            normal = numbers.normalise(text)
+        except InvalidNumber:
+            assume(False)
+
+        assert numbers.normalise(normal) == normal
+        assert numbers.normalise(numbers.wire(normal)) == normal
+        assert re.fullmatch(r"[1-9][0-9]{6,14}", numbers.wire(normal), re.ASCII)
+        assert numbers.read_wire(numbers.wire(normal)) == numbers.wire(normal)
+
+    @given(st.text(max_size=40), st.sampled_from([None, "GB", "US", "IL"]))
+    def test_any_text_is_a_number_or_an_invalid_one(self, text: str, region: str | None) -> None:
+        try:
+            normal = numbers.normalise(text, region)
+        except InvalidNumber:
+            return
+        assert re.fullmatch(r"\+[1-9][0-9]{6,14}", normal, re.ASCII)
+
+
+class TestPrefixes:
+    @pytest.mark.parametrize("written", ["+4420", "4420", "+44 20", "44-20", "(44) 20"])
+    def test_a_prefix_may_be_written_in_any_usual_way(self, written: str) -> None:
+        assert numbers.normalise_prefix(written) == "+4420"
+
+    @pytest.mark.parametrize("text", ["", "+", "0", "+0", "00", "abc", "+44a", "1" * 16, "٤٤"])
+    def test_what_begins_no_number_is_refused(self, text: str) -> None:
+        with pytest.raises(InvalidNumber):
+            numbers.normalise_prefix(text)
+
+
+class TestReadingTheWire:
+    @given(st.from_regex(r"[1-9][0-9]{6,14}", fullmatch=True), st.data())
+    def test_every_formatting_of_a_number_gives_the_same_digits(
+        self, digits: str, data: st.DataObject
+    ) -> None:
+        written = "".join(data.draw(SEPARATORS) + digit + data.draw(SEPARATORS) for digit in digits)
+
+        assert numbers.read_wire(written) == digits
+
+    @pytest.mark.parametrize("text", ["", " ", "+", "()", "abc", "٣٣٣٣٣٣٣٣", "①②③"])
+    def test_without_a_digit_there_is_no_number(self, text: str) -> None:
+        assert numbers.read_wire(text) == ""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "0",
+            "123456",
+            "0442079460123",
+            "00442079460123",
+            "4" * 16,
+            "4420794٣0123",
+            "44;2079460123",
+            "sip:442079460123@x",
+            "442079460123\r\n",
+            "442079460123&x",
+            "PJSIP/1001",
+        ],
+    )
+    def test_a_digit_among_anything_else_is_an_invalid_number(self, text: str) -> None:
+        with pytest.raises(InvalidNumber):
+            numbers.read_wire(text)
+
+    @given(st.text(max_size=40))
+    def test_nothing_but_a_clean_number_comes_out(self, text: str) -> None:
+        try:
+            digits = numbers.read_wire(text)
+        except InvalidNumber:
+            return
+        assert not digits or re.fullmatch(r"[1-9][0-9]{6,14}", digits, re.ASCII)
+
+
+class TestShowing:
+    def test_numbers_are_grouped_for_reading(self) -> None:
+        assert numbers.display("+442079460123") == "+44 20 7946 0123"
+        assert numbers.display("442079460123") == "+44 20 7946 0123"
+
+    def test_a_mask_shows_the_country_code_and_two_digits(self) -> None:
+        assert numbers.mask("+442079460123") == "+44 ••••••••23"
+        assert numbers.mask("12025550123") == "+1 ••••••••23"
+
+    @given(st.text("+0123456789", max_size=16))
+    def test_a_mask_never_shows_more(self, text: str) -> None:
+        shown = re.sub(r"[^0-9]", "", numbers.mask(text))
+
+        assert len(shown) <= 3 + 2
+
+    @pytest.mark.parametrize("text", ["", "+", "+44", "4", "x", "+4420"])
+    def test_what_is_no_whole_number_can_be_shown_too(self, text: str) -> None:
+        assert isinstance(numbers.mask(text), str)
+        assert isinstance(numbers.display(text), str)
+
+
+class TestKinds:
+    @pytest.mark.parametrize(
+        ("number", "country"),
+        [
+            ("+442079460123", "GB"),
+            ("+12025550123", "US"),
+            ("+16135550123", "CA"),
+            ("+18765551234", "JM"),
+            ("+15550100", None),
+            ("+493023125012", "DE"),
+            ("+870773111632", None),
+            ("", None),
+        ],
+    )
+    def test_the_country_is_told_where_it_is_certain(
+        self, number: str, country: str | None
+    ) -> None:
+        assert numbers.country(number) == country
+
+    @pytest.mark.parametrize("prefix", ["870", "878", "881", "882", "883", "888", "979"])
+    def test_satellite_ranges_are_known_even_where_libphonenumber_calls_them_mobile(
+        self, prefix: str
+    ) -> None:
+        assert numbers.is_satellite(f"+{prefix}61234567")
+        assert not numbers.is_satellite(f"+44{prefix}612345")
+
+    def test_premium_numbers_are_known(self) -> None:
+        assert numbers.is_premium("+449098790123")
+        assert numbers.is_premium("+19005550123")
+        assert not numbers.is_premium("+442079460123")
+        assert not numbers.is_premium("")
