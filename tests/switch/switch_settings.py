@@ -8,4 +8,7 @@ from tests.settings import *  # noqa: F403
 from tests.settings import DATABASES
 
 DATABASES["default"]["NAME"] = os.environ["SWITCH_DATABASE"]
-POKETALK_SERVER = {"EVENT_NETWORKS": ["127.0.0.0/8"], "LEASE": 2}
+POKETALK_SERVER = {
+    "EVENT_NETWORKS": ["127.0.0.0/8"],
+    "LEASE": int(os.environ.get("SWITCH_LEASE", "2")),
+}

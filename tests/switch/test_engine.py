@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from django_poketalk.server.models import Account, Call, Gateway
+from django_poketalk.server.switch import engine
 from django_poketalk.server.switch.engine import Engine
 
 from .conftest import SPEED, Service, closing, ended, eventually, serve
@@ -257,6 +259,23 @@ def test_a_switch_that_stops_ends_its_calls_and_tells_their_customers(service: S
     assert (call.state, call.status, call.hangup_cause) == ("ended", 8, "switch_stopped")
     assert customer.statuses() == [1, 3, 5, 7, 8]
     assert Account.objects.get().held == 0
+
+
+def test_stopping_takes_no_longer_than_allowed_and_leaves_the_rest_to_be_recovered(
+    service: Service, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    monkeypatch.setattr(engine, "STOP_WITHIN", 0.2)
+    settings.POKETALK_SERVER = {**settings.POKETALK_SERVER, "LEASE": 1}
+    with Customer() as customer:
+        customer.slow = True
+        call = service.queue(a="01", eventurl=customer.eventurl)
+        serve(Engine("test", SPEED), until=lambda: Call.objects.filter(status=2).exists())
+        call.refresh_from_db()
+        assert call.state == "ending"
+        customer.slow = False
+        serve(Engine("next", SPEED), until=ended(call))
+    assert customer.statuses()[-1] == 2
+    assert call.entries.count() == 0
 
 
 def test_numbers_are_masked_in_the_log(service: Service, caplog: pytest.LogCaptureFixture) -> None:

@@ -19,20 +19,20 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
-THREADS = 4
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds
 
 
 class Database:
-    """Runs functions in threads that keep their connections.
+    """Runs functions in threads of its own that keep their connections.
 
     A function is one transaction and may be run again: when the database is locked, breaks off a
     deadlock or has lost the connection, it is, for up to `patience` seconds.
     """
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, threads: int, patience: float) -> None:
+        self._threads = threads
         self._patience = patience
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="poketalk-database")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="poketalk-database")
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """What the function returns or raises."""
@@ -53,13 +53,13 @@ class Database:
 
     def close(self) -> None:
         """Wait for what is running, and close each thread's connections."""
-        together = threading.Barrier(THREADS)
+        together = threading.Barrier(self._threads)
 
         def close_connections() -> None:
             connections.close_all()
             together.wait()  # so that no thread takes the task of another
 
-        for _ in range(THREADS):
+        for _ in range(self._threads):
             self._pool.submit(close_connections)
         self._pool.shutdown(cancel_futures=False)
 

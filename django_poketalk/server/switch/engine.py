@@ -16,6 +16,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import MappingProxyType
 
+from django.db import connection
+
 from ..conf import settings
 from . import recovery, store
 from .clock import Clock
@@ -34,6 +36,7 @@ POLL = 0.25  # seconds between looks for queued calls and for hang-ups asked
 RECOVER = 2.0  # seconds between looks for abandoned calls
 RENEWALS = 5  # in the time of one lease
 AT_ONCE = 50  # calls taken at one look
+THREADS = 4  # that write
 STOP_WITHIN = 15.0  # seconds for the last events and writes of a switch that stops
 
 
@@ -76,7 +79,11 @@ class Engine:
 
     async def run(self) -> None:
         """Serve until `stop()`."""
-        self._database = Database(patience=settings.lease)
+        # SQLite lets one write at a time; more threads would only jostle each other.
+        threads = 1 if connection.vendor == "sqlite" else THREADS
+        self._database = Database(threads, patience=settings.lease)
+        # Leases are not to wait behind a crowd of writes.
+        self._lifeline = Database(1, patience=settings.lease)
         self._keep_until(time.monotonic() + settings.lease)
         try:
             async with EventSender() as self._sender, self._open_gateways():
@@ -94,7 +101,8 @@ class Engine:
         finally:
             if self._lapse is not None:
                 self._lapse.cancel()
-            await asyncio.to_thread(self._database.close)
+            for database in (self._database, self._lifeline):
+                await asyncio.to_thread(database.close)
             logger.info("Switch %s has stopped.", self.identity)
 
     async def _serve(self) -> None:
@@ -151,7 +159,7 @@ class Engine:
                 call = self._calls[each.key] = LiveCall(each, self._means)
                 call.start()
         if self._calls:
-            for key in await self._database.run(store.hang_ups_asked, self.identity):
+            for key in await self._lifeline.run(store.hang_ups_asked, self.identity):
                 self._handle(key, EndAsked(Cause.HANG_UP_REQUESTED))
 
     def _handle(self, key: CallKey, fact: Fact) -> None:
@@ -166,7 +174,7 @@ class Engine:
     async def _renew(self) -> None:
         began = time.monotonic()
         keys = [*self._calls, *self._orphans]
-        for key in await self._database.run(store.renew, self.identity, keys) if keys else ():
+        for key in await self._lifeline.run(store.renew, self.identity, keys) if keys else ():
             logger.warning("Call %s is another switch's now.", key.pk)
             self._drop(key)
         self._keep_until(began + settings.lease)

@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 # Seconds that news which nobody waits for (ringing, answers to events) may lie about, so that it
 # is written together with what comes next.
-WRITE_WITHIN = 0.2
+WRITE_WITHIN = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,7 @@ class LiveCall:
         self._to_record: list[Delivery] = []
         self._wanted_hold: Decimal | None = None
         self._finish: Finish | None = None
+        self._charged = False
         self._done = False
         self._written: dict[tuple[Side, int], LegRow] = {}
         self._write_timer: asyncio.TimerHandle | None = None
@@ -244,8 +245,9 @@ class LiveCall:
             logger.warning("%s: lost to another switch.", self)
             self.drop()
         except Exception:
-            logger.exception("%s: ended, since it could not be written.", self)
-            self._give_up()
+            if not self._over:
+                logger.exception("%s: ended, since it could not be written.", self)
+                self._give_up()
         finally:
             self._writing = None
 
@@ -254,10 +256,11 @@ class LiveCall:
         rows = {(a.side, a.number): self._leg_row(a) for a in machine.attempts}
         change = Change(
             self.key,
-            status=machine.status,
+            status=None if self._charged else machine.status,
             duration=machine.duration,
             debit=machine.debit,
-            legs=tuple(row for leg, row in rows.items() if self._written.get(leg) != row),
+            new_legs=tuple(row for leg, row in rows.items() if leg not in self._written),
+            legs=tuple(row for leg, row in rows.items() if self._written.get(leg, row) != row),
             deliveries=tuple(self._to_record),
             wanted_hold=self._wanted_hold,
             finish=self._finish,
@@ -270,6 +273,7 @@ class LiveCall:
         if self._over:
             return
         self._written = rows
+        self._charged = self._charged or change.finish is not None
         for event in to_send if self._claimed.eventurl else ():
             self._events.put(event)
         if change.done:

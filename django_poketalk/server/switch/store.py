@@ -82,6 +82,7 @@ class Change:
     status: CallStatus | None = None
     duration: int = 0
     debit: Decimal = FREE
+    new_legs: tuple[LegRow, ...] = ()
     legs: tuple[LegRow, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     wanted_hold: Decimal | None = None
@@ -96,12 +97,13 @@ def claim(switch: str, limit: int, kinds: Iterable[str]) -> list[Claimed]:
     A compare-and-set for each: of several switches, one gets it.
     """
     waiting = Call.objects.queued().order_by("id").select_related("rate_a", "rate_b")[:limit]
+    gateways = _Gateways(kinds)
     claimed = []
     for call in waiting:
         now = timezone.now()
         ours = Call.objects.queued().filter(pk=call.pk, fence=call.fence)
         if ours.update(state=Call.State.ACTIVE, fence=call.fence + 1, **_lease(switch, now)):
-            claimed.append(_claimed(call, now, kinds))
+            claimed.append(_claimed(call, now, gateways))
     return claimed
 
 
@@ -115,20 +117,16 @@ def take_over(switch: str, call: Call) -> CallKey | None:
 
 
 def renew(switch: str, keys: Iterable[CallKey]) -> set[CallKey]:
-    """Prove that this switch lives and keeps these calls; those that are not ours any more."""
+    """Prove that this switch lives and keeps these calls; those that are another's by now."""
     lost: set[CallKey] = set()
     remaining = list(keys)
     while remaining:
         batch, remaining = remaining[:BATCH], remaining[BATCH:]
-        now = timezone.now()
-        ours = Call.objects.filter(
-            pk__in=[key.pk for key in batch],
-            switch=switch,
-            state__in=[Call.State.ACTIVE, Call.State.ENDING],
-        )
-        ours.update(**_lease(switch, now))
-        kept = {CallKey(pk, fence) for pk, fence in ours.values_list("pk", "fence")}
-        lost |= set(batch) - kept
+        rows = Call.objects.filter(pk__in=[key.pk for key in batch])
+        owned = rows.filter(switch=switch, state__in=[Call.State.ACTIVE, Call.State.ENDING])
+        owned.update(**_lease(switch, timezone.now()))
+        fences = dict(rows.values_list("pk", "fence"))
+        lost |= {key for key in batch if fences.get(key.pk) != key.fence}
     return lost
 
 
@@ -150,11 +148,17 @@ def save(change: Change) -> Decimal | None:
     with transaction.atomic():
         if not _ours(change.key).update(**_columns(change)):
             raise LostCall(f"Call {change.key.pk} is not ours under fence {change.key.fence}.")
+        # Rows may be there already, after a commit whose answer was lost.
+        Leg.objects.bulk_create(
+            [_leg_row(change.key.pk, leg) for leg in change.new_legs], ignore_conflicts=True
+        )
         for leg in change.legs:
-            _save_leg(change.key.pk, leg)
+            Leg.objects.filter(call=change.key.pk, side=leg.side, attempt=leg.attempt).update(
+                **_changing(leg)
+            )
         EventDelivery.objects.bulk_create(
             [_delivery_row(change.key.pk, delivery) for delivery in change.deliveries],
-            ignore_conflicts=True,  # the same again, after a commit whose answer was lost
+            ignore_conflicts=True,
         )
         call = Call(pk=change.key.pk, fence=change.key.fence)
         granted = None
@@ -196,8 +200,8 @@ def _columns(change: Change) -> dict[str, Any]:
     return columns
 
 
-def _save_leg(call: int, leg: LegRow) -> None:
-    changing = {
+def _changing(leg: LegRow) -> dict[str, Any]:
+    return {
         "ringing_at": leg.ringing_at,
         "answered_at": leg.answered_at,
         "ended_at": leg.ended_at,
@@ -205,9 +209,10 @@ def _save_leg(call: int, leg: LegRow) -> None:
         "duration": leg.duration,
         "cost": leg.cost,
     }
-    if Leg.objects.filter(call=call, side=leg.side, attempt=leg.attempt).update(**changing):
-        return
-    Leg.objects.create(
+
+
+def _leg_row(call: int, leg: LegRow) -> Leg:
+    return Leg(
         call_id=call,
         side=leg.side,
         attempt=leg.attempt,
@@ -218,7 +223,7 @@ def _save_leg(call: int, leg: LegRow) -> None:
         initial_increment=leg.tariff.initial_increment,
         subsequent_increment=leg.tariff.subsequent_increment,
         initiated_at=leg.initiated_at,
-        **changing,
+        **_changing(leg),
     )
 
 
@@ -236,16 +241,29 @@ def _delivery_row(call: int, delivery: Delivery) -> EventDelivery:
     )
 
 
-def _claimed(call: Call, now: datetime, kinds: Iterable[str]) -> Claimed:
-    gateways = Gateway.objects.filter(
-        provider=call.provider_id, is_active=True, kind__in=list(kinds)
-    )
+class _Gateways:
+    """The active gateways of each provider, read once for all calls that are claimed together."""
+
+    def __init__(self, kinds: Iterable[str]) -> None:
+        self._active = Gateway.objects.filter(is_active=True, kind__in=list(kinds))
+        self._of: dict[int, list[Gateway]] = {}
+
+    def routes(self, provider: int, number: str) -> tuple[Route, ...]:
+        if provider not in self._of:
+            self._of[provider] = list(self._active.filter(provider=provider))
+        return tuple(
+            Route(gateway.pk, gateway.kind, gateway.ring_timeout)
+            for gateway in routing.gateways_for(number, self._of[provider])
+        )
+
+
+def _claimed(call: Call, now: datetime, gateways: _Gateways) -> Claimed:
     plan = Plan(
         webcallid=call.custom,
         tariff_a=call.rate_a.tariff if call.rate_a else UNRATED,
         tariff_b=call.rate_b.tariff if call.rate_b else UNRATED,
-        routes_a=_routes(call.from_number, gateways),
-        routes_b=_routes(call.to_number, gateways),
+        routes_a=gateways.routes(call.provider_id, call.from_number),
+        routes_b=gateways.routes(call.provider_id, call.to_number),
         max_duration=call.max_duration,
         hold=call.held,
         hold_slice=settings.hold,
@@ -254,13 +272,6 @@ def _claimed(call: Call, now: datetime, kinds: Iterable[str]) -> Claimed:
     key = CallKey(call.pk, call.fence + 1)
     refused = _refusal(call, now)
     return Claimed(key, call.from_number, call.to_number, call.eventurl, plan, refused)
-
-
-def _routes(number: str, gateways: Iterable[Gateway]) -> tuple[Route, ...]:
-    return tuple(
-        Route(gateway.pk, gateway.kind, gateway.ring_timeout)
-        for gateway in routing.gateways_for(number, gateways)
-    )
 
 
 def _refusal(call: Call, now: datetime) -> Cause | None:

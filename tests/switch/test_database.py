@@ -1,0 +1,83 @@
+"""Database work in threads: tried again while that helps, and no connection left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+from django.db import InterfaceError, OperationalError, connection, connections
+
+from django_poketalk.server.switch.database import Database
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def run(function: object, patience: float = 5.0) -> object:
+    async def once() -> object:
+        database = Database(2, patience)
+        try:
+            return await database.run(function)  # type: ignore[arg-type]
+        finally:
+            await asyncio.to_thread(database.close)
+
+    return asyncio.run(once())
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_what_fails_for_a_moment_is_tried_again_on_a_new_connection(
+    error: type[Exception],
+) -> None:
+    connections: list[object] = []
+    failures: Iterator[int] = iter(range(2))
+
+    def work() -> str:
+        connection.ensure_connection()
+        connections.append(connection.connection)
+        if next(failures, None) is not None:
+            raise error("gone")
+        return "done"
+
+    assert run(work) == "done"
+    assert len({id(each) for each in connections}) == 3
+
+
+def test_patience_ends() -> None:
+    def work() -> None:
+        raise OperationalError("gone for good")
+
+    with pytest.raises(OperationalError, match="gone for good"):
+        run(work, patience=0.2)
+
+
+def test_what_is_no_trouble_of_the_database_is_not_tried_again() -> None:
+    tries = []
+
+    def work() -> None:
+        tries.append(1)
+        raise ValueError("a mistake of ours")
+
+    with pytest.raises(ValueError, match="a mistake of ours"):
+        run(work)
+    assert len(tries) == 1
+
+
+def test_connections_are_kept_from_one_job_to_the_next_and_closed_at_the_end() -> None:
+    used: dict[int, set[int]] = {}
+    wrappers = []
+
+    def work() -> None:
+        connection.ensure_connection()
+        used.setdefault(threading.get_ident(), set()).add(id(connection.connection))
+        wrappers.append(connections["default"])
+
+    async def many() -> None:
+        database = Database(2, 5.0)
+        for _ in range(10):
+            await database.run(work)
+        await asyncio.to_thread(database.close)
+
+    asyncio.run(many())
+    assert all(len(each) == 1 for each in used.values())
+    assert all(wrapper.connection is None for wrapper in wrappers)
