@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import signal
 import threading
 from pathlib import Path
 from typing import TextIO
@@ -31,8 +32,11 @@ class Screen:
     def __call__(self, name: str, line: str) -> None:
         if line.strip() and not TOO_MUCH.search(line):
             with self._lock:
-                self._stream.write(f"{self._prefix(name)} {line}\n")
-                self._stream.flush()
+                try:
+                    self._stream.write(f"{self._prefix(name)} {line}\n")
+                    self._stream.flush()
+                except OSError:  # nobody reads any more, as after `| head`: then it is time to end
+                    os.kill(os.getpid(), signal.SIGTERM)
 
     def _prefix(self, name: str) -> str:
         prefix = f"{name:<{WIDTH}} |"

@@ -82,16 +82,21 @@ class Command(BaseCommand):
             except ChildDied as death:
                 raise CommandError(str(death)) from death
             except Interrupted:
-                self.stdout.write("Stopped.")
+                self._say("Stopped.")
                 if check:
                     sys.exit(130)
 
+    def _say(self, text: str) -> None:
+        """Now, also when the output is a pipe."""
+        self.stdout.write(text)
+        self.stdout.flush()
+
     def _serve(self, port: int, speed: float) -> None:
-        self.stdout.write("Preparing the database and starting ...")
+        self._say("Preparing the database and starting ...")
         environment = _prepare(port, "demo")
         with Stack(programs(port, speed, settings.VAR), environment, Screen(sys.stdout)) as stack:
             stack.wait_until_ready(READY_WITHIN)
-            self.stdout.write(
+            self._say(
                 f"\n  Ringdove is ready: http://{ports.HOST}:{port}/\n"
                 "  Log in as demo with the password demo (or as agent, agent).\n"
                 f"  The simulated phones live {speed:g} times as fast as clocks."
@@ -102,7 +107,7 @@ class Command(BaseCommand):
                     stack.check()
                     time.sleep(0.2)
             except Interrupted:
-                self.stdout.write("\nStopping ...")
+                self._say("\nStopping ...")
                 raise
 
     def _check(self, port: int, speed: float) -> None:
@@ -116,10 +121,10 @@ class Command(BaseCommand):
                 check = Check(sys.stdout, stack.check)
                 check.run()
             if check.failed:
-                self.stdout.write(logs.tail(TAIL))
+                self._say(logs.tail(TAIL))
                 sys.exit(1)
         except ChildDied:
-            self.stdout.write(logs.tail(TAIL))
+            self._say(logs.tail(TAIL))
             raise
         finally:
             connections.close_all()
