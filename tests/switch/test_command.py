@@ -110,6 +110,28 @@ def test_what_a_killed_switch_leaves_is_ended_by_the_next(service: Service) -> N
     assert Account.objects.get().held == 0
 
 
+def test_a_switch_frozen_past_its_lease_leaves_the_call_to_its_new_owner(
+    service: Service,
+) -> None:
+    with Customer() as customer:
+        call = service.queue(eventurl=customer.eventurl)
+        with switch() as process:
+            wait_for(talking(call))
+            process.send_signal(signal.SIGSTOP)
+            serve(Engine("next", SPEED), until=ended(call))
+            row = Call.objects.values().get()
+            told = list(customer.told)
+            process.send_signal(signal.SIGCONT)
+            time.sleep(1)  # in which it would do what it should not
+            process.send_signal(signal.SIGTERM)
+            output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, output
+    assert Call.objects.values().get() == row
+    assert customer.told == told
+    assert customer.statuses().count(8) == 1
+    assert "drops its calls" in output
+
+
 @pytest.mark.parametrize("speed", ["0", "-1", "nan", "inf", "1001"])
 def test_a_senseless_speed_is_refused(db: None, speed: str) -> None:
     with pytest.raises(CommandError, match="--speed is a number"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
@@ -113,6 +114,25 @@ def test_a_switch_that_cannot_renew_drops_its_calls_when_the_lease_is_over(
     assert 8 not in customer.statuses()
     call.refresh_from_db()
     assert call.settled_at is None
+
+
+def test_a_switch_that_wakes_up_past_its_lease_acts_on_nothing(
+    service: Service, watched: type[WatchedGateway]
+) -> None:
+    switch = engine(watched)
+
+    async def oversleep() -> None:
+        await eventually(lambda: Call.objects.filter(status=7).exists())
+        switch._keep_until(time.monotonic() + 1000)  # its timer has not come yet
+        switch._owned_until = time.monotonic()
+
+    with Customer() as customer:
+        call = service.queue(b="13", eventurl=customer.eventurl)
+        serve(switch, until=lambda: watched.put_down, during=oversleep)
+    assert {cause for _leg, cause in watched.put_down} == {Cause.SWITCH_LOST}
+    assert 8 not in customer.statuses()
+    call.refresh_from_db()
+    assert call.status == 7
 
 
 def test_a_busy_database_is_asked_again(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
