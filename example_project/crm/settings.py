@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
+from django_poketalk.schedule import BEAT_SCHEDULE
+
 from . import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -103,6 +105,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or "files://localhost//"
 CELERY_TASK_IGNORE_RESULT = True
+CELERY_BEAT_SCHEDULE = {**BEAT_SCHEDULE}
 CELERY_TASK_DEFAULT_QUEUE = os.environ.get("CRM_QUEUE") or "crm"
 CELERY_BROKER_CONNECTION_TIMEOUT = 3
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

@@ -8,12 +8,14 @@ import time
 from datetime import timedelta
 from decimal import Decimal
 
+import requests
 from django.conf import settings
 from django.test import override_settings
 from django.utils import timezone
 
 from contacts.models import Contact
 from django_poketalk import dialing
+from django_poketalk.exceptions import CallRefused
 from django_poketalk.models import CallRequest, Placement
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.server.models import Call
@@ -35,14 +37,15 @@ class Attempt:
         self._started = time.monotonic()
         self.seconds = 0.0
         self._asked_to_hang_up = False
-        self._pk = self._place(keys, visitor)
-
-    @property
-    def differs(self) -> bool:
-        return self.seen != str(self.case.expected)
+        try:
+            self._pk = self._place(keys, visitor)
+        except (CallRefused, LookupError, requests.RequestException) as error:
+            self.seen = f"not placed: {error}"
 
     def look(self) -> bool:
         """See how the call stands, and hang up if it is time to. True: it is over, and judged."""
+        if self.seen:
+            return True
         call = CallRequest.objects.get(pk=self._pk)
         if self._is_moment(call):
             self._asked_to_hang_up = True

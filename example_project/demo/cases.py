@@ -70,6 +70,7 @@ UNREACHED = (
     ("04", "has its gateway down", "gateway_down"),
     ("05", "does not exist", "unallocated_number"),
 )
+BUTTON_PHONE = "+442079460411"  # called once a check, as the site's caps hold for buttons
 
 
 def a(ending: str) -> str:
@@ -148,7 +149,7 @@ def _limits() -> Iterator[Case]:
 
 def _codes() -> Iterator[Case]:
     here, there = a(STAYS), b(TALKS_10)
-    yield Case("00 by the button on a contact's page", "", b(TALKS_10), TALKED, by_button=True)
+    yield Case("00 by the button on a contact's page", "", BUTTON_PHONE, TALKED, by_button=True)
     yield Case("10 without an API key", here, there, refused(ResponseCode.EMPTY_API_KEY), key_of="")
     yield Case(
         "20 without a caller", "", there, refused(ResponseCode.EMPTY_FROM), key_of=demo_data.ACCOUNT

@@ -25,11 +25,14 @@ WIDTHS = (43, 31, 31, 8)
 
 
 class Check:
-    """One run of all cases. `watch` is called all the time, and may raise when a child has died."""
+    """One run of all cases. `watch` is called all the time, and may raise when a child has died;
+    `explain` gives the text to print when something differed.
+    """
 
-    def __init__(self, out: TextIO, watch: Callable[[], None]) -> None:
+    def __init__(self, out: TextIO, watch: Callable[[], None], explain: Callable[[], str]) -> None:
         self._out = out
         self._watch = watch
+        self._explain = explain
         self.passed = 0
         self.failed = 0
 
@@ -44,6 +47,8 @@ class Check:
         with override_settings(POKETALK={**settings.POKETALK, **unlimited}):
             self._run_cases(keys, visitor)
         self._check_ledger()
+        if self.failed:
+            self._line(self._explain())
         self._line(f"{self.passed} passed, {self.failed} failed")
 
     def _run_cases(self, keys: dict[str, str], visitor: Visitor) -> None:
@@ -56,7 +61,7 @@ class Check:
             for attempt in list(running):
                 if attempt.look():
                     running.remove(attempt)
-                    self._report(attempt.case, attempt.seen, attempt.seconds, attempt.differs)
+                    self._report(attempt.case, attempt.seen, attempt.seconds)
             time.sleep(LOOK_EVERY)
 
     def _check_ledger(self) -> None:
@@ -71,7 +76,7 @@ class Check:
             "",
         )
 
-    def _report(self, case: Case, seen: str, seconds: float, differs: bool) -> None:
+    def _report(self, case: Case, seen: str, seconds: float) -> None:
         self._verdict(case.what, str(case.expected), seen, f"{seconds:.1f}")
 
     def _verdict(self, what: str, expected: str, seen: str, seconds: str) -> None:

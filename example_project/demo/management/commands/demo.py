@@ -118,10 +118,9 @@ class Command(BaseCommand):
             environment = _prepare(port, "check")
             with Stack(programs(port, speed, settings.VAR), environment, logs) as stack:
                 stack.wait_until_ready(READY_WITHIN)
-                check = Check(sys.stdout, stack.check)
+                check = Check(sys.stdout, stack.check, lambda: logs.tail(TAIL))
                 check.run()
             if check.failed:
-                self._say(logs.tail(TAIL))
                 sys.exit(1)
         except ChildDied:
             self._say(logs.tail(TAIL))
