@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from celery import shared_task
 
 from . import placing, retention, wakeups
-
-BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    "poketalk-sweep": {"task": "poketalk.sweep", "schedule": 10.0, "options": {"expires": 10.0}},
-    "poketalk-forget-old-numbers": {
-        "task": "poketalk.forget_old_numbers",
-        "schedule": 24 * 3600.0,
-    },
-}
-"""What a project merges into its beat schedule; without beat, run `manage.py poketalk_sweep`."""
 
 
 @shared_task(name=wakeups.PLACE_CALL, ignore_result=True)

@@ -1,0 +1,16 @@
+"""What Celery beat has to do, for a project's settings: `CELERY_BEAT_SCHEDULE = {**BEAT_SCHEDULE}`.
+
+Imports nothing, so that settings can import it. Without beat, run `manage.py poketalk_sweep`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "poketalk-sweep": {"task": "poketalk.sweep", "schedule": 10.0, "options": {"expires": 10.0}},
+    "poketalk-forget-old-numbers": {
+        "task": "poketalk.forget_old_numbers",
+        "schedule": 24 * 3600.0,
+    },
+}
