@@ -102,8 +102,10 @@ def country(number: str) -> str | None:
     meant.
     """
     parsed = _parse(number)
-    region = None if parsed is None else phonenumbers.region_code_for_number(parsed)
-    if parsed is not None and region is None:
+    if parsed is None or parsed.country_code is None:
+        return None
+    region = phonenumbers.region_code_for_number(parsed)
+    if region is None:
         regions = phonenumbers.region_codes_for_country_code(parsed.country_code)
         region = regions[0] if len(regions) == 1 else None
     return None if region == "001" else region
