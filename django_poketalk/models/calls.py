@@ -291,7 +291,9 @@ class CallRequest(models.Model):
         )
 
     def accept(self, now: datetime, detail: str) -> bool:
-        """The service said 00. Also settles a request that was given up as unknown meanwhile."""
+        """The service said 00. Also settles a request that was given up as unknown meanwhile, and
+        completes one whose first event has overtaken this answer.
+        """
         return self._settle(Placement.ACCEPTED, now, ResponseCode.OK.value, detail)
 
     def reject(self, now: datetime, code: ResponseCode | None, detail: str) -> bool:
@@ -356,8 +358,11 @@ class CallRequest(models.Model):
         return bool(moved)
 
     def _settle(self, placement: Placement, now: datetime, code: str, detail: str) -> bool:
+        waiting = Q(placement__in=[Placement.SENDING, Placement.UNKNOWN])
+        if placement is Placement.ACCEPTED:
+            waiting |= Q(placement=Placement.ACCEPTED, placed_at=None)
         return self._move(
-            CallRequest.objects.filter(placement__in=[Placement.SENDING, Placement.UNKNOWN]),
+            CallRequest.objects.filter(waiting),
             placement,
             placed_at=now,
             response_code=code,

@@ -244,6 +244,26 @@ class TestSweep:
 
         assert CallRequest.objects.get(pk=call.pk).placement == Placement.ACCEPTED
 
+    def test_an_event_that_overtakes_the_answer_does_not_lose_it(self, call: CallRequest) -> None:
+        call.begin_sending(timezone.now())
+        record(call.pk, Event(CallStatus.A_INITIATED), "", timezone.now())
+
+        first = call.accept(timezone.now(), "00")
+        second = call.accept(timezone.now(), "00")
+
+        call.refresh_from_db()
+        assert (first, second) == (True, False)
+        assert (call.placement, call.response_code) == (Placement.ACCEPTED, "00")
+        assert call.placed_at is not None
+
+    def test_an_event_that_overtakes_a_refusal_wins(self, call: CallRequest) -> None:
+        call.begin_sending(timezone.now())
+        record(call.pk, Event(CallStatus.A_INITIATED), "", timezone.now())
+
+        assert not call.reject(timezone.now(), ResponseCode.NO_GATEWAY, "70")
+
+        assert CallRequest.objects.get(pk=call.pk).placement == Placement.ACCEPTED
+
     def test_a_live_call_gone_silent_is_labelled_as_inferred(self, call: CallRequest) -> None:
         placing.place(call.pk)
         record(call.pk, Event(CallStatus.B_ANSWERED, duration=5), "", timezone.now())
