@@ -188,7 +188,25 @@ def test_a_call_that_cannot_be_written_is_ended_with_its_final_event(
     with Customer() as customer:
         call = service.queue(eventurl=customer.eventurl)
         serve(engine(), until=ended(call))
-    assert customer.statuses() == [1, 3, 5, 4]
+    assert customer.statuses()[:2] == [1, 3]
+    assert customer.statuses()[-1] == 4
+    assert not {7, 8} & set(customer.statuses())
+
+
+def test_an_error_outside_any_call_does_not_end_the_switch(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    claim, failures = store.claim, iter(range(2))
+
+    def fail_at_first(*args: Any) -> Any:
+        if next(failures, None) is not None:
+            raise ValueError("a mistake of ours")
+        return claim(*args)
+
+    monkeypatch.setattr(store, "claim", fail_at_first)
+    call = service.queue(b="01")
+    serve(engine(), until=ended(call))
+    assert caplog.text.count("The switch goes on after an error.") == 2
 
 
 def test_a_gateway_that_breaks_counts_as_down(service: Service) -> None:
