@@ -53,7 +53,10 @@ class Attempt:
             call.refresh_from_db()
         served = Call.objects.filter(custom=call.webcallid).first()
         over = call.placement in NEVER_MADE or (
-            call.ended_at is not None and served is not None and served.state == Call.State.ENDED
+            call.placed_at is not None
+            and call.ended_at is not None
+            and served is not None
+            and served.state == Call.State.ENDED
         )
         self.seconds = time.monotonic() - self._started
         if not over and self.seconds < PATIENCE:

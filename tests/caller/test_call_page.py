@@ -80,6 +80,20 @@ def test_a_watcher_sees_masked_numbers_unless_they_may_see_them(
     assert "+44 20 7946 0123" in whole
 
 
+def test_an_answer_that_says_no_more_than_its_code_is_no_detail(
+    anna: Any, new_call: Callable[..., CallRequest]
+) -> None:
+    call = new_call(user=anna)
+    CallRequest.objects.update(response_code="60", response_detail="60")
+    plain = page(logged_in(anna).get(f"/poketalk/{call.pk}/"))
+    CallRequest.objects.update(response_code="60", response_detail="60 ERROR. Listed by hand.")
+    wordy = page(logged_in(anna).get(f"/poketalk/{call.pk}/"))
+
+    assert "Details" not in plain
+    assert "Details" in wordy
+    assert "Listed by hand." in wordy
+
+
 def test_markup_from_outside_is_shown_as_text(
     anna: Any, new_call: Callable[..., CallRequest]
 ) -> None:
