@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import requests
 
@@ -31,7 +31,7 @@ class Visitor:
     def press_call(self, page: str) -> int:
         """Press the call button on this page; the primary key of the call that it led to."""
         answer = self.submit(page, "/poketalk/place/")
-        match = re.fullmatch(r"/poketalk/([0-9]+)/", requests.utils.urlparse(answer.url).path)
+        match = re.fullmatch(r"/poketalk/([0-9]+)/", urlsplit(answer.url).path)
         if match is None:
             raise LookupError(
                 f"The button led to {answer.url} ({answer.status_code}), not to a call."
