@@ -16,7 +16,3 @@ POKETALK = {
     "URL": os.environ["WORKER_SERVICE_URL"],
 }
 CELERY_BROKER_URL = os.environ["WORKER_BROKER_URL"]
-if CELERY_BROKER_URL.startswith("filesystem:"):
-    CELERY_BROKER_TRANSPORT_OPTIONS = dict.fromkeys(
-        ("data_folder_in", "data_folder_out", "control_folder"), os.environ["WORKER_BROKER_FOLDER"]
-    )
