@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
@@ -12,18 +13,47 @@ PACKAGE = ROOT / "django_poketalk"
 
 @cache
 def files(*suffixes: str) -> tuple[Path, ...]:
-    """All files that git keeps or is about to be given, of these suffixes or of any."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    paths = (ROOT / name for name in sorted(set(listed.split("\0"))) if name)
+    """All files that git keeps or is about to be given, of these suffixes or of any. Where there
+    is no git, as in an unpacked archive, all files but those that git would ignore.
+    """
+    paths = sorted(kept(ROOT) or found(ROOT))
     return tuple(
         path for path in paths if path.is_file() and (not suffixes or path.suffix in suffixes)
     )
+
+
+def kept(root: Path) -> set[Path]:
+    """What git says; nothing where it is not installed or this is no working copy of its own."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        listed = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return set()
+    return {root / name for name in listed.stdout.split("\0") if name}
+
+
+def found(root: Path) -> set[Path]:
+    """What is there, without what `.gitignore` names."""
+    ignored = (root / ".gitignore").read_text().split()
+    return {
+        path
+        for path in root.rglob("*")
+        if path.is_file()
+        and not any(
+            _matches(part, pattern)
+            for part in _from_top(path.relative_to(root))
+            for pattern in [*ignored, ".git/"]
+        )
+    }
+
+
+def _from_top(path: Path) -> list[str]:
+    """`/a/`, `/a/b/`, `/a/b/c` for `a/b/c`."""
+    return [f"/{folder.as_posix()}/" for folder in path.parents[:-1]] + [f"/{path.as_posix()}"]
+
+
+def _matches(part: str, pattern: str) -> bool:
+    return fnmatch(part, pattern if pattern.startswith("/") else f"*/{pattern}")
 
 
 def name(path: Path) -> str:

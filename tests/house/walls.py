@@ -32,14 +32,17 @@ IMPURE = (
     "urllib.request",
 )
 
+FOR_TYPES = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One module's import of another."""
+    """One module's import of another; deferred when importing the module does not yet run it."""
 
     importer: str
     line: int
     imported: str
+    deferred: bool
 
     def __str__(self) -> str:
         return f"{self.importer}, line {self.line}: imports {self.imported}"
@@ -57,10 +60,12 @@ def imports(package: Path) -> Iterator[Import]:
     modules = {_module(package, file): file for file in sorted(package.rglob("*.py"))}
     for importer, file in modules.items():
         parent = importer if file.name == "__init__.py" else _up(importer)
-        for node in ast.walk(ast.parse(file.read_text(), str(file))):
+        source = ast.parse(file.read_text(), str(file))
+        deferred = set(_deferred(source))
+        for node in ast.walk(source):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 for imported in _imported(node, parent, modules):
-                    yield Import(importer, node.lineno, imported)
+                    yield Import(importer, node.lineno, imported, node in deferred)
 
 
 def _is_allowed(each: Import) -> bool:
@@ -91,6 +96,16 @@ def _imported(
     for alias in node.names:
         inner = f"{base}.{alias.name}"
         yield inner if inner in modules else base
+
+
+def _deferred(source: ast.Module) -> Iterator[ast.AST]:
+    """All that is inside a function or only for the type checker."""
+    for node in ast.walk(source):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from ast.walk(node)
+        elif isinstance(node, ast.If) and ast.unparse(node.test) in FOR_TYPES:
+            for statement in node.body:
+                yield from ast.walk(statement)
 
 
 def _module(package: Path, file: Path) -> str:

@@ -1,0 +1,51 @@
+"""The house's tests see the project's files, whether git is there or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from . import tree
+
+
+def test_what_git_ignores_is_not_the_projects(tmp_path: Path) -> None:
+    ignored = ["/build/", "*.py[co]", "/.coverage*", "/docs/_build/", "__pycache__/"]
+    write(tmp_path, ".gitignore", "\n".join(ignored))
+    ours = ["README.md", ".ci/run", "docs/build/index.md", "a/build/x.py", "a/.coveragerc"]
+    theirs = [
+        "build/x.py",
+        "a/x.pyc",
+        ".coverage.7",
+        "docs/_build/html/index.html",
+        "a/__pycache__/x.txt",
+        ".git/config",
+    ]
+    for name in ours + theirs:
+        write(tmp_path, name)
+
+    assert tree.found(tmp_path) == {tmp_path / name for name in [".gitignore", *ours]}
+
+
+def test_without_git_every_file_that_git_keeps_is_found() -> None:
+    kept = {path for path in tree.kept(tree.ROOT) if path.is_file()}
+    if not kept:
+        pytest.skip("This is no working copy of git.")
+
+    assert kept <= tree.found(tree.ROOT)
+
+
+@pytest.mark.usefixtures("no_git")
+def test_where_there_is_no_git_nothing_is_kept(tmp_path: Path) -> None:
+    assert tree.kept(tmp_path) == set()
+
+
+@pytest.fixture
+def no_git(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+def write(root: Path, name: str, text: str = "") -> None:
+    file = root / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
