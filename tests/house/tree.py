@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
@@ -34,26 +35,20 @@ def kept(root: Path) -> set[Path]:
 
 def found(root: Path) -> set[Path]:
     """What is there, without what `.gitignore` names."""
-    ignored = (root / ".gitignore").read_text().split()
-    return {
-        path
-        for path in root.rglob("*")
-        if path.is_file()
-        and not any(
-            _matches(part, pattern)
-            for part in _from_top(path.relative_to(root))
-            for pattern in [*ignored, ".git/"]
-        )
-    }
+    ignored = [".git/", *(root / ".gitignore").read_text().split()]
+    return set(_walked(root, root, ignored))
 
 
-def _from_top(path: Path) -> list[str]:
-    """`/a/`, `/a/b/`, `/a/b/c` for `a/b/c`."""
-    return [f"/{folder.as_posix()}/" for folder in path.parents[:-1]] + [f"/{path.as_posix()}"]
-
-
-def _matches(part: str, pattern: str) -> bool:
-    return fnmatch(part, pattern if pattern.startswith("/") else f"*/{pattern}")
+def _walked(root: Path, folder: Path, ignored: list[str]) -> Iterator[Path]:
+    for path in folder.iterdir():
+        slash = "/" if path.is_dir() else ""
+        from_top = f"/{path.relative_to(root).as_posix()}{slash}"
+        if any(fnmatch(from_top, each if each[0] == "/" else f"*/{each}") for each in ignored):
+            continue
+        if slash:
+            yield from _walked(root, path, ignored)
+        else:
+            yield path
 
 
 def name(path: Path) -> str:
