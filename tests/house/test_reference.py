@@ -1,0 +1,88 @@
+"""The reference lists what the code has, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from django_poketalk.protocol.codes import CallStatus, ResponseCode
+from django_poketalk.server.switch.gateways.simulated import PHONES
+from django_poketalk.server.switch.messages import Cause
+
+from . import tree
+
+DOCS = tree.ROOT / "docs"
+REFERENCE = DOCS / "reference"
+FIRST_CELL = re.compile(r"^\| *(.+?) *\|", re.MULTILINE)
+CODE = re.compile(r"`([^`]+)`")
+LINK = re.compile(r"\]\(([^)#:]+?)(?:#[^)]*)?\)")
+
+
+def rows(page: str, heading: str = "") -> list[str]:
+    """The first cells of all tables under this heading, or of the page's."""
+    text = (REFERENCE / page).read_text()
+    if heading:
+        text = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+        assert text, f"{page} has no heading {heading!r}"
+    return FIRST_CELL.findall(text)
+
+
+def codes(cells: Iterable[str]) -> list[str]:
+    return [code for cell in cells for code in CODE.findall(cell)]
+
+
+def in_source(pattern: str) -> set[str]:
+    """What the first group of the pattern finds in the package."""
+    found = re.compile(pattern)
+    sources = [path.read_text() for path in tree.files(".py") if path.is_relative_to(tree.PACKAGE)]
+    return {match for source in sources for match in found.findall(source)}
+
+
+def test_every_system_check_is_listed_once() -> None:
+    # `appsettings` makes the first two, for both halves.
+    shared = {f"{app}.E00{number}" for app in ("poketalk", "poketalk_server") for number in (1, 2)}
+    caller = in_source(r'"(poketalk\.[EW]\d{3})"')
+    caller |= {f"poketalk.{number}" for number in in_source(r'"(W\d{3})"')}
+    server = in_source(r"[{]ID[}]\.([EW]\d{3})") | in_source(r'_network_list\("\w+", "(E\d{3})"\)')
+
+    listed = codes(rows("checks.md"))
+
+    assert sorted(listed) == sorted(
+        shared | caller | {f"poketalk_server.{number}" for number in server}
+    )
+
+
+def test_every_simulated_number_is_listed() -> None:
+    listed = [cell for cell in rows("simulated-numbers.md") if cell.isdigit()]
+
+    assert listed == sorted(PHONES)
+
+
+def test_every_hang_up_cause_is_listed() -> None:
+    assert sorted(codes(rows("http-api.md", "Hang-up causes"))) == sorted(Cause)
+
+
+def test_every_response_code_and_status_is_listed() -> None:
+    assert codes(rows("protocol.md", "Response codes")) == list(ResponseCode)
+    statuses = [int(cell) for cell in rows("protocol.md", "Call status") if cell.isdigit()]
+    assert statuses[:9] == sorted(CallStatus)
+
+
+def test_every_code_of_a_refusal_is_told() -> None:
+    page = (REFERENCE / "python-api.md").read_text()
+    given = in_source(r'CallRefused\(\s*"(\w+)"') | in_source(r'_check_(?:count|spend)\("(\w+)"')
+
+    assert given
+    assert sorted(code for code in given if f"`{code}`" not in page) == []
+
+
+@pytest.mark.parametrize(
+    "page", [tree.ROOT / "README.md", *sorted(DOCS.rglob("*.md"))], ids=tree.name
+)
+def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
+    wrong = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
+
+    assert wrong == []
