@@ -6,11 +6,18 @@ import sysconfig
 from pathlib import Path
 
 import django
+import hypothesis
 import pytest
 
 import django_poketalk
 
 pytest_plugins = ["pytester", "tests.needs"]
+
+# A busy machine or a slow database says nothing of a law: no test fails for the time it took.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
 
 PACKAGE = Path(django_poketalk.__file__).resolve().parent
 
