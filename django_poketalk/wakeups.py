@@ -36,6 +36,7 @@ class _Publisher:
     """
 
     def __init__(self) -> None:
+        self._process = os.getpid()
         self._waiting: queue.Queue[tuple[int, float]] = queue.Queue(maxsize=10_000)
         threading.Thread(target=self._run, name="poketalk-publisher", daemon=True).start()
         atexit.register(self._drain)
@@ -60,11 +61,14 @@ class _Publisher:
 
     def _drain(self) -> None:
         """Let a short-lived process (a shell, a command) hand over its last wake-ups: two seconds
-        at the most.
+        at the most. A fork has a copy of the queue, but not the thread that empties it.
         """
-        drained = threading.Thread(target=self._waiting.join, daemon=True)
-        drained.start()
-        drained.join(timeout=2)
+        if os.getpid() != self._process:
+            return
+        with self._waiting.all_tasks_done:
+            self._waiting.all_tasks_done.wait_for(
+                lambda: not self._waiting.unfinished_tasks, timeout=2
+            )
 
 
 @cache
