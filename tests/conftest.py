@@ -15,7 +15,10 @@ pytest_plugins = ["pytester", "tests.needs"]
 
 # A busy machine or a slow database says nothing of a law: no test fails for the time it took.
 hypothesis.settings.register_profile(
-    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "patient",
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("patient")
 
