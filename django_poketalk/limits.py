@@ -41,8 +41,8 @@ def check(from_number: str, to_number: str, user: Any, now: datetime) -> None:
 def _check_destination(field: str, number: str) -> None:
     """The allow-lists, and the ranges where fraud is paid for: premium rate and satellite."""
     shown = numbers.display(number)
-    prefixes = settings.allowed_prefixes
-    if prefixes and number.startswith(tuple(prefixes)):
+    prefixes = tuple(numbers.wire(prefix) for prefix in settings.allowed_prefixes)
+    if prefixes and numbers.wire(number).startswith(prefixes):
         return
     if not settings.allow_satellite and numbers.is_satellite(number):
         raise CallRefused("satellite", _("%s is a satellite number.") % shown, field)

@@ -120,8 +120,9 @@ def _settle(call: CallRequest, answer: Answer) -> None:
         settled = call.reject(now, answer.code, answer.detail)
     else:
         settled = call.lose(answer.detail)
-    logger.info(
-        "Call %s: %s %s", call.pk, answer.verdict.value, answer.code.value if answer.code else ""
-    )
+    if answer.verdict is not Verdict.ACCEPTED:
+        # What the service said may hold a phone number: that is for the row, not for the log.
+        why = f"{answer.code} {answer.code.meaning}" if answer.code else "Its answer is in its row."
+        logger.warning("Call %s is %s. %s", call.pk, answer.verdict.value, why)
     if not settled:
         logger.warning("Call %s was settled otherwise before the service answered.", call.pk)

@@ -251,9 +251,10 @@ class TestDestinations:
     def test_a_prefix_is_allowed_beside_the_countries(
         self, new_call: NewCall, poketalk: Change
     ) -> None:
-        poketalk(ALLOWED_COUNTRIES=["GB"], ALLOWED_PREFIXES=["+4930"])
+        for written in ("+4930", "4930"):
+            poketalk(ALLOWED_COUNTRIES=["GB"], ALLOWED_PREFIXES=[written])
 
-        assert new_call(to_number="+4930231251234").pk
+            assert new_call(to_number="+4930231251234").pk
 
     def test_prefixes_alone_refuse_all_others(self, new_call: NewCall, poketalk: Change) -> None:
         poketalk(ALLOWED_PREFIXES=["+4420"])
