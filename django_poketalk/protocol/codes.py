@@ -34,7 +34,7 @@ class ResponseCode(enum.StrEnum):
         """The code that an answer's body gives, or None when it is not clearly one.
 
         Tolerates white space around the code, a byte order mark, a missing leading zero, and text
-        after it once white space has ended it.
+        after it: white space, then a word. Anything else after it leaves in doubt what was said.
         """
         match = _BODY.match(body)
         if match is None:
@@ -43,7 +43,7 @@ class ResponseCode(enum.StrEnum):
         return next((member for member in cls if member.value in (code, code.zfill(2))), None)
 
 
-_BODY = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*([0-9]{1,3})(?:[ \t\r\n]|\Z)")
+_BODY = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*([0-9]{1,3})(?:[ \t\r\n]+[A-Za-z]|[ \t\r\n]*\Z)")
 
 _MEANINGS = {
     ResponseCode.OK: "The call was accepted.",

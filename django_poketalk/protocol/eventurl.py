@@ -108,7 +108,7 @@ def _decode(text: str) -> str:
         raise InvalidEvent(f"bad percent-encoding: {text[:40]!r}")
     try:
         decoded = unquote_to_bytes(text.replace("+", " ")).decode("utf-8")
-    except UnicodeDecodeError:
+    except UnicodeError:  # decoding, or a lone surrogate in the text itself
         raise InvalidEvent(f"not UTF-8: {text[:40]!r}") from None
     if _CONTROL.search(decoded):
         raise InvalidEvent(f"control characters: {text[:40]!r}")

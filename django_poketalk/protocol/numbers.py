@@ -20,6 +20,7 @@ PREMIUM = (
 _WIRE = re.compile(r"[1-9][0-9]{6,14}")
 _PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
 _SEPARATORS = re.compile(r"[+ \-.()\[\]\t]")
+_ROUNDS = 16  # each but the first and the last removes one of at most 15 digits
 _ASCII_DIGIT = re.compile(r"[0-9]")
 
 
@@ -31,12 +32,22 @@ def normalise(text: str, region: str | None = None) -> str:
     """E.164 with "+" of a number written in any usual way.
 
     Without `region` (ISO 3166 alpha-2) it must be international, with or without "+". A trunk zero
-    behind the country code is removed. The length is checked, not whether the number is assigned:
-    new ranges exist before the data knows them.
+    behind the country code is removed, also a repeated one. The length is checked, not whether the
+    number is assigned: new ranges exist before the data knows them.
     """
     shown = f"{text[:40]!r}"
     if region is None and text.strip()[:1].isdigit():
         text = f"+{text.strip()}"
+    for _ in range(_ROUNDS):
+        normal = _e164(text, region, shown)
+        if normal == text:
+            return normal
+        text = normal
+    raise InvalidNumber(f"{shown} has no clear form as a phone number.")
+
+
+def _e164(text: str, region: str | None, shown: str) -> str:
+    """What the text is read as, which may still begin with a trunk prefix: only one is removed."""
     try:
         number = phonenumbers.parse(text, region)
     except NumberParseException as error:

@@ -12,6 +12,10 @@ from hypothesis import strategies as st
 from django_poketalk.protocol.codes import CallStatus, ResponseCode
 
 STATUSES = st.sampled_from(CallStatus)
+BOM = "\ufeff".encode()
+PIECES = st.sampled_from(
+    [b"0", b"00", b"1", b"10", b" ", b"\n", b"\t", b"OK", b".", b"<b>", b"\x00", BOM, b"\xc3\xa9"]
+)
 
 
 class TestReadingAnAnswer:
@@ -37,6 +41,14 @@ class TestReadingAnAnswer:
             b"OK",
             b"00OK",
             b"00.",
+            b"0 0",
+            b"00 00",
+            b"00 12",
+            b"00\n10",
+            b"10 20",
+            b"0 -1",
+            b"0\r\n\r\n<html>",
+            "00 ٣".encode(),
             b"<html>00",
             b"x 00",
             b"000",
@@ -58,12 +70,16 @@ class TestReadingAnAnswer:
     def test_anything_else_is_ambiguous(self, body: bytes) -> None:
         assert ResponseCode.read(body) is None
 
+    @given(st.lists(PIECES, max_size=5).map(b"".join))
+    def test_only_a_zero_alone_or_before_a_word_is_taken_for_success(self, body: bytes) -> None:
+        words = body.removeprefix(BOM).split()
+        succeeds = words[:1] in ([b"0"], [b"00"]) and (len(words) == 1 or words[1][:1].isalpha())
+
+        assert (ResponseCode.read(body) is ResponseCode.OK) == succeeds
+
     @given(st.binary(max_size=40))
-    def test_nothing_is_taken_for_success_that_does_not_begin_with_a_zero(
-        self, body: bytes
-    ) -> None:
-        if ResponseCode.read(body) is ResponseCode.OK:
-            assert body.removeprefix(b"\xef\xbb\xbf").split()[0] in (b"0", b"00")
+    def test_any_bytes_are_a_code_or_ambiguous(self, body: bytes) -> None:
+        assert ResponseCode.read(body) in (None, *ResponseCode)
 
     def test_every_code_has_a_meaning_of_its_own(self) -> None:
         meanings = [code.meaning for code in ResponseCode]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from urllib.parse import parse_qsl, unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from django_poketalk.protocol import eventurl
@@ -20,6 +21,8 @@ EVENTS = st.builds(
     duration=st.integers(0, 999_999_999),
     debit=st.decimals(0, 999_999, places=3),
 )
+AROUND = st.sampled_from(["", "x", "-", "7", "$", "%26", "%C3%A9", "."])
+DOLLARS = st.sampled_from(["$", "%24"])
 EXAMPLE = Event(CallStatus.B_ANSWERED, "web1323041193", 300, Decimal("0.515"))
 
 
@@ -86,6 +89,42 @@ class TestExpanding:
 
 
 class TestRoundTrip:
+    @given(
+        st.lists(st.tuples(AROUND, DOLLARS, st.sampled_from(eventurl.VARIABLES), AROUND)),
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=60),
+        EVENTS,
+    )
+    @example(
+        [("", "$", "webcallid", ""), ("", "%24", "status", "")], "x&status=8\r\n$status", EXAMPLE
+    )
+    @example([("a", "$", "status", "b"), ("$", "$", "status", "")], "", EXAMPLE)
+    def test_anybody_reads_each_value_where_its_variable_stood_and_nothing_else(
+        self, variables: list[tuple[str, str, str, str]], webcallid: str, event: Event
+    ) -> None:
+        event = Event(event.status, webcallid, event.duration, event.debit)
+        values = {
+            "webcallid": webcallid,
+            "status": str(event.status.value),
+            "duration": str(event.duration),
+            "debit": f"{event.debit:.3f}",
+        }
+        pairs = [
+            (f"k{place}", before, f"{dollar}{name}", after, values[name])
+            for place, (before, dollar, name, after) in enumerate(variables)
+        ]
+        query = "&".join(f"{key}={b}{variable}{a}" for key, b, variable, a, _ in pairs)
+
+        url = eventurl.expand(f"https://h/$status/%24debit?{query}#$status", event)
+
+        address, _, rest = url.partition("?")
+        expanded, _, fragment = rest.partition("#")
+        assert address == "https://h/$status/%24debit"
+        assert fragment == "$status"
+        assert url.isascii()
+        assert parse_qsl(expanded, keep_blank_values=True) == [
+            (key, f"{unquote(b)}{value}{unquote(a)}") for key, b, _, a, value in pairs
+        ]
+
     @given(EVENTS)
     def test_what_is_expanded_is_parsed_back(self, event: Event) -> None:
         url = eventurl.expand(eventurl.template("https://crm.example.com/e/1/"), event)
@@ -142,6 +181,7 @@ class TestParsing:
             "status=3&x=%00",
             f"status=3&x={'y' * 2048}",
             "$status=3",
+            "status=3&webcallid=\ud800",
         ],
     )
     def test_what_is_not_an_event_says_so(self, query: str) -> None:

@@ -7,15 +7,18 @@ import re
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
 from django_poketalk.protocol import numbers
 from django_poketalk.protocol.numbers import InvalidNumber
 
-# Fictional or typical numbers of many countries, with what follows the code.
-E164 = st.sampled_from(["1202555", "44207946", "4930231", "33199", "390612", "97254", "8610", "91"])
+# Digits of every country, with what people put between its code and the number.
+COUNTRY_CODES = st.sampled_from(sorted(map(str, COUNTRY_CODE_TO_REGION_CODE)))
+TRUNKS = st.sampled_from(["", "0", "00", "000", "8", "80", "06"])
 NUMBERS = st.builds(
-    lambda start, rest: start + rest, E164, st.text("0123456789", min_size=3, max_size=8)
+    "{}{}{}".format, COUNTRY_CODES, TRUNKS, st.text("0123456789", min_size=5, max_size=11)
 )
+TEXTS = st.text("0123456789 -+()٣a;\n", max_size=20) | st.text(max_size=40)
 SEPARATORS = st.sampled_from(["", " ", "-", ".", "(", ")", "+", "[", "]"])
 
 
@@ -35,6 +38,7 @@ class TestNormalising:
             # The trunk zero does not belong behind the country code (seed, Good Practice) …
             ("972054 123 4567", None, "+972541234567"),
             ("+972 054-123-4567", None, "+972541234567"),
+            ("+972 0054 123 4567", None, "+972541234567"),
             # … but in Italy it is part of the number.
             ("+39 06 1234 5678", None, "+390612345678"),
         ],
@@ -83,7 +87,7 @@ class TestNormalising:
         assert re.fullmatch(r"[1-9][0-9]{6,14}", numbers.wire(normal), re.ASCII)
         assert numbers.read_wire(numbers.wire(normal)) == numbers.wire(normal)
 
-    @given(st.text(max_size=40), st.sampled_from([None, "GB", "US", "IL"]))
+    @given(TEXTS, st.sampled_from([None, "GB", "US", "IL"]))
     def test_any_text_is_a_number_or_an_invalid_one(self, text: str, region: str | None) -> None:
         try:
             normal = numbers.normalise(text, region)
@@ -136,7 +140,7 @@ class TestReadingTheWire:
         with pytest.raises(InvalidNumber):
             numbers.read_wire(text)
 
-    @given(st.text(max_size=40))
+    @given(TEXTS)
     def test_nothing_but_a_clean_number_comes_out(self, text: str) -> None:
         try:
             digits = numbers.read_wire(text)
