@@ -18,7 +18,8 @@ TRUNKS = st.sampled_from(["", "0", "00", "000", "8", "80", "06"])
 NUMBERS = st.builds(
     "{}{}{}".format, COUNTRY_CODES, TRUNKS, st.text("0123456789", min_size=5, max_size=11)
 )
-TEXTS = st.text("0123456789 -+()٣a;\n", max_size=20) | st.text(max_size=40)
+ODD = st.text("0123456789 -+()٣a;\n", max_size=20)
+TEXTS = st.text("0123456789 -", min_size=5, max_size=18) | ODD | st.text(max_size=40)
 SEPARATORS = st.sampled_from(["", " ", "-", ".", "(", ")", "+", "[", "]"])
 
 
