@@ -19,7 +19,7 @@ from ..protocol import eventurl
 
 logger = logging.getLogger(__name__)
 
-WAIT = 1.0  # seconds that the database may take; the service waits for our answer meanwhile
+WAIT = 0.9  # seconds that the database may take, so that an answer leaves within one
 
 
 @csrf_exempt
