@@ -117,9 +117,13 @@ def start_worker(
     command = ["worker", "--concurrency=2", "--loglevel=WARNING", "--without-gossip"]
     queue = ["--queues", broker.conf.task_default_queue, "--without-mingle"]
 
+    def name() -> tuple[str, str]:
+        """RabbitMQ turns away a worker whose name another one has, even on another queue."""
+        return "--hostname", f"{uuid.uuid4().hex}@%h"
+
     def start() -> subprocess.Popen[bytes]:
         worker = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "tests.celery", *command, *queue],
+            [sys.executable, "-m", "celery", "-A", "tests.celery", *command, *queue, *name()],
             cwd=Path(__file__).parents[2],
             env=environment,
             start_new_session=True,
