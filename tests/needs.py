@@ -1,12 +1,14 @@
-"""`@pytest.mark.needs("postgresql")`: a test that talks to a real service.
+"""`@pytest.mark.needs("postgresql")`: a test that talks to a real service, or runs a program.
 
-Where the service does not answer, the test is skipped with the reason and the command that installs
-it. On CI (`CI=true`) it fails instead: there, a promise that nobody checked is a broken one.
+Where the service does not answer or the program is missing, the test is skipped with the reason
+and the command that installs it. On CI (`CI=true`) it fails instead: there, a promise that nobody
+checked is a broken one.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from dataclasses import dataclass
 from functools import cache
@@ -47,30 +49,41 @@ SERVICES = {
     ),
 }
 
+PROGRAMS = {"curl": "apt-get install curl"}
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", f"needs(*services): talks to a real service, of {', '.join(SERVICES)}"
+        "markers", f"needs(*names): uses the real {', '.join([*SERVICES, *PROGRAMS])}"
     )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for name in _needs(item):
-            if name not in SERVICES:
-                known = ", ".join(SERVICES)
+            if name not in SERVICES and name not in PROGRAMS:
+                known = ", ".join([*SERVICES, *PROGRAMS])
                 raise pytest.UsageError(f"{item.nodeid} needs {name!r}, which is none of {known}.")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for name in _needs(item):
-        service = SERVICES[name]
-        host, port = service.address()
-        if not _answers(host, port):
-            reason = f"{name} does not answer at {host}:{port}; to have it: {service.install}"
-            if os.environ.get("CI", "").lower() in TRUE:
-                pytest.fail(f"{reason} (on CI nothing may be skipped)", pytrace=False)
+        reason = _missing(name)
+        if reason and os.environ.get("CI", "").lower() in TRUE:
+            pytest.fail(f"{reason} (on CI nothing may be skipped)", pytrace=False)
+        if reason:
             pytest.skip(reason)
+
+
+def _missing(name: str) -> str:
+    """Why it cannot be used, and what to do about it; "" when it can."""
+    if name in PROGRAMS:
+        return "" if shutil.which(name) else f"no {name} here; to have it: {PROGRAMS[name]}"
+    service = SERVICES[name]
+    host, port = service.address()
+    if _answers(host, port):
+        return ""
+    return f"{name} does not answer at {host}:{port}; to have it: {service.install}"
 
 
 def _needs(item: pytest.Item) -> list[str]:

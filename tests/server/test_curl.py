@@ -1,0 +1,86 @@
+"""The API asked with curl, by somebody who has nothing of ours but an address and a key."""
+
+from __future__ import annotations
+
+import subprocess
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from django_poketalk.server import ledger
+from django_poketalk.server.models import AllowedAddress, BlacklistedNumber, Rate
+
+from .conftest import CALLEE, CALLER, PATH, Customer
+
+pytestmark = [pytest.mark.needs("curl"), pytest.mark.django_db(transaction=True)]
+
+
+def curl(url: str, *fields: str) -> str:
+    """`curl -d FIELD … URL`: the body of the answer, and after a space its HTTP status."""
+    arguments = [argument for field in fields for argument in ("-d", field)]
+    done = subprocess.run(
+        ["curl", "-s", "-m", "20", "--noproxy", "*", "-w", " %{http_code}", *arguments, url],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_every_code_can_be_had(customer: Customer, live_server: Any) -> None:
+    url = f"{live_server.url}{PATH}"
+    key, caller, callee = f"api_key={customer.secret}", f"from={CALLER}", f"to={CALLEE}"
+
+    def ask() -> str:
+        return curl(url, key, caller, callee)
+
+    answers = [
+        curl(url, caller, callee),
+        curl(url, key, callee),
+        curl(url, key, caller),
+        curl(url, "api_key=nobody's", caller, callee),
+        ask(),
+    ]
+    BlacklistedNumber.objects.create(number=CALLEE)
+    answers.append(ask())
+    BlacklistedNumber.objects.all().delete()
+    Rate.objects.all().delete()
+    answers.append(ask())
+    customer.gateway.delete()
+    answers.append(ask())
+    customer.provider.is_active = False
+    customer.provider.save()
+    answers.append(ask())
+    AllowedAddress.objects.all().delete()
+    answers.append(ask())
+
+    codes = ["10", "20", "30", "40", "00", "60", "90", "70", "50", "100"]
+    assert answers == [f"{code} 200" for code in codes]
+
+
+def test_what_no_code_stands_for_is_told_in_a_line(customer: Customer, live_server: Any) -> None:
+    url = f"{live_server.url}{PATH}"
+    request = (f"api_key={customer.secret}", f"from={CALLER}", "to=0044 20")
+
+    answer = curl(url, *request)
+
+    assert answer.endswith(" 400")
+    assert "0044 20" in answer
+
+
+def test_a_get_is_not_a_request_for_a_call(live_server: Any) -> None:
+    assert curl(f"{live_server.url}{PATH}?from=1").endswith("405")
+
+
+def test_an_account_without_money_is_told_90(customer: Customer, live_server: Any) -> None:
+    ledger.adjust(customer.account, Decimal("-100.000"))
+
+    answer = curl(
+        f"{live_server.url}{PATH}",
+        f"api_key={customer.secret}",
+        f"from={CALLER}",
+        f"to={CALLEE}",
+    )
+
+    assert answer == "90 200"
