@@ -40,9 +40,9 @@ LEG_B = [
     ("10", [1, 3, 5, 7, 8], "normal", 8),
     ("11", [1, 3, 5, 7, 8], "normal", 13),
     ("19", [1, 3, 5, 7, 8], "normal", 93),
-    ("20", [1, 3, 5, 7, 8], "max_duration", 100),
-    ("21", [1, 3, 5, 7, 8], "max_duration", 100),
-    ("77", [1, 3, 5, 7, 8], "max_duration", 100),
+    ("20", [1, 3, 5, 7, 8], "max_duration", 300),
+    ("21", [1, 3, 5, 7, 8], "max_duration", 300),
+    ("77", [1, 3, 5, 7, 8], "max_duration", 300),
 ]
 
 
@@ -64,7 +64,7 @@ def test_the_whole_table_of_phones(service: Service) -> None:
             service.queue(
                 **{side.lower(): ending},
                 custom=f"{side}{ending}",
-                max_duration=100,
+                max_duration=300,  # far more than the longest talk, also where timers are late
                 eventurl=customer.eventurl,
             )
             for side, ending, *_ in rows
@@ -131,7 +131,10 @@ def test_a_call_without_eventurl_is_served_in_silence(service: Service) -> None:
 
 
 def test_the_times_of_the_legs_agree_with_their_durations(service: Service) -> None:
-    call = serve_one(service.queue(b="12"))
+    call = service.queue(b="12")
+    # Slow enough that no stall of the machine lets the call outlast what its hold has paid for.
+    serve(Engine("test", SPEED / 5), until=ended(call))
+    call.refresh_from_db()
     legs = {leg.side: leg for leg in call.legs.all()}
     for leg in legs.values():
         assert leg.initiated_at <= leg.ringing_at <= leg.answered_at <= leg.ended_at
