@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
 from django.utils import timezone
 
 from django_poketalk import dialing, placing
@@ -160,36 +158,6 @@ def test_a_request_that_is_gone_is_nobodys_error(db: None) -> None:
     placing.place(1)
 
     assert locmem.outbox == []
-
-
-@pytest.mark.django_db(transaction=True)
-def test_redelivered_to_many_workers_at_once_it_is_sent_once(new_call: NewCall) -> None:
-    calls = [new_call() for _ in range(5)]
-    start = threading.Barrier(8)
-    errors: list[Exception] = []
-
-    def work() -> None:
-        start.wait()
-        try:
-            for call in calls * 4:
-                placing.place(call.pk)
-        except Exception as error:
-            errors.append(error)
-        finally:
-            connection.close()
-
-    workers = [threading.Thread(target=work) for _ in range(8)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-
-    # SQLite in memory may tell a worker that the table is locked; that worker then sends nothing.
-    assert all("locked" in str(error) for error in errors)
-    sent = [order.webcallid for order in locmem.outbox]
-    assert len(sent) == len(set(sent))
-    if not errors:
-        assert sorted(sent) == sorted(call.webcallid for call in calls)
 
 
 class TestSweep:

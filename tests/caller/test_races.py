@@ -13,7 +13,7 @@ from django_poketalk.backends import locmem
 from django_poketalk.models import CallRequest
 
 from .conftest import CALLEE, CALLER
-from .test_placing import Change
+from .test_placing import Change, NewCall
 
 pytestmark = pytest.mark.django_db(transaction=True)
 THREADS = 20
@@ -54,10 +54,19 @@ def test_the_same_request_many_times_at_once_is_one_call(user: Any, poketalk: Ch
     assert made == [CallRequest.objects.get().pk] * THREADS
 
 
-def test_one_call_placed_by_many_workers_at_once_is_sent_once(call: CallRequest) -> None:
-    at_once(lambda: placing.place(call.pk))
+def test_calls_delivered_again_and_again_to_many_workers_are_each_sent_once(
+    new_call: NewCall,
+) -> None:
+    calls = [new_call() for _ in range(5)]
 
-    assert [order.webcallid for order in locmem.outbox] == [call.webcallid]
+    def deliver() -> None:
+        for call in calls * 4:
+            placing.place(call.pk)
+
+    assert at_once(deliver) == [None] * THREADS
+    assert sorted(order.webcallid for order in locmem.outbox) == sorted(
+        call.webcallid for call in calls
+    )
 
 
 def test_of_a_hang_up_and_a_placement_at_once_one_wins(call: CallRequest) -> None:
