@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from urllib.parse import parse_qs
 
@@ -25,6 +26,7 @@ class Service:
 
     def __init__(self) -> None:
         self.reply: bytes | None = b""
+        self.drip = 0.0  # seconds between the bytes of the reply
         self.requests: list[bytes] = []
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
@@ -42,7 +44,10 @@ class Service:
                 self.requests.append(self._read(peer))
                 if self.reply is None:
                     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                else:
+                for byte in self.reply or b"" if self.drip else ():
+                    peer.sendall(bytes([byte]))
+                    time.sleep(self.drip)
+                if self.reply and not self.drip:
                     peer.sendall(self.reply)
 
     @staticmethod
@@ -169,6 +174,27 @@ def test_no_answer_within_the_read_timeout_is_unknown(poketalk: Change) -> None:
 
     assert answer.verdict is Verdict.UNKNOWN
     assert "timed out" in answer.detail.lower()
+
+
+def test_an_answer_that_drips_is_not_waited_for_to_its_end(service: Service) -> None:
+    service.answer(b" " * 900 + b"00")
+    service.drip = 0.02  # 20 s for all of it, and never 0.5 s without a byte
+
+    started = time.monotonic()
+    answer = Click2CallBackend().place(ORDER)
+
+    assert answer.verdict is Verdict.UNKNOWN
+    assert time.monotonic() - started < 10
+
+
+def test_proxies_of_the_environment_are_not_used(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "")
+    service.answer(b"00")
+
+    assert Click2CallBackend().place(ORDER).verdict is Verdict.ACCEPTED
 
 
 def test_a_refused_connection_is_certain_not_to_have_sent_anything(service: Service) -> None:

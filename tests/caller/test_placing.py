@@ -17,6 +17,7 @@ from django_poketalk.models import CallRequest, Placement
 from django_poketalk.protocol.codes import CallStatus, ResponseCode
 from django_poketalk.protocol.eventurl import Event
 from django_poketalk.recording import record
+from django_poketalk.signals import placement_changed
 
 NewCall = Callable[..., CallRequest]
 Change = Callable[..., None]
@@ -276,8 +277,6 @@ class TestSweep:
 def test_changes_of_placement_are_announced_after_commit(
     call: CallRequest, django_capture_on_commit_callbacks: Any
 ) -> None:
-    from django_poketalk.signals import placement_changed
-
     heard: list[tuple[str, str]] = []
 
     def listen(placement: Placement, previous: Placement, **kwargs: Any) -> None:
@@ -294,19 +293,25 @@ def test_changes_of_placement_are_announced_after_commit(
     assert heard == [("queued", "sending"), ("sending", "accepted")]
 
 
-def test_a_listener_that_fails_harms_nobody(
+def test_a_listener_that_fails_harms_neither_the_call_nor_other_listeners(
     call: CallRequest, django_capture_on_commit_callbacks: Any
 ) -> None:
-    from django_poketalk.signals import placement_changed
+    heard: list[Placement] = []
 
     def fail(**kwargs: Any) -> None:
         raise LookupError
 
+    def listen(placement: Placement, **kwargs: Any) -> None:
+        heard.append(placement)
+
     placement_changed.connect(fail)
+    placement_changed.connect(listen)
     try:
         with django_capture_on_commit_callbacks(execute=True):
             placing.place(call.pk)
     finally:
         placement_changed.disconnect(fail)
+        placement_changed.disconnect(listen)
 
     assert CallRequest.objects.get(pk=call.pk).placement == Placement.ACCEPTED
+    assert heard == [Placement.SENDING, Placement.ACCEPTED]
