@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
-from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -68,7 +67,7 @@ def show(call: CallRequest, user: Any) -> dict[str, Any]:
     return {
         "phase": now,
         "sentence": sentence(call) if own else capfirst(call.state),
-        "clock": _talked(call, timezone.now()) if now == "talking" else None,
+        "clock": _talked(call) if now == "talking" else None,
         "cost": cost(call.debit),
         "may_hang_up": call.is_open
         and call.hangup_requested_at is None
@@ -125,7 +124,7 @@ def cost(debit: Decimal) -> str:
 
 
 def length(seconds: int) -> str:
-    """How long somebody talked, in words: `42 s`, `3 min`, `3 min 12 s`."""
+    """Seconds in words: `42 s`, `3 min`, `3 min 12 s`."""
     minutes, rest = divmod(seconds, 60)
     told = {"minutes": minutes, "seconds": rest}
     if not minutes:
@@ -167,7 +166,7 @@ def _ended(call: CallRequest) -> str:
     if call.status != CallStatus.AB_DISCONNECTED:
         words = _("Ended before %(name)s answered.") % {"name": callee(call)}
     else:
-        figures = {"length": length(_talked(call, call.ended_at)), "cost": cost(call.debit)}
+        figures = {"length": length(call.duration), "cost": cost(call.debit)}
         told = _("Ended, %(length)s, %(cost)s") if figures["cost"] else _("Ended, %(length)s")
         words = told % figures
     return f"{words} {why}" if (why := _veto(call)) else words
@@ -219,8 +218,8 @@ def _veto(call: CallRequest) -> str:
             return _("We ended it: %(reason)s.") % {"reason": reason}
 
 
-def _talked(call: CallRequest, until: datetime | None) -> int:
-    """Seconds that both were on the line; where we were not told when B answered, those of A."""
-    if call.b_answered_at is None or until is None or until < call.b_answered_at:
+def _talked(call: CallRequest) -> int:
+    """Seconds that both are on the line by now; those of A where we missed that B answered."""
+    if call.b_answered_at is None:
         return call.duration
-    return int((until - call.b_answered_at).total_seconds())
+    return max(0, int((timezone.now() - call.b_answered_at).total_seconds()))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+import time_machine
 from django.utils import timezone, translation
 
 from django_poketalk import button, live
@@ -20,6 +21,7 @@ PLACE = "/poketalk/place/"
 JSON = {"Accept": "application/json"}
 NewCall = Callable[..., CallRequest]
 NOW = timezone.now()
+LATER = NOW + timedelta(seconds=2)  # by the clock of another machine
 
 
 @pytest.fixture
@@ -88,18 +90,22 @@ def test_each_state_of_a_call_has_its_phase_and_sentence(
 def test_a_call_that_has_ended_tells_its_length_its_cost_and_why(
     veto: str, why: str, anna: Any, new_call: NewCall
 ) -> None:
-    times = {"b_answered_at": NOW, "ended_at": NOW + timedelta(seconds=192)}
-    call = connected(new_call(user=anna), status=8, veto_reason=veto, **times)
+    facts = {"status": 8, "duration": 192, "ended_at": NOW}
+    call = connected(new_call(user=anna), veto_reason=veto, **facts)
 
     assert live.sentence(call) == f"Ended, 3 min 12 s, 0.421{why}"
 
 
-def test_where_nobody_told_when_it_was_answered_the_service_s_duration_is_told(
-    anna: Any, new_call: NewCall
+@pytest.mark.parametrize(
+    ("answered_at", "clock"), [(NOW - timedelta(seconds=10), 10), (None, 75), (LATER, 0)]
+)
+def test_the_clock_runs_from_the_callee_s_answer_on(
+    answered_at: datetime | None, clock: int, anna: Any, new_call: NewCall
 ) -> None:
-    call = connected(new_call(user=anna), status=8, b_answered_at=None, ended_at=NOW)
+    call = connected(new_call(user=anna), b_answered_at=answered_at)
 
-    assert live.sentence(call) == "Ended, 1 min 15 s, 0.421"
+    with time_machine.travel(NOW, tick=False):
+        assert live.show(call, anna)["clock"] == clock
 
 
 @pytest.mark.parametrize(
