@@ -1,4 +1,4 @@
-"""`{% load poketalk %}`: the call button, and how calls are written."""
+"""`{% load poketalk %}`: the call button, the calls about an object, and how calls are written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from .. import button, permissions
+from .. import button, permissions, subjects
 
 register = template.Library()
 
@@ -49,12 +49,7 @@ def call_button(
     The button belongs to the user it was rendered for: keep it out of fragments that are cached for
     everybody.
     """
-    request = context.get("request")
-    if not isinstance(request, HttpRequest):
-        raise template.TemplateSyntaxError(
-            "call_button needs the request: render with it, and with the context processor "
-            "django.template.context_processors.request."
-        )
+    request = _request(context, "call_button")
     user = getattr(request, "user", None)
     if user is None or not permissions.may_place(user):
         return {}
@@ -82,12 +77,46 @@ def call_button(
     }
 
 
+@register.inclusion_tag("poketalk/call_history.html", takes_context=True)
+def call_history(context: template.Context, subject: Any, *, limit: int = 10) -> dict[str, Any]:
+    """The newest calls about an object, `limit` of them: `{% call_history contact %}`.
+
+    Those that the user may see: their own, or with the permission `poketalk.view_callrequest`
+    everybody's. Each leads to its page. Renders nothing without an object, and for visitors who are
+    not logged in.
+    """
+    request = _request(context, "call_history")
+    user = getattr(request, "user", None)
+    if subject is None or subject == "" or user is None or user.pk is None:
+        return {}
+    if not isinstance(subject, Model):
+        raise template.TemplateSyntaxError(
+            f"call_history needs an object, not a {type(subject).__name__}."
+        )
+    calls = subjects.calls_about(subject, permissions.visible_calls(user))
+    return {
+        "wanted": True,
+        "calls": calls.select_related("user")[:limit],
+        "back": request.get_full_path(),
+    }
+
+
 @register.filter
 def clock(seconds: int | None) -> str:
     """Seconds as people read them on a phone: 75 → `1:15`, 3675 → `1:01:15`."""
     minutes, rest = divmod(seconds or 0, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _request(context: template.Context, tag: str) -> HttpRequest:
+    request = context.get("request")
+    if not isinstance(request, HttpRequest):
+        raise template.TemplateSyntaxError(
+            f"{tag} needs the request: render with it, and with the context processor "
+            "django.template.context_processors.request."
+        )
+    return request
 
 
 def _texts() -> dict[str, str]:
