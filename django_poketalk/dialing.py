@@ -1,11 +1,11 @@
-"""The one front door: ask for a call, withdraw it, hang it up."""
+"""The one front door: ask for a call or for a quote of it, withdraw it, hang it up."""
 
 from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, transaction
@@ -18,6 +18,19 @@ from .conf import settings
 from .exceptions import CallRefused, IdempotencyConflict
 from .models import CallRequest
 from .protocol import numbers
+
+
+class Order(TypedDict, total=False):
+    """What a call is asked for with: the arguments of `request_call` but its key."""
+
+    from_number: Required[str]
+    to_number: Required[str]
+    user: Any
+    subject: Model | None
+    max_duration: int | None
+    max_debit: Decimal | None
+    not_before: datetime | None
+    expires_at: datetime | None
 
 
 def request_call(
@@ -38,37 +51,29 @@ def request_call(
     asks, `subject` the object that is called about. `max_duration` (seconds) and `max_debit`
     (money) end the call; left out, the settings' limits hold. Nothing is dialled before
     `not_before` or after `expires_at` (aware datetimes; by default now, and `PLACE_WITHIN` seconds
-    later). The same `idempotency_key` of the same user gives the same call back.
+    later). The same `idempotency_key` of the same user gives the same call back, `repeated`.
 
     The row is written first; a Celery worker is woken when the surrounding transaction commits, or
     by the sweep when `not_before` has come.
     Raises `CallRefused` when the call may not be made, and `IdempotencyConflict` when the key was
     used for another call. Permissions are the caller's business.
     """
-    now = timezone.now()
-    starts = not_before or now
-    call = CallRequest(
-        from_number=_e164("from_number", from_number),
-        to_number=_e164("to_number", to_number),
+    call = _draft(
+        from_number=from_number,
+        to_number=to_number,
         user=user,
-        subject_type=ContentType.objects.get_for_model(subject) if subject else None,
-        subject_id=str(subject.pk) if subject else "",
-        idempotency_key=_stored_key(idempotency_key, user),
-        max_duration=_limited("max_duration", max_duration, settings.max_duration),
-        max_debit=_limited("max_debit", max_debit, settings.max_debit),
-        created_at=now,
-        not_before=starts,
-        expires_at=expires_at or starts + timedelta(seconds=settings.place_within),
+        subject=subject,
+        max_duration=max_duration,
+        max_debit=max_debit,
+        not_before=not_before,
+        expires_at=expires_at,
     )
-    if call.expires_at <= max(now, starts):
-        raise CallRefused(
-            "expired", _("The call would expire before it may be placed."), "expires_at"
-        )
+    call.idempotency_key = _stored_key(idempotency_key, user)
     earlier = _earlier(call)
     if earlier is not None:
         return earlier
     try:
-        limits.check(call.from_number, call.to_number, user, now)
+        _check(call)
         with transaction.atomic():
             call.save(force_insert=True)
     except (CallRefused, IntegrityError):
@@ -77,8 +82,20 @@ def request_call(
         if earlier is None:
             raise
         return earlier
-    if starts <= now:  # a later one is woken by the sweep when its time has come
+    if call.not_before <= call.created_at:  # a later one is woken by the sweep when it is time
         transaction.on_commit(lambda: wakeups.wake(call.pk))
+    return call
+
+
+def quote(**order: Unpack[Order]) -> CallRequest:
+    """The call that `request_call` would make of the same now, not saved; `CallRefused` when it
+    would refuse.
+
+    Nothing is written, reserved or sent. What the service would say is not known before it is
+    asked, and a limit that is free now may be used up when the call is made.
+    """
+    call = _draft(**order)
+    _check(call)
     return call
 
 
@@ -99,6 +116,43 @@ def hang_up(call: CallRequest, user: Any = None) -> bool:
 def made_with(idempotency_key: str, user: Any) -> CallRequest | None:
     """The call that this user made with this key, if there is one."""
     return CallRequest.objects.filter(idempotency_key=_stored_key(idempotency_key, user)).first()
+
+
+def _draft(
+    *,
+    from_number: str,
+    to_number: str,
+    user: Any = None,
+    subject: Model | None = None,
+    max_duration: int | None = None,
+    max_debit: Decimal | None = None,
+    not_before: datetime | None = None,
+    expires_at: datetime | None = None,
+) -> CallRequest:
+    """The call as it would be stored, before any rule but those of form was asked."""
+    now = timezone.now()
+    starts = not_before or now
+    return CallRequest(
+        from_number=_e164("from_number", from_number),
+        to_number=_e164("to_number", to_number),
+        user=user,
+        subject_type=ContentType.objects.get_for_model(subject) if subject else None,
+        subject_id=str(subject.pk) if subject else "",
+        max_duration=_limited("max_duration", max_duration, settings.max_duration),
+        max_debit=_limited("max_debit", max_debit, settings.max_debit),
+        created_at=now,
+        not_before=starts,
+        expires_at=expires_at or starts + timedelta(seconds=settings.place_within),
+    )
+
+
+def _check(call: CallRequest) -> None:
+    """Refuse a call that would come too late, or that a limit forbids."""
+    if call.expires_at <= max(call.created_at, call.not_before):
+        raise CallRefused(
+            "expired", _("The call would expire before it may be placed."), "expires_at"
+        )
+    limits.check(call.from_number, call.to_number, call.user, call.created_at)
 
 
 def _e164(field: str, text: str) -> str:
@@ -146,4 +200,5 @@ def _earlier(call: CallRequest) -> CallRequest | None:
             raise IdempotencyConflict(
                 f"The idempotency key was used for another call: {field} differs."
             )
+    earlier.repeated = True
     return earlier

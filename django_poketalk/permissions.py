@@ -6,11 +6,13 @@ everybody else needs a permission of the app `poketalk`.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
+from django.db.models import Model
 
 from .models import CallRequest
+from .models.calls import CallRequestQuerySet
 from .protocol import numbers
 
 Person: TypeAlias = AbstractBaseUser | AnonymousUser | PermissionsMixin
@@ -21,9 +23,40 @@ def may_place(user: Person) -> bool:
     return _has(user, "place_call")
 
 
+def may_choose_caller(user: Person) -> bool:
+    """Whether this user may have another phone than the user's own ring first.
+
+    Whoever may change everybody's own numbers can do so anyway.
+    """
+    return _has(user, "change_callernumber")
+
+
+def may_call_about(user: Person, subject: type[Model] | Model) -> bool:
+    """Whether this user may name this object, or any of this model, as what a call is about: who
+    sees the call sees it as well.
+    """
+    if not isinstance(user, PermissionsMixin):
+        return False
+    name = f"{subject._meta.app_label}.view_{subject._meta.model_name}"
+    return user.has_perm(name) or (isinstance(subject, Model) and user.has_perm(name, subject))
+
+
 def may_see(user: Person, call: CallRequest) -> bool:
     """Whether this user may watch this call."""
     return _owns(user, call) or _has(user, "view_callrequest")
+
+
+def visible_calls(user: Person) -> CallRequestQuerySet:
+    """The calls that this user may watch: those for which `may_see` holds."""
+    calls = CallRequest.objects.all()
+    if user.pk is None:
+        return calls.none()
+    return calls if _has(user, "view_callrequest") else calls.filter(user_id=user.pk)
+
+
+def may_see_events(user: Person, call: CallRequest) -> bool:
+    """Whether this user may see what the service told of this call, event by event."""
+    return _owns(user, call) or _has(user, "view_callevent")
 
 
 def may_hang_up(user: Person, call: CallRequest) -> bool:
@@ -39,6 +72,14 @@ def may_hang_up_any(user: Person) -> bool:
 def may_see_numbers(user: Person, call: CallRequest | None = None) -> bool:
     """Whether this user may see the whole numbers of this call; without a call: all numbers."""
     return (call is not None and _owns(user, call)) or _has(user, "view_numbers")
+
+
+def may_keep_blacklist(user: Person, action: Literal["view", "add", "change", "delete"]) -> bool:
+    """Whether this user may do this to entries of the blacklist. Whoever may change them may see
+    them, as in Django's admin.
+    """
+    may_change = action == "view" and _has(user, "change_blacklistednumber")
+    return may_change or _has(user, f"{action}_blacklistednumber")
 
 
 def shown_number(number: str, whole: bool) -> str:

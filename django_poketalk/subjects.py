@@ -1,4 +1,4 @@
-"""The objects that calls are about, fetched together."""
+"""The objects that calls are about: fetched together, and the calls about one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from .models import CallRequest
+from .models.calls import CallRequestQuerySet
+
+
+def calls_about(stored: models.Model, among: CallRequestQuerySet) -> CallRequestQuerySet:
+    """Those of the calls that are about this object, newest first."""
+    content_type = ContentType.objects.get_for_model(stored)
+    return among.filter(subject_type=content_type, subject_id=str(stored.pk)).order_by("-id")
 
 
 def load(calls: Iterable[CallRequest]) -> None:

@@ -82,6 +82,7 @@ def call(page: Page, site: str) -> None:
     page.get_by_role("button", name="Search").click()
     page.get_by_role("link", name=CALLEE).click()
     page.get_by_role("button", name="Call").click()
+    page.get_by_role("link", name="Details").click()
     page.get_by_text("both are connected").wait_for()
     page.get_by_text("1:00").wait_for()
 

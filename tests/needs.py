@@ -1,8 +1,7 @@
-"""`@pytest.mark.needs("postgresql")`: a test that talks to a real service, or runs a program.
+"""`@pytest.mark.needs("postgresql")`: a test that talks to a real service, or runs a real program.
 
-Where the service does not answer or the program is missing, the test is skipped with the reason
-and the command that installs it. On CI (`CI=true`) it fails instead: there, a promise that nobody
-checked is a broken one.
+Where that is missing, the test is skipped with the reason and the command that installs it. On CI
+(`CI=true`) it fails instead: there, a promise that nobody checked is a broken one.
 """
 
 from __future__ import annotations
@@ -35,8 +34,30 @@ class Service:
             return "127.0.0.1", self.port
         return url.hostname or "127.0.0.1", url.port or self.port
 
+    def missing(self) -> str:
+        host, port = self.address()
+        return "" if _answers(host, port) else f"does not answer at {host}:{port}"
 
-SERVICES = {
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program in the PATH, by any of its names."""
+
+    names: tuple[str, ...]
+    install: str
+
+    def path(self) -> str | None:
+        return next(filter(None, map(shutil.which, self.names)), None)
+
+    def missing(self) -> str:
+        return "" if self.path() else f"is not in the PATH, as none of {', '.join(self.names)}"
+
+
+CHROMIUM = Program(
+    ("chromium", "chromium-browser", "google-chrome"),
+    "apt-get install --no-install-recommends chromium",
+)
+SERVICES: dict[str, Service] = {
     "postgresql": Service(
         "DATABASE_URL", ("postgres", "postgresql"), 5432, "apt-get install postgresql"
     ),
@@ -48,42 +69,31 @@ SERVICES = {
         "CELERY_BROKER_URL", ("amqp", "amqps"), 5672, "apt-get install rabbitmq-server"
     ),
 }
-
-PROGRAMS = {"curl": "apt-get install curl"}
+CURL = Program(("curl",), "apt-get install curl")
+NEEDS: dict[str, Service | Program] = {**SERVICES, "chromium": CHROMIUM, "curl": CURL}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", f"needs(*names): uses the real {', '.join([*SERVICES, *PROGRAMS])}"
+        "markers", f"needs(*names): wants something real, of {', '.join(NEEDS)}"
     )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for name in _needs(item):
-            if name not in SERVICES and name not in PROGRAMS:
-                known = ", ".join([*SERVICES, *PROGRAMS])
+            if name not in NEEDS:
+                known = ", ".join(NEEDS)
                 raise pytest.UsageError(f"{item.nodeid} needs {name!r}, which is none of {known}.")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for name in _needs(item):
-        reason = _missing(name)
-        if reason and os.environ.get("CI", "").lower() in TRUE:
-            pytest.fail(f"{reason} (on CI nothing may be skipped)", pytrace=False)
-        if reason:
+        if why := NEEDS[name].missing():
+            reason = f"{name} {why}; to have it: {NEEDS[name].install}"
+            if os.environ.get("CI", "").lower() in TRUE:
+                pytest.fail(f"{reason} (on CI nothing may be skipped)", pytrace=False)
             pytest.skip(reason)
-
-
-def _missing(name: str) -> str:
-    """Why it cannot be used, and what to do about it; "" when it can."""
-    if name in PROGRAMS:
-        return "" if shutil.which(name) else f"no {name} here; to have it: {PROGRAMS[name]}"
-    service = SERVICES[name]
-    host, port = service.address()
-    if _answers(host, port):
-        return ""
-    return f"{name} does not answer at {host}:{port}; to have it: {service.install}"
 
 
 def _needs(item: pytest.Item) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +71,21 @@ def test_a_missing_service_fails_on_ci(run: Run, closed_port: int, ci: str) -> N
 
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines("*redis does not answer*apt-get install redis-server*")
+
+
+def test_a_missing_program_skips_with_the_command_that_installs_it(
+    run: Run, tmp_path: Path
+) -> None:
+    result = run(needs="chromium", PATH=str(tmp_path))
+
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines("*chromium is not in the PATH*apt-get install*chromium*")
+
+
+def test_a_program_is_found_by_any_of_its_names(run: Run, tmp_path: Path) -> None:
+    (browser := tmp_path / "google-chrome").touch(mode=0o755)
+
+    run(needs="chromium", PATH=str(browser.parent), CI="true").assert_outcomes(passed=1)
 
 
 def test_another_services_url_leaves_a_service_at_its_usual_port(

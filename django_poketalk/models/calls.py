@@ -211,6 +211,9 @@ class CallRequest(models.Model):
         help_text=_("Why we first answered 412."),
     )
 
+    # Not stored: whether `request_call` gave back what was asked for before with the same key
+    repeated = False
+
     objects = CallRequestQuerySet.as_manager()
 
     class Meta:

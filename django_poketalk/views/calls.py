@@ -16,7 +16,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required, login_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -29,8 +29,9 @@ from ..exceptions import CallRefused
 from ..forms import OwnNumberForm
 from ..models import CallerNumber, CallRequest
 from ..protocol.codes import CallStatus
+from . import answers
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 # Seconds after which the page of an open call loads itself again.
 REFRESH_RINGING = 3
@@ -38,16 +39,19 @@ REFRESH_TALKING = 10
 
 
 def post_by_user(view: View) -> View:
-    """POST only, by a logged-in user.
+    """POST only, by a logged-in user: to others the script gets 401 with a sentence.
 
     Somebody whose session is over is brought back, after the login, to the page that the button was
     on: this view's own address, which `login_required` would choose, has nothing to show.
     """
 
     @wraps(view)
-    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
-            return redirect_to_login(way_back(request) or resolve_url(project.LOGIN_REDIRECT_URL))
+            back = way_back(request)
+            if answers.wanted(request):
+                return answers.logged_out(back)
+            return redirect_to_login(back or resolve_url(project.LOGIN_REDIRECT_URL))
         return view(request, *args, **kwargs)
 
     return login_not_required(never_cache(require_POST(checked)))
@@ -55,19 +59,28 @@ def post_by_user(view: View) -> View:
 
 @post_by_user
 def place(request: HttpRequest) -> HttpResponse:
-    """The press of a call button: to the call's page, or (422) a page that says why not."""
+    """The press of a call button: to the call's page, or (422) a page that says why not.
+
+    To a script that asks for JSON, the same in `answers`.
+    """
     if not permissions.may_place(request.user):
-        raise PermissionDenied
+        return refuse(request, _("You may not place calls."))
     try:
-        call = order(button.read(request.POST.get("token", ""), request.user), request.user)
+        pressed = button.read(request.POST.get("token", ""), request.user)
+        call = order(pressed, request.user)
     except CallRefused as refusal:
+        if answers.wanted(request):
+            return answers.refused(request, refusal, way_back(request))
         return render(
             request,
             "poketalk/refused.html",
             {"refusal": refusal, "back": way_back(request)},
             status=422,
         )
-    return redirect(with_way_back(reverse("poketalk:call", args=[call.pk]), request))
+    page = with_way_back(reverse("poketalk:call", args=[call.pk]), request)
+    if answers.wanted(request):
+        return answers.placed(request, call, pressed, page)
+    return redirect(page)
 
 
 def order(pressed: button.Button, user: Any) -> CallRequest:
@@ -122,35 +135,32 @@ def call(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-@login_required
+@login_not_required
 @never_cache
 @require_safe
-def call_status(request: HttpRequest, pk: int) -> JsonResponse:
-    """One call's state as JSON.
+def call_status(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """One call's state as JSON (`live.show`), with an ETag: 304 while nothing has changed.
 
-    `duration` is in seconds, `debit` decimal text, `ended` ISO 8601 or null.
+    Whoever is logged out gets 401 when JSON was asked for, else the login page.
     """
-    shown = visible_call(request, pk)
-    return JsonResponse(
-        {
-            "placement": shown.placement,
-            "status": shown.status,
-            "state": shown.state,
-            "duration": shown.duration,
-            "debit": str(shown.debit),
-            "open": shown.is_open,
-            "ended": shown.ended_at.isoformat() if shown.ended_at else None,
-        }
-    )
+    if request.user.is_authenticated:
+        return answers.state(request, visible_call(request, pk))
+    if answers.wanted(request):
+        return answers.logged_out("")
+    return redirect_to_login(request.get_full_path())
 
 
 @post_by_user
-def hang_up(request: HttpRequest, pk: int) -> HttpResponse:
-    """End a call, then show its page. A call that is over already stays as it is."""
+def hang_up(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """End a call, then show its page, or as JSON how it stands. A call that is over already stays
+    as it is.
+    """
     shown = visible_call(request, pk)
     if not permissions.may_hang_up(request.user, shown):
-        raise PermissionDenied
+        return refuse(request, _("You may not end this call."))
     dialing.hang_up(shown, request.user)
+    if answers.wanted(request):
+        return answers.state(request, shown)
     return redirect(with_way_back(reverse("poketalk:call", args=[shown.pk]), request))
 
 
@@ -174,6 +184,13 @@ def own_number(request: HttpRequest) -> HttpResponse:
             initial={"number": permissions.shown_number(stored.number, True)} if stored else None
         )
     return render(request, "poketalk/own_number.html", {"form": form, "back": way_back(request)})
+
+
+def refuse(request: HttpRequest, sentence: str) -> HttpResponse:
+    """403: the project's page for it, or for a script the sentence."""
+    if answers.wanted(request):
+        return answers.not_allowed(sentence)
+    raise PermissionDenied(sentence)
 
 
 def visible_call(request: HttpRequest, pk: int) -> CallRequest:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.contenttypes.models import ContentType
 from django.views.generic import DetailView, ListView
 
 from django_poketalk import permissions
-from django_poketalk.models import CallRequest
 
 from .models import Contact, ContactQuerySet
-
-RECENT = 10
 
 
 class ContactListView(ListView):
@@ -35,13 +31,6 @@ class ContactDetailView(DetailView):
     model = Contact
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        calls = CallRequest.objects.filter(
-            subject_type=ContentType.objects.get_for_model(Contact), subject_id=str(self.object.pk)
-        )
-        if not self.request.user.has_perm("poketalk.view_callrequest"):
-            calls = calls.filter(user=self.request.user)
         return super().get_context_data(
-            calls=calls.select_related("user")[:RECENT],
-            may_place=permissions.may_place(self.request.user),
-            **kwargs,
+            may_place=permissions.may_place(self.request.user), **kwargs
         )

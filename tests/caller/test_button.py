@@ -208,6 +208,7 @@ def test_there_is_no_button_for_an_object_that_is_not_saved(anna: Any) -> None:
         ('call_button contact.phone max_debit="NaN"', "max_debit"),
         ('call_button contact.phone max_debit="cheap"', "max_debit"),
         ("call_button contact.phone max_debit=-1", "max_debit"),
+        ('call_button contact.phone size="huge"', "size"),
     ],
 )
 def test_a_wrong_tag_is_a_clear_error(tag: str, complaint: str, anna: Any, bob: Contact) -> None:

@@ -222,6 +222,11 @@ def test_the_status_is_there_as_json(anna: Any, new_call: Callable[..., CallRequ
 
     live = client.get(f"/poketalk/{call.pk}/status/").json()
     assert live == {
+        "phase": "talking",
+        "sentence": "Connected",
+        "clock": 0,
+        "cost": "0.421",
+        "may_hang_up": True,
         "placement": "accepted",
         "status": 7,
         "state": "connected",

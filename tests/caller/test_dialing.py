@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+import time_machine
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.utils import timezone
@@ -143,6 +144,7 @@ class TestIdempotency:
         again = new_call(user=user, idempotency_key="click")
 
         assert again.pk == first.pk
+        assert (first.repeated, again.repeated) == (False, True)
         assert CallRequest.objects.count() == 1
 
     def test_even_when_the_first_one_used_up_the_limit(
@@ -152,6 +154,15 @@ class TestIdempotency:
         first = new_call(user=user, idempotency_key="click")
 
         assert new_call(user=user, idempotency_key="click").pk == first.pk
+
+    def test_even_when_it_has_expired_since(self, new_call: NewCall, user: Any) -> None:
+        soon = timezone.now() + timedelta(minutes=1)
+        first = new_call(user=user, idempotency_key="click", expires_at=soon)
+
+        with time_machine.travel(soon + timedelta(minutes=1), tick=False):
+            again = new_call(user=user, idempotency_key="click", expires_at=soon)
+
+        assert again.pk == first.pk
 
     def test_the_same_key_for_another_number_is_a_conflict(
         self, new_call: NewCall, user: Any
@@ -169,6 +180,40 @@ class TestIdempotency:
         first = new_call(user=user, idempotency_key="click")
 
         assert new_call(user=other, idempotency_key="click").pk != first.pk
+
+
+class TestQuote:
+    ORDER: dialing.Order = {"from_number": "020 7946 0000", "to_number": CALLEE}
+
+    def test_it_is_the_call_that_would_be_made_and_makes_none(
+        self, user: Any, poketalk: Change, woken: list[Any]
+    ) -> None:
+        poketalk(DEFAULT_REGION="GB", MAX_DURATION=600)
+
+        quoted = dialing.quote(**self.ORDER, user=user, max_duration=900)
+
+        assert (quoted.from_number, quoted.to_number) == (CALLER, CALLEE)
+        assert (quoted.max_duration, quoted.pk) == (600, None)
+        assert not CallRequest.objects.exists()
+        assert woken == []
+
+    @pytest.mark.parametrize(
+        ("order", "code"),
+        [
+            ({"from_number": "none"}, "number_invalid"),
+            ({"from_number": CALLEE}, "same_number"),
+            ({"max_duration": 0}, "limit_invalid"),
+            ({"expires_at": datetime(2026, 1, 1, tzinfo=UTC)}, "expired"),
+        ],
+    )
+    def test_it_refuses_what_a_call_would_be_refused_for(
+        self, db: None, poketalk: Change, order: Any, code: str
+    ) -> None:
+        poketalk(DEFAULT_REGION="GB")
+        for ask in (dialing.quote, dialing.request_call):
+            with pytest.raises(CallRefused) as refusal:
+                ask(**{**self.ORDER, **order})
+            assert refusal.value.code == code
 
 
 class TestBlacklist:

@@ -1,0 +1,161 @@
+"""A real browser at a real server, whose calls go over HTTP to a service that the test drives."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings as project
+from django.db import connections
+from django.test import Client, override_settings
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+from django_poketalk import placing
+from tests.caller.people import agent, contact
+from tests.crm.models import Contact
+from tests.needs import CHROMIUM
+
+from .service import Service
+
+PATIENCE = 20_000  # milliseconds, on a busy machine
+REPORT_VIOLATIONS = """
+document.addEventListener("securitypolicyviolation", (event) =>
+    console.error(`refused by the policy: ${event.violatedDirective}`));
+"""
+
+expect.set_options(timeout=PATIENCE)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(__file__.rpartition("/")[0]):
+            item.add_marker(pytest.mark.needs("chromium"))
+            item.add_marker(pytest.mark.django_db(transaction=True))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright, pytest.MonkeyPatch.context() as environment:
+        # Playwright's loop runs in this thread, so Django takes all of the test to be asynchronous.
+        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        started = playwright.chromium.launch(
+            executable_path=CHROMIUM.path(),
+            args=["--no-sandbox", "--no-proxy-server", "--disable-background-networking"],
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def server(django_db_setup: None) -> Iterator[LiveServer]:
+    with override_settings(MIDDLEWARE=["tests.browser.site.strict", *project.MIDDLEWARE]):
+        live = LiveServer("127.0.0.1")
+    yield live
+    live.stop()
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with Service() as service:
+        thread = threading.Thread(target=service.serve_forever, args=(0.05,))
+        thread.start()
+        yield service
+        service.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Takes each wake-up at once, in a thread of its own, as a Celery worker would."""
+    threads: list[threading.Thread] = []
+
+    def work(pk: int) -> None:
+        try:
+            placing.place(pk)
+        finally:
+            connections.close_all()
+
+    def wake(pk: int, delay: float = 0) -> None:
+        threads.append(threading.Thread(target=work, args=(pk,)))
+        threads[-1].start()
+
+    monkeypatch.setattr("django_poketalk.wakeups.wake", wake)
+    yield
+    for thread in threads:
+        thread.join()
+
+
+@pytest.fixture
+def no_worker(worker: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody takes a wake-up: calls stay queued."""
+    monkeypatch.setattr("django_poketalk.wakeups.wake", lambda pk, delay=0: None)
+
+
+@pytest.fixture
+def site(
+    transactional_db: None, server: LiveServer, service: Service, worker: None, settings: Any
+) -> str:
+    """The address of the site, which asks the service for its calls."""
+    settings.ROOT_URLCONF = "tests.browser.site"
+    settings.POKETALK = {
+        **settings.POKETALK,
+        "BACKEND": "django_poketalk.backends.click2call.Click2CallBackend",
+        "URL": service.url,
+        "EVENT_BASE_URL": server.url,
+    }
+    return str(server.url)
+
+
+@pytest.fixture
+def anna(site: str) -> Any:
+    return agent()
+
+
+@pytest.fixture
+def bob(site: str) -> Contact:
+    return contact()
+
+
+@pytest.fixture
+def problems() -> list[str]:
+    """What the browser's consoles complained of, violations of the policy included: nothing may be
+    left at the end. A test that provokes something takes it away.
+    """
+    return []
+
+
+@pytest.fixture
+def visit(
+    browser: Browser, site: str, anna: Any, bob: Contact, problems: list[str]
+) -> Iterator[Callable[..., Page]]:
+    """Open Bob's page as Anna, in a browser with these options; `context` for one more tab."""
+    contexts: list[BrowserContext] = []
+
+    def open_page(context: BrowserContext | None = None, **options: Any) -> Page:
+        if context is None:
+            context = browser.new_context(**{"base_url": site, **options})
+            contexts.append(context)
+            context.set_default_timeout(PATIENCE)
+            context.add_init_script(REPORT_VIOLATIONS)
+            client = Client()
+            client.force_login(anna)
+            session = client.cookies[project.SESSION_COOKIE_NAME].value
+            context.add_cookies(
+                [{"name": project.SESSION_COOKIE_NAME, "value": session, "url": site}]
+            )
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on(
+            "console",
+            lambda said: problems.append(said.text) if said.type in ("error", "warning") else None,
+        )
+        page.goto(f"/contacts/{bob.pk}/")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert problems == []

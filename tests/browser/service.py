@@ -1,0 +1,55 @@
+"""A Click-2-Call service under the test's control: it answers as it is told, and tells of its calls
+when it is told to.
+"""
+
+from __future__ import annotations
+
+import http.server
+from decimal import Decimal
+from urllib.parse import parse_qsl
+
+import requests
+
+from django_poketalk.protocol import eventurl
+from django_poketalk.protocol.codes import CallStatus
+
+TIMEOUT = 10.0  # seconds
+
+
+class Service(http.server.ThreadingHTTPServer):
+    """Answers each request with `answer`; `asked` are the requests so far."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answer = "00"
+        self.asked: list[dict[str, str]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/index.php/api/click2call"
+
+    def tell(self, status: int, duration: int = 0, debit: str = "0") -> int:
+        """Send an event of the latest call; the status that it was answered with."""
+        order = self.asked[-1]
+        event = eventurl.Event(CallStatus(status), order["custom"], duration, Decimal(debit))
+        address = eventurl.expand(order["eventurl"], event)
+        return requests.get(address, timeout=TIMEOUT).status_code
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: Service
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.server.asked.append(dict(parse_qsl(body)))
+        answer = self.server.answer.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
