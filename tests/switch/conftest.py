@@ -14,7 +14,7 @@ from django_poketalk.server import ledger, rating
 from django_poketalk.server.models import Account, Call, Gateway, Rate, ServiceProvider
 from django_poketalk.server.switch.engine import Engine
 
-SPEED = 100.0  # call seconds in a real one
+SPEED = 40.0  # call seconds in a real one: a stall of a second is not to cost a call its hold
 PATIENCE = 30.0  # real seconds, for what takes a fraction of one
 
 # Fictional numbers (Ofcom's drama range); the last two digits say what the phone does.
