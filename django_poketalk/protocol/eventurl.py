@@ -16,6 +16,7 @@ VARIABLES = ("webcallid", "status", "duration", "debit")
 LONGEST_QUERY = 2048  # characters of an expanded query that are looked at
 
 _VARIABLE = re.compile(rf"(?:\$|%24)({'|'.join(VARIABLES)})")
+_ORIGIN = re.compile(r"(?P<scheme>https?://)(?:[^/?#\\]*@)?(?P<host>[^/?#@\\]+)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _FORMS = {
@@ -66,6 +67,17 @@ def expand(template: str, event: Event) -> str:
         return template
     query = _VARIABLE.sub(lambda match: quote(values[match[1]], safe="", errors="replace"), query)
     return f"{address}{mark}{query}{hash_mark}{fragment}"
+
+
+def without_path(url: str) -> str:
+    """Scheme, host and port, and `/…` for whatever stands behind them, which may hold a signature:
+    what people may read of somebody's EventURL. "" for one that has none of these.
+    """
+    match = _ORIGIN.match(url)
+    if match is None:
+        return ""
+    rest = url[match.end() :]
+    return f"{match['scheme']}{match['host']}{'/…' if rest not in ('', '/') else rest}"
 
 
 def parse(query: str) -> Event:

@@ -17,9 +17,28 @@ PREMIUM = (
     PhoneNumberType.PAGER,
     PhoneNumberType.PERSONAL_NUMBER,
 )
+# How many characters of a number, with its "+", tell its country: so many where it begins so (the
+# longest counts), else those of the longest country code.
+COUNTRY_LENGTH = 4
+COUNTRY_LENGTHS = {
+    "+1": 5,  # North America: by area code
+    "+18001": 6,  # free of charge, in the Dominican Republic
+    "+262": 8,  # Réunion, Mayotte
+    "+290": 5,  # Saint Helena, Tristan da Cunha
+    "+358": 6,  # Finland, Åland
+    "+39066": 8,  # Italy, Vatican
+    "+44": 7,  # Great Britain, Guernsey, Isle of Man, Jersey
+    "+447": 8,
+    "+47": 5,  # Norway, Svalbard
+    "+590": 9,  # Guadeloupe, Saint Barthélemy, Saint Martin
+    "+599": 5,  # Curaçao, Bonaire
+    "+61851": 9,  # Australia, Christmas Island, Cocos Islands
+    "+61891": 9,
+}
 _WIRE = re.compile(r"[1-9][0-9]{6,14}")
 _PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
 _SEPARATORS = re.compile(r"[+ \-.()\[\]\t]")
+_MAYBE_NUMBER = re.compile(r"\+?\d(?:[ \u00a0\-.()\[\]/]{0,3}\d){6,}")
 _ROUNDS = 16  # each but the first and the last removes one of at most 15 digits
 _ASCII_DIGIT = re.compile(r"[0-9]")
 
@@ -70,6 +89,24 @@ def normalise_prefix(text: str) -> str:
     return f"+{digits}"
 
 
+def spellings(e164: str, region: str | None = None) -> set[str]:
+    """How the number's digits may stand in a text, with a leading "+" or not: international, with
+    "00", with the trunk zero that some write behind the country code, and for numbers of `region`
+    national.
+    """
+    digits = wire(e164)
+    found = {f"+{digits}", f"00{digits}", digits}
+    parsed = _parse(e164)
+    if parsed is None:
+        return found
+    national = re.sub(r"[^0-9]", "", phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL))
+    if national != digits.removeprefix(str(parsed.country_code)):  # it has a trunk prefix
+        found.add(f"+{parsed.country_code}{national}")
+    if region and parsed.country_code == phonenumbers.country_code_for_region(region):
+        found.add(national)
+    return found
+
+
 def wire(e164: str) -> str:
     """Digits only, country code first: as a number stands on the wire."""
     return e164.removeprefix("+")
@@ -81,12 +118,34 @@ def read_wire(text: str) -> str:
     Strips plus, spaces, dashes, dots and brackets. Raises `InvalidNumber` when what is left is not
     7 to 15 ASCII digits that begin with a country code.
     """
-    if not _ASCII_DIGIT.search(text):
+    if not has_digits(text):
         return ""
     digits = _SEPARATORS.sub("", text)
     if not _WIRE.fullmatch(digits):
         raise InvalidNumber(f"{text[:40]!r} is not an international phone number.")
     return digits
+
+
+def has_digits(text: str) -> bool:
+    """Whether there is an ASCII digit in it, so that it is meant to be a number."""
+    return bool(_ASCII_DIGIT.search(text))
+
+
+def without_trunk_zero(wire_number: str) -> str:
+    """The number (digits only) as its country's plan writes it, 9720541234567 → 972541234567; as it
+    is when no plan knows it. Networks may ignore that zero: rates and rules must not be passed by
+    it.
+    """
+    parsed = _parse(f"+{wire_number}")
+    code = "" if parsed is None else str(parsed.country_code)
+    rest = wire_number.removeprefix(code)
+    while True:
+        try:
+            return wire(normalise(code + rest))
+        except InvalidNumber:
+            if not rest.startswith("0"):
+                return wire_number
+            rest = rest[1:]
 
 
 def display(number: str) -> str:
@@ -108,6 +167,15 @@ def mask(number: str) -> str:
     return f"+{code} {'•' * hidden}{digits[-2:]}" if code else f"{'•' * hidden}{digits[-2:]}"
 
 
+def mask_within(text: str) -> str:
+    """The text with all that may be a phone number in it hidden but for its last two digits: 7
+    digits or more, however grouped.
+    """
+    return _MAYBE_NUMBER.sub(
+        lambda found: f"••••••{''.join(filter(str.isdigit, found[0]))[-2:]}", text
+    )
+
+
 def country(number: str) -> str | None:
     """ISO 3166 alpha-2 code of the number's country; None when it has none or several could be
     meant.
@@ -120,6 +188,22 @@ def country(number: str) -> str | None:
         regions = phonenumbers.region_codes_for_country_code(parsed.country_code)
         region = regions[0] if len(regions) == 1 else None
     return None if region == "001" else region
+
+
+def country_of_code(number: str) -> str | None:
+    """ISO 3166 alpha-2 code of the country that the number's country code is of: where several
+    share it, that which most of its numbers are of. None when it is no country's.
+    """
+    parsed = _parse(number)
+    if parsed is None or parsed.country_code is None:
+        return None
+    region = phonenumbers.region_code_for_country_code(parsed.country_code)
+    return None if region in ("001", "ZZ") else region
+
+
+def is_country(code: str) -> bool:
+    """Whether it is the ISO 3166 alpha-2 code of a country with phone numbers."""
+    return code in phonenumbers.SUPPORTED_REGIONS
 
 
 def is_satellite(number: str) -> bool:

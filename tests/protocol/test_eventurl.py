@@ -159,9 +159,11 @@ class TestParsing:
             "status=3&%73tatus=4",
             "status=3&duration=1.5",
             "status=3&duration=-1",
+            "status=3&duration=%D9%A3",
             "status=3&duration=1_0",
             "status=3&duration=0x1",
             "status=3&duration=9999999999",
+            "status=3&debit=%D9%A3",
             "status=3&debit=1e3",
             "status=3&debit=NaN",
             "status=3&debit=.5",
@@ -196,3 +198,21 @@ class TestParsing:
             return
         assert event.duration is None or 0 <= event.duration <= 999_999_999
         assert event.debit is None or 0 <= event.debit < 10**9
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://example.com/hook/s3cr3t?sig=s3cr3t", "https://example.com/…"),
+        ("http://example.com:8080?sig=s3cr3t", "http://example.com:8080/…"),
+        ("http://[2001:db8::1]:80/s3cr3t", "http://[2001:db8::1]:80/…"),
+        ("https://s3cr3t:s3cr3t@example.com/", "https://example.com/"),
+        ("https://example.com#s3cr3t@x", "https://example.com/…"),
+        ("https://example.com\\s3cr3t@x", "https://example.com/…"),
+        ("https://example.com", "https://example.com"),
+        ("s3cr3t", ""),
+        ("", ""),
+    ],
+)
+def test_people_read_no_more_of_a_url_than_where_it_goes(url: str, shown: str) -> None:
+    assert eventurl.without_path(url) == shown

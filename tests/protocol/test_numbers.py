@@ -171,6 +171,27 @@ class TestShowing:
         assert isinstance(numbers.display(text), str)
 
 
+class TestHidingInText:
+    @given(NUMBERS, st.lists(SEPARATORS, min_size=20, max_size=20))
+    def test_no_number_can_be_read_in_a_text_however_it_is_grouped(
+        self, digits: str, separators: list[str]
+    ) -> None:
+        assume(len(digits) >= 7)
+        pairs = zip(digits, separators, strict=False)
+        grouped = "".join(digit + mark for digit, mark in pairs if mark != "+")
+        assume(sum(letter.isdigit() for letter in grouped) >= 7)
+
+        shown = numbers.mask_within(f"Call to {grouped} refused")
+
+        assert sum(letter.isdigit() for letter in shown) == 2
+
+    @pytest.mark.parametrize(
+        "text", ["", "60 ERROR", "HTTP 502", "maximum duration of 3600 s", "0.421", "call 123456"]
+    )
+    def test_what_is_no_number_is_left(self, text: str) -> None:
+        assert numbers.mask_within(text) == text
+
+
 class TestKinds:
     @pytest.mark.parametrize(
         ("number", "country"),

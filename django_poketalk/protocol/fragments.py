@@ -1,0 +1,73 @@
+"""What somebody types to find a number: all of it or its beginning, however it is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, country_code_for_region
+
+from . import numbers
+
+_SEPARATORS = re.compile(r"[\s\-./()\[\]\u2010-\u2015\u00a0\u202a-\u202e\u2066-\u2069]")
+_TRUNK_IN_BRACKETS = re.compile(r"[(\[]\s*0\s*[)\]]")
+_SHAPE = re.compile(r"\+?[0-9]{1,20}")
+
+
+def beginnings(text: str, region: str | None = None) -> list[str]:
+    """The E.164 beginnings that this text can mean, shortest spelling first; none for a text that
+    is not a number.
+
+    `+49 (0)30 1`, `0049 30 1` and, with the region `DE`, `030 1` all mean `+49301`. Without a
+    region, digits are taken to begin with a country code; with one, for a number of it as well.
+    """
+    digits = _SEPARATORS.sub("", _TRUNK_IN_BRACKETS.sub("", text))
+    if not _SHAPE.fullmatch(digits):
+        return []
+    found = set(_meant(digits, region))
+    with suppress(numbers.InvalidNumber):  # a beginning is no number yet
+        found.add(numbers.normalise(text, region))
+    return sorted(each for each in found if len(each) > 1 and each[1] != "0")
+
+
+def span(beginning: str) -> tuple[str, str | None]:
+    """The first text that begins so, and the first after all that do; None where there is none.
+
+    For digits behind a "+". A comparison with both finds what begins so by any index, whatever the
+    database's collation: LIKE wants an index of its own for it.
+    """
+    rest = beginning.rstrip("9")
+    last = rest[-1:]
+    return beginning, f"{rest[:-1]}{int(last) + 1}" if last.isdigit() else None
+
+
+def _meant(digits: str, region: str | None) -> Iterator[str]:
+    metadata = PhoneMetadata.metadata_for_region(region, None) if region else None
+    if digits.startswith("+"):
+        yield from _international(digits[1:])
+        return
+    yield from _international(digits)
+    prefix = metadata.international_prefix if metadata else None
+    abroad = re.match(f"00|{prefix}" if prefix else "00", digits)
+    if abroad:
+        yield from _international(digits[abroad.end() :])
+        return
+    if metadata is None or region is None:
+        return
+    code = country_code_for_region(region)
+    trunk = metadata.national_prefix
+    yield f"+{code}{digits.removeprefix(trunk) if trunk else digits}"
+
+
+def _international(digits: str) -> Iterator[str]:
+    """With the trunk prefix that some write behind the country code, and without."""
+    yield f"+{digits}"
+    for length in (1, 2, 3):
+        code = digits[:length]
+        regions = COUNTRY_CODE_TO_REGION_CODE.get(int(code)) if len(code) == length else None
+        if regions:
+            metadata = PhoneMetadata.metadata_for_region(regions[0], None)
+            trunk = metadata.national_prefix if metadata else None
+            if trunk == "0" and digits[length:].startswith(trunk):
+                yield f"+{code}{digits[length + 1 :]}"
