@@ -13,19 +13,31 @@ import logging
 import unicodedata
 import uuid
 from dataclasses import dataclass, field
+from datetime import timedelta
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
 
 from django_poketalk.protocol import numbers
 from django_poketalk.protocol.codes import ResponseCode
 
 from . import destinations, ledger, rating, routing
 from .conf import settings
-from .models import Account, ApiKey, BlacklistedNumber, Call, Gateway, Rate, ServiceProvider
+from .models import (
+    Account,
+    ApiKey,
+    BlacklistedNumber,
+    Call,
+    Gateway,
+    Rate,
+    ServiceProvider,
+)
 
 logger = logging.getLogger(__name__)
 
 CUSTOM_LENGTH = 255  # seed, Parameters
+SECOND = timedelta(seconds=1)
 NOT_TEXT = ("Cc", "Cs", "Zl", "Zp")  # control characters, surrogates, line and paragraph separators
 
 
@@ -84,10 +96,10 @@ def admit(asked: Asked) -> Admitted | Refused | Malformed:
     wanted = _read(asked)
     if isinstance(wanted, Malformed):
         return wanted
-    with transaction.atomic():
-        # One admission of an account at a time: funds, caps and `custom` are looked at and taken
-        # in one piece.
-        outcome = _place(ledger.lock(key.account_id), wanted)
+    try:
+        outcome = _admit(key.account_id, wanted)
+    except IntegrityError:  # a rate or the provider was deleted meanwhile: now it is not found
+        outcome = _admit(key.account_id, wanted)
     if isinstance(outcome, ResponseCode):
         return Refused(outcome)
     return outcome
@@ -116,25 +128,18 @@ def identify(api_key: str, address: str) -> ApiKey | ResponseCode:
 def _missing(asked: Asked) -> ResponseCode | None:
     if not asked.api_key.strip():
         return ResponseCode.EMPTY_API_KEY
-    if not _has_digits(asked.from_number):
+    if not numbers.has_digits(asked.from_number):
         return ResponseCode.EMPTY_FROM
-    if not _has_digits(asked.to_number):
+    if not numbers.has_digits(asked.to_number):
         return ResponseCode.EMPTY_TO
     return None
-
-
-def _has_digits(text: str) -> bool:
-    try:
-        return bool(numbers.read_wire(text))
-    except numbers.InvalidNumber:
-        return True
 
 
 def _read(asked: Asked) -> _Wanted | Malformed:
     try:
         wanted = _Wanted(
-            from_number=numbers.read_wire(asked.from_number),
-            to_number=numbers.read_wire(asked.to_number),
+            from_number=numbers.without_trunk_zero(numbers.read_wire(asked.from_number)),
+            to_number=numbers.without_trunk_zero(numbers.read_wire(asked.to_number)),
             custom=_custom(asked.custom),
             eventurl=asked.eventurl,
             address=asked.address,
@@ -149,6 +154,8 @@ def _read(asked: Asked) -> _Wanted | Malformed:
 def _custom(text: str) -> str:
     if len(text) > CUSTOM_LENGTH:
         raise ValueError(f"custom has {len(text)} characters; {CUSTOM_LENGTH} are allowed.")
+    if "\N{REPLACEMENT CHARACTER}" in text:
+        raise ValueError("custom is not UTF-8: it could not be given back as it was sent.")
     for position, character in enumerate(text, start=1):
         if unicodedata.category(character) in NOT_TEXT:
             raise ValueError(f"custom has a control character at position {position}.")
@@ -157,6 +164,13 @@ def _custom(text: str) -> str:
 
 def _one_line(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)[:300]
+
+
+@transaction.atomic
+def _admit(account_id: int, wanted: _Wanted) -> Admitted | ResponseCode:
+    # One admission of an account at a time: funds, caps and `custom` are looked at and taken in
+    # one piece.
+    return _place(ledger.lock(account_id), wanted)
 
 
 def _place(account: Account, wanted: _Wanted) -> Admitted | ResponseCode:
@@ -169,7 +183,7 @@ def _place(account: Account, wanted: _Wanted) -> Admitted | ResponseCode:
         return ResponseCode.BLACKLISTED
     if not _reachable(provider, wanted.from_number, wanted.to_number):
         return ResponseCode.NO_GATEWAY
-    rate_a, rate_b = _rate(provider, wanted.from_number), _rate(provider, wanted.to_number)
+    rate_a, rate_b = _rates(provider, wanted.from_number, wanted.to_number)
     if rate_a is None or rate_b is None or _at_cap(account):
         return ResponseCode.NO_TIMEOUT
     return _queue(account, provider, wanted, rate_a, rate_b)
@@ -185,19 +199,40 @@ def _live_call(account: Account, custom: str) -> Call | None:
 
 
 def _reachable(provider: ServiceProvider, *wire_numbers: str) -> bool:
-    gateways = list(Gateway.objects.filter(provider=provider, is_active=True))
+    gateways = list(Gateway.objects.filter(provider=provider, is_active=True).order_by())
     return all(routing.gateways_for(number, gateways) for number in wire_numbers)
 
 
-def _rate(provider: ServiceProvider, wire_number: str) -> Rate | None:
-    fitting = Rate.objects.filter(provider=provider, prefix__in=routing.prefixes_of(wire_number))
-    return max(fitting, key=lambda rate: len(rate.prefix), default=None)
+def _rates(provider: ServiceProvider, *wire_numbers: str) -> list[Rate | None]:
+    """The rate of each number, in one query."""
+    prefixes = {prefix for number in wire_numbers for prefix in routing.prefixes_of(number)}
+    found = {rate.prefix: rate for rate in provider.rates.order_by().filter(prefix__in=prefixes)}
+    longest = [routing.longest_prefix(number, found) for number in wire_numbers]
+    return [None if prefix is None else found[prefix] for prefix in longest]
 
 
 def _at_cap(account: Account) -> bool:
-    return account.max_live_calls is not None and (
-        Call.objects.live().filter(account=account).count() >= account.max_live_calls
-    )
+    """Whether the account has as many calls as it may. It is locked: nobody adds one meanwhile."""
+    live, rate = account.max_live_calls, account.max_calls_per_second
+    calls = Call.objects.filter(account=account)
+    if live is not None and Call.objects.live().filter(account=account).count() >= live:
+        reached = f"{live} live calls"
+    elif rate is not None and (not rate or _since(calls, rate) < SECOND):
+        reached = f"{rate} calls per second"
+    else:
+        return False
+    _log_cap(account, f"it may have {reached}")
+    return True
+
+
+def _since(calls: QuerySet[Call], number: int) -> timedelta:
+    """How long ago the call was admitted that is `number`th from the newest on."""
+    admitted = calls.order_by("-id").values_list("created_at", flat=True)[number - 1 : number]
+    return timezone.now() - admitted[0] if admitted else timedelta.max
+
+
+def _log_cap(account: Account, why: str) -> None:
+    logger.warning("Account %s (%s) is refused a call (90): %s.", account.pk, account, why)
 
 
 def _queue(
@@ -207,10 +242,16 @@ def _queue(
     if account.max_duration is not None:
         cap = min(cap, account.max_duration)
     a, b = rate_a.tariff, rate_b.tariff
-    max_duration = rating.maximum_duration(a, b, account.funds, cap)
+    spendable = account.spendable(ledger.today())
+    max_duration = rating.maximum_duration(a, b, spendable, cap)
     if not max_duration:
+        if spendable < account.funds:
+            _log_cap(
+                account,
+                f"{spendable} is left of the {account.max_spend_per_day} that it may spend today",
+            )
         return ResponseCode.NO_TIMEOUT
-    call = Call.objects.create(
+    call = Call(
         account=account,
         provider=provider,
         custom=wanted.custom or uuid.uuid4().hex,
@@ -220,10 +261,11 @@ def _queue(
         remote_address=wanted.address,
         rate_a=rate_a,
         rate_b=rate_b,
+        leg_a_billed=provider.leg_a_billed,
         max_duration=max_duration,
+        duration_cap=cap,
     )
     first_slice = min(max_duration, settings.hold)
-    if not ledger.hold(call, rating.call_cost(a, b, first_slice, first_slice)):
-        transaction.set_rollback(True)
+    if not ledger.queue(call, account, rating.call_cost(a, b, first_slice, first_slice)):
         return ResponseCode.NO_TIMEOUT
     return Admitted(call)

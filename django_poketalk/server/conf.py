@@ -26,6 +26,16 @@ class Settings:
     queue_timeout: int = 30
     lease: int = 15
 
+    # Switches
+    switch_calls: int | None = None
+    switch_calls_per_second: int | None = None
+    drain: int = 0
+    health_address: str = ""
+
+    # SIP
+    sip_address: str = ""
+    sip_port: int = 5060
+
     # Events
     event_interval: int = 60
     event_timeout: float = 5.0

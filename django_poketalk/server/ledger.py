@@ -2,8 +2,9 @@
 
 A call holds money before it can spend it: at admission the first slice, then more as it goes on,
 and when it is settled the hold is released and each leg's cost is charged. Every function is one
-transaction under row locks, taken in one order (call, then account), so balance − held never passes
-the credit limit. Sums are made in Python from the locked row: SQLite's arithmetic is in floats.
+transaction under row locks, taken in one order (calls, then account), so balance − held never
+passes the credit limit, nor what is charged and held today the account's spend per day. Sums are
+made in Python from the locked row: SQLite's arithmetic is in floats.
 
 A function that is given a call acts only while the row still carries that call's `fence` and is not
 settled: a switch that lost the call writes nothing.
@@ -12,19 +13,25 @@ settled: a switch that lost the call writes nothing.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from . import hotrows
 from .models import Account, Call, LedgerEntry, Side
 from .rating import FREE, THOUSANDTH
 
 logger = logging.getLogger(__name__)
 
 HIGHEST = Decimal("999999999999.999")  # what the columns hold
+LONGEST_KEY = 32
 
 Row = TypeVar("Row", Account, Call)
 
@@ -38,7 +45,7 @@ def lock(account_id: int) -> Account:
 
     `Account.DoesNotExist` when it is gone.
     """
-    account = _locked(Account.objects.filter(pk=account_id))
+    account = _lockable(Account.objects.filter(pk=account_id).order_by()).first()
     if account is None:
         raise Account.DoesNotExist(f"There is no account {account_id}.")
     return account
@@ -52,60 +59,209 @@ def balance_after(account: Account, amount: Decimal) -> Decimal:
     balance = account.balance + _money(amount)
     if account.funds + amount < 0:
         raise InsufficientFunds(
-            f"{account} has {account.funds} to spend, which does not reach {-amount}."
+            _("%(account)s has %(funds)s to spend, which does not reach %(amount)s.")
+            % {"account": account, "funds": account.funds, "amount": -amount}
         )
     if balance > HIGHEST:
-        raise ValueError(f"A balance of {balance} is more than an account can hold ({HIGHEST}).")
+        raise ValueError(
+            _("A balance of %(balance)s is more than an account can hold (%(most)s).")
+            % {"balance": balance, "most": HIGHEST}
+        )
     return balance
 
 
-def top_up(account: Account, amount: Decimal, note: str = "", by: Any = None) -> LedgerEntry:
-    """Credit a payment of `amount` > 0. `by` is the user who did it."""
+def top_up(
+    account: Account, amount: Decimal, note: str = "", by: Any = None, key: str | None = None
+) -> LedgerEntry:
+    """Credit a payment of `amount` > 0. `by` is the user who did it.
+
+    With a `key` (up to 32 characters), once: whoever asks again with it gets the entry that it
+    made, `repeated`. A key that stands for another amount or account is a `ValueError`.
+    """
+    if key and len(key) > LONGEST_KEY:
+        raise ValueError(f"A key has {LONGEST_KEY} characters at most, not {len(key)}.")
     if _money(amount) <= 0:
         raise ValueError(f"A top-up is more than 0, not {amount}. Use adjust() to take money back.")
-    return _book(account, LedgerEntry.Kind.TOP_UP, amount, note, by)
+    return _book(account, LedgerEntry.Kind.TOP_UP, amount, note, by, key)
 
 
-def adjust(account: Account, amount: Decimal, note: str = "", by: Any = None) -> LedgerEntry:
-    """Correct the balance by `amount`, up or down; `InsufficientFunds` past the credit limit."""
-    return _book(account, LedgerEntry.Kind.ADJUSTMENT, amount, note, by)
+def adjust(
+    account: Account, amount: Decimal, note: str = "", by: Any = None, key: str | None = None
+) -> LedgerEntry:
+    """Correct the balance by `amount`, up or down; `InsufficientFunds` past the credit limit.
+
+    A `key` means what it means for `top_up`.
+    """
+    return _book(account, LedgerEntry.Kind.ADJUSTMENT, amount, note, by, key)
+
+
+def today() -> date:
+    """The day that charges are counted in: by the project's `TIME_ZONE`, whoever asks."""
+    return timezone.localdate(timezone=timezone.get_default_timezone())
+
+
+class Till:
+    """Calls of one account, by their keys and fences, locked with it until the current transaction
+    ends. What is done to them is reckoned here, and written by `close`, all at once.
+
+    A call that is settled, or whose row carries another fence, is not among them.
+    """
+
+    def __init__(self, fences: Mapping[int, int]) -> None:
+        self._rows = {row.pk: row for row in _lock_unsettled(fences)}
+        self._entries: list[dict[str, Any]] = []
+        self._day = today()
+        if self._rows:
+            [account] = {row.account for row in self._rows.values()}
+            self._account = lock(account)
+
+    def hold(self, call: int, amount: Decimal) -> Decimal | None:
+        """Reserve `amount` more for it, all or nothing; the hold then in force, or None."""
+        row = self._rows.get(call)
+        if row is None or amount > self._account.spendable(self._day):
+            return None
+        self._hold(row, amount)
+        return row.held
+
+    def extend(self, call: int, wanted: Decimal) -> Decimal:
+        """Raise its hold to `wanted`, or as far as the funds and the day's spend reach; the hold
+        then in force, 0 when it is not among them.
+        """
+        row = self._rows.get(call)
+        if row is None:
+            return FREE
+        account = self._account
+        spendable = account.spendable(self._day)
+        more = min(_money(wanted) - row.held, spendable)
+        if more < wanted - row.held and spendable < account.funds:
+            logger.warning(
+                "Call %s gets no longer hold: account %s (%s) is at its %s a day.",
+                call,
+                account.pk,
+                account,
+                account.max_spend_per_day,
+            )
+        if more > 0:
+            self._hold(row, more)
+        return row.held
+
+    def settle(self, call: int, a_cost: Decimal, b_cost: Decimal) -> Decimal | None:
+        """Charge its legs' costs and release its hold; what was charged, None when it is not among
+        them.
+        """
+        costs = {Side.A: _money(a_cost), Side.B: _money(b_cost)}
+        if min(costs.values()) < 0:
+            raise ValueError(f"A leg cannot cost less than nothing: {a_cost} and {b_cost}.")
+        row = self._rows.get(call)
+        if row is None:
+            return None
+        account, debit = self._account, FREE
+        affordable = account.funds + row.held
+        for side, cost in costs.items():
+            charge = min(cost, affordable - debit)
+            if charge > 0:
+                debit += charge
+                account.balance -= charge
+                self._enter(call, side, charge)
+        if debit < sum(costs.values()):
+            logger.error(
+                "Call %s cost %s, but only %s could be charged within the credit limit.",
+                call,
+                sum(costs.values()),
+                debit,
+            )
+        account.spent = account.charged(self._day) + debit
+        account.spent_on = max(self._day, account.spent_on or self._day)
+        account.held -= row.held
+        row.held, row.debit = FREE, debit
+        return debit
+
+    def close(self) -> datetime:
+        """Write it all; the moment at which calls were settled."""
+        now = timezone.now()
+        charges = [{**entry, "created_at": now} for entry in self._entries]
+        hotrows.insert(LedgerEntry, charges)
+        if any(row.is_changed for row in self._rows.values()):
+            names = ("balance", "held", "spent", "spent_on")
+            account = {name: getattr(self._account, name) for name in names}
+            hotrows.update(Account, ("id",), [(account, (self._account.pk,))])
+        settled: list[tuple[hotrows.Values, tuple[int]]] = []
+        held: list[tuple[hotrows.Values, tuple[int]]] = []
+        for row in self._rows.values():
+            if row.debit is not None:
+                columns = {"held": FREE, "debit": row.debit, "settled_at": now}
+                settled.append((columns, (row.pk,)))
+            elif row.is_changed:
+                held.append(({"held": row.held}, (row.pk,)))
+        hotrows.update(Call, ("id",), settled)
+        hotrows.update(Call, ("id",), held)
+        return now
+
+    def _hold(self, row: _Unsettled, more: Decimal) -> None:
+        row.held += more
+        self._account.held += more
+
+    def _enter(self, call: int, side: Side, charge: Decimal) -> None:
+        self._entries.append(
+            {
+                "account_id": self._account.pk,
+                "kind": LedgerEntry.Kind.CHARGE,
+                "amount": -charge,
+                "balance": self._account.balance,
+                "call_id": call,
+                "side": side,
+                "note": "",
+            }
+        )
+
+
+def queue(call: Call, account: Account, amount: Decimal) -> bool:
+    """Insert a new call of the account, which holds `amount` from its beginning. The account is as
+    `lock` gave it in the current transaction.
+
+    False, and nothing is written: the funds or the day's spend do not reach it.
+    """
+    if _money(amount) < 0:
+        raise ValueError(f"A hold of {amount} is less than nothing.")
+    if amount > account.spendable(today()):
+        return False
+    account.held += amount
+    hotrows.update(Account, ("id",), [({"held": account.held}, (account.pk,))])
+    call.held = amount
+    call.save()
+    return True
 
 
 def hold(call: Call, amount: Decimal) -> bool:
     """Reserve `amount` more for the call, all or nothing.
 
-    False: the funds do not reach it, or the call is settled or another switch's.
+    False: the funds or the day's spend do not reach it, or the call is settled or another switch's.
     """
     if _money(amount) < 0:
         raise ValueError(f"A hold of {amount} is less than nothing.")
     with transaction.atomic():
-        row = _locked(_ours(call))
-        if row is None:
-            return False
-        account = lock(row.account_id)
-        if amount > account.funds:
-            return False
-        _hold(account, row, amount)
-    call.held = row.held
+        till = Till({call.pk: call.fence})
+        held = till.hold(call.pk, amount)
+        till.close()
+    if held is None:
+        return False
+    call.held = held
     return True
 
 
 def extend(call: Call, wanted: Decimal) -> Decimal:
-    """Raise the call's hold to `wanted`, or as far as the funds reach; the hold then in force.
+    """Raise the call's hold to `wanted`, or as far as the funds and the day's spend reach; the hold
+    then in force.
 
     It is never lowered. 0 when the call is settled or another switch's: this owner holds nothing
     any more.
     """
     with transaction.atomic():
-        row = _locked(_ours(call))
-        if row is None:
-            return FREE
-        account = lock(row.account_id)
-        more = min(_money(wanted) - row.held, account.funds)
-        if more > 0:
-            _hold(account, row, more)
-    call.held = row.held
-    return row.held
+        till = Till({call.pk: call.fence})
+        held = till.extend(call.pk, wanted)
+        till.close()
+    call.held = held
+    return held
 
 
 def settle(call: Call, a_cost: Decimal, b_cost: Decimal) -> bool:
@@ -115,69 +271,88 @@ def settle(call: Call, a_cost: Decimal, b_cost: Decimal) -> bool:
     `call.debit` becomes what was charged: the costs, or, should they outrun the hold and all free
     funds, as much of them as the credit limit allows.
     """
-    costs = {Side.A: _money(a_cost), Side.B: _money(b_cost)}
-    if min(costs.values()) < 0:
-        raise ValueError(f"A leg cannot cost less than nothing: {a_cost} and {b_cost}.")
-    now = timezone.now()
     with transaction.atomic():
-        row = _locked(_ours(call))
-        if row is None:
-            return False
-        account = lock(row.account_id)
-        affordable = account.funds + row.held
-        balance = account.balance
-        for side, cost in costs.items():
-            charge = min(cost, affordable)
-            if charge > 0:
-                affordable -= charge
-                balance -= charge
-                _enter(account, LedgerEntry.Kind.CHARGE, -charge, balance, call=row, side=side)
-        debit = account.balance - balance
-        if debit < sum(costs.values()):
-            logger.error(
-                "Call %s cost %s, but only %s could be charged within the credit limit.",
-                row.pk,
-                sum(costs.values()),
-                debit,
-            )
-        Account.objects.filter(pk=account.pk).update(balance=balance, held=account.held - row.held)
-        Call.objects.filter(pk=row.pk).update(held=FREE, debit=debit, settled_at=now)
-    call.held, call.debit, call.settled_at = FREE, debit, now
+        till = Till({call.pk: call.fence})
+        debit = till.settle(call.pk, a_cost, b_cost)
+        moment = till.close()
+    if debit is None:
+        return False
+    call.held, call.debit, call.settled_at = FREE, debit, moment
     return True
 
 
-def _ours(call: Call) -> QuerySet[Call]:
-    return Call.objects.filter(pk=call.pk, fence=call.fence, settled_at=None)
+@dataclass(slots=True)
+class _Unsettled:
+    """What a call's row says of its money, and what is to become of it."""
+
+    pk: int
+    account: int
+    held: Decimal
+    held_before: Decimal
+    debit: Decimal | None = None
+
+    @property
+    def is_changed(self) -> bool:
+        return self.debit is not None or self.held != self.held_before
 
 
-def _locked(rows: QuerySet[Row]) -> Row | None:
-    """The one row, locked; an update that changes nothing where the database has no SELECT ... FOR
-    UPDATE (SQLite).
+def _lock_unsettled(fences: Mapping[int, int]) -> list[_Unsettled]:
+    """Of these calls, those that are unsettled and under the fence, locked in the order of their
+    keys.
+    """
+    rows = Call.objects.filter(pk__in=sorted(fences), settled_at=None).order_by("pk")
+    found = _lockable(rows).values_list("pk", "fence", "account_id", "held")
+    return [
+        _Unsettled(pk, account, held, held)
+        for pk, fence, account, held in found
+        if fence == fences[pk]
+    ]
+
+
+def _lockable(rows: QuerySet[Row]) -> QuerySet[Row]:
+    """The rows, locked by whoever reads them; now, by an update that changes nothing, where the
+    database has no SELECT ... FOR UPDATE (SQLite).
     """
     if connection.features.has_select_for_update:
         no_key = connection.features.has_select_for_no_key_update
-        return rows.select_for_update(no_key=no_key).order_by().first()
-    return rows.order_by().first() if rows.update(held=F("held")) else None
-
-
-def _hold(account: Account, row: Call, more: Decimal) -> None:
-    row.held += more
-    Account.objects.filter(pk=account.pk).update(held=account.held + more)
-    Call.objects.filter(pk=row.pk).update(held=row.held)
+        return rows.select_for_update(no_key=no_key)
+    rows.update(held=F("held"))
+    return rows
 
 
 def _book(
-    account: Account, kind: LedgerEntry.Kind, amount: Decimal, note: str, by: Any
+    account: Account,
+    kind: LedgerEntry.Kind,
+    amount: Decimal,
+    note: str,
+    by: Any,
+    key: str | None = None,
 ) -> LedgerEntry:
     if not amount:
         raise ValueError("An entry of 0 changes nothing.")
     with transaction.atomic():
         row = lock(account.pk)
+        made = LedgerEntry.objects.filter(idempotency_key=key).first() if key else None
+        if made is not None:
+            return _again(made, row, kind, amount, key)
         balance = balance_after(row, amount)
         Account.objects.filter(pk=row.pk).update(balance=balance)
-        entry = _enter(row, kind, amount, balance, note=note, created_by=by)
+        entry = _enter(
+            row, kind, amount, balance, note=note, created_by=by, idempotency_key=key or None
+        )
     account.balance, account.held = balance, row.held
     return entry
+
+
+def _again(
+    made: LedgerEntry, account: Account, kind: LedgerEntry.Kind, amount: Decimal, key: str | None
+) -> LedgerEntry:
+    if made.idempotency_key != key:  # MariaDB takes "a", "A" and "a " for the same
+        raise ValueError(f"This database takes the key {key!r} for {made.idempotency_key!r}.")
+    if (made.account_id, made.kind, made.amount) != (account.pk, kind, amount):
+        raise ValueError(_("This was booked already, with another amount or account."))
+    made.repeated = True
+    return made
 
 
 def _enter(

@@ -63,15 +63,29 @@ def call_cost(a: Tariff, b: Tariff, a_seconds: int | None, b_seconds: int | None
     )
 
 
-def maximum_duration(a: Tariff, b: Tariff, funds: Decimal, cap: int, b_offset: int = 0) -> int:
+def maximum_duration(
+    a: Tariff,
+    b: Tariff,
+    funds: Decimal,
+    cap: int,
+    b_offset: int | None = 0,
+    *,
+    a_free_until_connected: bool = False,
+) -> int:
     """The most seconds since leg A's answer, 0 to `cap`, that a call may last for its cost to stay
     within `funds`.
 
-    Leg B is taken to answer `b_offset` seconds after A; 0 is the dearest case. 0 when not even the
-    shortest call can be paid.
+    Leg B is taken to answer `b_offset` seconds after A; 0 is the dearest case. With None it has not
+    answered, and whenever it does there is enough for its shortest call. Leg A is paid for from its
+    own answer on, or else, `a_free_until_connected`, from leg B's. 0 when not even the shortest
+    call can be paid: connect fees and initial increments are due at once.
     """
 
     def cost_at(seconds: int) -> Decimal:
-        return call_cost(a, b, seconds, seconds - b_offset if seconds >= b_offset else None)
+        if b_offset is None:
+            b_seconds: int | None = 0
+        else:
+            b_seconds = seconds - b_offset if seconds >= b_offset else None
+        return call_cost(a, b, b_seconds if a_free_until_connected else seconds, b_seconds)
 
     return max(0, bisect_right(range(cap + 1), funds, key=cost_at) - 1)

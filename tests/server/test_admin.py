@@ -21,11 +21,15 @@ from django_poketalk.server.models import (
     AllowedAddress,
     ApiKey,
     BlacklistedNumber,
+    BuyRate,
     Call,
     EventDelivery,
     LedgerEntry,
     Leg,
+    Switch,
+    TrialCall,
 )
+from django_poketalk.server.switch import presence
 
 from .conftest import CALLEE, CALLER, Customer, make_customer
 
@@ -43,6 +47,7 @@ def filled(customer: Customer, queued: Queued) -> Call:
     """One row at least of each model."""
     call = queued(custom="<script>alert(1)</script>", eventurl="https://example.com/?$status")
     tariff = customer.rate.tariff
+    BuyRate.objects.create(gateway=customer.gateway, price_per_minute=1)
     Leg.objects.create(
         call=call,
         side="A",
@@ -57,6 +62,8 @@ def filled(customer: Customer, queued: Queued) -> Call:
         call=call, sequence=1, status=1, duration=0, debit=0, sent_at=call.created_at, seconds=0.1
     )
     BlacklistedNumber.objects.create(number="442079460999")
+    presence.beat("office", 1)
+    TrialCall.objects.create(gateway=customer.gateway, number=CALLEE)
     ledger.hold(call, Decimal(1))
     return call
 
@@ -90,7 +97,7 @@ def test_every_model_has_its_pages(filled: Call, admin_client: Client, model: ty
     response = admin_client.get(page(model, "change", row.pk))
     assert response.status_code == 200
     assert b"<script>alert" not in response.content
-    addable = model not in (Call, Leg, EventDelivery)
+    addable = model not in (Call, Leg, EventDelivery, Switch)
     assert admin_client.get(page(model, "add")).status_code == (200 if addable else 403)
 
 
@@ -194,6 +201,21 @@ def test_what_the_ledger_would_refuse_is_said_on_the_form(
     assert LedgerEntry.objects.count() == 1
 
 
+def test_a_booking_that_is_sent_twice_is_booked_once(
+    customer: Customer, admin_client: Client
+) -> None:
+    path = page(LedgerEntry, "add")
+    key = admin_client.get(path).context["adminform"].form["key"].value()
+    form = {"account": customer.account.pk, "kind": "adjustment", "amount": "5", "key": key}
+
+    assert admin_client.post(path, form).status_code == 302
+    again = admin_client.post(path, form)
+
+    assert "was sent already" in again.content.decode()
+    customer.account.refresh_from_db()
+    assert customer.account.balance == Decimal(105)
+
+
 def test_booking_needs_its_permission(customer: Customer, staff: Callable[..., Client]) -> None:
     form = {"account": customer.account.pk, "kind": "top_up", "amount": "1"}
     client = staff("view_ledgerentry", "change_account", "view_account")
@@ -211,7 +233,7 @@ def test_a_new_key_is_shown_exactly_once(customer: Customer, admin_client: Clien
     form = {"account": customer.account.pk, "label": "CRM"}
     first = admin_client.post(page(ApiKey, "add"), form, follow=True).content.decode()
     key = ApiKey.objects.get(label="CRM")
-    [secret] = re.findall(r"<code>([^<]+)</code>", first)
+    [secret] = re.findall(r"<code[^>]*>([^<]+)</code>", first)
     assert ApiKey.find(secret) == key
     for path in (page(ApiKey, "changelist"), page(ApiKey, "change", key.pk), "/admin/"):
         assert secret not in admin_client.get(path).content.decode()

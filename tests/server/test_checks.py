@@ -36,6 +36,8 @@ def found(given: Any, *, deploy: bool = False) -> list[checks.CheckMessage]:
         ({"EVENT_TIMEOUT": 0.0}, ["E005"]),
         ({"EVENT_TIMEOUT": float("nan")}, ["E005"]),
         ({"EVENT_PORTS": [80, 0, 65536]}, ["E006", "E006"]),
+        ({"SIP_ADDRESS": "10.0.0.1:5060"}, ["E008"]),
+        ({"SIP_ADDRESS": "switch.example.com"}, ["E008"]),
         ({"TRUSTED_PROXIES": ["0.0.0.0/0"]}, ["W001"]),
         ({"TRUSTED_PROXIES": ["::/0"]}, ["W001"]),
     ],

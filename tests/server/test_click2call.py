@@ -17,6 +17,7 @@ from django_poketalk.server.models import (
     BlacklistedNumber,
     Call,
     Gateway,
+    LegABilling,
     Rate,
     ServiceProvider,
 )
@@ -187,14 +188,6 @@ def test_90_at_the_cap_of_live_calls(customer: Customer, queued: Callable[..., C
     assert customer.ask() == "90"
 
 
-def test_90_and_no_row_when_the_hold_fails_after_all(
-    customer: Customer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ledger, "hold", lambda call, amount: False)
-    assert customer.ask() == "90"
-    assert not Call.objects.exists()
-
-
 @override_settings(POKETALK_SERVER={"MAX_DURATION": 600, "HOLD": 60})
 def test_the_duration_granted_is_capped_by_service_and_account(customer: Customer) -> None:
     customer.ask()
@@ -202,8 +195,28 @@ def test_the_duration_granted_is_capped_by_service_and_account(customer: Custome
     customer.ask()
     Account.objects.update(max_duration=30)
     customer.ask()
+    Account.objects.update(max_duration=900)
+    customer.ask()
     granted = list(Call.objects.order_by("id").values_list("max_duration", "held"))
-    assert granted == [(600, D("1.200")), (300, D("1.200")), (30, D("0.600"))]
+    assert granted == [(600, D("1.200")), (300, D("1.200")), (30, D("0.600")), (600, D("1.200"))]
+
+
+def test_what_the_funds_grant_is_no_cap_for_a_call_that_is_paid_for_later(
+    customer: Customer,
+) -> None:
+    Account.objects.update(max_duration=300)
+    ledger.adjust(customer.account, D("-99.400"))
+    customer.ask()
+    call = Call.objects.get()
+    assert (call.max_duration, call.duration_cap) == (30, 300)
+
+
+def test_a_call_notes_from_when_on_leg_a_is_paid_for(customer: Customer) -> None:
+    customer.ask()
+    ServiceProvider.objects.update(leg_a_billed=LegABilling.CONNECTED)
+    customer.ask()
+    noted = list(Call.objects.order_by("id").values_list("leg_a_billed", flat=True))
+    assert noted == [LegABilling.ANSWER, LegABilling.CONNECTED]
 
 
 def test_each_legs_own_rate_is_the_longest_prefix(customer: Customer) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from django_poketalk.server import ledger
 from django_poketalk.server.models import Account, Call, LedgerEntry
 
-from .conftest import Customer
+from .conftest import CALLEE, CALLER, Customer
 
 D = Decimal
 Queued = Callable[..., Call]
@@ -79,6 +79,27 @@ def test_a_hold_is_all_or_nothing(customer: Customer, queued: Queued) -> None:
     assert call.held == D(100)
     assert money_of(customer.account) == (D(100), D(100))
     assert not ledger.hold(queued(), D("0.001"))
+
+
+@pytest.mark.parametrize(("a_day", "most"), [(None, D("100.000")), (D(5), D("5.000"))])
+def test_a_call_is_queued_with_its_hold_or_not_at_all(
+    customer: Customer, a_day: Decimal | None, most: Decimal
+) -> None:
+    Account.objects.update(max_spend_per_day=a_day)
+    for amount, held in ((most + D("0.001"), D(0)), (most, most)):
+        call = Call(
+            account=customer.account,
+            provider=customer.provider,
+            custom="web1",
+            from_number=CALLER,
+            to_number=CALLEE,
+            remote_address="127.0.0.1",
+            max_duration=60,
+        )
+        with transaction.atomic():
+            is_queued = ledger.queue(call, ledger.lock(customer.account.pk), amount)
+        assert is_queued == bool(held) == Call.objects.exists()
+        assert money_of(customer.account) == (D(100), held)
 
 
 def test_what_is_held_cannot_be_taken_back_by_an_adjustment(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from django_poketalk.server.models import (
+    Account,
     AllowedAddress,
     BlacklistedNumber,
     Call,
@@ -22,11 +23,19 @@ from .conftest import CALLEE, Customer
 D = Decimal
 
 
-def _faults(customer: Customer) -> list[tuple[str, Callable[[dict[str, Any]], None]]]:
+def _faults(
+    customer: Customer, is_inactive: bool = True
+) -> list[tuple[str, Callable[[dict[str, Any]], None]]]:
     """Each fault by the answer it deserves, in the order in which they are looked for."""
 
     def blacklist() -> None:
         BlacklistedNumber.objects.create(number=CALLEE)
+
+    def no_provider() -> None:
+        if is_inactive:
+            ServiceProvider.objects.update(is_active=False)
+        else:
+            Account.objects.update(provider=None)
 
     return [
         ("10", lambda form: form.update(api_key="")),
@@ -35,19 +44,20 @@ def _faults(customer: Customer) -> list[tuple[str, Callable[[dict[str, Any]], No
         ("40", lambda form: form.setdefault("api_key", "wrong")),
         ("100", lambda form: AllowedAddress.objects.all().delete()),
         ("400", lambda form: form.update(custom="x" * 256)),
-        ("50", lambda form: ServiceProvider.objects.update(is_active=False)),
+        ("50", lambda form: no_provider()),
         ("60", lambda form: blacklist()),
         ("70", lambda form: Gateway.objects.update(is_active=False)),
         ("90", lambda form: Rate.objects.all().delete()),
     ]
 
 
+@pytest.mark.parametrize("is_inactive", [True, False], ids=["inactive", "none"])
 @pytest.mark.parametrize("second", range(10))
 @pytest.mark.parametrize("first", range(10))
 def test_of_two_faults_the_one_that_is_looked_for_first_is_told(
-    customer: Customer, first: int, second: int
+    customer: Customer, first: int, second: int, is_inactive: bool
 ) -> None:
-    faults = _faults(customer)
+    faults = _faults(customer, is_inactive)
     form: dict[str, Any] = {}
     for _answer, make in (faults[first], faults[second]):
         make(form)
@@ -101,3 +111,18 @@ def test_outsiders_learn_nothing_of_what_a_good_request_is(
     assert customer.ask(api_key="wrong", **bad) == "40"
     customer.client.defaults["REMOTE_ADDR"] = "203.0.113.9"
     assert customer.ask(**bad) == "100"
+
+
+@pytest.mark.parametrize("zeros", ["0", "00"])
+def test_a_trunk_zero_passes_neither_the_dear_rate_nor_the_route(
+    customer: Customer, zeros: str
+) -> None:
+    dear = Rate.objects.create(
+        provider=customer.provider, prefix="44909", price_per_minute=D("3.00")
+    )
+    Gateway.objects.update(prefixes="44 1")
+
+    assert customer.ask(to=f"44{zeros}9098790000") == "00"
+
+    call = Call.objects.get()
+    assert (call.to_number, call.rate_b) == ("449098790000", dear)

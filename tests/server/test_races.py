@@ -1,25 +1,30 @@
 """Many ask at once (faults P6, S7, S8), on a database that locks rows.
 
-`POKETALK_RACE_THREADS` and `POKETALK_RACE_ROUNDS` make it a longer run.
+`POKETALK_RACE_THREADS` and `POKETALK_RACE_ROUNDS` make it a longer run; the full one is 64 and 1000
+of `-k many_threads`, with `--timeout 0 --durations 1`.
 """
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from django.db import connection, connections
+from django.db.models import Sum
 from django.test import override_settings
+from django.utils import timezone
 
 from django_poketalk.protocol.codes import ResponseCode
 from django_poketalk.server import admission, ledger
 from django_poketalk.server.admission import Admitted, Asked, Refused
-from django_poketalk.server.models import Account, Call, LedgerEntry
+from django_poketalk.server.models import Account, Call, LedgerEntry, Rate
 
 from .conftest import CALLEE, CALLER, Customer, make_customer
 
@@ -109,6 +114,62 @@ def test_holds_extensions_charges_and_top_ups_that_race_leave_the_books_right() 
         assert customer.account.held == 0
 
 
+def test_many_threads_and_rounds_on_one_balance_are_exact_to_the_last_unit() -> None:
+    """Each thread keeps its connection and goes through its rounds: hold, extend, charge, pay in.
+
+    What must come out is known beforehand but for the order, and so is each entry.
+    """
+    customer = make_customer(balance="10")
+    account = customer.account
+    call = Call(
+        account=account,
+        provider=customer.provider,
+        custom="race",
+        from_number=CALLER,
+        to_number=CALLEE,
+        remote_address="127.0.0.1",
+        max_duration=60,
+    )
+    rows = Call.objects.bulk_create([copy.copy(call) for _ in range(THREADS * ROUNDS)], 500)
+    charged = [D(0)] * THREADS
+    paid_in = [D(0)] * THREADS
+    short = [0] * THREADS
+
+    def rounds(thread: int) -> None:
+        for one in rows[thread * ROUNDS : (thread + 1) * ROUNDS]:
+            if not ledger.hold(one, D("0.700")):
+                short[thread] += 1
+                ledger.top_up(account_of(account), D("1.013"))
+                paid_in[thread] += D("1.013")
+                continue
+            held = ledger.extend(one, D("1.333"))
+            assert D("0.700") <= held <= D("1.333")
+            assert ledger.settle(one, min(held, D("1.117")), D("0.000"))
+            assert not ledger.settle(one, D(1), D(1))
+            charged[thread] += one.debit
+
+    at_once([lambda thread=thread: rounds(thread) for thread in range(THREADS)])
+
+    account.refresh_from_db()
+    assert account.balance == D(10) + sum(paid_in, D(0)) - sum(charged, D(0))
+    assert account.balance >= 0
+    assert account.held == 0
+    assert sum(short) == LedgerEntry.objects.filter(account=account, kind="top_up").count() - 1
+    balance = D(0)
+    for amount, after in account.entries.order_by("id").values_list("amount", "balance"):
+        balance += amount
+        assert after == balance >= 0
+    assert balance == account.balance
+    assert account.charged(ledger.today()) == sum(charged, D(0))
+    debits = Call.objects.filter(account=account).aggregate(sum=Sum("debit"))["sum"]
+    assert debits == sum(charged, D(0))
+
+
+def account_of(account: Account) -> Account:
+    """The same account for a thread of its own."""
+    return Account(pk=account.pk)
+
+
 def test_a_call_that_many_settle_at_once_is_charged_once() -> None:
     customer = make_customer()
     for number in range(ROUNDS):
@@ -135,8 +196,73 @@ def test_of_many_requests_with_one_custom_one_makes_a_call_and_all_are_told_00()
         assert Call.objects.filter(custom=custom).count() == 1
 
 
+@pytest.mark.parametrize(("also", "code"), [("", "00"), ("33", "90")])
+def test_a_rate_that_is_deleted_while_a_call_is_admitted_is_as_one_that_was_never_there(
+    monkeypatch: pytest.MonkeyPatch, also: str, code: str
+) -> None:
+    """As by the import of a deck, in the moment between the choice of the rate and the call."""
+    customer = make_customer()
+    Rate.objects.update(prefix="1")
+    Rate.objects.create(provider=customer.provider, prefix=also, price_per_minute=1)
+    chosen = Rate.objects.create(provider=customer.provider, prefix="44", price_per_minute=1)
+    rates = admission._rates
+
+    def choose(*args: Any) -> Any:
+        found = rates(*args)
+        at_once([Rate.objects.filter(pk=chosen.pk).delete])
+        return found
+
+    monkeypatch.setattr(admission, "_rates", choose)
+    assert customer.ask() == code
+    books_are_right(customer.account)
+
+
 def test_the_cap_of_live_calls_holds_under_a_race() -> None:
     customer = make_customer()
     Account.objects.update(max_live_calls=3)
     at_once([lambda: admission.admit(asked(customer))] * THREADS)
     assert Call.objects.count() == 3
+
+
+def test_the_calls_per_second_hold_under_a_race() -> None:
+    customer = make_customer()
+    Account.objects.update(max_calls_per_second=3)
+    began = timezone.now()
+    for _round in range(ROUNDS):
+        at_once([lambda: admission.admit(asked(customer))] * THREADS)
+    made = sorted(Call.objects.values_list("created_at", flat=True))
+    assert 3 <= len(made) <= 3 * ((timezone.now() - began).total_seconds() + 1)
+    for first, fourth in zip(made, made[3:], strict=False):
+        assert fourth - first >= timedelta(seconds=1)
+
+
+def test_the_spend_per_day_holds_under_a_race_of_admissions_extensions_and_charges() -> None:
+    customer = make_customer(balance="100000")
+    limit = D("2.400") * (THREADS // 3) + D("0.700")
+    Account.objects.update(max_spend_per_day=limit)
+
+    def live() -> None:
+        outcome = admission.admit(asked(customer))
+        if isinstance(outcome, Admitted):
+            held = ledger.extend(outcome.call, D("4.800"))
+            ledger.settle(outcome.call, held / 2, held / 2)
+
+    for _round in range(ROUNDS):
+        at_once([live] * THREADS)
+        books_are_right(customer.account)
+        assert customer.account.charged(ledger.today()) <= limit
+    assert customer.account.charged(ledger.today()) > limit - D("0.020")  # one shortest call
+    charges = LedgerEntry.objects.filter(kind="charge").aggregate(sum=Sum("amount"))["sum"]
+    assert -charges == customer.account.charged(ledger.today())
+
+
+def test_a_payment_that_is_sent_many_times_at_once_is_booked_once() -> None:
+    account = make_customer().account
+    key = "0123456789abcdef" * 2
+
+    entries = at_once([lambda: ledger.top_up(account, D(5), key=key)] * THREADS)
+
+    assert len({entry.pk for entry in entries}) == 1
+    assert [entry.repeated for entry in entries].count(False) == 1
+    books_are_right(account)
+    assert account.balance == 105

@@ -101,6 +101,46 @@ def test_one_second_more_than_the_maximum_duration_could_not_be_paid(
         assert call_cost(a, b, longest + 1, longest + 1) > available
 
 
+@given(tariffs, tariffs, funds, caps, st.booleans())
+def test_the_first_block_of_both_legs_is_counted_before_anything_may_be_spent(
+    a: Tariff, b: Tariff, available: Decimal, cap: int, is_free: bool
+) -> None:
+    """Connect fees and initial increments are due at once, however short the call."""
+    longest = maximum_duration(a, b, available, cap, a_free_until_connected=is_free)
+    blocks = sum(
+        each.connect_fee + each.price_per_minute * each.initial_increment / 60 for each in (a, b)
+    )
+    assert not longest or available >= blocks
+    assert longest or available < call_cost(a, b, 1, 1)
+
+
+@given(tariffs, tariffs, funds, caps, st.booleans(), st.integers(0, 3000))
+def test_the_maximum_duration_with_a_known_answer_of_leg_b_is_paid_to_the_second(
+    a: Tariff, b: Tariff, available: Decimal, cap: int, is_free: bool, b_offset: int
+) -> None:
+    longest = maximum_duration(a, b, available, cap, b_offset, a_free_until_connected=is_free)
+
+    def cost_at(seconds: int) -> Decimal:
+        b_seconds = seconds - b_offset if seconds >= b_offset else None
+        return call_cost(a, b, b_seconds if is_free else seconds, b_seconds)
+
+    assert not longest or cost_at(longest) <= available
+    assert longest == cap or cost_at(longest + 1) > available
+
+
+@given(tariffs, tariffs, funds, caps, st.booleans(), st.data())
+def test_until_leg_b_answers_there_is_always_enough_for_its_first_block(
+    a: Tariff, b: Tariff, available: Decimal, cap: int, is_free: bool, data: st.DataObject
+) -> None:
+    ringing = maximum_duration(a, b, available, cap, None, a_free_until_connected=is_free)
+    assume(ringing)
+    b_offset = data.draw(st.integers(min_value=0, max_value=ringing))
+    a_seconds = 0 if is_free else b_offset
+    assert call_cost(a, b, a_seconds, 0) <= available
+    answered = maximum_duration(a, b, available, cap, b_offset, a_free_until_connected=is_free)
+    assert answered >= b_offset
+
+
 def test_there_is_no_duration_when_the_shortest_call_cannot_be_paid() -> None:
     a, b = tariff("0.60", initial=60), tariff("0.60", fee="0.10")
     shortest = call_cost(a, b, 0, 0)

@@ -12,6 +12,7 @@ from django.db import connection
 from django.db.models import Model
 from django.views.debug import ExceptionReporter
 
+from django_poketalk.server.admission import Asked
 from django_poketalk.server.models import (
     Account,
     AllowedAddress,
@@ -59,8 +60,15 @@ def test_the_key_is_never_logged(customer: Customer, caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.DEBUG):
         customer.ask()
         customer.ask(to="")
+        customer.ask(api_key=f"{customer.secret}x")
         customer.refusal(custom="\0")
         Rate.objects.all().delete()
         customer.ask()
     assert customer.secret not in caplog.text
     assert CALLER not in caplog.text
+
+
+def test_a_request_shows_neither_its_key_nor_its_numbers() -> None:
+    shown = repr(Asked(api_key="the-key", from_number="442079460000", to_number="442079460123"))
+    assert "the-key" not in shown
+    assert "4420" not in shown

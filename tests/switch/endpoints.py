@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -87,15 +88,28 @@ async def serve(answer: Answer) -> AsyncIterator[Endpoint]:
                     finally:
                         endpoint.at_once -= 1
         finally:
-            writer.close()
+            writer.transport.abort()  # also where more is waiting than anybody reads
             serving.discard(task)
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    endpoint.port = server.sockets[0].getsockname()[1]
+    listening = socket.create_server(("127.0.0.1", 0))
+    endpoint.port = listening.getsockname()[1]
+    server = await asyncio.start_server(connected, sock=listening)
     try:
         yield endpoint
     finally:
+        await stop_listening(listening)
         server.close()
         for task in list(serving):
             task.cancel()
         await asyncio.gather(*serving, return_exceptions=True)
+        await asyncio.sleep(0)  # for the last connections to be closed in
+
+
+async def stop_listening(listening: socket.socket) -> None:
+    """Let nobody else in before a server is closed.
+
+    A connection accepted in that same moment would never be closed: it misses its server.
+    """
+    asyncio.get_running_loop().remove_reader(listening)
+    for _turn in range(5):
+        await asyncio.sleep(0)

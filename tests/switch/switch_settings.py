@@ -11,4 +11,7 @@ DATABASES["default"]["NAME"] = os.environ["SWITCH_DATABASE"]
 POKETALK_SERVER = {
     "EVENT_NETWORKS": ["127.0.0.0/8"],
     "LEASE": int(os.environ.get("SWITCH_LEASE", "2")),
+    "EVENT_INTERVAL": int(os.environ.get("SWITCH_EVENT_INTERVAL", "60")),
+    "SIP_ADDRESS": "127.0.0.1",
+    "SIP_PORT": int(os.environ.get("SWITCH_SIP_PORT", "5060")),
 }

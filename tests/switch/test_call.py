@@ -164,6 +164,18 @@ def test_without_any_gateway_for_leg_b_the_call_ends_as_6() -> None:
     assert finish(commands).cause is Cause.NO_GATEWAY
 
 
+def test_leg_b_is_rung_only_by_the_kind_of_gateway_that_has_leg_a() -> None:
+    """A person who pays is never connected with a simulated phone, nor with one out of reach."""
+    mixed = (Route(7, "asterisk", 30), Route(8, "simulated", 30), Route(9, "asterisk", 30))
+    machine = ringing_a(plan(routes_a=mixed[:1], routes_b=(*mixed, Route(5, "sip", 30))))
+    commands = machine.handle(Answered(A, 1), START)
+    assert dialled(commands) == [(B, 1, 7)]
+    commands = machine.handle(Failed(B, 1, Cause.GATEWAY_DOWN, transport=True), START + 1)
+    assert dialled(commands) == [(B, 2, 9)]
+    commands = machine.handle(Failed(B, 2, Cause.GATEWAY_DOWN, transport=True), START + 1)
+    assert (dialled(commands), statuses(commands)) == ([], [6])
+
+
 @pytest.mark.parametrize("refused", [Cause.QUEUE_TIMEOUT, Cause.HANG_UP_REQUESTED])
 def test_a_call_refused_at_the_start_rings_nobody_and_is_told_as_1_2(refused: Cause) -> None:
     commands = CallMachine(plan()).start(START, refused)
@@ -224,10 +236,11 @@ def test_the_maximum_duration_counts_while_leg_b_rings() -> None:
     assert hung_up(commands) == {A, B}
 
 
-def test_leg_b_rings_no_longer_than_the_hold_could_pay_had_it_answered_at_once() -> None:
-    machine = ringing_b(plan(hold=Decimal("0.24"), hold_slice=1))  # 12 s of both legs
-    assert wanted(machine.handle(TimeUp(), START + 11.5)) == [Decimal("0.26")]
-    commands = machine.handle(TimeUp(), START + 12)
+def test_leg_b_rings_no_longer_than_the_hold_pays_leg_a_and_its_own_first_block() -> None:
+    machine = ringing_b(plan(hold=Decimal("0.24"), hold_slice=1))  # 23 s of A, 1 s of B
+    assert wanted(machine.handle(TimeUp(), START + 22.4)) == []
+    assert wanted(machine.handle(TimeUp(), START + 22.5)) == [Decimal("0.25")]
+    commands = machine.handle(TimeUp(), START + 23)
     assert statuses(commands) == [4]
     assert finish(commands).cause is Cause.NO_FUNDS
 

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 )
 
 from django_poketalk.protocol.codes import CallStatus
-from django_poketalk.server.rating import Tariff
+from django_poketalk.server.rating import Tariff, call_cost, cost
 from django_poketalk.server.switch.call import CallMachine
 from django_poketalk.server.switch.messages import (
     Answered,
@@ -43,9 +43,10 @@ from django_poketalk.server.switch.messages import (
 prices = st.decimals(min_value=0, max_value=5, places=4)
 increments = st.sampled_from([1, 6, 30, 60])
 tariffs = st.builds(Tariff, prices, prices, increments, increments)
-routes = st.lists(st.integers(1, 90), max_size=3).map(
-    lambda timeouts: tuple(
-        Route(number, "simulated", timeout) for number, timeout in enumerate(timeouts, 1)
+kinds = st.sampled_from(["simulated", "simulated", "simulated", "sip"])
+routes = st.lists(st.tuples(kinds, st.integers(1, 90)), max_size=3).map(
+    lambda found: tuple(
+        Route(number, kind, timeout) for number, (kind, timeout) in enumerate(found, 1)
     )
 )
 plans = st.builds(
@@ -59,10 +60,12 @@ plans = st.builds(
     hold=st.decimals(min_value=0, max_value=60, places=3),
     hold_slice=st.sampled_from([1, 30, 120]),
     event_interval=st.just(60),
+    granted=st.integers(0, 60),
+    a_free_until_connected=st.booleans(),
 )
 sides = st.sampled_from(Side)
 attempts = st.integers(1, 3)
-causes = st.sampled_from(Cause)
+causes = st.sampled_from([cause for cause in Cause if cause is not Cause.NO_FUNDS])
 waits = st.one_of(st.just(0.0), st.floats(0, 10), st.floats(0, 400))
 
 
@@ -204,6 +207,8 @@ class AnyCall(RuleBasedStateMachine):
         bridges = [c for c in self.given if isinstance(c, Bridge)]
         assert len(bridges) <= 1
         answered = {a.side: a.number for a in self.machine.attempts if a.answered is not None}
+        by = {a.side: a.route.kind for a in self.machine.attempts if a.answered is not None}
+        assert len(set(by.values())) <= 1  # else nothing could connect them
         for bridge in bridges:
             assert answered == {Side.A: bridge.attempt_a, Side.B: bridge.attempt_b}
 
@@ -211,7 +216,7 @@ class AnyCall(RuleBasedStateMachine):
     def each_gateway_is_tried_once_and_one_at_a_time(self) -> None:
         for side in Side:
             tried = [c.route.gateway for c in self.given if isinstance(c, Dial) and c.side is side]
-            assert tried == list(range(1, len(tried) + 1))
+            assert tried == sorted(set(tried))
             assert sum(a.side is side and a.ended is None for a in self.machine.attempts) <= 1
 
     @invariant()
@@ -243,9 +248,42 @@ class AnyCall(RuleBasedStateMachine):
         assert isinstance(finish, Finish)
         assert final.event.debit == finish.cost_a + finish.cost_b == self.machine.debit
         assert final.event.duration == finish.duration <= self.machine.plan.max_duration
+        if self.answered(Side.B) is not None:
+            assert finish.duration <= self.machine.max_duration
         assert final.event.status is finish.status
         if final.event.status is CallStatus.A_FAILED:
             assert final.event.debit == 0
+
+    def answered(self, side: Side) -> float | None:
+        return next((a.answered for a in self.machine.attempts if a.side is side), None)
+
+    @invariant()
+    def leg_a_is_paid_for_from_when_its_provider_says(self) -> None:
+        a, b = self.machine.seconds(Side.A), self.machine.seconds(Side.B)
+        paid = b if self.machine.plan.a_free_until_connected else a
+        tariff = self.machine.plan.tariff_a
+        assert self.machine.cost(Side.A) == (0 if paid is None else cost(tariff, paid))
+        assert self.machine.duration == (a or 0)  # in either case
+
+    @invariant()
+    def a_call_that_the_money_ends_could_not_have_paid_one_second_more(self) -> None:
+        machine = self.machine
+        if machine.cause is not Cause.NO_FUNDS:
+            return
+        seconds = machine.seconds(Side.A)
+        if seconds is None:  # the shortest call was more than the hold
+            assert self.cost_at(0, 0) > machine.hold
+            return
+        a, b = self.answered(Side.A), self.answered(Side.B)
+        offset = seconds + 1 if a is None or b is None else int(b - a + 1e-6)
+        b_seconds = max(0, seconds + 1 - offset)
+        a_seconds = b_seconds if machine.plan.a_free_until_connected else seconds + 1
+        assert self.cost_at(a_seconds, b_seconds) > machine.hold
+
+    def cost_at(self, a_seconds: int, b_seconds: int) -> Decimal:
+        return call_cost(
+            self.machine.plan.tariff_a, self.machine.plan.tariff_b, a_seconds, b_seconds
+        )
 
 
 AnyCall.TestCase.settings = settings(max_examples=200, stateful_step_count=25, deadline=None)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
+import asyncio
+import gc
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
 
 from django_poketalk.server.models import Account, Call
 from django_poketalk.server.switch.engine import Engine
@@ -23,43 +19,9 @@ from django_poketalk.server.switch.gateways.simulated import SimulatedGateway
 
 from .conftest import PATIENCE, SPEED, Service, ended, serve
 from .customer import Customer
+from .processes import switch, talking, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-ROOT = Path(__file__).parent.parent.parent
-
-
-@contextlib.contextmanager
-def switch(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A switch in a process of its own, on the tests' database."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "django", "poketalk_switch", "--speed", f"{SPEED:g}", *arguments],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "tests.switch.switch_settings",
-            "SWITCH_DATABASE": str(connection.settings_dict["NAME"]),
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def wait_for(holds: Callable[[], Any]) -> None:
-    give_up = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < give_up, "waited in vain"
-        time.sleep(0.05)
-
-
-def talking(call: Call) -> Callable[[], bool]:
-    return lambda: Call.objects.filter(pk=call.pk, status=7).exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -146,4 +108,78 @@ def test_real_phones_are_not_rung_at_another_speed(
     with pytest.raises(CommandError, match="gateway Phones"):
         call_command("poketalk_switch", "--speed=60")
     assert Engine("test", 60)._gateways == {}
-    assert list(Engine("test", 1)._gateways) == ["simulated"]
+    assert list(Engine("test", 1)._gateways) == list(KINDS)
+
+
+def test_a_search_for_garbage_does_not_stop_the_calls_often(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(serving: Coroutine[Any, Any, None]) -> None:
+        serving.close()
+        found.append((gc.get_threshold(), gc.get_freeze_count()))
+
+    found: list[tuple[tuple[int, int, int], int]] = []
+    before = gc.get_threshold()
+    monkeypatch.setattr(asyncio, "run", run)
+    try:
+        call_command("poketalk_switch")
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+    [((young, middle_aged, old), frozen)] = found
+    assert young >= 10_000
+    assert middle_aged * old >= 400
+    assert frozen > 50_000  # what Django and its applications are made of
+
+
+def test_a_switch_that_drains_lets_its_calls_end_and_takes_no_more(service: Service) -> None:
+    live = service.queue(b="13")
+    with switch("--drain", "60") as process:
+        wait_for(talking(live))
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)  # in which it would take what it should not
+        late = service.queue()
+        output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, output
+    live.refresh_from_db()
+    late.refresh_from_db()
+    assert (live.status, live.hangup_cause) == (8, "normal")
+    assert late.state == "queued"
+    assert "lets 1 calls end by themselves" in output
+
+
+def test_a_second_signal_ends_a_drain_and_a_third_stops_at_once(service: Service) -> None:
+    with Customer() as customer:
+        call = service.queue(eventurl=customer.eventurl)
+        with switch("--drain", "600") as process:
+            wait_for(talking(call))
+            customer.slow = True
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            assert process.poll() is None
+            call.refresh_from_db()
+            assert call.state == "active"
+            process.send_signal(signal.SIGTERM)
+            wait_for(lambda: Call.objects.filter(pk=call.pk, state="ending").exists())
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=PATIENCE)
+    assert process.returncode == 128 + signal.SIGTERM
+    call.refresh_from_db()
+    assert call.hangup_cause == "switch_stopped"
+
+
+def test_a_drain_that_is_over_ends_the_calls_that_are_left(service: Service) -> None:
+    call = service.queue()
+    with switch("--drain", "1") as process:
+        wait_for(talking(call))
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, output
+    call.refresh_from_db()
+    assert (call.state, call.hangup_cause) == ("ended", "switch_stopped")
+
+
+@pytest.mark.parametrize("drain", ["-1", "nan", "86401"])
+def test_a_senseless_drain_is_refused(db: None, drain: str) -> None:
+    with pytest.raises(CommandError, match="--drain is 0 to"):
+        call_command("poketalk_switch", f"--drain={drain}")

@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.db import InterfaceError, OperationalError, connection, connections
 
-from django_poketalk.server.switch.database import Database
+from django_poketalk.server.models import Call, Switch
+from django_poketalk.server.switch.database import Database, rest
+from django_poketalk.server.switch.engine import THREADS, Engine
+
+from .conftest import SPEED, Service, closing, eventually, serve
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -81,3 +86,31 @@ def test_connections_are_kept_from_one_job_to_the_next_and_closed_at_the_end() -
     asyncio.run(many())
     assert all(len(each) == 1 for each in used.values())
     assert all(wrapper.connection is None for wrapper in wrappers)
+
+
+def test_work_rests_in_proportion_to_what_it_takes() -> None:
+    assert rest(0.001, least=0.015) == 0.015
+    assert rest(0.01, least=0.015) == pytest.approx(0.03)
+    assert rest(60.0, least=0.015) == 0.1
+
+
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has one thread for all writes.")
+def test_locked_accounts_keep_neither_leases_nor_news_of_calls_waiting(
+    service: Service, settings: Any
+) -> None:
+    settings.POKETALK_SERVER = {**settings.POKETALK_SERVER, "LEASE": 4}
+    switch, unlocked = Engine("test", SPEED), threading.Event()
+
+    async def lock_all() -> None:
+        await eventually(Switch.objects.exists)
+        money = [asyncio.create_task(switch._database.run(unlocked.wait)) for _ in range(THREADS)]
+        try:
+            await asyncio.to_thread(closing, lambda: service.queue(hold=3600))
+            await eventually(lambda: Call.objects.filter(status=7).exists())
+            await asyncio.sleep(4.5)  # a lease, and more
+            assert (switch.calls, switch.meter.lost) == (1, 0)
+        finally:
+            unlocked.set()
+            await asyncio.gather(*money)
+
+    serve(switch, until=lambda: True, during=lock_all)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from django_poketalk.server.models import Account, Call, Gateway
-from django_poketalk.server.switch import engine
+from django_poketalk.server.switch import claims, engine
 from django_poketalk.server.switch.engine import Engine
+from django_poketalk.server.switch.gateways.base import LegKey
+from django_poketalk.server.switch.gateways.simulated import SimulatedGateway
+from django_poketalk.server.switch.messages import Cause
 
 from .conftest import SPEED, Service, closing, ended, eventually, serve
 from .customer import Customer, Told
@@ -153,6 +157,41 @@ def test_412_ends_the_call_in_any_phase(service: Service, status: str, final: in
     assert all(leg.ended_at is not None for leg in call.legs.all())
 
 
+@pytest.mark.parametrize(
+    ("status", "a", "b"),
+    [("1", "21", "21"), ("3", "20", "21"), ("5", "20", "21"), ("7", "20", "20")],
+)
+def test_within_two_seconds_of_a_412_every_phone_is_put_down(
+    service: Service, status: str, a: str, b: str
+) -> None:
+    dialled: list[LegKey] = []
+    put_down: dict[LegKey, float] = {}
+    answered: list[float] = []
+
+    class Phones(SimulatedGateway):
+        def originate(self, leg: LegKey, *args: Any) -> None:
+            dialled.append(leg)
+            super().originate(leg, *args)
+
+        def hang_up(self, leg: LegKey, cause: Cause) -> None:
+            put_down[leg] = time.monotonic()
+            super().hang_up(leg, cause)
+
+    def veto(told: Told) -> bool:
+        if told["status"] != status:
+            return False
+        answered.append(time.monotonic())
+        return True
+
+    with Customer(veto) as customer:
+        call = service.queue(a=a, b=b, eventurl=customer.eventurl)
+        at_the_clocks_speed = Engine("test", kinds={"simulated": Phones})
+        serve(at_the_clocks_speed, until=ended(call))
+
+    assert put_down.keys() == set(dialled)
+    assert all(0 <= moment - answered[0] < 2 for moment in put_down.values())
+
+
 def test_a_strangers_rule_of_five_minutes_ends_the_call_at_its_tick(service: Service) -> None:
     """The seed's example: 412 once the status is 7 and the duration at least 300."""
 
@@ -287,3 +326,25 @@ def test_numbers_are_masked_in_the_log(service: Service, caplog: pytest.LogCaptu
     assert f"Call {call.pk}" in caplog.text
     assert call.from_number not in caplog.text
     assert call.from_number[2:-2] not in caplog.text
+
+
+def test_a_password_that_is_not_there_is_told_once_in_the_log(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    trunk = {"kind": "sip", "host": "sip.example.com", "username": "carrier"}
+    Gateway.objects.update(password_variable="TRUNK_PASSWORD", **trunk)
+    monkeypatch.delenv("TRUNK_PASSWORD", raising=False)
+    switch = Engine("test", 1, kinds={"sip": SimulatedGateway})
+
+    def told() -> list[str]:
+        caplog.clear()
+        switch._tell_of_missing_passwords(claims.routes(["sip"]))
+        return caplog.messages
+
+    [once] = told()
+    assert "'carrier' and no password" in once
+    assert told() == []
+    monkeypatch.setenv("TRUNK_PASSWORD", "correct horse")
+    assert told() == []
+    monkeypatch.delenv("TRUNK_PASSWORD")
+    assert told() == [once]

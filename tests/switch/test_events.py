@@ -11,6 +11,7 @@ import pytest
 
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.protocol.eventurl import Event, parse
+from django_poketalk.server import destinations
 from django_poketalk.server.switch.events import Delivery, EventQueue, EventSender
 
 from .endpoints import OK, VETO, Answer, Endpoint, always, drip, hang, serve, vanish
@@ -94,6 +95,7 @@ def test_garbage_is_an_error_of_one_line() -> None:
     assert delivery.answer is None
     assert delivery.error.isprintable()
     assert len(delivery.error) <= 200
+    assert "http://" not in delivery.error  # the URL may hold a signature, and staff read the error
 
 
 @pytest.mark.parametrize("status", [200, 412])
@@ -121,6 +123,15 @@ def test_an_answer_counts_though_its_body_never_ends() -> None:
     assert deliver(endless)[1].vetoes
 
 
+def test_an_answer_counts_though_the_deadline_comes_before_the_end_of_its_body() -> None:
+    async def late(endpoint: Endpoint, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.4)
+        writer.write(b"HTTP/1.1 412 No\r\nContent-Length: 9\r\n\r\n")
+        await hang(endpoint, writer)
+
+    assert deliver(late)[1].vetoes
+
+
 def test_a_redirect_is_an_answer_and_not_followed() -> None:
     async def once() -> tuple[Endpoint, Delivery]:
         async with serve(always(OK)) as inside:
@@ -131,6 +142,18 @@ def test_a_redirect_is_an_answer_and_not_followed() -> None:
     inside, delivery = asyncio.run(once())
     assert delivery.answer == 302
     assert inside.connections == 0
+
+
+def test_no_socket_goes_inside_even_where_the_url_was_not_seen_to_lead_there(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.POKETALK_SERVER = {}
+    monkeypatch.setattr(destinations, "check", lambda url: None)
+
+    endpoint, delivery = deliver(always(OK))
+
+    assert endpoint.connections == 0
+    assert "not a public address" in delivery.error
 
 
 def test_cookies_are_not_kept() -> None:

@@ -12,13 +12,14 @@ import pytest
 from django.db import OperationalError
 from django.db.models import F
 
-from django_poketalk.server.models import Account, Call
-from django_poketalk.server.switch import store
+from django_poketalk.protocol.codes import CallStatus
+from django_poketalk.server.models import Account, Call, Switch
+from django_poketalk.server.switch import batches, claims, presence, store
 from django_poketalk.server.switch.call import CallMachine
 from django_poketalk.server.switch.engine import Engine
 from django_poketalk.server.switch.gateways.base import CallKey, LegKey
 from django_poketalk.server.switch.gateways.simulated import SimulatedGateway
-from django_poketalk.server.switch.messages import Cause, Fact, Route
+from django_poketalk.server.switch.messages import Cause, Fact, Finish, Route
 from django_poketalk.server.switch.store import Change, LostCall
 
 from .conftest import SPEED, Service, closing, ended, eventually, number, serve
@@ -26,25 +27,36 @@ from .customer import Customer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+FREE_OF_CHARGE = Finish(CallStatus.A_FAILED, Cause.BUSY, 0, Decimal(0), Decimal(0))
+
 
 class WatchedGateway(SimulatedGateway):
-    """Simulated phones, and a list of what was asked of them."""
+    """Simulated phones, with lists of what was asked of them and of what they did themselves."""
 
     dialled: list[LegKey]
     put_down: list[tuple[LegKey, Cause]]
+    by_itself: list[LegKey]
 
-    def originate(self, leg: LegKey, number: str, route: Route) -> None:
+    def originate(self, leg: LegKey, number: str, caller: str, route: Route) -> None:
         self.dialled.append(leg)
-        super().originate(leg, number, route)
+        super().originate(leg, number, caller, route)
 
     def hang_up(self, leg: LegKey, cause: Cause) -> None:
         self.put_down.append((leg, cause))
         super().hang_up(leg, cause)
 
+    def failed(self, leg: LegKey, cause: Cause, **facts: Any) -> None:
+        self.by_itself.append(leg)
+        super().failed(leg, cause, **facts)
+
+    def hung_up(self, leg: LegKey, cause: Cause = Cause.NORMAL, **facts: Any) -> None:
+        self.by_itself.append(leg)
+        super().hung_up(leg, cause, **facts)
+
 
 @pytest.fixture
 def watched() -> type[WatchedGateway]:
-    return type("Watched", (WatchedGateway,), {"dialled": [], "put_down": []})
+    return type("Watched", (WatchedGateway,), {"dialled": [], "put_down": [], "by_itself": []})
 
 
 def engine(kind: type[SimulatedGateway] = SimulatedGateway, name: str = "test") -> Engine:
@@ -63,13 +75,13 @@ def test_of_two_switches_one_serves_each_call(
 
 def test_a_write_under_an_old_fence_changes_nothing(service: Service) -> None:
     call = service.queue()
-    [claimed] = store.claim("one", 10, ["simulated"])
+    [claimed] = claims.claim("one", 10, ["simulated"])
     Call.objects.update(fence=2)
     before = Call.objects.values().get()
     with pytest.raises(LostCall):
         store.save(Change(claimed.key, duration=99, wanted_hold=Decimal(100), done=True))
     assert Call.objects.values().get() == before
-    assert store.renew("one", [claimed.key]) == {CallKey(call.pk, 1)}
+    assert claims.renew("one", [claimed.key]) == {CallKey(call.pk, 1)}
 
 
 def test_a_switch_that_lost_a_call_puts_its_legs_down_and_tells_nobody(
@@ -92,6 +104,21 @@ def test_a_switch_that_lost_a_call_puts_its_legs_down_and_tells_nobody(
     assert call.held > 0
 
 
+def test_a_call_that_is_lost_as_it_is_written_is_counted(service: Service) -> None:
+    call, switch = service.queue(b="13"), engine()
+
+    async def take_it_away() -> None:
+        await eventually(lambda: Call.objects.filter(status=7).exists())
+        await asyncio.to_thread(
+            closing, lambda: Call.objects.update(fence=F("fence") + 1, switch="other")
+        )
+
+    serve(switch, until=lambda: not switch.calls, during=take_it_away)
+    assert switch.meter.lost == 1
+    call.refresh_from_db()
+    assert call.state == "active"
+
+
 def test_a_switch_that_cannot_renew_drops_its_calls_when_the_lease_is_over(
     service: Service,
     watched: type[WatchedGateway],
@@ -105,7 +132,7 @@ def test_a_switch_that_cannot_renew_drops_its_calls_when_the_lease_is_over(
 
     async def cut() -> None:
         await eventually(lambda: Call.objects.filter(status=7).exists())
-        monkeypatch.setattr(store, "renew", cut_off)
+        monkeypatch.setattr(claims, "renew", cut_off)
 
     with Customer() as customer:
         call = service.queue(eventurl=customer.eventurl)
@@ -117,14 +144,16 @@ def test_a_switch_that_cannot_renew_drops_its_calls_when_the_lease_is_over(
 
 
 def test_a_switch_that_wakes_up_past_its_lease_acts_on_nothing(
-    service: Service, watched: type[WatchedGateway]
+    service: Service, watched: type[WatchedGateway], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for pause in ("POLL", "POLL_WOKEN"):  # a look for new calls would see that the lease is over
+        monkeypatch.setattr(f"django_poketalk.server.switch.engine.{pause}", 3600.0)
     switch = engine(watched)
 
     async def oversleep() -> None:
         await eventually(lambda: Call.objects.filter(status=7).exists())
-        switch._keep_until(time.monotonic() + 1000)  # its timer has not come yet
-        switch._owned_until = time.monotonic()
+        switch.lease.keep_until(time.monotonic() + 1000)  # its timer has not come yet
+        switch.lease._until = time.monotonic()
 
     with Customer() as customer:
         call = service.queue(b="13", eventurl=customer.eventurl)
@@ -135,15 +164,88 @@ def test_a_switch_that_wakes_up_past_its_lease_acts_on_nothing(
     assert call.status == 7
 
 
-def test_a_busy_database_is_asked_again(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    save, refusals = store.save, iter(range(5))
+def test_a_lease_that_has_lapsed_is_not_renewed(service: Service) -> None:
+    """It was dropped: what is written late, as when the database was frozen, is not paid for."""
+    call, over = service.queue(), service.queue()
+    keys = [claimed.key for claimed in claims.claim("one", 10, ["simulated"])]
+    store.save(Change(CallKey(over.pk, 1), done=True, finish=FREE_OF_CHARGE))
+    claims.let_lapse(CallKey(call.pk, 1))
+    before = list(Call.objects.order_by("pk").values())
+    assert claims.renew("one", keys) == {CallKey(call.pk, 1)}
+    assert list(Call.objects.order_by("pk").values()) == before
 
-    def locked_at_first(change: Change) -> Decimal | None:
+
+def test_a_lease_lasts_from_when_its_renewal_was_asked_for(
+    service: Service, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.POKETALK_SERVER = {**settings.POKETALK_SERVER, "LEASE": 5}
+    switch, renew = engine(), claims.renew
+    until: list[float] = []
+    answered: list[float] = []
+
+    def renew_slowly(*args: Any) -> set[CallKey]:
+        until.append(switch.lease._until)
+        lost = renew(*args)
+        time.sleep(0.3)
+        answered.append(time.monotonic())
+        return lost
+
+    monkeypatch.setattr(claims, "renew", renew_slowly)
+    service.queue()
+    serve(switch, until=lambda: len(until) > 1)
+    assert until[1] <= answered[0] - 0.3 + 5
+
+
+def test_a_call_that_was_claimed_too_slowly_rings_nobody(
+    service: Service,
+    watched: type[WatchedGateway],
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.POKETALK_SERVER = {**settings.POKETALK_SERVER, "LEASE": 1}
+    claim = claims.claim
+
+    def claim_slowly(*args: Any, **kwargs: Any) -> list[claims.Claimed]:
+        claimed = claim(*args, **kwargs)
+        if claimed:
+            time.sleep(1.1)  # as when the process, or the database, was frozen meanwhile
+        return claimed
+
+    monkeypatch.setattr(claims, "claim", claim_slowly)
+    with Customer() as customer:
+        call = service.queue(eventurl=customer.eventurl)
+        serve(engine(watched), until=ended(call))
+    call.refresh_from_db()
+    assert (call.status, call.hangup_cause) == (2, "switch_lost")
+    assert customer.statuses() == [1, 2]
+    assert watched.dialled == []
+
+
+def test_a_switch_whose_lease_has_lapsed_takes_no_calls_until_it_has_one_again(
+    service: Service, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.POKETALK_SERVER = {**settings.POKETALK_SERVER, "LEASE": 4}
+    monkeypatch.setattr("django_poketalk.server.switch.engine.RENEWALS", 2)
+    switch = engine()
+
+    async def lapse() -> None:
+        await eventually(Switch.objects.exists)
+        switch.lease.keep_until(time.monotonic())
+        await asyncio.to_thread(closing, lambda: service.queue(b="01"))
+
+    serve(switch, until=lambda: ended()() and Call.objects.exists(), during=lapse)
+    assert Call.objects.values_list("fence", "status", "hangup_cause").get() == (1, 6, "busy")
+
+
+def test_a_busy_database_is_asked_again(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    save, refusals = batches.save, iter(range(5))
+
+    def locked_at_first(changes: list[Change]) -> list[Decimal | None]:
         if next(refusals, None) is not None:
             raise OperationalError("database is locked")
-        return save(change)
+        return save(changes)
 
-    monkeypatch.setattr(store, "save", locked_at_first)
+    monkeypatch.setattr(batches, "save", locked_at_first)
     with Customer() as customer:
         call = service.queue(b="01", eventurl=customer.eventurl)
         serve(engine(), until=ended(call))
@@ -174,44 +276,76 @@ def test_an_error_in_one_call_ends_that_call_with_its_final_event_and_no_other(
     ]
 
 
-def test_a_call_that_cannot_be_written_is_ended_with_its_final_event(
+def test_a_call_that_cannot_be_written_is_ended_with_its_final_event_and_no_other(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    bad = service.queue(b="21", custom="bad")  # rings long: 3 is told first
+    good = service.queue(b="10", custom="good")
+    update = batches._update_calls
     save = store.save
 
-    def fail_once(change: Change) -> Decimal | None:
-        if change.status == 7:
+    def is_bad(change: Change) -> bool:
+        return change.key.pk == bad.pk and change.status == 7
+
+    def fail_together(rows: list[tuple[Change, Any]]) -> None:
+        if any(is_bad(change) for change, _values in rows):
+            raise ValueError("a mistake of ours")
+        update(rows)
+
+    def fail_alone(change: Change) -> Decimal | None:
+        if is_bad(change):
             raise ValueError("a mistake of ours")
         return save(change)
 
-    monkeypatch.setattr(store, "save", fail_once)
+    monkeypatch.setattr(batches, "_update_calls", fail_together)
+    monkeypatch.setattr(store, "save", fail_alone)
     with Customer() as customer:
-        call = service.queue(b="21", eventurl=customer.eventurl)  # rings long: 3 is told first
-        serve(engine(), until=ended(call))
-    assert customer.statuses()[:2] == [1, 3]
-    assert customer.statuses()[-1] == 4
-    assert not {7, 8} & set(customer.statuses())
+        Call.objects.update(eventurl=customer.eventurl)
+        serve(engine(), until=ended(bad, good))
+    assert customer.statuses("bad")[:2] == [1, 3]
+    assert customer.statuses("bad")[-1] == 4
+    assert not {7, 8} & set(customer.statuses("bad"))
+    assert customer.statuses("good") == [1, 3, 5, 7, 8]
 
 
 def test_an_error_outside_any_call_does_not_end_the_switch(
     service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    claim, failures = store.claim, iter(range(2))
+    claim, failures = claims.claim, iter(range(2))
 
-    def fail_at_first(*args: Any) -> Any:
+    def fail_at_first(*args: Any, **kwargs: Any) -> Any:
         if next(failures, None) is not None:
             raise ValueError("a mistake of ours")
-        return claim(*args)
+        return claim(*args, **kwargs)
 
-    monkeypatch.setattr(store, "claim", fail_at_first)
+    monkeypatch.setattr(claims, "claim", fail_at_first)
     call = service.queue(b="01")
     serve(engine(), until=ended(call))
     assert caplog.text.count("The switch goes on after an error.") == 2
 
 
+def test_a_database_that_is_away_is_told_in_a_line_and_keeps_no_switch_from_its_end(
+    service: Service,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings.POKETALK_SERVER = {**settings.POKETALK_SERVER, "LEASE": 1}
+
+    def away(*args: Any, **kwargs: Any) -> Any:
+        raise OperationalError("nobody is there")
+
+    for module, name in ((claims, "claim"), (presence, "sign_off")):
+        monkeypatch.setattr(module, name, away)
+    switch = engine()
+    serve(switch, until=lambda: "did not do _take: nobody is there" in caplog.text)
+    assert "could not sign off: nobody is there" in caplog.text
+    assert not any(record.exc_info for record in caplog.records)
+
+
 def test_a_gateway_that_breaks_counts_as_down(service: Service) -> None:
     class Broken(SimulatedGateway):
-        def originate(self, leg: LegKey, number: str, route: Route) -> None:
+        def originate(self, leg: LegKey, number: str, caller: str, route: Route) -> None:
             raise RuntimeError("broken")
 
     call = service.queue()
@@ -243,6 +377,8 @@ def test_each_leg_that_was_dialled_is_put_down_or_has_ended_by_itself(
     for a, b in ((a, b) for a in endings for b in endings):
         service.queue(a, b, max_duration=50, from_number=number(a))
     serve(engine(watched), until=ended())
+    asked = {leg for leg, _cause in watched.put_down}
+    assert set(watched.dialled) == asked | set(watched.by_itself)
     assert not leftovers(watched.dialled)
     assert Account.objects.get().held == 0
 

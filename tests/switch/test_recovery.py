@@ -6,15 +6,17 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.protocol.eventurl import Event
 from django_poketalk.server.models import Account, Call, EventDelivery, Leg
-from django_poketalk.server.switch import recovery, store
+from django_poketalk.server.switch import claims, recovery, store
 from django_poketalk.server.switch.engine import Engine
 from django_poketalk.server.switch.gateways.base import CallKey
-from django_poketalk.server.switch.messages import Cause, Finish
+from django_poketalk.server.switch.gateways.simulated import SimulatedGateway
+from django_poketalk.server.switch.messages import Cause, Finish, Route
 from django_poketalk.server.switch.store import Change
 
 from .conftest import SPEED, Service, ended, number, serve
@@ -97,6 +99,43 @@ def test_billing_stops_at_the_last_proof_of_life(service: Service, died_at: date
     assert legs["B"].hangup_cause == "switch_lost"
 
 
+def test_a_write_after_the_lease_proves_no_life(service: Service, died_at: datetime) -> None:
+    """As one that waited for a frozen database while its switch had to drop the call."""
+    call = abandon(service.queue(), died_at, status=7, lease_until=died_at - timedelta(seconds=20))
+    for side in "AB":
+        leg(service, call, side, died_at - timedelta(seconds=60))
+    recovery.recover("next", 10)
+    call.refresh_from_db()
+    assert (call.duration, call.debit) == (40, Decimal("0.8"))
+
+
+def test_what_the_owner_wrote_until_the_call_was_taken_over_stands(
+    service: Service, died_at: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when both waited for a frozen database."""
+    call, take_over = abandon(service.queue(eventurl=URL), died_at, status=7), claims.take_over
+
+    def charged_before(switch: str, stale: Call) -> CallKey | None:
+        charge(call)
+        return take_over(switch, stale)
+
+    monkeypatch.setattr(claims, "take_over", charged_before)
+    [orphan] = recovery.recover("next", 10)
+    assert orphan.events == (Event(CallStatus.AB_DISCONNECTED, "web1", 5, Decimal("0.08")),)
+    call.refresh_from_db()
+    assert (call.duration, call.debit, call.hangup_cause) == (5, Decimal("0.08"), "normal")
+
+
+def test_an_attempt_that_had_failed_stays_as_it_was(service: Service, died_at: datetime) -> None:
+    call = abandon(service.queue(), died_at, status=5)
+    leg(service, call, "A", died_at - timedelta(seconds=10))
+    failed = leg(service, call, "B", None, sip_status=503, q850=38)
+    Leg.objects.filter(pk=failed.pk).update(ended_at=died_at, hangup_cause="gateway_down")
+    before = Leg.objects.filter(pk=failed.pk).values().get()
+    recovery.recover("next", 10)
+    assert Leg.objects.filter(pk=failed.pk).values().get() == before
+
+
 def test_nothing_is_billed_beyond_the_hold(service: Service, died_at: datetime) -> None:
     call = abandon(service.queue(hold=30), died_at, status=7)
     leg(service, call, "A", died_at - timedelta(seconds=500))
@@ -139,6 +178,14 @@ def test_1_is_not_told_again(service: Service, died_at: datetime) -> None:
 def settled(service: Service, died_at: datetime) -> Call:
     """A call whose switch died after charging it, before its final event was kept."""
     call = abandon(service.queue(eventurl=URL), died_at, status=7)
+    charge(call)
+    call.refresh_from_db()
+    assert call.state == "ending"
+    return call
+
+
+def charge(call: Call) -> None:
+    """As its switch does at its end."""
     finish = Finish(CallStatus.AB_DISCONNECTED, Cause.NORMAL, 5, Decimal("0.05"), Decimal("0.03"))
     store.save(
         Change(
@@ -147,12 +194,9 @@ def settled(service: Service, died_at: datetime) -> Call:
             duration=5,
             debit=Decimal("0.08"),
             finish=finish,
-            ended_at=died_at,
+            ended_at=call.seen_at,
         )
     )
-    call.refresh_from_db()
-    assert call.state == "ending"
-    return call
 
 
 def test_a_charged_call_is_not_charged_again_but_told(service: Service, died_at: datetime) -> None:
@@ -185,20 +229,46 @@ def test_only_lapsed_leases_are_taken_and_only_once(service: Service, died_at: d
     Call.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     stale = Call.objects.get(pk=alive.pk)
     assert len(recovery.recover("next", 10)) == 1
-    assert store.take_over("third", stale) is None
+    assert claims.take_over("third", stale) is None
     assert recovery.recover("third", 10) == []
 
 
+@pytest.mark.parametrize("error", [ValueError, OperationalError])
 def test_a_call_that_cannot_be_ended_does_not_keep_others_from_it(
-    service: Service, died_at: datetime, monkeypatch: pytest.MonkeyPatch
+    service: Service,
+    died_at: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: type[Exception],
 ) -> None:
     bad, good = (abandon(service.queue(eventurl=URL), died_at, status=1) for _ in range(2))
     save = store.save
 
     def fail_for_one(change: Change) -> Decimal | None:
         if change.key.pk == bad.pk:
-            raise ValueError("poison")
+            raise error("poison")
         return save(change)
 
     monkeypatch.setattr(store, "save", fail_for_one)
     assert [orphan.key.pk for orphan in recovery.recover("next", 10)] == [good.pk]
+    [told] = [record for record in caplog.records if "could not be ended" in record.message]
+    assert bool(told.exc_info) is (error is ValueError)  # a database that is away is no mistake
+
+
+def test_a_phone_that_cannot_be_put_down_keeps_no_other_call_from_its_end(
+    service: Service, died_at: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(SimulatedGateway):
+        def end_dialog(self, dialog: str, route: Route) -> None:
+            raise RuntimeError("broken")
+
+    with Customer() as customer:
+        calls = [
+            abandon(service.queue(eventurl=customer.eventurl), died_at, status=7) for _ in range(3)
+        ]
+        for call in calls:
+            up = leg(service, call, "A", died_at - timedelta(seconds=5))
+            Leg.objects.filter(pk=up.pk).update(dialog="<dialog>")
+        serve(Engine("next", SPEED, kinds={"simulated": Broken}), until=ended(*calls))
+    assert customer.statuses() == [8, 8, 8]
+    assert caplog.text.count("could not be put down") == 3

@@ -42,7 +42,7 @@ def listen(
         gateway = SimulatedGateway(
             clock, lambda call, fact: heard.append((clock.now() - begun, fact))
         )
-        gateway.originate(LEG, f"4420794600{ending}", ROUTE)
+        gateway.originate(LEG, f"4420794600{ending}", "442079460007", ROUTE)
         assert heard == []  # nothing is reported from within the call
         act(gateway)
         await asyncio.sleep(seconds / clock.speed)

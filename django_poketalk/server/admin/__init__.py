@@ -1,18 +1,15 @@
 """The service in Django's admin: one file a page."""
 
-from .accounts import AccountAdmin, ApiKeyAdmin
-from .blacklist import BlacklistedNumberAdmin
-from .calls import CallAdmin
-from .ledger import LedgerEntryAdmin
-from .routes import GatewayAdmin, RateAdmin, ServiceProviderAdmin
+from . import accounts, blacklist, calls, gateways, health, keys, ledger, legs, routes
 
 __all__ = [
-    "AccountAdmin",
-    "ApiKeyAdmin",
-    "BlacklistedNumberAdmin",
-    "CallAdmin",
-    "GatewayAdmin",
-    "LedgerEntryAdmin",
-    "RateAdmin",
-    "ServiceProviderAdmin",
+    "accounts",
+    "blacklist",
+    "calls",
+    "gateways",
+    "health",
+    "keys",
+    "ledger",
+    "legs",
+    "routes",
 ]

@@ -1,4 +1,4 @@
-"""Accounts, their addresses and their keys in the admin."""
+"""Accounts and their addresses in the admin."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.translation import gettext as _now
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
+from django_poketalk.longlists import NoNul
+
 from .. import ledger
-from ..models import Account, AllowedAddress, ApiKey
+from ..models import Account, AllowedAddress
+from .statements import StatementPage
+from .topups import TopUpPage
+
+MOST_KEYS = 20  # that the page names
 
 
 class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -33,6 +38,8 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
             "currency",
             "credit_limit",
             "max_live_calls",
+            "max_calls_per_second",
+            "max_spend_per_day",
             "max_duration",
         )
 
@@ -57,7 +64,7 @@ class AllowedAddressInline(admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(Account)
-class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class AccountAdmin(NoNul, TopUpPage, StatementPage):
     """Customers. Their balance is shown here, and changed in the ledger."""
 
     form = AccountForm
@@ -67,15 +74,59 @@ class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_select_related = ("provider",)
     search_fields = ("name",)
     autocomplete_fields = ("provider",)
-    readonly_fields = ("balance", "held", "ledger", "created_at")
+    readonly_fields = ("balance", "held", "spent_today", "ledger", "keys", "created_at")
+
+    class Media:
+        css = {"all": ("poketalk_server/accounts.css",)}
 
     def get_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:
         """The money only where there can be some."""
         return (*AccountForm.Meta.fields, *(self.readonly_fields if obj else ()))
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:
+        """Its currency is that of what was booked."""
+        booked = obj is not None and obj.entries.exists()
+        return (*self.readonly_fields, *(("currency",) if booked else ()))
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The account's page, with what its reader may do about money and keys."""
+        context = {
+            "may_top_up": self.may_top_up(request),
+            "may_see_ledger": self.may_see_ledger(request),
+            "may_issue": request.user.has_perm("poketalk_server.add_apikey"),
+        }
+        return super().change_view(
+            request, object_id, form_url, {**context, **(extra_context or {})}
+        )
+
+    @admin.display(description=_("charged today"))
+    def spent_today(self, account: Account) -> Decimal:
+        """What counts against its spend per day, besides what is held."""
+        return account.charged(ledger.today())
+
+    @admin.display(description=_("API keys"))
+    def keys(self, account: Account) -> str:
+        """Those that work, by their beginnings, with links to where they are revoked."""
+        usable = Q(revoked_at=None) | Q(revoked_at__gt=timezone.now())
+        page = f"{self.admin_site.name}:poketalk_server_apikey_change"
+        return format_html_join(
+            " · ",
+            '<a href="{}"><bdi dir="ltr">{}</bdi> {}</a>',
+            [
+                (reverse(page, args=[key.pk]), key, key.label)
+                for key in account.keys.filter(usable).order_by("-pk")[:MOST_KEYS]
+            ],
+        )
+
     @admin.display(description=_("ledger"))
     def ledger(self, account: Account) -> str:
-        """Links to what changed the balance, and to the form that changes it."""
+        """Links to what changed the balance, and to the form that corrects it."""
         entries = reverse(f"{self.admin_site.name}:poketalk_server_ledgerentry_changelist")
         booking = reverse(f"{self.admin_site.name}:poketalk_server_ledgerentry_add")
         return format_html(
@@ -90,61 +141,10 @@ class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(AllowedAddress)
-class AllowedAddressAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class AllowedAddressAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
     """All accounts' addresses in one list, to find whose one is."""
 
     list_display = ("network", "account")
     list_select_related = ("account",)
     search_fields = ("network", "account__name")
     autocomplete_fields = ("account",)
-
-
-@admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Keys by their beginning. The key itself is shown once, when it is made, and kept nowhere."""
-
-    list_display = ("prefix", "account", "label", "created_at", "revoked_at")
-    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
-    list_select_related = ("account",)
-    search_fields = ("prefix", "label", "account__name")
-    autocomplete_fields = ("account",)
-    actions = ("revoke",)
-
-    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
-        """Whose key it shall be, or what is known of it."""
-        if obj is None:
-            return ("account", "label")
-        return ("account", "label", "prefix", "created_at", "revoked_at")
-
-    def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
-        """A key stays its account's."""
-        return () if obj is None else ("account", "prefix", "created_at")
-
-    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
-        """Make a new key and show it, or save what was changed."""
-        if change:
-            super().save_model(request, obj, form, change)
-            return
-        key, secret = ApiKey.issue(obj.account, obj.label)
-        obj.pk = key.pk
-        obj.refresh_from_db()
-        self.message_user(
-            request,
-            format_html(
-                _now("The key of {} is {} Copy it now: it cannot be shown again."),
-                obj.account,
-                format_html("<code>{}</code>", secret),
-            ),
-            messages.WARNING,
-        )
-
-    @admin.action(description=_("Revoke the selected keys"), permissions=["change"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        """Make keys useless from now on."""
-        now = timezone.now()
-        keys = list(queryset.filter(revoked_at=None))
-        for key in keys:
-            key.revoked_at = now
-            key.save(update_fields=["revoked_at"])
-            self.log_change(request, key, [{"changed": {"fields": ["revoked_at"]}}])
-        self.message_user(request, _now("Revoked: %(count)d.") % {"count": len(keys)})

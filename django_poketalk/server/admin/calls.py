@@ -1,35 +1,50 @@
-"""Calls, legs and event deliveries in the admin: to read, and to hang up."""
+"""Calls in the admin: to read, to follow while they live, and to hang up."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.forms.widgets import Script
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.translation import gettext as _now
+from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from django_poketalk.protocol import numbers
+from django_poketalk.longlists import LongChangeList
+from django_poketalk.protocol import eventurl, fragments, numbers
 
 from ..models import Call, EventDelivery, LedgerEntry, Leg
-from .shown import MaskedNumbers, MaskedNumbersPage, ReadOnly, all_fields
+from .causes import InWords
+from .filters import CauseFilter, DayFilter, LiveFilter
+from .legs import LegNumber, SecondsTaken
+from .shown import (
+    MaskedNumbers,
+    MaskedNumbersPage,
+    ReadOnly,
+    all_fields,
+    masked,
+    may_see_numbers,
+    seconds,
+)
+
+LIVE = (Call.State.QUEUED, Call.State.ACTIVE)
+# What the call's page shows first, or otherwise than it is stored
+IN_WORDS = (
+    *("account", "provider", "custom", "from_number", "to_number"),
+    *("eventurl", "hangup_cause", "status"),
+)
+MOST_ROWS = 200  # of a call's events that its page shows
 
 
-class LegNumber:
-    """A leg's number as those see it who may not see it whole."""
-
-    masks: ClassVar[Mapping[str, str]] = {"number": "masked_number"}
-
-    @admin.display(description=_("number"))
-    def masked_number(self, leg: Leg) -> str:
-        """The number's ends."""
-        return numbers.mask(leg.number)
-
-
-class LegInline(LegNumber, ReadOnly, MaskedNumbers, admin.TabularInline):  # type: ignore[type-arg]
+class LegInline(LegNumber, InWords, ReadOnly, MaskedNumbers, admin.TabularInline):  # type: ignore[type-arg]
     """The phones that were rung for the call."""
 
     model = Leg
@@ -42,16 +57,29 @@ class LegInline(LegNumber, ReadOnly, MaskedNumbers, admin.TabularInline):  # typ
         "ringing_at",
         "answered_at",
         "ended_at",
-        "hangup_cause",
+        "cause",
+        "sip_status",
+        "q850",
         "duration",
         "cost",
     )
 
 
-class EventDeliveryInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
-    """What the customer was told, and what came back."""
+class EventDeliveryInline(SecondsTaken, ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
+    """What the customer was told last, and what came back."""
 
     model = EventDelivery
+    verbose_name_plural = _("latest event deliveries")
+    fields = readonly_fields = (
+        *("sequence", "status", "duration", "debit", "sent_at", "took", "answer", "error"),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """The newest, as a long call has one a minute."""
+        deliveries = super().get_queryset(request)
+        call = request.resolver_match and request.resolver_match.kwargs.get("object_id")
+        newest = deliveries.filter(call=call).order_by("-sequence").values("pk")[:MOST_ROWS]
+        return deliveries.filter(pk__in=[row["pk"] for row in newest])
 
 
 class LedgerEntryInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
@@ -62,47 +90,131 @@ class LedgerEntryInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg
 
 
 @admin.register(Call)
-class CallAdmin(ReadOnly, MaskedNumbersPage):
+class CallAdmin(InWords, ReadOnly, MaskedNumbersPage):
     """Each admitted call. What a member of staff can do with one is end it."""
 
+    change_form_template = "admin/poketalk_server/call.html"
     masks: ClassVar[Mapping[str, str]] = {"from_number": "masked_from", "to_number": "masked_to"}
     inlines = (LegInline, EventDeliveryInline, LedgerEntryInline)
     list_display = (
-        "id",
-        "created_at",
+        "created",
         "account",
         "masked_from",
         "masked_to",
-        "state",
-        "status",
+        "how_it_stands",
         "duration",
         "debit",
-        "hangup_cause",
+        "cause",
+        "switch",
     )
-    list_filter = ("state", "status")
+    list_filter = (LiveFilter, DayFilter, CauseFilter)
     list_select_related = ("account",)
+    list_per_page = 50
+    show_facets = admin.ShowFacets.NEVER  # counting each choice reads all calls
+    sortable_by = ()
     search_fields = ("custom__exact",)
-    number_search_fields = ("from_number__exact", "to_number__exact")
     show_full_result_count = False
     fields = readonly_fields = (
+        "how_it_stands",
         "account",
         "provider",
         "custom",
         "masked_from",
         "masked_to",
-        *all_fields(Call, "account", "provider", "custom", "from_number", "to_number"),
+        "told_to",
+        "cause",
+        *all_fields(Call, *IN_WORDS),
     )
     actions = ("hang_up",)
+
+    class Media:
+        css = {"all": ("poketalk_server/admin.css",)}
+        js = (Script("poketalk_server/live.js", type="module"),)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return LongChangeList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        """By `custom`, or by a number in any spelling for those who may see numbers."""
+        if not search_term:
+            return queryset, False
+        found = Q(custom=search_term)
+        if may_see_numbers(request):
+            for beginning in fragments.beginnings(search_term):
+                first, behind = fragments.span(numbers.wire(beginning))
+                for column in ("from_number", "to_number"):
+                    span = Q(**{f"{column}__gte": first})
+                    found |= span & Q(**{f"{column}__lt": behind}) if behind else span
+        return queryset.filter(found), False
+
+    def get_urls(self) -> list[URLPattern]:
+        hang_up = path(
+            "<int:pk>/hang-up/",
+            self.admin_site.admin_view(self.hang_up_view),
+            name="poketalk_server_call_hang_up",
+        )
+        return [hang_up, *super().get_urls()]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The call's page, with a button that ends it while it lives."""
+        call = self.get_object(request, object_id)
+        may_end = (
+            call is not None
+            and call.state in LIVE
+            and call.hangup_requested_at is None
+            and self.has_hang_up_permission(request)
+        )
+        context = {"may_hang_up": may_end, "is_live": call is not None and call.state in LIVE}
+        return super().change_view(
+            request, object_id, form_url, {**context, **(extra_context or {})}
+        )
+
+    def hang_up_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Have the switch end one call, and go back to its page."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_view_permission(request) or not self.has_hang_up_permission(request):
+            raise PermissionDenied
+        if not Call.objects.filter(pk=pk).exists():
+            raise Http404
+        self.hang_up(request, Call.objects.filter(pk=pk))
+        return redirect(reverse("admin:poketalk_server_call_change", args=[pk]))
+
+    @admin.display(description=_("created"))
+    def created(self, call: Call) -> str:
+        """When it was asked for, to the second."""
+        return seconds(call.created_at)
+
+    @admin.display(description=_("event URL"), empty_value="—")
+    def told_to(self, call: Call) -> str:
+        """Where its events go: the host, since the rest may be a secret of the customer's."""
+        return eventurl.without_path(call.eventurl)
+
+    @admin.display(description=_("how it stands"))
+    def how_it_stands(self, call: Call) -> str:
+        """The call's status, in words; before it has one, the service's own state."""
+        is_live = call.state in LIVE
+        words = call.get_status_display() if call.status is not None else call.get_state_display()
+        kind = "live" if is_live else "good" if call.status == 8 else "bad"
+        return format_html('<span class="poketalk-state" data-state="{}">{}</span>', kind, words)
 
     @admin.display(description=_("from"))
     def masked_from(self, call: Call) -> str:
         """Leg A's number's ends."""
-        return numbers.mask(call.from_number)
+        return masked(call.from_number)
 
     @admin.display(description=_("to"))
     def masked_to(self, call: Call) -> str:
         """Leg B's number's ends."""
-        return numbers.mask(call.to_number)
+        return masked(call.to_number)
 
     def has_hang_up_permission(self, request: HttpRequest) -> bool:
         """Whether this member of staff may end other people's calls."""
@@ -112,46 +224,11 @@ class CallAdmin(ReadOnly, MaskedNumbersPage):
     def hang_up(self, request: HttpRequest, queryset: QuerySet[Call]) -> None:
         """Have the switch end the selected calls that are live."""
         now = timezone.now()
-        ended = [call for call in queryset if call.ask_hang_up(now)]
+        ended = [call for call in queryset.filter(state__in=LIVE) if call.ask_hang_up(now)]
         for call in ended:
-            self.log_change(request, call, _now("Hang-up asked."))
+            self.log_change(request, call, "Asked to hang up.")
         self.message_user(
             request,
-            _now("Calls that will be hung up: %(count)d.") % {"count": len(ended)},
+            gettext("Calls that will be hung up: %(count)d.") % {"count": len(ended)},
             messages.SUCCESS if ended else messages.WARNING,
         )
-
-
-@admin.register(Leg)
-class LegAdmin(LegNumber, ReadOnly, MaskedNumbersPage):
-    """All attempts to ring a phone, by gateway and cause."""
-
-    list_display = (
-        "id",
-        "initiated_at",
-        "call_id",
-        "side",
-        "attempt",
-        "masked_number",
-        "gateway",
-        "hangup_cause",
-        "duration",
-        "cost",
-    )
-    list_filter = ("side",)
-    list_select_related = ("gateway",)
-    search_fields = ("hangup_cause__exact",)
-    number_search_fields = ("number__exact",)
-    show_full_result_count = False
-    ordering = ("-id",)
-    fields = readonly_fields = ("call", "masked_number", *all_fields(Leg, "call", "number"))
-
-
-@admin.register(EventDelivery)
-class EventDeliveryAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
-    """All events that were sent, by what came back."""
-
-    list_display = ("id", "sent_at", "call_id", "sequence", "status", "answer", "seconds", "error")
-    list_filter = ("status",)
-    show_full_result_count = False
-    ordering = ("-id",)

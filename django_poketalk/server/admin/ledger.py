@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from django import forms
@@ -10,12 +11,16 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from django_poketalk.longlists import NoNul
+
 from .. import ledger
 from ..models import LedgerEntry
 
 
 class BookingForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A payment, or a correction of the balance."""
+    """A payment, or a correction of the balance. `key` makes it one entry, however often the form
+    is sent.
+    """
 
     kind = forms.ChoiceField(
         label=_("kind"),
@@ -23,6 +28,13 @@ class BookingForm(forms.ModelForm):  # type: ignore[type-arg]
             (kind.value, kind.label)
             for kind in (LedgerEntry.Kind.TOP_UP, LedgerEntry.Kind.ADJUSTMENT)
         ],
+    )
+
+    key = forms.RegexField(
+        r"^[0-9a-f]{32}\Z",
+        widget=forms.HiddenInput,
+        required=False,
+        initial=lambda: secrets.token_hex(16),
     )
 
     class Meta:
@@ -37,17 +49,20 @@ class BookingForm(forms.ModelForm):  # type: ignore[type-arg]
             return cleaned
         if amount == 0 or (amount < 0 and cleaned.get("kind") == LedgerEntry.Kind.TOP_UP):
             raise ValidationError({"amount": _("A top-up is more than 0, an adjustment is not 0.")})
+        row, key = ledger.lock(account.pk), cleaned.get("key")
+        if key and LedgerEntry.objects.filter(idempotency_key=key).exists():
+            raise ValidationError(
+                _("This form was sent already. Open it anew to book another entry.")
+            )
         try:
-            ledger.balance_after(ledger.lock(account.pk), amount)
-        except ledger.InsufficientFunds as error:
-            raise ValidationError({"amount": str(error)}) from error
+            ledger.balance_after(row, amount)
         except ValueError as error:
             raise ValidationError({"amount": str(error)}) from error
         return cleaned
 
 
 @admin.register(LedgerEntry)
-class LedgerEntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class LedgerEntryAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
     """Adding an entry is how a balance is topped up or adjusted, by those with the permission."""
 
     form = BookingForm
@@ -71,7 +86,7 @@ class LedgerEntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_fields(self, request: HttpRequest, obj: LedgerEntry | None = None) -> Any:
         """What is asked for, or all that was written."""
         if obj is None:
-            return BookingForm.Meta.fields
+            return (*BookingForm.Meta.fields, "key")
         return (
             "account",
             "kind",
@@ -93,6 +108,7 @@ class LedgerEntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def save_model(self, request: HttpRequest, obj: LedgerEntry, form: Any, change: bool) -> None:
         """Book it through the ledger, in the name of who is logged in."""
         book = ledger.top_up if obj.kind == LedgerEntry.Kind.TOP_UP else ledger.adjust
-        entry = book(obj.account, obj.amount, note=obj.note, by=request.user)
+        key = form.cleaned_data["key"] or None
+        entry = book(obj.account, obj.amount, note=obj.note, by=request.user, key=key)
         obj.pk = entry.pk
         obj.refresh_from_db()

@@ -1,10 +1,13 @@
-"""Providers, gateways and rates in the admin."""
+"""Providers and rates in the admin."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 
-from ..models import Gateway, Rate, ServiceProvider
+from django_poketalk.longlists import NoNul
+
+from ..models import BuyRate, Gateway, Rate, ServiceProvider
+from .decks import RateDecks
 
 
 class GatewayInline(admin.TabularInline):  # type: ignore[type-arg]
@@ -12,43 +15,47 @@ class GatewayInline(admin.TabularInline):  # type: ignore[type-arg]
 
     model = Gateway
     extra = 0
+    fields = ("name", "kind", "prefixes", "priority", "ring_timeout", "is_active")
+    show_change_link = True
 
 
 @admin.register(ServiceProvider)
-class ServiceProviderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ServiceProviderAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
     """Carriers with their gateways; rates have a page of their own, as there are many."""
 
     inlines = (GatewayInline,)
-    list_display = ("name", "is_active")
+    list_display = ("name", "leg_a_billed", "is_active")
     list_filter = ("is_active",)
     search_fields = ("name",)
 
+    class Media:
+        css = {"all": ("poketalk_server/admin.css",)}
 
-@admin.register(Gateway)
-class GatewayAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """All ways out, in the order in which they are tried."""
 
-    list_display = ("name", "provider", "kind", "prefixes", "priority", "is_active")
-    list_filter = ("kind", "is_active")
-    list_select_related = ("provider",)
-    search_fields = ("name", "provider__name")
-    autocomplete_fields = ("provider",)
+PRICE = ("price_per_minute", "connect_fee", "initial_increment", "subsequent_increment")
 
 
 @admin.register(Rate)
-class RateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Prices by prefix."""
+class RateAdmin(RateDecks):
+    """What a provider's accounts pay, by prefix."""
 
-    list_display = (
-        "prefix",
-        "destination",
-        "provider",
-        "price_per_minute",
-        "connect_fee",
-        "initial_increment",
-        "subsequent_increment",
-    )
+    list_display = ("prefix", "destination", "provider", *PRICE)
     list_display_links = ("prefix", "destination")
     list_select_related = ("provider",)
+    list_filter = (("provider", admin.RelatedOnlyFieldListFilter),)
+    show_facets = admin.ShowFacets.NEVER
     search_fields = ("prefix__startswith", "destination", "provider__name")
     autocomplete_fields = ("provider",)
+
+
+@admin.register(BuyRate)
+class BuyRateAdmin(RateDecks):
+    """What a gateway asks of us, by prefix."""
+
+    list_display = ("prefix", "destination", "gateway", *PRICE)
+    list_display_links = ("prefix", "destination")
+    list_select_related = ("gateway",)
+    list_filter = (("gateway", admin.RelatedOnlyFieldListFilter),)
+    show_facets = admin.ShowFacets.NEVER
+    search_fields = ("prefix__startswith", "destination", "gateway__name")
+    autocomplete_fields = ("gateway",)

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.contrib.admin.options import BaseModelAdmin
+from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+
+from django_poketalk.longlists import NoNul, names_a_number
+from django_poketalk.protocol import numbers
 
 
-class ReadOnly(BaseModelAdmin):  # type: ignore[type-arg]
+class NumbersNotLookedUp(NoNul):
+    """Lets nobody find out by an address what is masked."""
+
+    def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
+        if "eventurl" in lookup.split("__"):  # which may hold a signature of the customer's
+            return False
+        if names_a_number(lookup) and not may_see_numbers(request):
+            return False
+        return super().lookup_allowed(lookup, value, request)
+
+
+class ReadOnly(NumbersNotLookedUp):
     """Rows that the service writes and nobody edits."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -24,7 +42,7 @@ class ReadOnly(BaseModelAdmin):  # type: ignore[type-arg]
         return False
 
 
-class MaskedNumbers(BaseModelAdmin):  # type: ignore[type-arg]
+class MaskedNumbers(NumbersNotLookedUp):
     """Puts each field of `masks` in the place of its mask for staff who may see whole numbers."""
 
     masks: ClassVar[Mapping[str, str]] = {}
@@ -64,6 +82,11 @@ def may_see_numbers(request: HttpRequest) -> bool:
     return request.user.has_perm("poketalk_server.view_numbers")
 
 
+def masked(number: str) -> str:
+    """A number's ends, left to right on every page."""
+    return format_html('<bdi dir="ltr">{}</bdi>', numbers.mask(number))
+
+
 def all_fields(model: type[models.Model], *without: str) -> tuple[str, ...]:
     """The names of a model's columns in order, but for `without`."""
     return tuple(
@@ -71,3 +94,20 @@ def all_fields(model: type[models.Model], *without: str) -> tuple[str, ...]:
         for field in model._meta.concrete_fields
         if not field.primary_key and field.name not in without
     )
+
+
+def seconds(moment: datetime | None) -> str:
+    """A time of day as support people compare them: to the second, in their time zone."""
+    return date_format(timezone.localtime(moment), "Y-m-d H:i:s") if moment else ""
+
+
+def one_or_404(model_admin: admin.ModelAdmin[Any], request: HttpRequest, pk: Any) -> Any:
+    """The row for whoever may see it; `PermissionDenied` for others, 404 where there is none."""
+    if not model_admin.has_view_permission(request):
+        raise PermissionDenied
+    row = model_admin.get_object(request, str(pk))
+    if row is None:
+        raise Http404
+    if not model_admin.has_view_permission(request, row):
+        raise PermissionDenied
+    return row

@@ -5,19 +5,25 @@ money and events.
 from .accounts import Account, AllowedAddress, ApiKey, BlacklistedNumber
 from .calls import Call, EventDelivery, Leg, Side
 from .ledger import LedgerEntry
-from .routes import Gateway, Rate, ServiceProvider
+from .rates import BuyRate, Rate
+from .routes import Gateway, LegABilling, ServiceProvider
+from .switches import Switch, TrialCall
 
 __all__ = [
     "Account",
     "AllowedAddress",
     "ApiKey",
     "BlacklistedNumber",
+    "BuyRate",
     "Call",
     "EventDelivery",
     "Gateway",
     "LedgerEntry",
     "Leg",
+    "LegABilling",
     "Rate",
     "ServiceProvider",
     "Side",
+    "Switch",
+    "TrialCall",
 ]

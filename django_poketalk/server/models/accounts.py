@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import secrets
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -24,14 +25,15 @@ from django_poketalk.protocol import numbers
 
 from .routes import ServiceProvider
 
+MONEY = ("balance", "held", "spent_on", "spent")  # written by `ledger` alone
 MAPPED_IPV4 = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
 class Account(models.Model):
-    """A customer. `balance` and `held` are written by `ledger` alone.
+    """A customer. `balance`, `held` and what was `spent` are written by `ledger` alone.
 
     `held` is the part of the balance that live calls have reserved; balance − held never falls
-    below −credit limit.
+    below −credit limit. `spent` is what was charged on the day `spent_on`, and on no other.
     """
 
     name = models.CharField(_("name"), max_length=100, unique=True)
@@ -63,8 +65,34 @@ class Account(models.Model):
         validators=[MinValueValidator(Decimal(0))],
         help_text=_("How far below zero the balance may go."),
     )
+    spent_on = models.DateField(_("day of the last charge"), null=True, editable=False)
+    spent = models.DecimalField(
+        _("charged on that day"),
+        max_digits=15,
+        decimal_places=3,
+        default=Decimal(0),
+        editable=False,
+    )
     max_live_calls = models.PositiveIntegerField(
         _("live calls at most"), null=True, blank=True, help_text=_("Empty: no limit.")
+    )
+    max_calls_per_second = models.PositiveIntegerField(
+        _("calls per second at most"),
+        null=True,
+        blank=True,
+        help_text=_("That are admitted within any one second. Empty: no limit."),
+    )
+    max_spend_per_day = models.DecimalField(
+        _("spend per day at most"),
+        max_digits=15,
+        decimal_places=3,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal(0))],
+        help_text=_(
+            "What is charged in a day, with what live calls hold. A day begins at midnight in the "
+            "service's time zone. Empty: no limit."
+        ),
     )
     max_duration = models.PositiveIntegerField(
         _("maximum duration"),
@@ -106,14 +134,26 @@ class Account(models.Model):
             options["update_fields"] = [
                 field.name
                 for field in self._meta.concrete_fields
-                if not field.primary_key and field.name not in ("balance", "held")
+                if not field.primary_key and field.name not in MONEY
             ]
         super().save(**options)
 
     @property
     def funds(self) -> Decimal:
-        """What a new call can spend: balance plus credit limit, less what live calls hold."""
+        """What is there for more: balance plus credit limit, less what live calls hold."""
         return self.balance + self.credit_limit - self.held
+
+    def charged(self, today: date) -> Decimal:
+        """What calls were charged today. A clock that is behind does not open the day anew."""
+        return self.spent if self.spent_on is not None and self.spent_on >= today else Decimal(0)
+
+    def spendable(self, today: date) -> Decimal:
+        """What calls can still hold: the funds, and no more than is left of the day's spend. Below
+        0 where the day's limit was lowered.
+        """
+        if self.max_spend_per_day is None:
+            return self.funds
+        return min(self.funds, self.max_spend_per_day - self.charged(today) - self.held)
 
     def allows(self, address: str) -> bool:
         """Whether this IP address ("" when there is none) is on the account's list."""
@@ -210,7 +250,9 @@ class AllowedAddress(models.Model):
         try:
             network = ipaddress.ip_network(self.network.strip(), strict=False)
         except ValueError as error:
-            raise ValidationError({"network": str(error)}) from error
+            raise ValidationError(
+                {"network": _("This is neither an IP address nor a network.")}
+            ) from error
         if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(MAPPED_IPV4):
             mapped = int(network.network_address) & 0xFFFF_FFFF
             self.network = str(
@@ -241,7 +283,7 @@ class BlacklistedNumber(models.Model):
 
     class Meta:
         verbose_name = _("blacklisted number")
-        verbose_name_plural = _("blacklist")
+        verbose_name_plural = _("blacklisted numbers")
         ordering = ["number"]
         indexes = [models.Index(fields=["number"], name="poketalk_server_blacklist")]
 
@@ -260,34 +302,29 @@ class BlacklistedNumber(models.Model):
             if self.is_prefix:
                 self.number = numbers.wire(numbers.normalise_prefix(self.number))
             else:
-                self.number = _without_trunk_zero(numbers.read_wire(self.number))
+                self.number = numbers.without_trunk_zero(numbers.read_wire(self.number))
         except numbers.InvalidNumber as error:
-            raise ValidationError({"number": str(error)}) from error
+            told = (
+                _("Write the beginning of the numbers with + and country code, e.g. +4420.")
+                if self.is_prefix
+                else _("This is not a phone number. Write it with + and country code.")
+            )
+            raise ValidationError({"number": told}) from error
         if not self.number:
-            raise ValidationError({"number": _("Enter a number.")})
+            raise ValidationError({"number": _("Enter a phone number.")})
 
     @classmethod
     def matches(cls, account: Account, *wire_numbers: str) -> bool:
-        """Whether any of these numbers (digits only) is blacklisted for the account.
-
-        A trunk zero, which a network might ignore, hides none of them.
+        """Whether any of these numbers (digits only, without a trunk zero) is blacklisted for the
+        account.
         """
-        spellings = {*wire_numbers, *map(_without_trunk_zero, wire_numbers)}
-        prefixes = {number[:length] for number in spellings for length in range(1, len(number) + 1)}
+        prefixes = {
+            number[:length] for number in wire_numbers for length in range(1, len(number) + 1)
+        }
         return (
             cls.objects.filter(Q(account=None) | Q(account=account))
             .filter(
-                Q(number__in=spellings, is_prefix=False) | Q(number__in=prefixes, is_prefix=True)
+                Q(number__in=wire_numbers, is_prefix=False) | Q(number__in=prefixes, is_prefix=True)
             )
             .exists()
         )
-
-
-def _without_trunk_zero(wire_number: str) -> str:
-    """The number as its country's plan writes it (9720541234567 → 972541234567), or as it is when
-    no plan knows it.
-    """
-    try:
-        return numbers.wire(numbers.normalise(wire_number))
-    except numbers.InvalidNumber:
-        return wire_number

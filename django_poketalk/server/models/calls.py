@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.expressions import Combinable
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -14,9 +16,12 @@ from django_poketalk.protocol import numbers
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.protocol.eventurl import MAX_LENGTH
 
+from .. import wakening
 from ..rating import Tariff
+from ..wakening import News
 from .accounts import Account
-from .routes import Gateway, Rate, ServiceProvider
+from .rates import Rate
+from .routes import Gateway, LegABilling, ServiceProvider
 
 
 class Side(models.TextChoices):
@@ -51,8 +56,8 @@ class CallQuerySet(models.QuerySet["Call"]):
         """Admitted and not over."""
         return self.filter(state__in=[Call.State.QUEUED, Call.State.ACTIVE])
 
-    def abandoned(self, now: datetime) -> CallQuerySet:
-        """A switch had them, and its lease has lapsed."""
+    def abandoned(self, now: datetime | Combinable) -> CallQuerySet:
+        """A switch had them, and its lease has lapsed. `now` is by the database's clock."""
         return self.filter(state__in=[Call.State.ACTIVE, Call.State.ENDING], lease_until__lt=now)
 
 
@@ -91,10 +96,39 @@ class Call(models.Model):
     eventurl = models.CharField(_("event URL"), max_length=MAX_LENGTH, blank=True)
     remote_address = models.CharField(_("asked from"), max_length=45)
     created_at = models.DateTimeField(_("created"), default=timezone.now)
-    rate_a = models.ForeignKey(Rate, on_delete=models.SET_NULL, null=True, related_name="+")
-    rate_b = models.ForeignKey(Rate, on_delete=models.SET_NULL, null=True, related_name="+")
+    rate_a = models.ForeignKey(
+        Rate,
+        verbose_name=_("rate of leg A"),
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+    )
+    rate_b = models.ForeignKey(
+        Rate,
+        verbose_name=_("rate of leg B"),
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+    )
+    leg_a_billed = models.CharField(
+        _("leg A is paid for"),
+        max_length=10,
+        choices=LegABilling.choices,
+        default=LegABilling.ANSWER,
+        help_text=_("As the provider had it at admission."),
+    )
     max_duration = models.PositiveIntegerField(
-        _("maximum duration"), help_text=_("Seconds after leg A's answer, as granted at admission.")
+        _("maximum duration"),
+        help_text=_(
+            "Seconds after leg A's answer that the funds pay for, reckoned at admission and anew "
+            "from leg B's answer on."
+        ),
+    )
+    duration_cap = models.PositiveIntegerField(
+        _("longest duration"),
+        null=True,
+        blank=True,
+        help_text=_("Seconds that it may last with any funds. Empty: the maximum duration."),
     )
     held = models.DecimalField(_("held"), max_digits=15, decimal_places=3, default=Decimal(0))
 
@@ -154,13 +188,23 @@ class Call(models.Model):
     def __str__(self) -> str:
         return f"{numbers.mask(self.from_number)} → {numbers.mask(self.to_number)}"
 
+    def save(self, **options: Any) -> None:
+        """Store it; a new one wakes the switches."""
+        is_new = self._state.adding
+        super().save(**options)
+        if is_new:
+            wakening.tell(News.QUEUED)
+
     def ask_hang_up(self, now: datetime) -> bool:
         """Have the switch end this call. False: it is over, or it was asked before."""
-        return bool(
+        asked = bool(
             Call.objects.live()
             .filter(pk=self.pk, hangup_requested_at=None)
             .update(hangup_requested_at=now)
         )
+        if asked:
+            wakening.tell(News.HANG_UP)
+        return asked
 
 
 class Leg(models.Model):
@@ -184,10 +228,33 @@ class Leg(models.Model):
     answered_at = models.DateTimeField(_("answered"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     hangup_cause = models.CharField(_("hang-up cause"), max_length=40, blank=True)
+    sip_status = models.PositiveSmallIntegerField(
+        _("SIP status"), default=0, help_text=_("The response that ended it. 0: none did.")
+    )
+    q850 = models.PositiveSmallIntegerField(
+        _("Q.850 cause"), default=0, help_text=_("As the network gave it. 0: it did not.")
+    )
+    dialog = models.TextField(editable=False, blank=True)  # what ending it takes, while it is up
     duration = models.PositiveIntegerField(
         _("duration"), default=0, help_text=_("Seconds since its answer.")
     )
     cost = models.DecimalField(_("cost"), max_digits=15, decimal_places=3, default=Decimal(0))
+    # What its gateway asks for it. All empty where the gateway has no buy rate for the number.
+    buy_price_per_minute = models.DecimalField(
+        _("buying: price per minute"), max_digits=12, decimal_places=6, null=True, blank=True
+    )
+    buy_connect_fee = models.DecimalField(
+        _("buying: connect fee"), max_digits=12, decimal_places=6, null=True, blank=True
+    )
+    buy_initial_increment = models.PositiveSmallIntegerField(
+        _("buying: initial increment"), null=True, blank=True
+    )
+    buy_subsequent_increment = models.PositiveSmallIntegerField(
+        _("buying: subsequent increment"), null=True, blank=True
+    )
+    buy_cost = models.DecimalField(
+        _("buying: cost"), max_digits=15, decimal_places=3, null=True, blank=True
+    )
 
     class Meta:
         verbose_name = _("leg")
@@ -212,6 +279,28 @@ class Leg(models.Model):
             initial_increment=self.initial_increment,
             subsequent_increment=self.subsequent_increment,
         )
+
+    @property
+    def buy_tariff(self) -> Tariff | None:
+        """The gateway's own tariff as of the call; None where it had none for the number."""
+        if (
+            self.buy_price_per_minute is None
+            or self.buy_connect_fee is None
+            or self.buy_initial_increment is None
+            or self.buy_subsequent_increment is None
+        ):
+            return None
+        return Tariff(
+            price_per_minute=self.buy_price_per_minute,
+            connect_fee=self.buy_connect_fee,
+            initial_increment=self.buy_initial_increment,
+            subsequent_increment=self.buy_subsequent_increment,
+        )
+
+    @property
+    def margin(self) -> Decimal | None:
+        """What it brought in: sold less bought. None where nobody knows what it was bought for."""
+        return None if self.buy_cost is None else self.cost - self.buy_cost
 
 
 class EventDelivery(models.Model):

@@ -59,10 +59,15 @@ class LedgerEntry(models.Model):
         blank=True,
         related_name="+",
     )
+    idempotency_key = models.CharField(
+        max_length=32, null=True, blank=True, unique=True, editable=False
+    )
+
+    repeated = False  # whether `ledger` gave back what the same key had booked before
 
     class Meta:
         verbose_name = _("ledger entry")
-        verbose_name_plural = _("ledger")
+        verbose_name_plural = _("ledger entries")
         ordering = ["-id"]
         default_permissions = ("add", "view")
         constraints = [
@@ -80,7 +85,10 @@ class LedgerEntry(models.Model):
                 fields=["call", "side", "kind"], name="poketalk_server_charged_once"
             ),
         ]
-        indexes = [models.Index(fields=["account", "-id"], name="poketalk_server_entries")]
+        indexes = [
+            models.Index(fields=["account", "-id"], name="poketalk_server_entries"),
+            models.Index(fields=["account", "created_at"], name="poketalk_server_statement"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.amount}"

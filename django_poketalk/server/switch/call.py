@@ -69,6 +69,9 @@ class Attempt:
     answered: float | None = None
     ended: float | None = None
     cause: Cause | None = None
+    sip_status: int = 0
+    q850: int = 0
+    dialog: str = ""
 
     @property
     def rings_until(self) -> float:
@@ -84,9 +87,9 @@ class CallMachine:
 
     What it promises, whatever comes in: the statuses follow `CallStatus.may_follow`; there is
     exactly one final event, and nothing after `Finish`; leg B is not rung before A has answered,
-    and is put down when A leaves; every attempt that was dialled has failed or is hung up when the
-    call is over; the debit never falls, ends as the sum of the two legs' costs, and is never more
-    than the hold.
+    nor by another kind of gateway than A, and is put down when A leaves; every attempt that was
+    dialled has failed or is hung up when the call is over; the debit never falls, ends as the sum
+    of the two legs' costs, and is never more than the hold.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -100,7 +103,7 @@ class CallMachine:
         self._paid = 0  # seconds since A's answer that the hold pays for
         self._next_tick = 0.0
         self._ask_at: float | None = None  # when to ask for more hold
-        self._asking = False  # whether an answer to that is awaited
+        self._asking: Decimal | None = None  # what was asked for, while the answer is awaited
 
     # What the call is
 
@@ -136,16 +139,27 @@ class CallMachine:
         """The cost so far, both legs."""
         return self.cost(Side.A) + self.cost(Side.B)
 
+    @property
+    def max_duration(self) -> int:
+        """The seconds since A's answer that the call may last as far as is known: what was granted,
+        or, once B has answered, what the hold pays for when that is more.
+        """
+        is_connected = self._answered_at(Side.B) is not None
+        return max(self.plan.granted, self._paid if is_connected else 0)
+
     def seconds(self, side: Side) -> int | None:
-        """Whole billed seconds since this leg answered; None when it has not."""
+        """Whole seconds since this leg answered, within the hold; None when it has not."""
         answered_a, answered = self._answered_at(Side.A), self._answered_at(side)
         if answered_a is None or answered is None:
             return None
         return whole_seconds(max(0.0, min(self._now, answered_a + self._paid) - answered))
 
     def cost(self, side: Side) -> Decimal:
-        """What this leg costs so far; nothing when it has not answered."""
-        seconds = self.seconds(side)
+        """What this leg costs so far; nothing while it has not answered, nor for leg A while it is
+        free.
+        """
+        is_free = side is Side.A and self.plan.a_free_until_connected
+        seconds = self.seconds(Side.B if is_free else side)
         tariff = self.plan.tariff_a if side is Side.A else self.plan.tariff_b
         return rating.FREE if seconds is None else rating.cost(tariff, seconds)
 
@@ -157,7 +171,7 @@ class CallMachine:
         """
         self._now = now
         self._enter(CallStatus.A_INITIATED)
-        if refused is None and self._cost_at(0) > self.hold:
+        if refused is None and self._shortest() > self.hold:
             refused = Cause.NO_FUNDS
         if refused is None:
             self._dial(Side.A, Cause.NO_GATEWAY)
@@ -188,12 +202,14 @@ class CallMachine:
                 attempt = self._attempt(fact.side, fact.attempt)
                 if attempt is None:
                     return
+                if isinstance(fact, Failed | HungUp):
+                    attempt.sip_status, attempt.q850 = fact.sip_status, fact.q850
                 match fact:
                     case Ringing():
                         if attempt.ringing is None and attempt.answered is None:
                             attempt.ringing = self._now
                     case Answered():
-                        self._take_answer(attempt)
+                        self._take_answer(attempt, fact.dialog)
                     case _ if attempt.answered is not None:
                         self._leave(attempt, fact.cause)
                     case _:
@@ -220,9 +236,9 @@ class CallMachine:
             passed = whole_seconds(self._now - answered) // self.plan.event_interval
             self._next_tick = answered + (passed + 1) * self.plan.event_interval
         if self._ask_at is not None and self._now >= self._ask_at:
-            self._ask_at, self._asking = None, True
             until = min(self.plan.max_duration, self._paid + self.plan.hold_slice)
-            self._commands.append(ExtendHold(self._cost_at(until)))
+            self._ask_at, self._asking = None, self._cost_at(until)
+            self._commands.append(ExtendHold(self._asking))
 
     # Legs
 
@@ -243,7 +259,7 @@ class CallMachine:
 
     def _dial(self, side: Side, last_cause: Cause) -> None:
         """Try the leg's next gateway; without one, the leg has failed for `last_cause`."""
-        routes = self.plan.routes_a if side is Side.A else self.plan.routes_b
+        routes = self.plan.routes_a if side is Side.A else self._routes_b()
         tried = sum(attempt.side is side for attempt in self.attempts)
         if tried == len(routes):
             self._end(
@@ -256,10 +272,18 @@ class CallMachine:
         self.attempts.append(attempt)
         self._commands.append(Dial(side, attempt.number, attempt.route))
 
-    def _take_answer(self, attempt: Attempt) -> None:
+    def _routes_b(self) -> list[Route]:
+        """Only a kind of gateway that has both legs can connect them."""
+        kind = self._leg_a().route.kind
+        return [route for route in self.plan.routes_b if route.kind == kind]
+
+    def _leg_a(self) -> Attempt:
+        return next(attempt for attempt in self._live() if attempt.side is Side.A)
+
+    def _take_answer(self, attempt: Attempt, dialog: str) -> None:
         if attempt.answered is not None:
             return
-        attempt.answered = self._now
+        attempt.answered, attempt.dialog = self._now, dialog
         self._measure_hold()
         if attempt.side is Side.A:
             self._next_tick = self._now + self.plan.event_interval
@@ -267,8 +291,7 @@ class CallMachine:
             self._enter(CallStatus.B_INITIATED)
             self._dial(Side.B, Cause.NO_GATEWAY)
         else:
-            leg_a = next(other for other in self._live() if other.side is Side.A)
-            self._commands.append(Bridge(leg_a.number, attempt.number))
+            self._commands.append(Bridge(self._leg_a().number, attempt.number))
             self._enter(CallStatus.B_ANSWERED)
 
     def _fail(self, attempt: Attempt, cause: Cause, *, may_retry: bool) -> None:
@@ -291,49 +314,52 @@ class CallMachine:
 
     # Money
 
-    def _cost_at(self, seconds: int) -> Decimal:
-        """The cost of the call when it lasts so long, with leg B answered when it was, or else at
-        the dearest moment.
-        """
-        return rating.call_cost(
-            self.plan.tariff_a, self.plan.tariff_b, seconds, max(0, seconds - self._b_offset())
-        )
+    def _shortest(self) -> Decimal:
+        return rating.call_cost(self.plan.tariff_a, self.plan.tariff_b, 0, 0)
 
-    def _b_offset(self) -> int:
-        """Whole seconds from A's answer to B's. 0 before B has answered, as it may have to be paid
-        from the first second on.
+    def _cost_at(self, seconds: int) -> Decimal:
+        """The cost of the call when it lasts so long. Before B has answered: of A, with a slice of
+        talk.
         """
+        offset = self._b_offset()
+        b_seconds = self.plan.hold_slice if offset is None else max(0, seconds - offset)
+        a_seconds = b_seconds if self.plan.a_free_until_connected else seconds
+        return rating.call_cost(self.plan.tariff_a, self.plan.tariff_b, a_seconds, b_seconds)
+
+    def _b_offset(self) -> int | None:
+        """Whole seconds from A's answer to B's; None before B has answered."""
         answered_a, answered_b = self._answered_at(Side.A), self._answered_at(Side.B)
-        return (
-            0
-            if answered_a is None or answered_b is None
-            else whole_seconds(answered_b - answered_a)
-        )
+        if answered_a is None or answered_b is None:
+            return None
+        return whole_seconds(answered_b - answered_a)
 
     def _measure_hold(self, not_before: float = float("-inf")) -> None:
         """See how long the hold lasts, and plan to ask for more (not before that time) while half a
         slice is left.
+
+        That becomes less when B answers, who is paid for from then on, but never less than what has
+        passed: until then, B's shortest call was reckoned with.
         """
         answered = self._answered_at(Side.A)
         if answered is None:
             return
-        paid = rating.maximum_duration(
+        self._paid = rating.maximum_duration(
             self.plan.tariff_a,
             self.plan.tariff_b,
             self.hold,
             self.plan.max_duration,
             self._b_offset(),
+            a_free_until_connected=self.plan.a_free_until_connected,
         )
-        self._paid = max(self._paid, paid)
-        if self._paid < self.plan.max_duration and not self._asking:
+        if self._paid < self.plan.max_duration and self._asking is None:
             self._ask_at = max(answered + self._paid - self.plan.hold_slice / 2, not_before)
         else:
             self._ask_at = None
 
     def _take_hold(self, amount: Decimal) -> None:
-        self.hold = max(self.hold, amount)
-        self._asking = False
-        self._measure_hold(not_before=self._now + EXTENSION_RETRY)
+        is_short = self._asking is not None and amount < self._asking
+        self.hold, self._asking = max(self.hold, amount), None
+        self._measure_hold(self._now + EXTENSION_RETRY if is_short else self._now)
 
     # Events
 

@@ -1,10 +1,14 @@
-"""The switch's clock: call seconds, which for simulated phones may pass faster than real ones."""
+"""The switch's clocks: call seconds, which for simulated phones may pass faster than real ones, and
+the database's time of day.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 
 class Clock:
@@ -26,3 +30,25 @@ class Clock:
     def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
         """Have the running loop call back at `when`, a time of `now()`."""
         return self.call_later(when - self.now(), callback)
+
+
+class DatabaseTime:
+    """The database's time of day without asking it each time: a host's own clock may be wrong, but
+    its seconds are as long as others'. Until it is measured, the host's clock.
+    """
+
+    KEPT = 10  # measurements, of which the quickest is the most exact
+
+    def __init__(self) -> None:
+        self._measured: deque[tuple[float, float]] = deque(maxlen=self.KEPT)
+
+    def measured(self, moment: datetime, asked: float, answered: float) -> None:
+        """Take what the database said; `asked` and `answered` are times of `time.monotonic()`."""
+        self._measured.append((answered - asked, moment.timestamp() - (asked + answered) / 2))
+
+    def now(self) -> datetime:
+        """The time, aware."""
+        if not self._measured:
+            return datetime.now(UTC)
+        _took, offset = min(self._measured)
+        return datetime.fromtimestamp(time.monotonic() + offset, UTC)

@@ -20,6 +20,16 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds
+REST = 3  # times as long as a piece of work took, is the rest before the next of its kind
+LONGEST_REST = 0.1  # seconds
+
+
+def rest(took: float, least: float) -> float:
+    """Seconds for which work may gather before it is done together, when the last piece of its kind
+    took so long: the busier the machine and the database are, the fewer transactions there are, and
+    the larger.
+    """
+    return max(least, min(REST * took, LONGEST_REST))
 
 
 class Database:
@@ -47,7 +57,8 @@ class Database:
             except (OperationalError, InterfaceError) as error:
                 if time.monotonic() + pause > give_up:
                     raise
-                logger.warning("The database did not do %s: %s", function.__name__, error)
+                if pause == FIRST_PAUSE:
+                    logger.warning("%s waits for the database: %s", function.__name__, error)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 

@@ -48,6 +48,7 @@ class Delivery:
     seconds: float
     answer: int | None
     error: str = ""
+    lag: float = 0.0  # seconds from when it came true to when it was sent
 
     @property
     def vetoes(self) -> bool:
@@ -56,9 +57,12 @@ class Delivery:
 
 
 class EventSender:
-    """One HTTP client for all calls. An asynchronous context manager."""
+    """One HTTP client for all calls. An asynchronous context manager. `now` is the time of day that
+    deliveries are dated by.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], datetime] = timezone.now) -> None:
+        self._now = now
         self._session: aiohttp.ClientSession | None = None
         self._resolver: CheckedResolver | None = None
 
@@ -93,34 +97,40 @@ class EventSender:
         if self._resolver is not None:
             await self._resolver.close()
 
-    async def send(self, template: str, sequence: int, event: Event) -> Delivery:
+    async def send(
+        self, template: str, sequence: int, event: Event, since: float | None = None
+    ) -> Delivery:
         """Request the expanded template once, which takes `event_timeout` seconds at most.
 
-        Whatever happens is told by the delivery. A redirect is an answer, and not followed.
+        Whatever happens is told by the delivery. A redirect is an answer, and not followed. `since`
+        is when the event came true, by `time.monotonic()`.
         """
-        sent_at, begun = timezone.now(), time.monotonic()
+        sent_at, begun = self._now(), time.monotonic()
+        lag = 0.0 if since is None else begun - since
         answer, error = None, ""
         try:
             destinations.check(template)
-            async with asyncio.timeout(settings.event_timeout):
-                answer = await self._get(eventurl.expand(template, event))
+            answer = await self._get(eventurl.expand(template, event))
         except TimeoutError:
             error = f"No answer within {settings.event_timeout:g} seconds."
         except (aiohttp.ClientError, OSError, ValueError) as problem:
-            error = _one_line(str(problem) or type(problem).__name__)
+            error = _one_line(_words(problem) or type(problem).__name__)
         except Exception as problem:  # the final event of a call must not hang on our mistake
             logger.exception("An event could not be sent.")
             error = type(problem).__name__
-        return Delivery(sequence, event, sent_at, time.monotonic() - begun, answer, error)
+        return Delivery(sequence, event, sent_at, time.monotonic() - begun, answer, error, lag)
 
     async def _get(self, url: str) -> int:
         if self._session is None:
             raise RuntimeError("An EventSender is used within `async with`.")
-        # Encoded already, and to be sent as it is: not to be normalised.
-        request = self._session.get(URL(url, encoded=True), allow_redirects=False)
-        async with request as response:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + settings.event_timeout
+        async with asyncio.timeout_at(until):
+            # Encoded already, and to be sent as it is: not to be normalised.
+            response = await self._session.get(URL(url, encoded=True), allow_redirects=False)
+        async with response:  # its status stands, whatever becomes of the body
             with contextlib.suppress(TimeoutError, aiohttp.ClientError):
-                async with asyncio.timeout(READ_WITHIN):
+                async with asyncio.timeout_at(min(until, loop.time() + READ_WITHIN)):
                     await response.content.read(MOST_READ)
             if not response.content.at_eof():
                 response.close()
@@ -140,21 +150,24 @@ class EventQueue:
         self._sender = sender
         self._template = template
         self._delivered = delivered
-        self._waiting: deque[Event] = deque()
+        self._waiting: deque[tuple[Event, float]] = deque()
         self._sequence = 0
         self._task: asyncio.Task[None] | None = None
 
-    def put(self, event: Event) -> None:
-        """Send the event when its turn comes."""
-        if self._waiting and self._waiting[-1].status is event.status:
+    def put(self, event: Event, since: float | None = None) -> None:
+        """Send the event, which came true at `since` (`time.monotonic()`, now if left out), when
+        its turn comes.
+        """
+        if self._waiting and self._waiting[-1][0].status is event.status:
             self._waiting.pop()
-        self._waiting.append(event)
+        self._waiting.append((event, time.monotonic() if since is None else since))
         if self._task is None:
             self._task = asyncio.create_task(self._send())
 
     def stop(self) -> None:
-        """Send nothing any more."""
+        """Send nothing any more, and let go of who wanted to know."""
         self._waiting.clear()
+        self._delivered = _to_nobody
         if self._task is not None:
             self._task.cancel()
 
@@ -162,10 +175,23 @@ class EventQueue:
         try:
             while self._waiting:
                 self._sequence += 1
-                event = self._waiting.popleft()
-                self._delivered(await self._sender.send(self._template, self._sequence, event))
+                event, since = self._waiting.popleft()
+                self._delivered(
+                    await self._sender.send(self._template, self._sequence, event, since)
+                )
         finally:
             self._task = None
+
+
+def _to_nobody(delivery: Delivery) -> None:
+    """What comes after the end of a call is nobody's news."""
+
+
+def _words(problem: Exception) -> str:
+    """What went wrong, without the URL: it may hold a signature, and staff read this."""
+    if isinstance(problem, aiohttp.ClientResponseError):
+        return problem.message
+    return "" if isinstance(problem, aiohttp.InvalidURL) else str(problem)
 
 
 def _one_line(text: str) -> str:

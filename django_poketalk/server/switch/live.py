@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
-
-from django.utils import timezone
 
 from django_poketalk.protocol import numbers
 from django_poketalk.protocol.eventurl import Event
@@ -18,8 +17,8 @@ from django_poketalk.protocol.eventurl import Event
 from ..rating import FREE
 from . import store
 from .call import Attempt, CallMachine
-from .clock import Clock
-from .database import Database
+from .claims import Claimed
+from .clock import Clock, DatabaseTime
 from .events import Delivery, EventQueue, EventSender
 from .gateways.base import BaseGateway, CallKey, LegKey
 from .messages import (
@@ -38,7 +37,9 @@ from .messages import (
     Side,
     TimeUp,
 )
-from .store import Change, Claimed, LegRow
+from .meter import Meter
+from .store import Change, LegRow
+from .writing import Writer
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,9 @@ class Means:
     """
 
     clock: Clock
-    database: Database
+    time: DatabaseTime
+    writer: Writer
+    meter: Meter
     sender: EventSender
     gateways: Mapping[str, BaseGateway]
     owned: Callable[[], bool]
@@ -81,10 +84,11 @@ class LiveCall:
         self._timer: asyncio.TimerHandle | None = None
         self._over = False
         # When the machine's clock was at zero. The legs' times of day all follow from it, so that
-        # they differ by what the machine measured, whatever the system's clock does meanwhile.
-        self._zero = timezone.now() - timedelta(seconds=means.clock.now())
+        # they differ by what the machine measured, whatever the system's clock does meanwhile. By
+        # the database's clock, as the proofs of life that it may have to be billed by.
+        self._zero = means.time.now() - timedelta(seconds=means.clock.now())
         # What the next write takes along
-        self._to_send: list[Event] = []
+        self._to_send: list[tuple[Event, float]] = []  # and when it came true (monotonic)
         self._to_record: list[Delivery] = []
         self._wanted_hold: Decimal | None = None
         self._finish: Finish | None = None
@@ -94,14 +98,16 @@ class LiveCall:
         self._write_timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
         self._unwritten = False
+        a, b = numbers.mask(claimed.from_number), numbers.mask(claimed.to_number)
+        self._name = f"Call {self.key.pk} ({a} → {b})"
 
     def __str__(self) -> str:
-        a, b = numbers.mask(self._claimed.from_number), numbers.mask(self._claimed.to_number)
-        return f"Call {self.key.pk} ({a} → {b})"
+        return self._name
 
     def start(self) -> None:
         """Begin: ring leg A, or end at once what is not to be begun."""
         logger.info("%s: claimed.", self)
+        self._means.meter.claimed(self._claimed.waited)
         self._step(lambda: self._machine.start(self._means.clock.now(), self._claimed.refused))
 
     def handle(self, fact: Fact) -> None:
@@ -117,6 +123,7 @@ class LiveCall:
         """Let go of the call without a write or an event: it is not ours any more."""
         if self._over:
             return
+        self._means.meter.lost += 1
         for attempt in self._machine.attempts:
             if attempt.ended is None:
                 self._hang_up(HangUp(attempt.side, attempt.number, Cause.SWITCH_LOST))
@@ -148,12 +155,13 @@ class LiveCall:
             case HangUp():
                 self._hang_up(command)
             case SendEvent(event):
-                self._to_send.append(event)
-                logger.info("%s: %d after %s s.", self, event.status, event.duration)
+                self._to_send.append((event, time.monotonic()))
+                logger.debug("%s: %d after %s s.", self, event.status, event.duration)
             case ExtendHold(wanted):
                 self._wanted_hold = wanted
             case Finish():
                 self._finish = command
+                self._means.meter.ended(command.status, command.cause)
                 self._done = not self._claimed.eventurl
                 logger.info(
                     "%s: over, %s, %d s, %s.",
@@ -177,9 +185,11 @@ class LiveCall:
 
     def _dial(self, dial: Dial) -> None:
         leg = LegKey(self.key, dial.side, dial.attempt)
+        self._means.meter.dialled(dial.side)
         try:
             gateway = self._means.gateways[dial.route.kind]
-            gateway.originate(leg, self._claimed.number(dial.side), dial.route)
+            number, caller = self._claimed.number(dial.side), self._claimed.number(dial.side.other)
+            gateway.originate(leg, number, caller, dial.route)
         except Exception:
             logger.exception("%s: gateway %d could not dial.", self, dial.route.gateway)
             down = Failed(dial.side, dial.attempt, Cause.GATEWAY_DOWN, transport=True)
@@ -210,6 +220,7 @@ class LiveCall:
 
     def _delivered(self, delivery: Delivery) -> None:
         self._to_record.append(delivery)
+        self._means.meter.delivered(delivery)
         if delivery.error:
             logger.info("%s: event %d: %s", self, delivery.event.status, delivery.error)
         if delivery.event.status.is_final:
@@ -256,8 +267,10 @@ class LiveCall:
         rows = {(a.side, a.number): self._leg_row(a) for a in machine.attempts}
         change = Change(
             self.key,
+            self._claimed.account,
             status=None if self._charged else machine.status,
             duration=machine.duration,
+            max_duration=machine.max_duration,
             debit=machine.debit,
             new_legs=tuple(row for leg, row in rows.items() if leg not in self._written),
             legs=tuple(row for leg, row in rows.items() if self._written.get(leg, row) != row),
@@ -269,13 +282,13 @@ class LiveCall:
         )
         to_send, self._to_send = self._to_send, []
         self._to_record, self._wanted_hold, self._finish = [], None, None
-        granted = await self._means.database.run(store.save, change)
+        granted = await self._means.writer.save(change)
         if self._over:
             return
         self._written = rows
         self._charged = self._charged or change.finish is not None
-        for event in to_send if self._claimed.eventurl else ():
-            self._events.put(event)
+        for event, since in to_send if self._claimed.eventurl else ():
+            self._events.put(event, since)
         if change.done:
             self._close()
         elif granted is not None:
@@ -295,8 +308,12 @@ class LiveCall:
             answered_at=self._time_of_day_or_none(attempt.answered),
             ended_at=self._time_of_day_or_none(attempt.ended),
             cause=attempt.cause or "",
+            sip_status=attempt.sip_status,
+            q850=attempt.q850,
+            dialog="" if attempt.ended is not None else attempt.dialog,
             duration=(machine.seconds(attempt.side) or 0) if answered else 0,
             cost=machine.cost(attempt.side) if answered else FREE,
+            bought=self._claimed.bought.get((attempt.side, attempt.route.gateway)),
         )
 
     def _time_of_day(self, moment: float) -> datetime:

@@ -10,6 +10,7 @@ from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.protocol.eventurl import Event
 
 from ..rating import Tariff
+from ..trunk import Trunk
 
 
 class Side(enum.StrEnum):
@@ -19,6 +20,11 @@ class Side(enum.StrEnum):
 
     A = "A"
     B = "B"
+
+    @property
+    def other(self) -> Side:
+        """The leg that this one is called from."""
+        return Side.B if self is Side.A else Side.A
 
 
 class Cause(enum.StrEnum):
@@ -30,6 +36,7 @@ class Cause(enum.StrEnum):
     NO_ANSWER = "no_answer"
     DECLINED = "declined"
     UNALLOCATED = "unallocated_number"
+    REJECTED = "rejected"
     GATEWAY_DOWN = "gateway_down"
     OTHER_LEG = "other_leg"
     # The rules of the service
@@ -49,19 +56,24 @@ class Cause(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One gateway that a leg may be tried through: its primary key, its kind, and the seconds that
-    a phone may ring.
+    """One gateway that a leg may be tried through: its primary key, its kind, the seconds that a
+    phone may ring, and for real phones its trunk.
     """
 
     gateway: int
     kind: str
     ring_timeout: int
+    trunk: Trunk | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """All that a call's machine knows of the call beforehand. Times are seconds, money is in the
     account's currency.
+
+    `max_duration` is what the call may last with any funds, `granted` what the funds at its
+    admission were sure to pay for. Leg A is paid for from its answer on, or, with
+    `a_free_until_connected`, from leg B's.
     """
 
     webcallid: str
@@ -73,6 +85,8 @@ class Plan:
     hold: Decimal
     hold_slice: int
     event_interval: int
+    granted: int = 0
+    a_free_until_connected: bool = False
 
 
 # Facts
@@ -88,22 +102,27 @@ class Ringing:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The phone of this attempt was picked up."""
+    """The phone of this attempt was picked up. `dialog`: what another switch has to know to put it
+    down.
+    """
 
     side: Side
     attempt: int
+    dialog: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
     """This attempt will not be answered. `transport`: the gateway itself could not be reached, so
-    another may be tried.
+    another may be tried. `sip_status` and `q850` are 0 where there is none.
     """
 
     side: Side
     attempt: int
     cause: Cause
     transport: bool = False
+    sip_status: int = 0
+    q850: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +132,8 @@ class HungUp:
     side: Side
     attempt: int
     cause: Cause = Cause.NORMAL
+    sip_status: int = 0
+    q850: int = 0
 
 
 @dataclass(frozen=True, slots=True)

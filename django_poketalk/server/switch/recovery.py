@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.db import InterfaceError, OperationalError
 from django.db.models import Max
-from django.utils import timezone
 
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.protocol.eventurl import Event
 
 from .. import rating
-from ..models import Call, Leg
+from ..models import Call, Leg, LegABilling
 from ..rating import FREE
-from . import store
+from . import claims, store
 from .call import closing_status, whole_seconds
 from .gateways.base import CallKey
-from .messages import Cause, Finish, Side
+from .messages import Cause, Finish, Route, Side
 from .store import Change, LegRow
 
 logger = logging.getLogger(__name__)
@@ -30,24 +30,33 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """A call that was ended here, and the events that its customer has still to get."""
+    """A call that was ended here: the events that its customer has still to get, and the dialogs of
+    phones that are still up.
+    """
 
     key: CallKey
     eventurl: str
     events: tuple[Event, ...]
     sequence: int  # of the first of these events
+    dialogs: tuple[tuple[Route, str], ...] = ()
 
 
 def recover(switch: str, limit: int) -> list[Orphan]:
-    """Take over and end up to `limit` abandoned calls; those that have events to be sent."""
+    """Take over and end up to `limit` abandoned calls; those that have something left to do."""
     orphans = []
-    for call in Call.objects.abandoned(timezone.now()).order_by("lease_until")[:limit]:
-        key = store.take_over(switch, call)
-        if key is None:
-            continue
+    for call in claims.abandoned().order_by("lease_until")[:limit]:
+        left = call.switch, call.lease_until
         try:
+            key = claims.take_over(switch, call)
+            if key is None:
+                continue
+            call.refresh_from_db()  # its owner may have written until it was ours
+            call.switch, call.lease_until = left
             orphan = _end(key, call)
         except store.LostCall:
+            continue
+        except (OperationalError, InterfaceError) as error:  # the database is away
+            logger.error("Call %s could not be ended; it is tried again later: %s", call.pk, error)
             continue
         except Exception:
             logger.exception("Call %s could not be ended; it is tried again later.", call.pk)
@@ -58,12 +67,17 @@ def recover(switch: str, limit: int) -> list[Orphan]:
 
 
 def _end(key: CallKey, call: Call) -> Orphan | None:
+    dialogs = tuple(
+        (claims.route(leg.gateway), leg.dialog)
+        for leg in call.legs.exclude(dialog="").select_related("gateway")
+        if leg.gateway is not None
+    )
     events = _ended_before(call) if call.settled_at else _end_now(key, call)
     if not events or not call.eventurl:
         store.save(Change(key, done=True))
-        return None
+        return Orphan(key, "", (), 0, dialogs) if dialogs else None
     last = call.deliveries.aggregate(last=Max("sequence"))["last"]
-    return Orphan(key, call.eventurl, events, (last or 0) + 1)
+    return Orphan(key, call.eventurl, events, (last or 0) + 1, dialogs)
 
 
 def _ended_before(call: Call) -> tuple[Event, ...]:
@@ -76,9 +90,16 @@ def _ended_before(call: Call) -> tuple[Event, ...]:
 
 def _end_now(key: CallKey, call: Call) -> tuple[Event, ...]:
     legs = list(call.legs.all())
-    proof = call.seen_at or call.created_at
-    seconds = billed_seconds(call, legs, proof)
-    rows = tuple(_leg_row(leg, seconds.get(Side(leg.side)), proof) for leg in legs)
+    proof = _last_proof(call)
+    seconds = known_seconds(call, legs, proof)
+    paid: dict[Side, int | None] = {**seconds}
+    if call.leg_a_billed == LegABilling.CONNECTED:
+        paid[Side.A] = seconds.get(Side.B)
+    rows = tuple(
+        _leg_row(leg, seconds.get(Side(leg.side)), paid.get(Side(leg.side)), proof)
+        for leg in legs
+        if leg.ended_at is None
+    )
     costs = {side: sum((row.cost for row in rows if row.side is side), FREE) for side in Side}
     status = closing_status(None if call.status is None else CallStatus(call.status))
     duration = seconds.get(Side.A, 0)
@@ -102,31 +123,48 @@ def _end_now(key: CallKey, call: Call) -> tuple[Event, ...]:
     return (final,)
 
 
-def billed_seconds(call: Call, legs: list[Leg], proof: datetime) -> dict[Side, int]:
+def _last_proof(call: Call) -> datetime:
+    """When its switch last kept it. A write that came after the lease proves nothing: by then the
+    switch had dropped the call.
+    """
+    seen = call.seen_at or call.created_at
+    return seen if call.lease_until is None else min(seen, call.lease_until)
+
+
+def known_seconds(call: Call, legs: list[Leg], proof: datetime) -> dict[Side, int]:
     """How long each answered leg is known to have lasted at the last proof of life.
 
-    Never less than what was stored, and so perhaps told, nor more than what the hold pays.
+    What its machine would have said then: never less than what was stored, and so perhaps told, nor
+    more than what the hold pays.
     """
-    answered = {Side(leg.side): leg for leg in legs if leg.answered_at is not None}
-    leg_a, leg_b = answered.get(Side.A), answered.get(Side.B)
-    if leg_a is None or leg_a.answered_at is None:
+    answered = {
+        Side(leg.side): (leg, leg.answered_at) for leg in legs if leg.answered_at is not None
+    }
+    if Side.A not in answered:
         return {}
-    lived = whole_seconds((proof - leg_a.answered_at).total_seconds())
+    leg_a, began = answered[Side.A]
+    leg_b, connected = answered.get(Side.B, (leg_a, None))
     # A leg B that has not answered is put out of reach: it is not paid for.
-    offset = leg_a.duration - leg_b.duration if leg_b else call.max_duration + 1
+    cap = call.duration_cap or call.max_duration
+    offset = cap + 1 if connected is None else whole_seconds((connected - began).total_seconds())
     paid = rating.maximum_duration(
-        leg_a.tariff, (leg_b or leg_a).tariff, call.held, call.max_duration, offset
+        leg_a.tariff,
+        leg_b.tariff,
+        call.held,
+        cap,
+        offset,
+        a_free_until_connected=call.leg_a_billed == LegABilling.CONNECTED,
     )
-    seconds = max(leg_a.duration, min(lived, paid))
-    if leg_b is None:
-        return {Side.A: seconds}
-    return {Side.A: seconds, Side.B: max(leg_b.duration, seconds - offset)}
+    until = min(proof, began + timedelta(seconds=paid))
+    return {
+        side: max(leg.duration, whole_seconds((until - since).total_seconds()))
+        for side, (leg, since) in answered.items()
+    }
 
 
-def _leg_row(leg: Leg, seconds: int | None, proof: datetime) -> LegRow:
+def _leg_row(leg: Leg, seconds: int | None, paid: int | None, proof: datetime) -> LegRow:
     if leg.answered_at is None:
-        seconds = None
-    over = leg.ended_at is not None
+        seconds = paid = None
     return LegRow(
         side=Side(leg.side),
         attempt=leg.attempt,
@@ -136,8 +174,9 @@ def _leg_row(leg: Leg, seconds: int | None, proof: datetime) -> LegRow:
         initiated_at=leg.initiated_at,
         ringing_at=leg.ringing_at,
         answered_at=leg.answered_at,
-        ended_at=leg.ended_at if over else max(proof, leg.answered_at or leg.initiated_at),
-        cause=leg.hangup_cause if over else Cause.SWITCH_LOST,
+        ended_at=max(proof, leg.answered_at or leg.initiated_at),
+        cause=Cause.SWITCH_LOST,
         duration=seconds or 0,
-        cost=FREE if seconds is None else rating.cost(leg.tariff, seconds),
+        cost=FREE if paid is None else rating.cost(leg.tariff, paid),
+        bought=leg.buy_tariff,
     )

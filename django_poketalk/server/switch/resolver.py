@@ -9,6 +9,7 @@ which also covers hosts that are addresses: for those aiohttp asks no resolver.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -63,5 +64,5 @@ def checked_socket(info: tuple[Any, ...]) -> socket.socket:
     try:
         check_address(str(address[0]), int(address[1]))
     except DestinationRefused as error:
-        raise PermissionError(str(error)) from error
+        raise PermissionError(errno.EACCES, str(error)) from error
     return socket.socket(family, kind, protocol)

@@ -1,4 +1,4 @@
-"""The switch's rows: claiming calls, keeping them, and writing what becomes of them.
+"""What becomes of a call, as rows.
 
 Every function is blocking and safe to run again. Each write of a call names the fence under which
 it was claimed; when the row carries another, `LostCall` is raised and nothing is written.
@@ -6,54 +6,30 @@ it was claimed; when the row carries another, `LostCall` is raised and nothing i
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
 from django_poketalk.protocol.codes import CallStatus
 
-from .. import ledger, routing
-from ..conf import settings
-from ..models import Call, EventDelivery, Gateway, Leg
+from .. import ledger, rating
+from ..databasetime import DatabaseNow
+from ..models import Call, EventDelivery, Leg
 from ..rating import FREE, Tariff
+from . import buying
 from .events import Delivery
 from .gateways.base import CallKey
-from .messages import Cause, Finish, Plan, Route, Side
+from .messages import Finish, Side
 
-logger = logging.getLogger(__name__)
-
-BATCH = 500  # rows named in one statement
-UNRATED = Tariff(Decimal(0), Decimal(0), 1, 1)
+OWNED = (Call.State.ACTIVE, Call.State.ENDING)
 
 
 class LostCall(Exception):
     """Another switch has this call now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A call that is now ours. `refused`: it is to end at once, and nobody is rung."""
-
-    key: CallKey
-    from_number: str
-    to_number: str
-    eventurl: str
-    plan: Plan
-    refused: Cause | None = None
-
-    def number(self, side: Side) -> str:
-        """The number of a leg (digits)."""
-        return self.from_number if side is Side.A else self.to_number
-
-    def tariff(self, side: Side) -> Tariff:
-        """The tariff of a leg."""
-        return self.plan.tariff_a if side is Side.A else self.plan.tariff_b
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +48,17 @@ class LegRow:
     cause: str
     duration: int
     cost: Decimal
+    sip_status: int = 0
+    q850: int = 0
+    dialog: str = ""
+    bought: Tariff | None = None
+
+    @property
+    def buy_cost(self) -> Decimal | None:
+        """What its gateway asks for it, from its answer on; None where it has no buy rate."""
+        if self.bought is None:
+            return None
+        return FREE if self.answered_at is None else rating.cost(self.bought, self.duration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +66,10 @@ class Change:
     """What is new about a call since its last change."""
 
     key: CallKey
+    account: int = 0
     status: CallStatus | None = None
     duration: int = 0
+    max_duration: int = 0  # 0: as it was
     debit: Decimal = FREE
     new_legs: tuple[LegRow, ...] = ()
     legs: tuple[LegRow, ...] = ()
@@ -90,195 +79,123 @@ class Change:
     ended_at: datetime | None = None
     done: bool = False  # nothing is left to do for it
 
-
-def claim(switch: str, limit: int, kinds: Iterable[str]) -> list[Claimed]:
-    """Take up to `limit` queued calls, the oldest first. Calls go out through gateways of `kinds`.
-
-    A compare-and-set for each: of several switches, one gets it.
-    """
-    waiting = Call.objects.queued().order_by("id").select_related("rate_a", "rate_b")[:limit]
-    gateways = _Gateways(kinds)
-    claimed = []
-    for call in waiting:
-        now = timezone.now()
-        ours = Call.objects.queued().filter(pk=call.pk, fence=call.fence)
-        if ours.update(state=Call.State.ACTIVE, fence=call.fence + 1, **_lease(switch, now)):
-            claimed.append(_claimed(call, now, gateways))
-    return claimed
-
-
-def take_over(switch: str, call: Call) -> CallKey | None:
-    """Take a call whose switch has let its lease lapse; None when another switch was faster."""
-    now = timezone.now()
-    lapsed = Call.objects.abandoned(now).filter(pk=call.pk, fence=call.fence)
-    if lapsed.update(fence=call.fence + 1, **_keep(switch, now)):
-        return CallKey(call.pk, call.fence + 1)
-    return None
-
-
-def renew(switch: str, keys: Iterable[CallKey]) -> set[CallKey]:
-    """Prove that this switch lives and keeps these calls; those that are another's by now."""
-    lost: set[CallKey] = set()
-    remaining = list(keys)
-    while remaining:
-        batch, remaining = remaining[:BATCH], remaining[BATCH:]
-        rows = Call.objects.filter(pk__in=[key.pk for key in batch])
-        owned = rows.filter(switch=switch, state__in=[Call.State.ACTIVE, Call.State.ENDING])
-        owned.update(**_lease(switch, timezone.now()))
-        fences = dict(rows.values_list("pk", "fence"))
-        lost |= {key for key in batch if fences.get(key.pk) != key.fence}
-    return lost
-
-
-def hang_ups_asked(switch: str) -> list[CallKey]:
-    """Our live calls that somebody wants ended."""
-    asked = Call.objects.filter(
-        state=Call.State.ACTIVE, switch=switch, hangup_requested_at__isnull=False
-    )
-    return [CallKey(pk, fence) for pk, fence in asked.values_list("pk", "fence")]
-
-
-def let_lapse(key: CallKey) -> None:
-    """Give the call up, so that it is ended as an abandoned one without further delay."""
-    _ours(key).update(lease_until=timezone.now() - timedelta(seconds=1))
+    @property
+    def moves_money(self) -> bool:
+        """Whether writing it locks the account."""
+        return self.wanted_hold is not None or self.finish is not None
 
 
 def save(change: Change) -> Decimal | None:
-    """Write what is new, in one transaction; the hold in force when more was wanted."""
+    """Write what is new, in one transaction; the hold in force when more was wanted.
+
+    `batches.save` writes the same for many calls at once, and is what a live call goes through.
+    """
     with transaction.atomic():
-        if not _ours(change.key).update(**_columns(change)):
+        if not owned(change.key).update(**_columns(change)):
             raise LostCall(f"Call {change.key.pk} is not ours under fence {change.key.fence}.")
         # Rows may be there already, after a commit whose answer was lost.
         Leg.objects.bulk_create(
-            [_leg_row(change.key.pk, leg) for leg in change.new_legs], ignore_conflicts=True
+            [Leg(**leg_row(change.key.pk, leg)) for leg in change.new_legs], ignore_conflicts=True
         )
         for leg in change.legs:
             Leg.objects.filter(call=change.key.pk, side=leg.side, attempt=leg.attempt).update(
-                **_changing(leg)
+                **changing(leg)
             )
         EventDelivery.objects.bulk_create(
-            [_delivery_row(change.key.pk, delivery) for delivery in change.deliveries],
+            [EventDelivery(**delivery_row(change.key.pk, each)) for each in change.deliveries],
             ignore_conflicts=True,
         )
-        call = Call(pk=change.key.pk, fence=change.key.fence)
-        granted = None
-        if change.wanted_hold is not None:
-            granted = ledger.extend(call, change.wanted_hold)
-        if change.finish is not None:
-            ledger.settle(call, change.finish.cost_a, change.finish.cost_b)
+        granted = book([change]).get(change.key)
         if change.done:
-            _ours(change.key).update(state=Call.State.ENDED, lease_until=None)
+            owned(change.key).update(state=Call.State.ENDED, lease_until=None)
         elif change.finish is not None:
-            _ours(change.key).update(state=Call.State.ENDING)
+            owned(change.key).update(state=Call.State.ENDING)
     return granted
 
 
-def _ours(key: CallKey) -> Any:
-    return Call.objects.filter(
-        pk=key.pk, fence=key.fence, state__in=[Call.State.ACTIVE, Call.State.ENDING]
-    )
+def book(changes: Sequence[Change]) -> dict[CallKey, Decimal]:
+    """What the changes do to their account, within their transaction; the hold in force of each
+    call that wanted more. Those that move money are to be of one account.
+    """
+    moving = [change for change in changes if change.moves_money]
+    granted: dict[CallKey, Decimal] = {}
+    if moving:
+        till = ledger.Till({change.key.pk: change.key.fence for change in moving})
+        for change in moving:
+            if change.wanted_hold is not None:
+                granted[change.key] = till.extend(change.key.pk, change.wanted_hold)
+            if change.finish is not None:
+                till.settle(change.key.pk, change.finish.cost_a, change.finish.cost_b)
+        till.close()
+    return granted
 
 
-def _lease(switch: str, now: datetime) -> dict[str, Any]:
-    return {**_keep(switch, now), "seen_at": now}
-
-
-def _keep(switch: str, now: datetime) -> dict[str, Any]:
-    return {"switch": switch, "lease_until": now + timedelta(seconds=settings.lease)}
+def owned(key: CallKey) -> Any:
+    """The row of a call, if it is still ours."""
+    return Call.objects.filter(pk=key.pk, fence=key.fence, state__in=OWNED)
 
 
 def _columns(change: Change) -> dict[str, Any]:
-    columns: dict[str, Any] = {"seen_at": timezone.now()}
+    columns: dict[str, Any] = {"seen_at": DatabaseNow()}
     if change.status is not None:
-        columns |= {
-            "status": change.status,
-            "duration": change.duration,
-            "debit": change.debit,
-        }
+        columns |= progress(change)
     if change.finish is not None:
         columns |= {"hangup_cause": change.finish.cause, "ended_at": change.ended_at}
     return columns
 
 
-def _changing(leg: LegRow) -> dict[str, Any]:
+def progress(change: Change) -> dict[str, Any]:
+    """The columns of a call that change while it lasts."""
+    columns = {"status": change.status, "duration": change.duration, "debit": change.debit}
+    if change.max_duration:
+        columns["max_duration"] = change.max_duration
+    return columns
+
+
+def changing(leg: LegRow) -> dict[str, Any]:
+    """The columns of a leg that change while it lasts."""
     return {
         "ringing_at": leg.ringing_at,
         "answered_at": leg.answered_at,
         "ended_at": leg.ended_at,
         "hangup_cause": leg.cause,
+        "sip_status": leg.sip_status,
+        "q850": leg.q850,
+        "dialog": leg.dialog,
         "duration": leg.duration,
         "cost": leg.cost,
+        "buy_cost": leg.buy_cost,
     }
 
 
-def _leg_row(call: int, leg: LegRow) -> Leg:
-    return Leg(
-        call_id=call,
-        side=leg.side,
-        attempt=leg.attempt,
-        gateway_id=leg.gateway,
-        number=leg.number,
-        price_per_minute=leg.tariff.price_per_minute,
-        connect_fee=leg.tariff.connect_fee,
-        initial_increment=leg.tariff.initial_increment,
-        subsequent_increment=leg.tariff.subsequent_increment,
-        initiated_at=leg.initiated_at,
-        **_changing(leg),
-    )
+def leg_row(call: int, leg: LegRow) -> dict[str, Any]:
+    """The columns of a new leg."""
+    return {
+        "call_id": call,
+        "side": leg.side,
+        "attempt": leg.attempt,
+        "gateway_id": leg.gateway,
+        "number": leg.number,
+        "price_per_minute": leg.tariff.price_per_minute,
+        "connect_fee": leg.tariff.connect_fee,
+        "initial_increment": leg.tariff.initial_increment,
+        "subsequent_increment": leg.tariff.subsequent_increment,
+        "initiated_at": leg.initiated_at,
+        **buying.columns(leg.bought),
+        **changing(leg),
+    }
 
 
-def _delivery_row(call: int, delivery: Delivery) -> EventDelivery:
-    return EventDelivery(
-        call_id=call,
-        sequence=delivery.sequence,
-        status=delivery.event.status,
-        duration=delivery.event.duration or 0,
-        debit=delivery.event.debit or FREE,
-        sent_at=delivery.sent_at,
-        seconds=delivery.seconds,
-        answer=delivery.answer,
-        error=delivery.error,
-    )
-
-
-class _Gateways:
-    """The active gateways of each provider, read once for all calls that are claimed together."""
-
-    def __init__(self, kinds: Iterable[str]) -> None:
-        self._active = Gateway.objects.filter(is_active=True, kind__in=list(kinds))
-        self._of: dict[int, list[Gateway]] = {}
-
-    def routes(self, provider: int, number: str) -> tuple[Route, ...]:
-        if provider not in self._of:
-            self._of[provider] = list(self._active.filter(provider=provider))
-        return tuple(
-            Route(gateway.pk, gateway.kind, gateway.ring_timeout)
-            for gateway in routing.gateways_for(number, self._of[provider])
-        )
-
-
-def _claimed(call: Call, now: datetime, gateways: _Gateways) -> Claimed:
-    plan = Plan(
-        webcallid=call.custom,
-        tariff_a=call.rate_a.tariff if call.rate_a else UNRATED,
-        tariff_b=call.rate_b.tariff if call.rate_b else UNRATED,
-        routes_a=gateways.routes(call.provider_id, call.from_number),
-        routes_b=gateways.routes(call.provider_id, call.to_number),
-        max_duration=call.max_duration,
-        hold=call.held,
-        hold_slice=settings.hold,
-        event_interval=settings.event_interval,
-    )
-    key = CallKey(call.pk, call.fence + 1)
-    refused = _refusal(call, now)
-    return Claimed(key, call.from_number, call.to_number, call.eventurl, plan, refused)
-
-
-def _refusal(call: Call, now: datetime) -> Cause | None:
-    if call.hangup_requested_at is not None:
-        return Cause.HANG_UP_REQUESTED
-    if now - call.created_at > timedelta(seconds=settings.queue_timeout):
-        return Cause.QUEUE_TIMEOUT
-    if call.rate_a is None or call.rate_b is None:
-        return Cause.NO_RATE
-    return None
+def delivery_row(call: int, delivery: Delivery) -> dict[str, Any]:
+    """The columns of an event that was sent."""
+    return {
+        "call_id": call,
+        "sequence": delivery.sequence,
+        "status": delivery.event.status,
+        "duration": delivery.event.duration or 0,
+        "debit": delivery.event.debit or FREE,
+        "sent_at": delivery.sent_at,
+        "seconds": delivery.seconds,
+        "answer": delivery.answer,
+        "error": delivery.error,
+    }

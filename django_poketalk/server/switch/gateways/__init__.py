@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
+from .asterisk.gateway import AsteriskGateway
 from .base import BaseGateway
 from .simulated import SimulatedGateway
+from .sip.gateway import SipGateway
 
-KINDS: dict[str, type[BaseGateway]] = {"simulated": SimulatedGateway}
+# A kind whose library is not installed is not there: its gateways are passed over.
+KINDS: dict[str, type[BaseGateway]] = {"simulated": SimulatedGateway, "asterisk": AsteriskGateway}
+if find_spec("sippy") is not None:
+    KINDS["sip"] = SipGateway

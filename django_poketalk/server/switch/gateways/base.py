@@ -8,7 +8,7 @@ machine sorts out what is late or does not matter any more.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -60,10 +60,10 @@ class BaseGateway(abc.ABC):
         return
 
     @abc.abstractmethod
-    def originate(self, leg: LegKey, number: str, route: Route) -> None:
-        """Ring `number` (digits, country code first) through `route`. What becomes of it is
-        reported by `ringing`, then `answered` or `failed`. An exception counts as a gateway that is
-        down.
+    def originate(self, leg: LegKey, number: str, caller: str, route: Route) -> None:
+        """Ring `number` through `route`, as a call from `caller`, the other leg's number (both
+        digits, country code first). What becomes of it is reported by `ringing`, then `answered` or
+        `failed`. An exception counts as a gateway that is down.
         """
 
     @abc.abstractmethod
@@ -74,18 +74,39 @@ class BaseGateway(abc.ABC):
     def hang_up(self, leg: LegKey, cause: Cause) -> None:
         """Put the leg down, whether it rings or talks; a leg that is over already is left alone."""
 
+    def end_dialog(self, dialog: str, route: Route) -> None:
+        """Put down a phone that a switch which is gone had called, by what was reported with its
+        answer. What is over already is left alone.
+        """
+        return
+
+    def watch(self, routes: Iterable[Route]) -> None:
+        """See whether these gateways are up; called every few seconds with all that are active."""
+        return
+
     def ringing(self, leg: LegKey) -> None:
         """Report that the phone rings."""
         self._report(leg.call, Ringing(leg.side, leg.attempt))
 
-    def answered(self, leg: LegKey) -> None:
-        """Report that the phone was picked up."""
-        self._report(leg.call, Answered(leg.side, leg.attempt))
+    def answered(self, leg: LegKey, dialog: str = "") -> None:
+        """Report that the phone was picked up; `dialog` is what `end_dialog` needs to know."""
+        self._report(leg.call, Answered(leg.side, leg.attempt, dialog))
 
-    def failed(self, leg: LegKey, cause: Cause, *, transport: bool = False) -> None:
-        """Report that the phone will not be answered; `transport`: no phone was even reached."""
-        self._report(leg.call, Failed(leg.side, leg.attempt, cause, transport))
+    def failed(
+        self,
+        leg: LegKey,
+        cause: Cause,
+        *,
+        transport: bool = False,
+        sip_status: int = 0,
+        q850: int = 0,
+    ) -> None:
+        """Report that the phone will not be answered. `transport`: no phone was even reached."""
+        fact = Failed(leg.side, leg.attempt, cause, transport, sip_status, q850)
+        self._report(leg.call, fact)
 
-    def hung_up(self, leg: LegKey, cause: Cause = Cause.NORMAL) -> None:
+    def hung_up(
+        self, leg: LegKey, cause: Cause = Cause.NORMAL, *, sip_status: int = 0, q850: int = 0
+    ) -> None:
         """Report that the person put the phone down."""
-        self._report(leg.call, HungUp(leg.side, leg.attempt, cause))
+        self._report(leg.call, HungUp(leg.side, leg.attempt, cause, sip_status, q850))

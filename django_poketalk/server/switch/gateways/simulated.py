@@ -62,7 +62,7 @@ class SimulatedGateway(BaseGateway):
         for leg in list(self._timers):
             self._stop(leg)
 
-    def originate(self, leg: LegKey, number: str, route: Route) -> None:
+    def originate(self, leg: LegKey, number: str, caller: str, route: Route) -> None:
         """Plan all that the phone will do."""
         called = phone(number)
         timers = self._timers[leg] = []

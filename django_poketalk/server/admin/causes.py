@@ -1,0 +1,40 @@
+"""Why calls and legs are over, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+
+from ..switch.messages import Cause
+
+WORDS = {
+    Cause.NORMAL: _("normal"),
+    Cause.BUSY: _("busy"),
+    Cause.NO_ANSWER: _("no answer"),
+    Cause.DECLINED: _("declined"),
+    Cause.UNALLOCATED: _("unallocated number"),
+    Cause.REJECTED: _("rejected by the network"),
+    Cause.GATEWAY_DOWN: _("gateway down"),
+    Cause.OTHER_LEG: _("the other leg ended"),
+    Cause.NO_GATEWAY: _("no gateway"),
+    Cause.NO_RATE: _("no rate"),
+    Cause.NO_FUNDS: _("no funds"),
+    Cause.MAX_DURATION: _("maximum duration reached"),
+    Cause.QUEUE_TIMEOUT: _("waited too long"),
+    Cause.VETOED: _("vetoed by the customer"),
+    Cause.HANG_UP_REQUESTED: _("hang-up asked"),
+    Cause.SWITCH_STOPPED: _("switch stopped"),
+    Cause.SWITCH_LOST: _("switch lost"),
+    Cause.SWITCH_ERROR: _("error of the switch"),
+}
+
+
+class InWords:
+    """For the admin of rows that have a hang-up cause."""
+
+    @admin.display(description=_("hang-up cause"))
+    def cause(self, row: Any) -> Any:
+        """In words; as it is stored where there are none for it."""
+        return WORDS.get(row.hangup_cause, row.hangup_cause)

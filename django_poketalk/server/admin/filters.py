@@ -1,0 +1,93 @@
+"""The filters of the service's lists. Their choices are fixed: showing them costs no query."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from django_poketalk.longlists import ChoiceFilter, Conditions
+
+from ..models import Call
+from . import causes
+
+SLOW = 2.0  # seconds that an endpoint took
+
+LIVE: Conditions = {
+    "now": (_("Going on now"), Q(state__in=[Call.State.QUEUED, Call.State.ACTIVE])),
+    "talking": (_("Both talk"), Q(state=Call.State.ACTIVE, status=7)),
+    "queued": (_("Waiting for a switch"), Q(state=Call.State.QUEUED)),
+    "over": (_("Over"), Q(state__in=[Call.State.ENDING, Call.State.ENDED])),
+}
+CAUSES: Conditions = {
+    cause.value: (words, Q(hangup_cause=cause.value)) for cause, words in causes.WORDS.items()
+}
+DELIVERIES: Conditions = {
+    "412": (_("Answered with 412"), Q(answer=412)),
+    "failed": (_("No answer"), Q(answer=None)),
+    "refused": (_("Answered with an error"), Q(answer__gte=300) & ~Q(answer=412)),
+    "slow": (_("Slow: 2 s or more"), Q(seconds__gte=SLOW)),
+}
+DAYS = {"today": 0, "yesterday": 1, "7": 6, "30": 29}
+
+
+class LiveFilter(ChoiceFilter):
+    """Whether the call goes on."""
+
+    title = _("live")
+    parameter_name = "live"
+    conditions = LIVE
+
+
+class CauseFilter(ChoiceFilter):
+    """Why it is over."""
+
+    title = _("hang-up cause")
+    parameter_name = "cause"
+    conditions = CAUSES
+
+
+class DeliveryFilter(ChoiceFilter):
+    """What came back."""
+
+    title = _("answer")
+    parameter_name = "came"
+    conditions = DELIVERIES
+
+
+class DayFilter(admin.SimpleListFilter):
+    """Some days up to today, by the reader's clock."""
+
+    title = _("day")
+    parameter_name = "day"
+    column: ClassVar[str] = "created_at"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("today", _("Today")),
+            ("yesterday", _("Yesterday")),
+            ("7", _("Past 7 days")),
+            ("30", _("Past 30 days")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        value = self.value()
+        if value is None:
+            return queryset
+        if value not in DAYS:
+            return queryset.none()
+        midnight = timezone.make_aware(datetime.combine(timezone.localdate(), time.min))
+        first = midnight - timedelta(days=DAYS[value])
+        found = queryset.filter(**{f"{self.column}__gte": first})
+        return found.filter(**{f"{self.column}__lt": midnight}) if value == "yesterday" else found
+
+
+class LegDayFilter(DayFilter):
+    """The day on which a leg was dialled."""
+
+    column = "initiated_at"

@@ -1,0 +1,194 @@
+"""Gateways in the admin, and test calls through them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.translation import gettext_lazy as _
+
+from django_poketalk.longlists import NoNul
+from django_poketalk.protocol import numbers
+
+from ..models import Gateway, TrialCall
+from .causes import InWords
+from .shown import MaskedNumbersPage, masked, seconds
+
+TRUNK = (
+    ("username", "password_variable"),
+    ("caller_id", "caller_number"),
+    ("strip_digits", "add_prefix"),
+    ("max_channels", "calls_per_second"),
+)
+SIP = (("host", "port"), "from_domain", ("early_media", "late_offer"), "keep_alive")
+ASTERISK = ("ari_url", "endpoint", "application")
+
+# What there is to say of each kind, beside what holds for all of them.
+OF_KIND: dict[str, Any] = {
+    Gateway.Kind.SIP: (
+        _("SIP trunk"),
+        {"fields": SIP, "description": _("For gateways of the kind “SIP trunk”.")},
+    ),
+    Gateway.Kind.ASTERISK: (
+        _("Asterisk"),
+        {"fields": ASTERISK, "description": _("For gateways of the kind “Asterisk”.")},
+    ),
+}
+REAL = (
+    _("Real phones"),
+    {"fields": TRUNK, "description": _("For gateways of every kind but simulated phones.")},
+)
+
+
+class GatewayForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Asks for what the chosen kind needs."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Fields that were not shown when the form was sent, since the gateway was of another kind
+        then, are as they were.
+        """
+        super().__init__(*args, **kwargs)
+        if self.is_bound:
+            sent: Any = self.data
+            self.data = sent = sent.copy()
+            for name, field in self.fields.items():
+                if name not in sent and not isinstance(field, forms.BooleanField):
+                    sent[name] = self.get_initial_for_field(field, name)
+
+
+@admin.register(Gateway)
+class GatewayAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
+    """All ways out, in the order in which they are tried."""
+
+    form = GatewayForm
+    list_display = ("name", "provider", "kind", "prefixes", "priority", "is_active")
+    list_filter = ("kind", "is_active")
+    list_select_related = ("provider",)
+    search_fields = ("name", "provider__name", "host", "ari_url")
+    autocomplete_fields = ("provider",)
+    readonly_fields = ("tried",)
+    fieldsets = (
+        (None, {"fields": ("provider", "name", "kind", "is_active", "tried")}),
+        (_("Routing"), {"fields": ("prefixes", "priority", "ring_timeout")}),
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Gateway | None = None) -> Any:
+        """For a gateway that is there, what its kind needs, or the kind that it is being given; for
+        a new one all of it, but no test calls.
+        """
+        if obj is None:
+            (title, options), *others = self.fieldsets
+            without = [name for name in options["fields"] if name != "tried"]
+            return [(title, {"fields": without}), *others, REAL, *OF_KIND.values()]
+        kind = request.POST.get("kind", obj.kind)
+        return [*self.fieldsets, *((REAL, OF_KIND[kind]) if kind in OF_KIND else ())]
+
+    @admin.display(description=_("test calls"))
+    def tried(self, gateway: Gateway) -> str:
+        """Links to the form, and to what came of earlier ones."""
+        query = urlencode({"gateway": gateway.pk})
+        return format_html(
+            '<a href="{}?{}">{}</a> · <a href="{}?{}">{}</a>',
+            reverse("admin:poketalk_server_trialcall_add"),
+            query,
+            _("make a test call"),
+            reverse("admin:poketalk_server_trialcall_changelist"),
+            urlencode({"gateway__id__exact": gateway.pk}),
+            _("earlier ones"),
+        )
+
+
+class TrialCallForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Which number to ring, through which gateway."""
+
+    number = forms.CharField(
+        label=_("number"),
+        max_length=40,
+        help_text=_("International, e.g. +44 20 7946 0123. The phone really rings."),
+    )
+
+    class Meta:
+        model = TrialCall
+        fields = ("gateway", "number")
+
+    def clean_number(self) -> str:
+        """Digits, as on the wire."""
+        try:
+            return numbers.wire(numbers.normalise(self.cleaned_data["number"]))
+        except numbers.InvalidNumber as error:
+            raise ValidationError(
+                _("This is not a phone number. Write it with + and country code.")
+            ) from error
+
+
+@admin.register(TrialCall)
+class TrialCallAdmin(InWords, MaskedNumbersPage):
+    """Test calls: made here, carried out by a switch, free of charge."""
+
+    form = TrialCallForm
+    masks = {"number": "masked_number"}
+    list_display = ("when", "gateway", "masked_number", "outcome", "cause", "created_by")
+    list_filter = (("gateway", admin.RelatedOnlyFieldListFilter),)
+    list_select_related = ("gateway", "created_by")
+
+    class Media:
+        css = {"all": ("poketalk_server/admin.css",)}
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_fields(self, request: HttpRequest, obj: TrialCall | None = None) -> Any:
+        """What is asked for, or all that came of it."""
+        if obj is None:
+            return ("gateway", "number")
+        facts = ("outcome", "gateway", "masked_number", "created_at", "created_by", "switch")
+        stages = ("ringing_at", "answered_at", "ended_at", "cause", "sip_status", "q850")
+        return self._for(request, [*facts, *stages])
+
+    def get_readonly_fields(self, request: HttpRequest, obj: TrialCall | None = None) -> Any:
+        return () if obj is None else self.get_fields(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: TrialCall, form: Any, change: bool) -> None:
+        obj.created_by = request.user  # type: ignore[assignment]
+        super().save_model(request, obj, form, change)
+
+    def response_add(
+        self, request: HttpRequest, obj: TrialCall, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """To the call's own page, which shows what comes of it."""
+        return redirect(reverse("admin:poketalk_server_trialcall_change", args=[obj.pk]))
+
+    @admin.display(description=_("asked for"))
+    def when(self, trial: TrialCall) -> str:
+        """To the second."""
+        return seconds(trial.created_at)
+
+    @admin.display(description=_("number"))
+    def masked_number(self, trial: TrialCall) -> str:
+        """The number's ends."""
+        return masked(trial.number)
+
+    @admin.display(description=_("outcome"))
+    def outcome(self, trial: TrialCall) -> str:
+        """How it went, in words."""
+        kinds = {None: "live", True: "good", False: "bad"}
+        words = {
+            None: trial.get_state_display(),
+            True: _("got through"),
+            False: _("did not get through"),
+        }
+        return format_html(
+            '<span class="poketalk-state" data-state="{}">{}</span>',
+            kinds[trial.got_through],
+            words[trial.got_through],
+        )

@@ -1,0 +1,52 @@
+"""Switches and the health of the service: one page for people, the same as JSON for monitors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.response import TemplateResponse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from .. import health
+from ..databasetime import database_now
+from ..models import Switch
+from .shown import ReadOnly
+
+PROBLEMS: dict[str, str | Promise] = {
+    "no_switch": _("No switch is alive: start one with manage.py poketalk_switch."),
+    "no_gateway": _("No gateway is active: no phone can be rung."),
+    "queue_waits": _("Calls wait too long in the queue: the switches cannot keep up, or are gone."),
+    "leases_lapsed": _("Calls were left behind by a switch, and no other has ended them yet."),
+}
+
+
+@admin.register(Switch)
+class SwitchAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    """The list of switches is the health page: what there is to know of them stands there."""
+
+    list_display = ("name", "version", "started_at", "seen_at", "live_calls")
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """How the service is; with `format=json` for monitors, 503 where no call is served."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found = health.look(database_now())
+        if request.GET.get("format") == "json":
+            return JsonResponse(found.as_json(), status=503 if found.problems else 200)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Health"),
+            "opts": self.model._meta,
+            "health": found,
+            "problems": [PROBLEMS[code] for code in found.problems],
+            "switches": [(switch, switch.is_alive(found.now)) for switch in found.switches],
+            "may_see_accounts": request.user.has_perm("poketalk_server.view_account"),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "admin/poketalk_server/health.html", context)

@@ -1,0 +1,130 @@
+"""API keys in the admin: issued, rotated and revoked.
+
+A key is shown once, in the answer to the form that made it, and nowhere else: not in a message,
+which a cookie or the session would keep.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
+
+from django_poketalk.longlists import NoNul
+
+from .. import ledger
+from ..models import ApiKey
+
+
+class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Whose key it shall be. `newest` is the newest key at that time: a form that is sent again
+    makes no second one, which nobody would see.
+    """
+
+    newest = forms.IntegerField(widget=forms.HiddenInput, required=False)
+
+    class Meta:
+        model = ApiKey
+        fields = ("account", "label")
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse what was done already. The account stays locked until the key is saved."""
+        cleaned = super().clean() or self.cleaned_data
+        account, newest = cleaned.get("account"), cleaned.get("newest")
+        if account is not None and newest is not None:
+            ledger.lock(account.pk)
+            if ApiKey.objects.filter(account=account, pk__gt=newest).exists():
+                raise forms.ValidationError(
+                    _(
+                        "A key of this account was issued since this form was opened. If nobody "
+                        "has seen it, revoke it, and open the form again for another."
+                    )
+                )
+        return cleaned
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
+    """Keys by their beginning."""
+
+    issued_template = "admin/poketalk_server/apikey/issued.html"
+    list_display = ("prefix", "account", "label", "created_at", "revoked_at")
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    list_select_related = ("account",)
+    search_fields = ("prefix", "label", "account__name")
+    autocomplete_fields = ("account",)
+    actions = ("revoke",)
+
+    def get_form(
+        self, request: HttpRequest, obj: ApiKey | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """A key that stands has a form of its own."""
+        if obj is None:
+            kwargs["form"] = IssueForm
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """With the newest key of all, which is older than any that is issued from now on."""
+        newest = ApiKey.objects.order_by("-pk").values_list("pk", flat=True).first()
+        return {**super().get_changeform_initial_data(request), "newest": newest or 0}
+
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
+        """Whose key it shall be, or what is known of it."""
+        if obj is None:
+            return ("account", "label", "newest")
+        return ("account", "label", "prefix", "created_at", "revoked_at")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
+        """A key stays its account's."""
+        return () if obj is None else ("account", "prefix", "created_at")
+
+    @sensitive_variables()
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
+        """Make a new key, or save what was changed."""
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        key, secret = ApiKey.issue(obj.account, obj.label)
+        obj.pk = key.pk
+        obj.refresh_from_db()
+        request.poketalk_secret = secret  # type: ignore[attr-defined]  # for the answer alone
+
+    @sensitive_variables()
+    def response_add(
+        self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """The key, in this answer alone, and which others of its account are live."""
+        request.current_app = self.admin_site.name
+        usable = Q(revoked_at=None) | Q(revoked_at__gt=timezone.now())
+        others = ApiKey.objects.filter(usable, account=obj.account_id).exclude(pk=obj.pk)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("The new key of %(account)s") % {"account": obj.account},
+            "opts": self.opts,
+            "original": obj,
+            "media": self.media,
+            "secret": getattr(request, "poketalk_secret", None),
+            "others": list(others.order_by("-pk")),
+        }
+        response = TemplateResponse(request, self.issued_template, context)
+        response.headers["Cache-Control"] = "no-store, private"
+        return response.render()
+
+    @admin.action(description=_("Revoke the selected keys"), permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        """Make keys useless from now on."""
+        now = timezone.now()
+        keys = list(queryset.filter(Q(revoked_at=None) | Q(revoked_at__gt=now)))
+        for key in keys:
+            key.revoked_at = now
+            key.save(update_fields=["revoked_at"])
+            self.log_change(request, key, [{"changed": {"fields": ["revoked_at"]}}])
+        self.message_user(request, gettext("Revoked: %(count)d.") % {"count": len(keys)})

@@ -1,0 +1,202 @@
+"""Call detail records, one a leg, and event deliveries in the admin: to read, and to take out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponseBase
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from django_poketalk import spreadsheets
+from django_poketalk.longlists import LongChangeList, count
+from django_poketalk.protocol import fragments, numbers
+
+from ..models import EventDelivery, Leg
+from .causes import InWords
+from .filters import CauseFilter, DeliveryFilter, LegDayFilter
+from .shown import MaskedNumbersPage, ReadOnly, all_fields, masked, may_see_numbers, seconds
+
+CDR = (
+    "leg id",
+    "call id",
+    "custom",
+    "account",
+    "side",
+    "attempt",
+    "gateway",
+    "number",
+    "initiated",
+    "ringing",
+    "answered",
+    "ended",
+    "hangup_cause",
+    "sip_status",
+    "q850",
+    "duration",
+    "price_per_minute",
+    "connect_fee",
+    "initial_increment",
+    "subsequent_increment",
+    "cost",
+    "currency",
+    "buy_price_per_minute",
+    "buy_connect_fee",
+    "buy_initial_increment",
+    "buy_subsequent_increment",
+    "buy_cost",
+    "margin",
+)
+
+
+class LegNumber:
+    """A leg's number as those see it who may not see it whole."""
+
+    masks: ClassVar[Mapping[str, str]] = {"number": "masked_number"}
+
+    @admin.display(description=_("number"))
+    def masked_number(self, leg: Leg) -> str:
+        """The number's ends."""
+        return masked(leg.number)
+
+
+@admin.register(Leg)
+class LegAdmin(LegNumber, InWords, ReadOnly, MaskedNumbersPage):
+    """All attempts to ring a phone, by gateway and cause: the call detail records."""
+
+    list_display = (
+        "initiated",
+        "which_call",
+        "side",
+        "attempt",
+        "masked_number",
+        "gateway",
+        "cause",
+        "sip_status",
+        "duration",
+        "cost",
+        "margin",
+    )
+    list_filter = ("side", LegDayFilter, CauseFilter, ("gateway", admin.RelatedOnlyFieldListFilter))
+    list_select_related = ("gateway",)
+    list_per_page = 50
+    show_facets = admin.ShowFacets.NEVER
+    sortable_by = ()
+    search_fields = ("call__custom__exact",)
+    show_full_result_count = False
+    ordering = ("-id",)
+    fields = readonly_fields = (
+        *("call", "masked_number", "cause"),
+        *all_fields(Leg, "call", "number", "hangup_cause"),
+        "margin",
+    )
+    actions = ("export_csv",)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return LongChangeList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        """By the call's `custom`, or by a number for those who may see numbers."""
+        if not search_term:
+            return queryset, False
+        found = Q(call__custom=search_term)
+        if may_see_numbers(request):
+            for beginning in fragments.beginnings(search_term):
+                found |= Q(number__startswith=numbers.wire(beginning))
+        return queryset.filter(found), False
+
+    @admin.display(description=_("call"))
+    def which_call(self, leg: Leg) -> str:
+        """Its primary key, which is known without a query for each row."""
+        return str(leg.call_id)
+
+    @admin.display(description=_("initiated"))
+    def initiated(self, leg: Leg) -> str:
+        """When it was dialled, to the second."""
+        return seconds(leg.initiated_at)
+
+    @admin.display(description=_("margin"), empty_value="—")
+    def margin(self, leg: Leg) -> Decimal | None:
+        """What is left of its cost; a dash where its gateway had no buy rate."""
+        return leg.margin
+
+    @admin.action(description=_("Download the selected legs as CSV"), permissions=["view"])
+    def export_csv(self, request: HttpRequest, queryset: QuerySet[Leg]) -> HttpResponseBase:
+        """The call detail records as a file, sent as it is made."""
+        rows = queryset.select_related("call__account", "gateway")
+        spreadsheets.log(request, Leg, f"Exported call detail records as CSV: {count(queryset)}.")
+        name = f"cdr-{timezone.localdate()}.csv"
+        return spreadsheets.stream(name, CDR, _records(rows, may_see_numbers(request)))
+
+
+def _records(legs: QuerySet[Leg], whole: bool) -> Iterator[tuple[Any, ...]]:
+    for batch in spreadsheets.batches(legs):
+        for leg in batch:
+            yield (
+                leg.pk,
+                leg.call_id,
+                leg.call.custom,
+                leg.call.account.name,
+                leg.side,
+                leg.attempt,
+                leg.gateway.name if leg.gateway else "",
+                leg.number if whole else numbers.mask(leg.number),
+                seconds(leg.initiated_at),
+                seconds(leg.ringing_at),
+                seconds(leg.answered_at),
+                seconds(leg.ended_at),
+                leg.hangup_cause,
+                leg.sip_status or None,
+                leg.q850 or None,
+                leg.duration,
+                leg.price_per_minute,
+                leg.connect_fee,
+                leg.initial_increment,
+                leg.subsequent_increment,
+                leg.cost,
+                leg.call.account.currency,
+                leg.buy_price_per_minute,
+                leg.buy_connect_fee,
+                leg.buy_initial_increment,
+                leg.buy_subsequent_increment,
+                leg.buy_cost,
+                leg.margin,
+            )
+
+
+class SecondsTaken:
+    """How long an endpoint took, to the hundredth."""
+
+    @admin.display(description=_("seconds taken"))
+    def took(self, delivery: EventDelivery) -> str:
+        """How long the endpoint took."""
+        return f"{delivery.seconds:.2f}"
+
+
+@admin.register(EventDelivery)
+class EventDeliveryAdmin(SecondsTaken, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    """All events that were sent, by what came back."""
+
+    list_display = ("sent", "call", "sequence", "status", "answer", "took", "error")
+    list_filter = (DeliveryFilter, "status")
+    list_select_related = ("call",)
+    list_per_page = 50
+    show_facets = admin.ShowFacets.NEVER
+    sortable_by = ()
+    show_full_result_count = False
+    ordering = ("-id",)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return LongChangeList
+
+    @admin.display(description=_("sent"))
+    def sent(self, delivery: EventDelivery) -> str:
+        """When it left, to the second."""
+        return seconds(delivery.sent_at)

@@ -1,0 +1,161 @@
+"""An account's statement in the admin: a period, its entries, and the same as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.text import capfirst
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from django_poketalk import spreadsheets
+
+from ..models import Account, LedgerEntry
+from ..statements import Statement, statement
+from .shown import one_or_404, seconds
+
+MOST_SHOWN = 200  # entries on the page; the file has all
+HEADER = (
+    _("time"),
+    _("kind"),
+    _("leg"),
+    _("call"),
+    _("note"),
+    _("created by"),
+    _("amount"),
+    _("balance after"),
+)
+
+
+class PeriodForm(forms.Form):
+    """The first and the last day, by the clock of the current time zone."""
+
+    first = forms.DateField(label=_("From"))
+    last = forms.DateField(label=_("To"))
+
+    def __init__(self, days: dict[str, str]) -> None:
+        super().__init__(days, label_suffix="")
+        for field in self.fields.values():
+            field.widget = forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        first, last = cleaned.get("first"), cleaned.get("last")
+        if first and last and first > last:
+            raise forms.ValidationError(_("The first day is after the last."))
+        if last == date.max or (first and first.year < 1900):
+            raise forms.ValidationError(_("There is no statement of these days."))
+        return cleaned
+
+    def statement(self, account: Account) -> Statement:
+        """The statement of these days."""
+        return statement(
+            account,
+            _midnight(self.cleaned_data["first"]),
+            _midnight(self.cleaned_data["last"] + timedelta(days=1)),
+        )
+
+
+class StatementPage(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Adds the statement to the admin of accounts, for those who may see the ledger."""
+
+    statement_template = "admin/poketalk_server/account/statement.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        page = path(
+            "<int:pk>/statement/",
+            self.admin_site.admin_view(self.statement_view),
+            name="poketalk_server_account_statement",
+        )
+        return [page, *super().get_urls()]
+
+    def may_see_ledger(self, request: HttpRequest) -> bool:
+        """Whether this member of staff may see what was booked."""
+        return request.user.has_perm("poketalk_server.view_ledgerentry")
+
+    def statement_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        """The page, or the file with `format=csv`."""
+        account: Account = one_or_404(self, request, pk)
+        if not self.may_see_ledger(request):
+            raise PermissionDenied
+        presets = _presets(timezone.localdate())
+        first, last, _words = presets[0]
+        form = PeriodForm(
+            {
+                "first": request.GET.get("first") or first.isoformat(),
+                "last": request.GET.get("last") or last.isoformat(),
+            }
+        )
+        shown = form.statement(account) if form.is_valid() else None
+        if shown is not None and request.GET.get("format") == "csv":
+            return self._file(request, account, form, shown)
+        request.current_app = self.admin_site.name
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Statement of %(account)s") % {"account": account},
+            "opts": self.opts,
+            "original": account,
+            "media": self.media,
+            "form": form,
+            "presets": presets,
+            "statement": shown,
+            **(_entries(shown.entries) if shown else {}),
+        }
+        return TemplateResponse(request, self.statement_template, context)
+
+    def _file(
+        self, request: HttpRequest, account: Account, form: PeriodForm, shown: Statement
+    ) -> HttpResponseBase:
+        first, last = form.cleaned_data["first"], form.cleaned_data["last"]
+        self.log_change(request, account, f"Statement taken out as CSV: {first} to {last}.")
+        header = [capfirst(str(title)) for title in HEADER]
+        name = f"statement-{account.pk}-{first}-{last}.csv"
+        return spreadsheets.stream(name, header, _lines(shown))
+
+
+def _entries(entries: QuerySet[LedgerEntry]) -> dict[str, Any]:
+    newest = list(entries.select_related("created_by")[: MOST_SHOWN + 1])
+    return {"entries": newest[:MOST_SHOWN], "is_more": len(newest) > MOST_SHOWN}
+
+
+def _lines(shown: Statement) -> Iterator[list[Any]]:
+    """The file's lines: the closing balance, the entries from the newest on, the opening one."""
+    empty = [""] * (len(HEADER) - 2)
+    yield [gettext("Closing balance"), *empty, shown.closing]
+    for batch in spreadsheets.batches(shown.entries.select_related("created_by", "call")):
+        for entry in batch:
+            yield [
+                seconds(entry.created_at),
+                entry.get_kind_display(),
+                entry.side,
+                entry.call.custom if entry.call else "",
+                entry.note,
+                entry.created_by.get_username() if entry.created_by else "",
+                entry.amount,
+                entry.balance,
+            ]
+    yield [gettext("Opening balance"), *empty, shown.opening]
+
+
+def _presets(today: date) -> list[tuple[date, date, Any]]:
+    this = today.replace(day=1)
+    before = (this - timedelta(days=1)).replace(day=1)
+    return [
+        (this, today, _("This month")),
+        (before, this - timedelta(days=1), _("Last month")),
+        (today.replace(month=1, day=1), today, _("This year")),
+    ]
+
+
+def _midnight(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))

@@ -1,0 +1,128 @@
+"""Topping up an account: an amount and a note become one entry of the ledger."""
+
+from __future__ import annotations
+
+import secrets
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.formats import number_format
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from .. import ledger
+from ..models import Account, LedgerEntry
+from ..rating import THOUSANDTH
+from .shown import one_or_404
+
+
+class TopUpForm(forms.Form):
+    """A payment. `key` makes it one entry, however often the form is sent."""
+
+    amount = forms.DecimalField(
+        label=_("Amount"), max_digits=15, decimal_places=3, min_value=THOUSANDTH
+    )
+    note = forms.CharField(
+        label=_("Note"),
+        required=False,
+        max_length=200,
+        help_text=_("Such as the number of an invoice. It stands on the statement."),
+    )
+    key = forms.RegexField(r"^[0-9a-f]{32}\Z", widget=forms.HiddenInput)
+
+    def __init__(self, account: Account, data: Any = None) -> None:
+        super().__init__(
+            data, prefix="top_up", initial={"key": secrets.token_hex(16)}, label_suffix=""
+        )
+        self.account = account
+
+    def book(self, by: Any) -> LedgerEntry | None:
+        """Book it; None when the ledger refuses, which is an error of the form then."""
+        cleaned = self.cleaned_data
+        try:
+            return ledger.top_up(
+                self.account, cleaned["amount"], cleaned["note"], by, cleaned["key"]
+            )
+        except ValueError as error:
+            self.add_error("amount", str(error))
+            return None
+
+
+class TopUpPage(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Adds the form to the admin of accounts, for those who may add to the ledger.
+
+    It has a page of its own: beside the account's form, one could save that and lose the amount.
+    """
+
+    top_up_template = "admin/poketalk_server/account/top_up.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        page = path(
+            "<int:pk>/top-up/",
+            self.admin_site.admin_view(self.top_up_view),
+            name="poketalk_server_account_top_up",
+        )
+        return [page, *super().get_urls()]
+
+    def may_top_up(self, request: HttpRequest) -> bool:
+        """Whether this member of staff may book payments."""
+        return request.user.has_perm("poketalk_server.add_ledgerentry")
+
+    def top_up_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The form, or its entry and back to the account's page."""
+        if request.method not in ("GET", "HEAD", "POST"):
+            return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
+        account: Account = one_or_404(self, request, pk)
+        if not self.may_top_up(request):
+            raise PermissionDenied
+        form = TopUpForm(account, request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            with transaction.atomic():
+                entry = form.book(request.user)
+                if entry is not None and not entry.repeated:
+                    self._log(request, account, entry)
+            if entry is not None:
+                self._tell(request, account, entry)
+                return redirect(f"{self.admin_site.name}:poketalk_server_account_change", pk)
+        request.current_app = self.admin_site.name
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Top up %(account)s, in %(currency)s")
+            % {"account": account, "currency": account.currency},
+            "opts": self.opts,
+            "original": account,
+            "media": self.media,
+            "top_up": form,
+        }
+        return TemplateResponse(request, self.top_up_template, context)
+
+    def _log(self, request: HttpRequest, account: Account, entry: LedgerEntry) -> None:
+        amount = f"{entry.amount:.3f} {account.currency}"
+        self.log_addition(request, entry, f"Topped up {account} by {amount}.")
+        self.log_change(request, account, f"Topped up by {amount}.")
+
+    def _tell(self, request: HttpRequest, account: Account, entry: LedgerEntry) -> None:
+        words = {
+            "amount": money(entry.amount, account.currency),
+            "account": account,
+            "balance": money(entry.balance, account.currency),
+        }
+        if entry.repeated:
+            told = gettext("This payment of %(amount)s was booked already, and only once.")
+            self.message_user(request, told % words, messages.WARNING)
+        else:
+            told = gettext("%(amount)s was booked. The balance of %(account)s is %(balance)s.")
+            self.message_user(request, told % words, messages.SUCCESS)
+
+
+def money(amount: Decimal, currency: str) -> str:
+    """An amount as people read it: three decimals and the currency."""
+    return f"{number_format(amount, 3, use_l10n=True, force_grouping=True)} {currency}"

@@ -1,0 +1,125 @@
+"""What calling a number costs by its prefix: to an account, and to us at a gateway."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import ClassVar
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from ..rating import Tariff
+from .routes import Gateway, ServiceProvider, prefix_validator
+
+
+class PrefixRate(models.Model):
+    """The price of calling numbers that begin with a prefix. The longest prefix wins; the empty one
+    is for all numbers. Money is in the currency of the accounts that use it.
+    """
+
+    owner_field: ClassVar[str]  # whose deck it belongs to
+
+    prefix = models.CharField(_("prefix"), max_length=15, blank=True, validators=[prefix_validator])
+    destination = models.CharField(_("destination"), max_length=100, blank=True)
+    price_per_minute = models.DecimalField(
+        _("price per minute"),
+        max_digits=12,
+        decimal_places=6,
+        validators=[MinValueValidator(Decimal(0))],
+    )
+    connect_fee = models.DecimalField(
+        _("connect fee"),
+        max_digits=12,
+        decimal_places=6,
+        default=Decimal(0),
+        validators=[MinValueValidator(Decimal(0))],
+    )
+    initial_increment = models.PositiveSmallIntegerField(
+        _("initial increment"),
+        default=1,
+        validators=[MinValueValidator(1)],
+        help_text=_("Seconds billed at least."),
+    )
+    subsequent_increment = models.PositiveSmallIntegerField(
+        _("subsequent increment"),
+        default=1,
+        validators=[MinValueValidator(1)],
+        help_text=_("Seconds in which the rest is billed."),
+    )
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.prefix or '*'} {self.destination}".strip()
+
+    @property
+    def tariff(self) -> Tariff:
+        """This rate as the pure value that costs are computed from."""
+        return Tariff(
+            price_per_minute=self.price_per_minute,
+            connect_fee=self.connect_fee,
+            initial_increment=self.initial_increment,
+            subsequent_increment=self.subsequent_increment,
+        )
+
+
+class Rate(PrefixRate):
+    """What a provider's accounts pay: the sell rate."""
+
+    owner_field = "provider"
+
+    provider = models.ForeignKey(
+        ServiceProvider,
+        verbose_name=_("service provider"),
+        on_delete=models.CASCADE,
+        related_name="rates",
+    )
+
+    class Meta:
+        verbose_name = _("rate")
+        verbose_name_plural = _("rates")
+        ordering = ["provider", "prefix"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "prefix"], name="poketalk_server_one_rate_a_prefix"
+            ),
+            models.CheckConstraint(
+                condition=Q(price_per_minute__gte=0, connect_fee__gte=0),
+                name="poketalk_server_rate_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(initial_increment__gte=1, subsequent_increment__gte=1),
+                name="poketalk_server_increments_positive",
+            ),
+        ]
+
+
+class BuyRate(PrefixRate):
+    """What we pay for a leg that a gateway has carried: the buy rate. No account sees it."""
+
+    owner_field = "gateway"
+
+    gateway = models.ForeignKey(
+        Gateway, verbose_name=_("gateway"), on_delete=models.CASCADE, related_name="rates"
+    )
+
+    class Meta:
+        verbose_name = _("buy rate")
+        verbose_name_plural = _("buy rates")
+        ordering = ["gateway", "prefix"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["gateway", "prefix"], name="poketalk_server_one_buy_rate_a_prefix"
+            ),
+            models.CheckConstraint(
+                condition=Q(price_per_minute__gte=0, connect_fee__gte=0),
+                name="poketalk_server_buy_rate_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(initial_increment__gte=1, subsequent_increment__gte=1),
+                name="poketalk_server_buy_increments_positive",
+            ),
+        ]

@@ -1,0 +1,110 @@
+"""Switches by their sign of life, and calls that only try a gateway."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings as project
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from django_poketalk.protocol import numbers
+
+from .routes import Gateway
+
+ALIVE_WITHIN = timedelta(seconds=20)  # since the last sign of life
+
+
+class SwitchQuerySet(models.QuerySet["Switch"]):
+    """Switches by when they were last seen."""
+
+    def alive(self, now: datetime) -> SwitchQuerySet:
+        """Seen lately."""
+        return self.filter(seen_at__gt=now - ALIVE_WITHIN)
+
+
+class Switch(models.Model):
+    """One run of `poketalk_switch`, which writes here every few seconds. One that is stopped takes
+    its row away; one that dies leaves it.
+    """
+
+    name = models.CharField(_("name"), max_length=100, unique=True)
+    version = models.CharField(_("version"), max_length=40)
+    started_at = models.DateTimeField(_("started"))
+    seen_at = models.DateTimeField(_("last seen"))
+    live_calls = models.PositiveIntegerField(_("live calls"), default=0)
+
+    objects = SwitchQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("switch")
+        verbose_name_plural = _("switches and health")
+        ordering = ["name"]
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def is_alive(self, now: datetime) -> bool:
+        """Whether it was seen lately."""
+        return self.seen_at > now - ALIVE_WITHIN
+
+
+class TrialCall(models.Model):
+    """A call to one number through one gateway, which nobody pays for: does it get through?
+
+    A switch rings the number, and puts the phone down a moment after it was answered.
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("queued")
+        ACTIVE = "active", _("ringing")
+        ENDED = "ended", _("ended")
+
+    gateway = models.ForeignKey(
+        Gateway, verbose_name=_("gateway"), on_delete=models.CASCADE, related_name="trials"
+    )
+    number = models.CharField(_("number"), max_length=15)
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+    created_by = models.ForeignKey(
+        project.AUTH_USER_MODEL,
+        verbose_name=_("created by"),
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+    )
+    state = models.CharField(_("state"), max_length=6, choices=State.choices, default=State.QUEUED)
+    switch = models.CharField(_("switch"), max_length=100, blank=True)
+    begun_at = models.DateTimeField(_("begun"), null=True, blank=True)
+    ringing_at = models.DateTimeField(_("ringing"), null=True, blank=True)
+    answered_at = models.DateTimeField(_("answered"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    hangup_cause = models.CharField(_("hang-up cause"), max_length=40, blank=True)
+    sip_status = models.PositiveSmallIntegerField(_("SIP status"), default=0)
+    q850 = models.PositiveSmallIntegerField(_("Q.850 cause"), default=0)
+
+    class Meta:
+        verbose_name = _("test call")
+        verbose_name_plural = _("test calls")
+        ordering = ["-id"]
+        default_permissions = ("add", "view")
+        indexes = [
+            models.Index(
+                fields=["state"], name="poketalk_server_trials", condition=~models.Q(state="ended")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.gateway_id}: {numbers.mask(self.number)}"
+
+    @property
+    def got_through(self) -> bool | None:
+        """Whether the phone was answered; None until it is clear."""
+        return self.answered_at is not None or (None if self.ended_at is None else False)
+
+    def move(self, before: State, **changes: Any) -> bool:
+        """Write what has become of it, if it is still in that state."""
+        rows = TrialCall.objects.filter(pk=self.pk, state=before, switch=self.switch)
+        return bool(rows.update(**changes))

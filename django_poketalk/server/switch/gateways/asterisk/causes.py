@@ -1,0 +1,60 @@
+"""Why Asterisk's channels end: Q.850 causes as ours, and the other way round. Pure."""
+
+from __future__ import annotations
+
+from ...messages import Cause
+
+NORMAL_CLEARING = 16
+DECLINE = 603  # the SIP response, which Asterisk gives the same cause as refusals by the network
+
+# Q.850 cause → ours, for a phone that was not answered
+CAUSES: dict[int, Cause] = {
+    0: Cause.NO_ANSWER,  # none: it rang for as long as Asterisk was told
+    1: Cause.UNALLOCATED,
+    2: Cause.UNALLOCATED,
+    3: Cause.UNALLOCATED,
+    16: Cause.NO_ANSWER,
+    17: Cause.BUSY,
+    18: Cause.NO_ANSWER,
+    19: Cause.NO_ANSWER,
+    20: Cause.NO_ANSWER,
+    21: Cause.REJECTED,
+    22: Cause.UNALLOCATED,
+    26: Cause.NO_ANSWER,
+    27: Cause.GATEWAY_DOWN,
+    28: Cause.UNALLOCATED,
+    31: Cause.NO_ANSWER,
+    34: Cause.GATEWAY_DOWN,
+    38: Cause.GATEWAY_DOWN,
+    41: Cause.GATEWAY_DOWN,
+    42: Cause.GATEWAY_DOWN,
+    44: Cause.GATEWAY_DOWN,
+    47: Cause.GATEWAY_DOWN,
+    102: Cause.GATEWAY_DOWN,
+}
+
+
+def cause_of(q850: int, sip_status: int = 0) -> Cause:
+    """Our word for why a channel ended that was not answered."""
+    if sip_status == DECLINE:
+        return Cause.DECLINED
+    return CAUSES.get(q850, Cause.REJECTED)
+
+
+def is_transport(q850: int) -> bool:
+    """Whether the way is to blame and not the phone, so that another may be tried."""
+    return CAUSES.get(q850) is Cause.GATEWAY_DOWN
+
+
+def sip_status(tech_cause: object) -> int:
+    """The SIP response behind the end, where Asterisk tells it, as newer versions do; else 0."""
+    if isinstance(tech_cause, int) and 300 <= tech_cause <= 699:
+        return tech_cause
+    return 0
+
+
+def hangup_reason(cause: Cause) -> str:
+    """Why we put a phone down, of the reasons that every version of ARI knows."""
+    return {Cause.BUSY: "busy", Cause.NO_ANSWER: "no_answer", Cause.GATEWAY_DOWN: "congestion"}.get(
+        cause, "normal"
+    )

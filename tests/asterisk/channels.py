@@ -1,0 +1,65 @@
+"""Channels as Asterisk shows them, and the phones at their other ends."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+DOWN, RINGING, UP = "Down", "Ringing", "Up"
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """What the phone behind a number does: rings, if it does, from the first moment; is answered or
+    fails after so many seconds, and when answered is put down after `talks`. None: never.
+    """
+
+    rings: bool = True
+    answers: float | None = 0.02
+    talks: float | None = None
+    fails: float | None = None
+    cause: int = 16
+    tech_cause: int | None = None
+
+
+@dataclass(eq=False)
+class Channel:
+    id: str
+    endpoint: str
+    query: dict[str, str]
+    phone: Phone = Phone()
+    state: str = DOWN
+    in_stasis: bool = False
+    timers: list[asyncio.TimerHandle] = field(default_factory=list)
+
+    @property
+    def ending(self) -> str:
+        """The last two digits of the number that it leads to."""
+        return self.endpoint.partition("@")[0][-2:]
+
+    @property
+    def app(self) -> str:
+        return self.query["app"]
+
+    def as_json(self) -> dict[str, Any]:
+        number = self.endpoint.partition("/")[2].partition("@")[0]
+        return {
+            "id": self.id,
+            "name": f"PJSIP/trunk-{id(self):08x}",
+            "state": self.state,
+            "protocol_id": "",
+            "caller": {"name": "", "number": number},
+            "connected": {"name": "", "number": self.query.get("callerId", "")},
+            "accountcode": "",
+            "dialplan": {
+                "context": "default",
+                "exten": "s",
+                "priority": 1,
+                "app_name": "Stasis" if self.in_stasis else "AppDial2",
+                "app_data": self.app if self.in_stasis else "(Outgoing Line)",
+            },
+            "creationtime": datetime.now(UTC).isoformat(),
+            "language": "en",
+        }
