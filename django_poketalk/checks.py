@@ -4,24 +4,36 @@ them asks the database.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import NoReverseMatch
 from django.utils.module_loading import import_string
 
-from . import appsettings, events
+from . import appsettings
 from .backends import get_backend
 from .backends.click2call import Click2CallBackend
 from .client_address import networks
 from .conf import Settings, settings
+from .events import incoming
 from .models import CallRequest
-from .protocol import eventurl
+from .protocol import eventurl, numbers
+from .quiet_hours import QuietHours
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+MORE_THAN_NOTHING = (
+    "connect_timeout",
+    "read_timeout",
+    "silence",
+    "max_duration",
+    "max_debit",
+    "place_within",
+    "button_max_age",
+)
 
 
 def register() -> None:
@@ -32,7 +44,15 @@ def register() -> None:
 
 def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
     """The keys first; what the values mean is looked at once they have the right types."""
-    return check_keys() or [*check_service(), *check_events(), *check_veto_rules()]
+    return check_keys() or [
+        *check_service(),
+        *check_events(),
+        *check_veto_rules(),
+        *check_quiet_hours(),
+        *check_urls(),
+        *check_ranges(),
+        *check_countries(),
+    ]
 
 
 def check_keys() -> list[checks.CheckMessage]:
@@ -96,7 +116,7 @@ def check_events() -> list[checks.CheckMessage]:
         )
         return found
     try:
-        events.event_url(_longest_call())
+        incoming.event_url(_longest_call())
     except NoReverseMatch:
         found.append(
             checks.Error(
@@ -129,6 +149,66 @@ def check_veto_rules() -> list[checks.CheckMessage]:
     ]
 
 
+def check_quiet_hours() -> list[checks.CheckMessage]:
+    """E008: quiet hours that are none."""
+    if settings.quiet_hours is None:
+        return []
+    try:
+        QuietHours.parse(settings.quiet_hours)
+    except ValueError as error:
+        return [
+            checks.Error(
+                f"POKETALK['QUIET_HOURS']: {error}",
+                hint="Give when they begin and end, e.g. ('21:00', '08:00'), or None for none.",
+                id="poketalk.E008",
+            )
+        ]
+    return []
+
+
+def check_urls() -> Iterator[checks.CheckMessage]:
+    """E009: a URL that cannot be read, or has no scheme or host; a base with a query, which the
+    events' own follows.
+    """
+    for key, url in (("URL", settings.url), ("EVENT_BASE_URL", settings.event_base_url)):
+        parts = _split(url)
+        is_base = not (parts.query or parts.fragment) or key == "URL"
+        if url and not (parts.scheme in ("http", "https") and parts.hostname and is_base):
+            yield checks.Error(
+                f"POKETALK[{key!r}] is not a URL that can be used: {url!r}.",
+                hint="Begin it with https:// and the host.",
+                id="poketalk.E009",
+            )
+
+
+def check_ranges() -> Iterator[checks.CheckMessage]:
+    """E011: a time or a limit of nothing, with which no call could be made."""
+    for field in MORE_THAN_NOTHING:
+        value = getattr(settings, field)
+        if value is not None and not value > 0:
+            yield checks.Error(
+                f"POKETALK[{field.upper()!r}] is {value}.",
+                hint="Make it more than 0.",
+                id="poketalk.E011",
+            )
+
+
+def check_countries() -> Iterator[checks.CheckMessage]:
+    """E012: a country that does not exist, in which no number would be found."""
+    regions = () if settings.default_region is None else (settings.default_region,)
+    for key, codes in (
+        ("DEFAULT_REGION", regions),
+        ("ALLOWED_COUNTRIES", settings.allowed_countries or ()),
+    ):
+        for code in codes:
+            if not numbers.is_country(code):
+                yield checks.Error(
+                    f"POKETALK[{key!r}] has {code!r}, which is no country.",
+                    hint="Name it by ISO 3166, in two capital letters: 'GB', not 'UK'.",
+                    id="poketalk.E012",
+                )
+
+
 def check_encryption(**kwargs: Any) -> list[checks.CheckMessage]:
     """W004, W005: the key, or the events, would travel in the clear."""
     if check_keys():
@@ -138,7 +218,7 @@ def check_encryption(**kwargs: Any) -> list[checks.CheckMessage]:
         ("URL", settings.url, "W004"),
         ("EVENT_BASE_URL", settings.event_base_url, "W005"),
     ):
-        parts = urlsplit(url)
+        parts = _split(url)
         if parts.scheme == "http" and parts.hostname not in LOOPBACK:
             found.append(
                 checks.Warning(
@@ -148,6 +228,16 @@ def check_encryption(**kwargs: Any) -> list[checks.CheckMessage]:
                 )
             )
     return found
+
+
+def _split(url: str) -> SplitResult:
+    """The URL's parts; none for what is no URL, such as `http://[x` or `http://host:port`."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # is read only now
+    except ValueError:
+        return urlsplit("")
+    return parts
 
 
 def _longest_call() -> CallRequest:

@@ -36,6 +36,7 @@ class Settings:
     allowed_prefixes: tuple[str, ...] = ()
     allow_premium: bool = False
     allow_satellite: bool = False
+    quiet_hours: tuple[str, str] | None = None
 
     # Limits of one call
     max_duration: int = 3600

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from typing import Any, Required, TypedDict, Unpack
 
 from django.contrib.contenttypes.models import ContentType
@@ -13,11 +15,16 @@ from django.db.models import Model
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from . import limits, wakeups
+from . import limits, quotes, wakeups
 from .conf import settings
 from .exceptions import CallRefused, IdempotencyConflict
-from .models import CallRequest
+from .models import CallRequest, Outcome
 from .protocol import numbers
+from .quotes import Quote
+
+logger = logging.getLogger(__name__)
+
+MOST = 2**29  # seconds, or units of the currency: within what the columns hold
 
 
 class Order(TypedDict, total=False):
@@ -69,7 +76,8 @@ def request_call(
         expires_at=expires_at,
     )
     call.idempotency_key = _stored_key(idempotency_key, user)
-    earlier = _earlier(call)
+    times = {"not_before": not_before, "expires_at": expires_at}
+    earlier = _earlier(call, times)
     if earlier is not None:
         return earlier
     try:
@@ -78,7 +86,7 @@ def request_call(
             call.save(force_insert=True)
     except (CallRefused, IntegrityError):
         # The same request at the same moment may have won, and even used up the limit.
-        earlier = _earlier(call)
+        earlier = _earlier(call, times)
         if earlier is None:
             raise
         return earlier
@@ -99,6 +107,18 @@ def quote(**order: Unpack[Order]) -> CallRequest:
     return call
 
 
+def full_quote(**order: Unpack[Order]) -> Quote:
+    """All that is known of the call that `request_call` would make of the same now: where its
+    numbers are, the callee's time of day, its limits, what is left of the caps, and each reason to
+    refuse it.
+
+    Raises `CallRefused` only for what is no order: a text that is no number, a limit of nothing.
+    Nothing is written, reserved or sent, as with `quote`.
+    """
+    call = _draft(**order)
+    return quotes.of(call, _too_late(call))
+
+
 def cancel(call: CallRequest, user: Any = None) -> bool:
     """Withdraw a call that has not been sent to the service. False: too late, it has."""
     return call.cancel(timezone.now(), user)
@@ -111,6 +131,17 @@ def hang_up(call: CallRequest, user: Any = None) -> bool:
     False: it is over, or was asked to end before.
     """
     return cancel(call, user) or call.ask_hang_up(timezone.now(), user)
+
+
+def settle(call: CallRequest, outcome: Outcome, user: Any = None) -> bool:
+    """Say what became of a call whose outcome is unknown, as a person has found out.
+
+    False: it is known by now, from an event or a late answer. A later event still wins.
+    """
+    settled = call.settle(outcome, timezone.now())
+    if settled:
+        logger.info("Call %s is settled by %s: %s.", call.pk, user, outcome.value)
+    return settled
 
 
 def made_with(idempotency_key: str, user: Any) -> CallRequest | None:
@@ -148,27 +179,49 @@ def _draft(
 
 def _check(call: CallRequest) -> None:
     """Refuse a call that would come too late, or that a limit forbids."""
+    for refusal in _too_late(call):
+        raise refusal
+    limits.check(call)
+
+
+def _too_late(call: CallRequest) -> Iterator[CallRefused]:
     if call.expires_at <= max(call.created_at, call.not_before):
-        raise CallRefused(
+        yield CallRefused(
             "expired", _("The call would expire before it may be placed."), "expires_at"
         )
-    limits.check(call.from_number, call.to_number, call.user, call.created_at)
 
 
 def _e164(field: str, text: str) -> str:
     try:
         return numbers.normalise(text, settings.default_region)
     except numbers.InvalidNumber as error:
-        raise CallRefused("number_invalid", str(error), field) from error
+        sentence = _("“%(number)s” is not a phone number. Write it with + and country code.")
+        raise CallRefused("number_invalid", sentence % {"number": text[:40]}, field) from error
 
 
 def _limited(field: str, asked: Any, allowed: Any) -> Any:
     """The limit asked for, but never more than the settings allow."""
-    if asked is not None and asked <= 0:
-        raise CallRefused("limit_invalid", _("A limit must be greater than zero."), field)
+    if asked is not None:
+        asked = _stored(field, asked)
     if asked is None or allowed is None:
         return allowed if asked is None else asked
     return min(asked, allowed)
+
+
+def _stored(field: str, asked: Any) -> Any:
+    """The limit as the row keeps it: whole seconds, or millionths of the currency."""
+    is_duration = field == "max_duration"
+    try:
+        number = Decimal(asked)
+        limit = number.quantize(Decimal(1) if is_duration else limits.MILLIONTH, ROUND_FLOOR)
+        is_right = 0 < limit <= MOST and (limit == number or not is_duration)
+    except (InvalidOperation, TypeError, ValueError):
+        is_right = False
+    if not is_right:
+        raise CallRefused(
+            "limit_invalid", _("A limit must be greater than zero, and not beyond reason."), field
+        )
+    return int(limit) if is_duration else limit
 
 
 def _stored_key(key: str | None, user: Any) -> str | None:
@@ -179,15 +232,18 @@ def _stored_key(key: str | None, user: Any) -> str | None:
     return hashlib.sha256(f"{owner}\n{key}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _earlier(call: CallRequest) -> CallRequest | None:
+def _earlier(call: CallRequest, times: dict[str, datetime | None]) -> CallRequest | None:
     """The call that was made with this key before. `IdempotencyConflict` if that was not the same
-    call.
+    call, or not for the same times, so far as any were asked for.
     """
     if call.idempotency_key is None:
         return None
     earlier = CallRequest.objects.filter(idempotency_key=call.idempotency_key).first()
     if earlier is None:
         return None
+    asked = [field for field, moment in times.items() if moment is not None]
+    if earlier.attempts and "not_before" in asked:  # which a retry has put off
+        asked.remove("not_before")
     for field in (
         "from_number",
         "to_number",
@@ -195,6 +251,7 @@ def _earlier(call: CallRequest) -> CallRequest | None:
         "subject_id",
         "max_duration",
         "max_debit",
+        *asked,
     ):
         if getattr(earlier, field) != getattr(call, field):
             raise IdempotencyConflict(

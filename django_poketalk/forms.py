@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from .conf import settings
-from .models import BlacklistedNumber, CallerNumber
+from .models import BlacklistedNumber, CallerNumber, Outcome
 from .protocol import numbers
 
 WRITTEN_LENGTH = 40  # an E.164 number with brackets, spaces and dashes
@@ -40,13 +40,23 @@ class PhoneNumberField(forms.CharField):
 class OwnNumberForm(forms.Form):
     """A user's own phone; left empty, it is forgotten."""
 
-    number = PhoneNumberField(
-        label=_("Your phone number"),
-        required=False,
-        help_text=_(
-            "It rings first when you place a call. With + and country code, or empty to remove it."
-        ),
-    )
+    number = PhoneNumberField(label=_("Your phone number"), required=False)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        region = settings.default_region
+        self.fields["number"].help_text = (
+            _(
+                "It rings first when you place a call. Without + and country code it is taken for"
+                " a number of %(country)s. Leave it empty to remove it."
+            )
+            % {"country": region}
+            if region
+            else _(
+                "It rings first when you place a call. With + and country code, or empty to remove"
+                " it."
+            )
+        )
 
     def save(self, user: Any) -> None:
         number = self.cleaned_data["number"]
@@ -96,3 +106,26 @@ class BlacklistedNumberForm(forms.ModelForm):  # type: ignore[type-arg]
                     _("Write the beginning of the numbers with + and country code, e.g. +4420."),
                 )
         return cleaned
+
+
+class SettleForm(forms.Form):
+    """What a person has found out of a call of which the service gave no clear answer."""
+
+    result = forms.ChoiceField(
+        label=_("What became of it?"), choices=Outcome.choices, widget=forms.RadioSelect
+    )
+    note = forms.CharField(
+        label=_("Note"),
+        max_length=200,
+        help_text=_("How you know: whom you asked, what they said. It is kept in the history."),
+        widget=forms.TextInput(attrs={"size": 60}),
+    )
+
+    @property
+    def outcome(self) -> Outcome:
+        return Outcome(self.cleaned_data["result"])
+
+    @property
+    def log_message(self) -> str:
+        """For the history, which is in one language."""
+        return f"Settled by hand ({self.outcome.value}): {self.cleaned_data['note']}"

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.functional import Promise
@@ -82,6 +83,16 @@ def show(call: CallRequest, user: Any) -> dict[str, Any]:
     }
 
 
+def follow(call: CallRequest, user: Any, page: str) -> dict[str, Any]:
+    """`show`, and where to ask after the call, to end it, and to read all of it: `page`."""
+    return {
+        **show(call, user),
+        "status_url": reverse("poketalk:call-status", args=[call.pk]),
+        "hang_up_url": reverse("poketalk:hang-up", args=[call.pk]),
+        "link": {"url": page, "label": _("Details")},
+    }
+
+
 def phase(call: CallRequest) -> str:
     """How far the call is: one word for style sheets and scripts (see `show`)."""
     if not call.is_open:
@@ -118,9 +129,19 @@ def isolated(name: str) -> str:
 
 def cost(debit: Decimal) -> str:
     """Money as people write it, with two decimals, or three where it has them; "" for nothing."""
-    exact = debit.quantize(Decimal("0.001"), ROUND_HALF_UP)
+    exact = _thousandths(debit)
     places = 2 if exact == exact.quantize(Decimal("0.01")) else 3
     return number_format(exact, places) if exact else ""
+
+
+def column_cost(debit: Decimal) -> str:
+    """Money below other money: with the wire's three decimals; "" for nothing."""
+    exact = _thousandths(debit)
+    return number_format(exact, 3) if exact else ""
+
+
+def _thousandths(debit: Decimal) -> Decimal:
+    return debit.quantize(Decimal("0.001"), ROUND_HALF_UP)
 
 
 def length(seconds: int) -> str:

@@ -43,7 +43,14 @@ def may_call_about(user: Person, subject: type[Model] | Model) -> bool:
 
 def may_see(user: Person, call: CallRequest) -> bool:
     """Whether this user may watch this call."""
-    return _owns(user, call) or _has(user, "view_callrequest")
+    return _owns(user, call) or may_see_all(user)
+
+
+def may_see_all(user: Person) -> bool:
+    """Whether this user may watch everybody's calls. Whoever may settle them may see them, as in
+    Django's admin.
+    """
+    return _has(user, "view_callrequest") or may_settle(user)
 
 
 def visible_calls(user: Person) -> CallRequestQuerySet:
@@ -51,7 +58,22 @@ def visible_calls(user: Person) -> CallRequestQuerySet:
     calls = CallRequest.objects.all()
     if user.pk is None:
         return calls.none()
-    return calls if _has(user, "view_callrequest") else calls.filter(user_id=user.pk)
+    return calls if may_see_all(user) else calls.filter(user_id=user.pk)
+
+
+def findable_calls(user: Person) -> CallRequestQuerySet:
+    """The calls that this user may look for by number: those whose whole numbers they may see,
+    since finding one would tell its number.
+    """
+    calls = visible_calls(user)
+    if user.pk is None or may_see_numbers(user):
+        return calls
+    return calls.filter(user_id=user.pk)
+
+
+def may_follow_calls(user: Person) -> bool:
+    """Whether there are calls for this user to see at all: own ones, or everybody's."""
+    return may_place(user) or may_see_all(user)
 
 
 def may_see_events(user: Person, call: CallRequest) -> bool:
@@ -67,6 +89,16 @@ def may_hang_up(user: Person, call: CallRequest) -> bool:
 def may_hang_up_any(user: Person) -> bool:
     """Whether this user may end anybody's call."""
     return _has(user, "hang_up_any_call")
+
+
+def may_settle(user: Person) -> bool:
+    """Whether this user may say what became of a call whose outcome is unknown."""
+    return _has(user, "change_callrequest")
+
+
+def may_see_reports(user: Person) -> bool:
+    """Whether this user may see what everybody's calls add up to."""
+    return may_see_all(user)
 
 
 def may_see_numbers(user: Person, call: CallRequest | None = None) -> bool:
@@ -85,6 +117,11 @@ def may_keep_blacklist(user: Person, action: Literal["view", "add", "change", "d
 def shown_number(number: str, whole: bool) -> str:
     """An E.164 number as people read it: in groups, or masked. A forgotten one stays empty."""
     return numbers.display(number) if whole else numbers.mask(number)
+
+
+def shown_text(text: str, whole: bool) -> str:
+    """Text from outside or from people, in which phone numbers may stand, as it may be read."""
+    return text if whole else numbers.mask_within(text)
 
 
 def _owns(user: Person, call: CallRequest) -> bool:

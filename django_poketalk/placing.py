@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from . import events, wakeups
+from . import wakeups
 from .backends import Answer, Order, Verdict, get_backend
 from .conf import settings
+from .events import incoming
 from .exceptions import NotConnected
 from .models import CallRequest, Placement
 from .protocol import numbers
@@ -40,12 +41,7 @@ def place(pk: int) -> None:
         logger.warning("Call %s expired before it could be placed.", call.pk)
         return
     backend = get_backend()
-    order = Order(
-        from_number=numbers.wire(call.from_number),
-        to_number=numbers.wire(call.to_number),
-        webcallid=call.webcallid,
-        event_url=events.event_url(call),
-    )
+    order = order_of(call)
     if not call.begin_sending(now):
         return
     try:
@@ -57,6 +53,18 @@ def place(pk: int) -> None:
         call.lose(f"{type(error).__name__}: {error}")
     else:
         _settle(call, answer)
+
+
+def order_of(call: CallRequest) -> Order:
+    """What the service is asked for this call. Raises `ImproperlyConfigured` when its event URL
+    would be too long.
+    """
+    return Order(
+        from_number=numbers.wire(call.from_number),
+        to_number=numbers.wire(call.to_number),
+        webcallid=call.webcallid,
+        event_url=incoming.event_url(call),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,8 +63,8 @@ def reason_of_rules(pk: int, event: Event) -> str:
         return ""
     call = CallRequest.objects.get(pk=pk)
     for path in paths:
-        rule: Rule = import_string(path)
         try:
+            rule: Rule = import_string(path)
             found = rule(call, event)
         except Exception:
             logger.exception("Call %s: the veto rule %s failed.", pk, path)

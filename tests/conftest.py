@@ -20,6 +20,10 @@ hypothesis.settings.register_profile(
     print_blob=True,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
+# Where the same laws have been tried at length elsewhere: `--hypothesis-profile=brief`.
+hypothesis.settings.register_profile(
+    "brief", hypothesis.settings.get_profile("patient"), max_examples=10
+)
 hypothesis.settings.load_profile("patient")
 
 PACKAGE = Path(django_poketalk.__file__).resolve().parent
@@ -30,6 +34,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--installed",
         action="store_true",
         help="refuse to run unless the package under test is an installed one, not the checkout",
+    )
+    parser.addoption(
+        "--kills",
+        type=int,
+        default=2,
+        help="how many switches are killed with live calls (tests/switch/test_many_switches.py)",
     )
 
 

@@ -5,6 +5,7 @@ from django.urls import include, path
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("poketalk/api/", include("django_poketalk.api.urls")),
     path("poketalk/", include("django_poketalk.urls")),
     path("", include("django_poketalk.server.urls")),
 ]

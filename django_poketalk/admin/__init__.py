@@ -1,5 +1,7 @@
-"""The caller's side in Django's admin: `calls` is the log, `numbers` what may be called."""
+"""The caller's side in Django's admin: `calls` is the log, `blacklist` what may not be called,
+`numbers` the users' own phones.
+"""
 
-from . import calls, numbers
+from . import blacklist, calls, numbers
 
-__all__ = ["calls", "numbers"]
+__all__ = ["blacklist", "calls", "numbers"]

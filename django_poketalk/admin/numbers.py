@@ -1,4 +1,4 @@
-"""The blacklist, and the users' own phones.
+"""The users' own phones, and what all pages of stored numbers share.
 
 Without the permission to see numbers, a stored number is masked, can't be edited and can't be found
 by searching.
@@ -13,7 +13,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from .. import permissions
-from ..forms import BlacklistedNumberForm, CallerNumberForm
+from ..forms import CallerNumberForm
+from ..longlists import NoNul, names_a_number
 from ..models import BlacklistedNumber, CallerNumber
 
 
@@ -22,44 +23,32 @@ def masked_number(row: BlacklistedNumber | CallerNumber) -> str:
     return str(row)
 
 
-class NumberAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class NumberAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
     """Rows with a `number`, shown and edited by those who may see it."""
 
     columns: tuple[str, ...]
     facts: tuple[str, ...] = ()  # shown, never edited
 
+    def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
+        if names_a_number(lookup) and not permissions.may_see_numbers(request.user):
+            return False
+        return super().lookup_allowed(lookup, value, request)
+
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        return _shown(request, self.columns)
+        return shown_columns(request, self.columns)
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         return ("^number",) if permissions.may_see_numbers(request.user) else ()
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         fields = self.form.base_fields
-        return [*fields] if obj is None else [*_shown(request, tuple(fields)), *self.facts]
+        return [*fields] if obj is None else [*shown_columns(request, tuple(fields)), *self.facts]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         if obj is None or permissions.may_see_numbers(request.user):
             return [*self.facts]
         # Naming `number` as well takes its input out of the form.
         return [masked_number, "number", *self.facts]
-
-
-@admin.register(BlacklistedNumber)
-class BlacklistedNumberAdmin(NumberAdmin):
-    """Numbers and prefixes that may not call, or be called."""
-
-    form = BlacklistedNumberForm
-    columns = ("number", "is_prefix", "direction", "reason", "until", "created_by")
-    facts = ("created_at", "created_by")
-    list_filter = ("direction", "is_prefix")
-    list_select_related = ("created_by",)
-    show_full_result_count = False
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        if not change:
-            obj.created_by = request.user
-        super().save_model(request, obj, form, change)
 
 
 @admin.register(CallerNumber)
@@ -73,7 +62,8 @@ class CallerNumberAdmin(NumberAdmin):
     show_full_result_count = False
 
 
-def _shown(request: HttpRequest, columns: tuple[str, ...]) -> list[Any]:
+def shown_columns(request: HttpRequest, columns: tuple[str, ...]) -> list[Any]:
+    """The columns, with the number as this user may see it."""
     if permissions.may_see_numbers(request.user):
         return list(columns)
     return [masked_number if column == "number" else column for column in columns]

@@ -8,9 +8,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from ..conf import settings
-from .base import Answer, BaseBackend, Order, Verdict
+from .base import Answer, BaseBackend, Order, Sent, Verdict
 
-__all__ = ["Answer", "BaseBackend", "Order", "Verdict", "get_backend"]
+__all__ = ["Answer", "BaseBackend", "Order", "Sent", "Verdict", "get_backend"]
 
 
 def get_backend() -> BaseBackend:

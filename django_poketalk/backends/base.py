@@ -36,6 +36,14 @@ class Answer:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request as people may read it: its first line, and its fields."""
+
+    line: str
+    fields: dict[str, str]
+
+
 class BaseBackend(ABC):
     """Places calls. One instance serves one order; share what is costly on the class."""
 
@@ -47,3 +55,9 @@ class BaseBackend(ABC):
         be tried again. Whatever else goes wrong is `Verdict.UNKNOWN`, and so is any other
         exception: the order is never sent again.
         """
+
+    def shown(self, order: Order) -> Sent | None:
+        """What `place` sends for this order, for people to read: secrets as "…". None, as here,
+        where a backend does not tell.
+        """
+        return None

@@ -2,23 +2,68 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import socket
 import ssl
 import threading
 import time
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
-import urllib3.exceptions
+import urllib3
 from django.core.exceptions import ImproperlyConfigured
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from ..conf import settings
 from ..exceptions import NotConnected
 from ..protocol.codes import ResponseCode
-from .base import Answer, BaseBackend, Order, Verdict
+from .base import Answer, BaseBackend, Order, Sent, Verdict
 
 MAX_BODY = 1024  # bytes; a code has three
 BAD_INPUT = 400  # what our own service answers where the seed has no code: no call is made
 
+# What urllib3 begins with: the connection that failed.
+_CONNECTION = re.compile(r"^<?[\w.]+(?: object at \w+>|\(host=.*?\)): ")
 _local = threading.local()
+
+
+class _Watched(HTTPConnection):
+    """A connection whose peer has so long to begin its answer, however it drips: urllib3's time-out
+    begins anew with each byte.
+    """
+
+    def getresponse(self) -> Any:
+        patience = settings.connect_timeout + settings.read_timeout
+        watchdog = threading.Timer(patience, _hang_up, [self.sock])
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            return super().getresponse()
+        finally:
+            watchdog.cancel()
+
+
+class _WatchedTLS(_Watched, HTTPSConnection):
+    """The same over TLS."""
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Watched
+
+
+class _PoolTLS(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _WatchedTLS
+
+
+class _Adapter(HTTPAdapter):
+    """Has requests use watched connections."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _PoolTLS}
 
 
 class Click2CallBackend(BaseBackend):
@@ -37,15 +82,14 @@ class Click2CallBackend(BaseBackend):
                 raise NotConnected(f"The service could not be reached: {_cause(error)}") from error
             return Answer(Verdict.UNKNOWN, detail=f"No complete answer came: {_cause(error)}")
 
+    def shown(self, order: Order) -> Sent:
+        """The same form, with the key hidden, and the URL without what may be secret in it."""
+        url = urlsplit(settings.url)
+        address = urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path, "", ""))
+        return Sent(f"POST {address}", _form(order, "…"))
+
     def _ask(self, order: Order) -> Answer:
-        form = {
-            "to": order.to_number,
-            "from": order.from_number,
-            "api_key": settings.api_key,
-            "custom": order.webcallid,
-        }
-        if order.event_url:
-            form["eventurl"] = order.event_url
+        form = _form(order, settings.api_key)
         deadline = time.monotonic() + settings.connect_timeout + settings.read_timeout
         with _session().post(
             settings.url,
@@ -56,6 +100,19 @@ class Click2CallBackend(BaseBackend):
         ) as response:
             body = _read(response, deadline)
             return _understand(response.status_code, body)
+
+
+def _form(order: Order, api_key: str) -> dict[str, str]:
+    """The fields of the protocol (seed, Parameters)."""
+    form = {
+        "to": order.to_number,
+        "from": order.from_number,
+        "api_key": api_key,
+        "custom": order.webcallid,
+    }
+    if order.event_url:
+        form["eventurl"] = order.event_url
+    return form
 
 
 def _understand(http_status: int, body: bytes) -> Answer:
@@ -93,7 +150,14 @@ def _session() -> requests.Session:
         session = _local.session = requests.Session()
         session.trust_env = False
         session.headers["User-Agent"] = "django-poketalk"
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, _Adapter())
     return session
+
+
+def _hang_up(connected: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connected.shutdown(socket.SHUT_RDWR)
 
 
 def _nothing_was_sent(error: requests.RequestException) -> bool:
@@ -129,4 +193,4 @@ def _cause(error: requests.RequestException) -> str:
     """A short cause for people; never the URL, the form or an object's address."""
     root = _root(error)
     text = root.strerror if isinstance(root, OSError) and root.strerror else str(root)
-    return text.rpartition(">: ")[2] or type(root).__name__
+    return _CONNECTION.sub("", text) or type(root).__name__

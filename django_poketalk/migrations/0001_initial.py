@@ -271,6 +271,7 @@ class Migration(migrations.Migration):
                     "subject_type",
                     models.ForeignKey(
                         blank=True,
+                        db_index=False,
                         null=True,
                         on_delete=django.db.models.deletion.SET_NULL,
                         related_name="+",
@@ -281,6 +282,7 @@ class Migration(migrations.Migration):
                     "user",
                     models.ForeignKey(
                         blank=True,
+                        db_index=False,
                         null=True,
                         on_delete=django.db.models.deletion.SET_NULL,
                         related_name="+",
@@ -434,7 +436,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "blacklisted number",
-                "verbose_name_plural": "blacklist",
+                "verbose_name_plural": "blacklisted numbers",
                 "ordering": ["number"],
                 "constraints": [
                     models.UniqueConstraint(
@@ -477,6 +479,51 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="callrequest",
             index=models.Index(fields=["from_number"], name="poketalk_by_caller"),
+        ),
+        migrations.AddIndex(
+            model_name="callrequest",
+            index=models.Index(
+                condition=models.Q(
+                    (
+                        "placement__in",
+                        ["rejected", "unknown", "cancelled", "expired", "failed"],
+                    )
+                ),
+                fields=["placement", "-id"],
+                name="poketalk_unplaced",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="callrequest",
+            index=models.Index(
+                condition=models.Q(("placement", "rejected")),
+                fields=["response_code", "-id"],
+                name="poketalk_refused",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="callrequest",
+            index=models.Index(
+                condition=models.Q(("veto_reason", ""), _negated=True),
+                fields=["-id"],
+                name="poketalk_vetoed",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="callrequest",
+            index=models.Index(
+                condition=models.Q(("hangup_requested_at__isnull", False)),
+                fields=["-id"],
+                name="poketalk_asked_to_end",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="callrequest",
+            index=models.Index(
+                condition=models.Q(("silent_at__isnull", False)),
+                fields=["-id"],
+                name="poketalk_silent",
+            ),
         ),
         migrations.AddConstraint(
             model_name="callrequest",

@@ -2,9 +2,10 @@
 called.
 """
 
-from .calls import STAGES, CallRequest, Placement, Status
+from .calls import CallRequest
 from .events import CallEvent
 from .numbers import BlacklistedNumber, CallerNumber
+from .states import STAGES, Outcome, Placement, Status
 
 __all__ = [
     "STAGES",
@@ -12,6 +13,7 @@ __all__ = [
     "CallEvent",
     "CallRequest",
     "CallerNumber",
+    "Outcome",
     "Placement",
     "Status",
 ]

@@ -22,50 +22,10 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import signals
 from ..protocol import numbers
-from ..protocol.codes import CallStatus, ResponseCode
+from ..protocol.codes import ResponseCode
+from .indexes import of_calls as indexes_of_calls
 from .numbers import NUMBER_LENGTH, validate_number
-
-
-class Placement(models.TextChoices):
-    """What became of our asking the service for a call."""
-
-    QUEUED = "queued", _("waiting")
-    SENDING = "sending", _("being sent")
-    ACCEPTED = "accepted", _("accepted")
-    REJECTED = "rejected", _("rejected")
-    UNKNOWN = "unknown", _("outcome unknown")
-    CANCELLED = "cancelled", _("cancelled")
-    EXPIRED = "expired", _("expired")
-    FAILED = "failed", _("service unreachable")
-
-
-class Status(models.IntegerChoices):
-    """The protocol's call status (seed, EventURL) in words for people."""
-
-    UNKNOWN = CallStatus.UNKNOWN, _("unknown")
-    A_INITIATED = CallStatus.A_INITIATED, _("calling the caller")
-    A_FAILED = CallStatus.A_FAILED, _("caller not reached")
-    A_ANSWERED = CallStatus.A_ANSWERED, _("caller answered")
-    A_DISCONNECTED = CallStatus.A_DISCONNECTED, _("ended before the callee answered")
-    B_INITIATED = CallStatus.B_INITIATED, _("calling the callee")
-    B_FAILED = CallStatus.B_FAILED, _("callee not reached")
-    B_ANSWERED = CallStatus.B_ANSWERED, _("connected")
-    AB_DISCONNECTED = CallStatus.AB_DISCONNECTED, _("ended after talking")
-
-
-# The column that keeps when each status was first told. Status 0 has none: it says only that
-# something is wrong.
-STAGES: dict[CallStatus, str] = {
-    CallStatus.A_INITIATED: "a_initiated_at",
-    CallStatus.A_ANSWERED: "a_answered_at",
-    CallStatus.B_INITIATED: "b_initiated_at",
-    CallStatus.B_ANSWERED: "b_answered_at",
-    CallStatus.A_FAILED: "ended_at",
-    CallStatus.A_DISCONNECTED: "ended_at",
-    CallStatus.B_FAILED: "ended_at",
-    CallStatus.AB_DISCONNECTED: "ended_at",
-}
-
+from .states import ANSWERS, Outcome, Placement, Status
 
 OPEN_PLACEMENTS = [Placement.QUEUED, Placement.SENDING, Placement.ACCEPTED, Placement.UNKNOWN]
 IS_OPEN = Q(placement__in=OPEN_PLACEMENTS, ended_at=None, silent_at=None)
@@ -128,9 +88,15 @@ class CallRequest(models.Model):
         null=True,
         blank=True,
         related_name="+",
+        db_index=False,
     )
     subject_type = models.ForeignKey(
-        ContentType, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+        ContentType,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
     )
     subject_id = models.CharField(max_length=64, blank=True)
     subject = GenericForeignKey("subject_type", "subject_id")
@@ -165,7 +131,7 @@ class CallRequest(models.Model):
         _("response code"),
         max_length=3,
         blank=True,
-        choices=[(code.value, f"{code.value} {code.meaning}") for code in ResponseCode],
+        choices=[*ANSWERS.items()],
     )
     response_detail = models.CharField(
         _("answer"),
@@ -247,16 +213,7 @@ class CallRequest(models.Model):
                 name="poketalk_rejected_is_not_ok",
             ),
         ]
-        # No index on a column that each event changes: updates by events stay heap-only on
-        # PostgreSQL.
-        indexes = [
-            models.Index(fields=["placement", "sent_at"], name="poketalk_open", condition=IS_OPEN),
-            models.Index(fields=["created_at"], name="poketalk_created"),
-            models.Index(fields=["user", "-id"], name="poketalk_by_user"),
-            models.Index(fields=["subject_type", "subject_id", "-id"], name="poketalk_by_subject"),
-            models.Index(fields=["to_number", "created_at"], name="poketalk_by_callee"),
-            models.Index(fields=["from_number"], name="poketalk_by_caller"),
-        ]
+        indexes = indexes_of_calls(IS_OPEN)
 
     def __str__(self) -> str:
         return f"{numbers.mask(self.from_number)} → {numbers.mask(self.to_number)}"
@@ -359,6 +316,18 @@ class CallRequest(models.Model):
         if moved:
             self._show(changes)
         return bool(moved)
+
+    def settle(self, outcome: Outcome, now: datetime) -> bool:
+        """A person says what became of a request without a clear answer. False: it is known by now.
+
+        It stays what it is, something said from outside: the next event proves better.
+        """
+        among = CallRequest.objects.filter(placement=Placement.UNKNOWN)
+        if outcome is Outcome.NEVER_RANG:
+            return self._move(among, Placement.FAILED)
+        if outcome is Outcome.RANG:
+            return self._move(among, Placement.ACCEPTED)
+        return self._move(among, Placement.ACCEPTED, silent_at=self.silent_at or now)
 
     def _settle(self, placement: Placement, now: datetime, code: str, detail: str) -> bool:
         waiting = Q(placement__in=[Placement.SENDING, Placement.UNKNOWN])

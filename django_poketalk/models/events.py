@@ -6,7 +6,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .calls import CallRequest, Status
+from .calls import CallRequest
+from .states import Status
 
 
 class CallEvent(models.Model):

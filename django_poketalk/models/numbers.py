@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings as project
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..protocol import numbers
 
+NO_NUMBER = _("This is not a phone number. Write it with + and country code.")
+NO_PREFIX = _("Write the beginning of the numbers with + and country code, e.g. +4420.")
 NUMBER_LENGTH = 16  # "+" and at most 15 digits (E.164)
+REASON_LENGTH = 200
+SHORTEST_NUMBER = 7  # digits of a phone number
 
 
 def validate_number(value: str) -> None:
@@ -21,7 +26,7 @@ def validate_number(value: str) -> None:
     try:
         normal = numbers.normalise(value)
     except numbers.InvalidNumber as error:
-        raise ValidationError(str(error), code="number_invalid") from error
+        raise ValidationError(NO_NUMBER, code="number_invalid") from error
     if normal != value:
         raise ValidationError(
             _("Write the number as %(number)s."), code="number_not_e164", params={"number": normal}
@@ -47,7 +52,7 @@ class BlacklistedNumber(models.Model):
     direction = models.CharField(
         _("direction"), max_length=4, choices=Direction.choices, default=Direction.BOTH
     )
-    reason = models.CharField(_("reason"), max_length=200, blank=True)
+    reason = models.CharField(_("reason"), max_length=REASON_LENGTH, blank=True)
     until = models.DateTimeField(_("until"), null=True, blank=True, help_text=_("Empty: for good."))
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     created_by = models.ForeignKey(
@@ -62,7 +67,7 @@ class BlacklistedNumber(models.Model):
 
     class Meta:
         verbose_name = _("blacklisted number")
-        verbose_name_plural = _("blacklist")
+        verbose_name_plural = _("blacklisted numbers")
         ordering = ["number"]
         constraints = [
             models.UniqueConstraint(
@@ -71,11 +76,19 @@ class BlacklistedNumber(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.number}…" if self.is_prefix else numbers.mask(self.number)
+        shown = numbers.mask(self.number) if self.needs_masking else self.number
+        return f"{shown}…" if self.is_prefix else shown
+
+    @property
+    def needs_masking(self) -> bool:
+        """Whether it tells somebody's number: any but a prefix too short to be one."""
+        return not self.is_prefix or len(numbers.wire(self.number)) >= SHORTEST_NUMBER
 
     def clean(self) -> None:
         """Store E.164, however the number was written; a prefix needs "+" and a digit."""
         super().clean()
+        if not self.number:  # which was told already, where that is an error
+            return
         try:
             self.number = (
                 numbers.normalise_prefix(self.number)
@@ -83,7 +96,12 @@ class BlacklistedNumber(models.Model):
                 else numbers.normalise(self.number)
             )
         except numbers.InvalidNumber as error:
-            raise ValidationError({"number": str(error)}) from error
+            told = NO_PREFIX if self.is_prefix else NO_NUMBER
+            raise ValidationError({"number": told}) from error
+
+    def is_in_force(self, now: datetime) -> bool:
+        """Whether it holds at this moment: its time has not passed."""
+        return self.until is None or self.until > now
 
     @classmethod
     def matching(cls, number: str, direction: Direction, now: datetime) -> BlacklistedNumber | None:
@@ -95,6 +113,30 @@ class BlacklistedNumber(models.Model):
             .filter(Q(until=None) | Q(until__gt=now))
             .first()
         )
+
+    @classmethod
+    def block(
+        cls, number: str, direction: Direction, reason: str, user: Any
+    ) -> BlacklistedNumber | None:
+        """Forbid this E.164 number in this direction for good. None: it is forbidden already.
+
+        An entry of the same number whose time has passed comes into force again.
+        """
+        with transaction.atomic():
+            if cls.matching(number, direction, timezone.now()):
+                return None
+            entry, _made = cls.objects.update_or_create(
+                number=number,
+                is_prefix=False,
+                direction=direction,
+                defaults={
+                    "reason": reason,
+                    "until": None,
+                    "created_by": user,
+                    "created_at": timezone.now(),
+                },
+            )
+        return entry
 
 
 class CallerNumber(models.Model):
@@ -120,7 +162,9 @@ class CallerNumber(models.Model):
     def clean(self) -> None:
         """Store E.164, however the number was written."""
         super().clean()
+        if not self.number:  # which was told already
+            return
         try:
             self.number = numbers.normalise(self.number)
         except numbers.InvalidNumber as error:
-            raise ValidationError({"number": str(error)}) from error
+            raise ValidationError({"number": NO_NUMBER}) from error

@@ -1,17 +1,19 @@
-"""`{% load poketalk %}`: the call button, the calls about an object, and how calls are written."""
+"""`{% load poketalk %}`: call buttons, the calls about an object, and how calls are written."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django import template
 from django.db.models import Model
 from django.http import HttpRequest
-from django.utils.translation import gettext as _
+from django.template.loader import render_to_string
+from django.utils.safestring import mark_safe
 
-from .. import button, permissions, subjects
+from .. import permissions, subjects
+from ..button import drawing, orders, pagenumbers
 
 register = template.Library()
 
@@ -30,6 +32,7 @@ def call_button(
     max_duration: Any = None,
     max_debit: Any = None,
     back: str = "",
+    form: str = "",
 ) -> dict[str, Any]:
     """A button that calls a number.
 
@@ -44,7 +47,8 @@ def call_button(
     calls.
 
     A form, which works as it is; where the module `poketalk/call.js` is loaded, the element around
-    it shows the call in place.
+    it shows the call in place. Inside another form, name one elsewhere: `form="calls"`, and
+    `{% call_form "calls" %}` there.
 
     The button belongs to the user it was rendered for: keep it out of fragments that are cached for
     everybody.
@@ -54,10 +58,10 @@ def call_button(
     if user is None or not permissions.may_place(user):
         return {}
     source, number = _target(callee, field)
-    order = button.Button(
-        nonce=button.new_nonce(),
+    order = orders.Button(
+        nonce=orders.new_nonce(),
         number="" if source else number,
-        source=button.Reference.to(source) if source else None,
+        source=orders.Reference.to(source) if source else None,
         field=field,
         subject=_reference(subject),
         max_duration=_seconds(max_duration),
@@ -65,16 +69,62 @@ def call_button(
     )
     if not number:
         return {}
-    about = subject or source
+    look = drawing.Look(label, _size(size), back, form)
     return {
-        "token": button.sign(order, user),
-        "label": label or _("Call"),
-        "size": _size(size),
-        "texts": json.dumps(_texts(), ensure_ascii=False),
-        "callee": str(about) if about else "",
-        "back": back or request.get_full_path(),
+        **drawing.context(request, order, number, subject or source, look),
         "csrf_token": context.get("csrf_token"),
     }
+
+
+@register.inclusion_tag("poketalk/call_form.html", takes_context=True)
+def call_form(context: template.Context, id: str, *, back: str = "") -> dict[str, Any]:  # noqa: A002
+    """The form of the buttons that name it: `{% call_form "calls" %}`.
+
+    For buttons where no form may stand, as inside another one. Shows nothing by itself.
+    """
+    request = _request(context, "call_form")
+    user = getattr(request, "user", None)
+    if user is None or not permissions.may_place(user):
+        return {}
+    return {
+        "form": id,
+        "back": back or request.get_full_path(),
+        "texts": drawing.texts(),
+        "csrf_token": context.get("csrf_token"),
+    }
+
+
+@register.simple_block_tag(takes_context=True)
+def call_buttons(
+    context: template.Context,
+    content: str,
+    *objects: Any,
+    fields: str = "",
+    size: str = "small",
+    back: str = "",
+    form: str = "",
+) -> str:
+    """The phone numbers of these objects, wherever they stand in the text of the block, as buttons:
+    `{% call_buttons contacts fields="phone,mobile" %} … {% endcall_buttons %}`.
+
+    `objects` are objects or lists of them; `fields` the columns or properties that hold numbers, by
+    default the columns that are made for phone numbers. Numbers that are not stored on one of the
+    objects stay text, and so do those in links, buttons, scripts and attributes. A number that
+    several of the objects have is called without a subject. Changes nothing for users who may not
+    place calls.
+    """
+    request = _request(context, "call_buttons")
+    user = getattr(request, "user", None)
+    if user is None or not permissions.may_place(user):
+        return content
+    own_form = "" if form else f"poketalk-{orders.new_nonce()}"
+    look = drawing.Look("", _size(size), back, form or own_form)
+    marked = pagenumbers.mark(request, content, _objects(objects), fields, look)
+    if own_form and marked != content:
+        marked += render_to_string(
+            "poketalk/call_form.html", call_form(context, own_form, back=back)
+        )
+    return mark_safe(marked)  # noqa: S308  # the block's own HTML, and our templates'
 
 
 @register.inclusion_tag("poketalk/call_history.html", takes_context=True)
@@ -119,26 +169,29 @@ def _request(context: template.Context, tag: str) -> HttpRequest:
     return request
 
 
-def _texts() -> dict[str, str]:
-    """What the script says while it has no answer of this site."""
-    return {
-        "calling": _("Calling your phone …"),
-        "ending": _("Hanging up …"),
-        "no_answer": _(
-            "No answer came from this site, so the phones may ring or not. Press again to see: it"
-            " stays the same call."
-        ),
-        "lost": _("No connection to this site. Trying again …"),
-        "stale": _("This page is out of date. Reload it and try again."),
-    }
-
-
 def _size(size: str) -> str:
     if size not in SIZES:
         raise template.TemplateSyntaxError(
             f'call_button: size must be "small" or "large", not {size!r}.'
         )
     return size
+
+
+def _objects(given: Iterable[Any]) -> Iterator[Model]:
+    """The objects, of lists each of their members. What is not saved has no number to call yet."""
+    for each in given:
+        if isinstance(each, Model):
+            if each.pk is not None:
+                yield each
+        elif each is None or each == "":
+            continue
+        elif isinstance(each, str) or not isinstance(each, Iterable):
+            kind = type(each).__name__
+            raise template.TemplateSyntaxError(
+                f"call_buttons needs objects or lists of them, not a {kind}."
+            )
+        else:
+            yield from _objects(each)
 
 
 def _target(callee: Any, field: str) -> tuple[Model | None, str]:
@@ -155,18 +208,18 @@ def _target(callee: Any, field: str) -> tuple[Model | None, str]:
         raise template.TemplateSyntaxError(
             f"call_button: field={field!r} needs an object, not a {type(callee).__name__}."
         )
-    number = button.read_field(callee, field)
+    number = orders.read_field(callee, field)
     return (callee, number) if callee.pk is not None else (None, "")
 
 
-def _reference(subject: Any) -> button.Reference | None:
+def _reference(subject: Any) -> orders.Reference | None:
     if subject is None or subject == "":
         return None
     if not isinstance(subject, Model):
         raise template.TemplateSyntaxError(
             f"call_button: subject must be an object, not a {type(subject).__name__}."
         )
-    return button.Reference.to(subject)
+    return orders.Reference.to(subject)
 
 
 def _seconds(value: Any) -> int | None:

@@ -15,7 +15,8 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from .. import button, live, subjects
+from .. import live, subjects
+from ..button import orders
 from ..exceptions import CallRefused
 from ..models import CallRequest
 
@@ -31,14 +32,19 @@ def state(request: HttpRequest, call: CallRequest) -> HttpResponseBase:
     """How the call stands, or 304 when nothing has changed but the clock, which runs by itself."""
     subjects.load([call])
     shown = live.show(call, request.user)
+    known = etag(shown)
+    response = JsonResponse(shown, headers={"ETag": known})
+    return get_conditional_response(request, etag=known, response=response) or response
+
+
+def etag(shown: dict[str, Any]) -> str:
+    """The ETag of what `live.show` gave."""
     facts = json.dumps({**shown, "clock": None}, sort_keys=True)
-    etag = f'W/"{hashlib.sha256(facts.encode()).hexdigest()[:32]}"'
-    response = JsonResponse(shown, headers={"ETag": etag})
-    return get_conditional_response(request, etag=etag, response=response) or response
+    return f'W/"{hashlib.sha256(facts.encode()).hexdigest()[:32]}"'
 
 
 def placed(
-    request: HttpRequest, call: CallRequest, pressed: button.Button, page: str
+    request: HttpRequest, call: CallRequest, pressed: orders.Button, page: str
 ) -> JsonResponse:
     """What the press has made: how it stands, where to ask after it and to end it, and the token of
     the next call that the same button can make.
@@ -47,11 +53,8 @@ def placed(
     user: Any = request.user
     return JsonResponse(
         {
-            **live.show(call, user),
-            "status_url": reverse("poketalk:call-status", args=[call.pk]),
-            "hang_up_url": reverse("poketalk:hang-up", args=[call.pk]),
-            "link": {"url": page, "label": _("Details")},
-            "token": button.sign(dataclasses.replace(pressed, nonce=button.new_nonce()), user),
+            **live.follow(call, user, page),
+            "token": orders.sign(dataclasses.replace(pressed, nonce=orders.new_nonce()), user),
         }
     )
 

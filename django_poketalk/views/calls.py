@@ -24,9 +24,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from .. import button, dialing, permissions, story, subjects
+from .. import dialing, live, permissions, subjects
+from ..button import orders
 from ..exceptions import CallRefused
 from ..forms import OwnNumberForm
+from ..lifecycle import story
 from ..models import CallerNumber, CallRequest
 from ..protocol.codes import CallStatus
 from . import answers
@@ -66,7 +68,7 @@ def place(request: HttpRequest) -> HttpResponse:
     if not permissions.may_place(request.user):
         return refuse(request, _("You may not place calls."))
     try:
-        pressed = button.read(request.POST.get("token", ""), request.user)
+        pressed = orders.read(request.POST.get("token", ""), request.user)
         call = order(pressed, request.user)
     except CallRefused as refusal:
         if answers.wanted(request):
@@ -83,7 +85,7 @@ def place(request: HttpRequest) -> HttpResponse:
     return redirect(page)
 
 
-def order(pressed: button.Button, user: Any) -> CallRequest:
+def order(pressed: orders.Button, user: Any) -> CallRequest:
     """The call that this button means: a new one, or the one that it has made already."""
     made = dialing.made_with(pressed.idempotency_key, user)
     if made:  # also where a stored number was changed since, which would make it another call
@@ -129,6 +131,7 @@ def call(request: HttpRequest, pk: int) -> HttpResponse:
             and shown.hangup_requested_at is None
             and permissions.may_hang_up(request.user, shown),
             "refresh": refresh_after(shown),
+            "etag": answers.etag(live.show(shown, request.user)),
             "paused": request.GET.get("refresh") == "off",
             "back": way_back(request),
         },

@@ -9,12 +9,12 @@ import logging
 from django.contrib.auth.decorators import login_not_required
 from django.db import Error as DatabaseError
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from .. import deadline, events, eventtokens
 from ..client_address import client_address
 from ..conf import settings
+from ..events import deadline, incoming, tokens
 from ..protocol import eventurl
 
 logger = logging.getLogger(__name__)
@@ -32,8 +32,8 @@ def event(request: HttpRequest, token: str) -> HttpResponse:
     does not answer and the call is within its signed limits; past them it is 412 even then.
     """
     if request.method != "GET":
-        return HttpResponseNotAllowed(["GET"])
-    limits = eventtokens.read(token)
+        return _answer(405, headers={"Allow": "GET"})
+    limits = tokens.read(token)
     if limits is None:
         return _answer(404)
     try:
@@ -43,19 +43,19 @@ def event(request: HttpRequest, token: str) -> HttpResponse:
         return _answer(400)
     address = client_address(request.META, settings.trusted_proxies)
     try:
-        reply = deadline.within(WAIT, events.receive, limits.pk, told, address)
+        reply = deadline.within(WAIT, incoming.receive, limits, told, address)
     except (deadline.Overdue, DatabaseError) as error:
         logger.error(
             "Call %s: the database did not take status %s: %r", limits.pk, told.status.value, error
         )
-        reply = events.reply_without_database(limits, told) or events.Reply(503)
-    if reply.status == events.HANG_UP:
+        reply = incoming.reply_without_database(limits, told)
+    if reply.status == incoming.HANG_UP:
         logger.info("Call %s is ended: %s.", limits.pk, reply.reason)
     return _answer(reply.status)
 
 
-def _answer(status: int) -> HttpResponse:
+def _answer(status: int, headers: dict[str, str] | None = None) -> HttpResponse:
     """A bare answer that Django does not log: its line would hold the token."""
-    response = HttpResponse(status=status, content_type="text/plain")
+    response = HttpResponse(status=status, content_type="text/plain", headers=headers)
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response

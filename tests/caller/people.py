@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from html.parser import HTMLParser
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -12,6 +13,7 @@ from django.template import RequestContext, Template
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
+from django_poketalk.events.tokens import Limits
 from django_poketalk.models import CallerNumber, CallRequest, Placement
 from tests.caller.conftest import CALLEE, CALLER
 from tests.crm.models import Contact
@@ -73,6 +75,11 @@ def page(response: Any, status: int = 200) -> str:
     return str(response.content.decode()).replace("\N{NO-BREAK SPACE}", " ")
 
 
+def limits_of(call: CallRequest) -> Limits:
+    """What is signed into the call's event URL."""
+    return Limits(call.pk, call.max_duration, call.max_debit)
+
+
 def connected(call: CallRequest, **changes: Any) -> CallRequest:
     """The call as it is while both talk."""
     now = timezone.now()
@@ -92,3 +99,12 @@ def connected(call: CallRequest, **changes: Any) -> CallRequest:
     CallRequest.objects.filter(pk=call.pk).update(**facts)
     call.refresh_from_db()
     return call
+
+
+def text(html: str) -> str:
+    """The words of a page, or of a part of one, without its markup."""
+    words: list[str] = []
+    parser = HTMLParser()
+    parser.handle_data = words.append  # type: ignore[method-assign]
+    parser.feed(html)
+    return " ".join(" ".join(words).split())

@@ -15,7 +15,7 @@ from django.core import signing
 from django.core.exceptions import ImproperlyConfigured
 from django.template import Context, Template, TemplateSyntaxError
 
-from django_poketalk import button
+from django_poketalk.button import orders
 from django_poketalk.exceptions import CallRefused
 from tests.crm.models import Company, Contact
 
@@ -37,21 +37,21 @@ def bob(db: None) -> Contact:
 
 def refusal(signed: str, user: Any) -> str:
     with pytest.raises(CallRefused) as refused:
-        button.read(signed, user)
+        orders.read(signed, user)
     return refused.value.code
 
 
 def test_what_was_signed_is_what_is_read(anna: Any, bob: Contact) -> None:
-    order = button.Button(
-        nonce=button.new_nonce(),
-        source=button.Reference.to(bob),
+    order = orders.Button(
+        nonce=orders.new_nonce(),
+        source=orders.Reference.to(bob),
         field="phone",
-        subject=button.Reference.to(anna),
+        subject=orders.Reference.to(anna),
         max_duration=300,
         max_debit=Decimal("0.50"),
     )
 
-    assert button.read(button.sign(order, anna), anna) == order
+    assert orders.read(orders.sign(order, anna), anna) == order
 
 
 def test_no_character_of_a_token_can_be_changed(anna: Any, bob: Contact) -> None:
@@ -87,7 +87,7 @@ def test_a_button_lasts_as_long_as_the_setting_says(
         signed = token(anna, contact=bob)
 
     with time_machine.travel(NOW + timedelta(seconds=60), tick=False):
-        assert button.read(signed, anna)
+        assert orders.read(signed, anna)
     with time_machine.travel(NOW + timedelta(seconds=61), tick=False):
         assert refusal(signed, anna) == "button_expired"
 
@@ -106,13 +106,13 @@ def test_with_an_object_and_field_the_page_does_not_tell_the_number(
 def test_a_number_is_signed_into_the_token(anna: Any, bob: Contact) -> None:
     html = render("call_button contact.phone subject=contact", anna, contact=bob)
 
-    order = button.read(hidden(html, "token"), anna)
+    order = orders.read(hidden(html, "token"), anna)
     assert order.callee() == (CALLEE, bob)
     assert re.findall(r'<input[^>]* name="(\w+)"', html) == ["csrfmiddlewaretoken", "token", "next"]
 
 
 def test_the_field_is_read_when_the_button_is_pressed(anna: Any, bob: Contact) -> None:
-    order = button.read(token(anna, contact=bob), anna)
+    order = orders.read(token(anna, contact=bob), anna)
 
     Contact.objects.update(phone="+442079460999")
 
@@ -123,7 +123,7 @@ def test_the_object_is_the_subject_unless_another_is_given(anna: Any, bob: Conta
     company = Company.objects.create(name="Example Ltd")
     tag = 'call_button contact field="phone" subject=company'
 
-    order = button.read(token(anna, tag, contact=bob, company=company), anna)
+    order = orders.read(token(anna, tag, contact=bob, company=company), anna)
 
     assert order.callee() == (CALLEE, company)
 
@@ -134,7 +134,7 @@ def test_a_property_is_a_field_too(field: str, anna: Any) -> None:
 
     signed = token(anna, f'call_button contact field="{field}"', contact=eve)
 
-    assert button.read(signed, anna).callee() == (CALLEE, eve)
+    assert orders.read(signed, anna).callee() == (CALLEE, eve)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_field_that_is_no_plain_attribute_is_a_clear_error(
 
 
 def test_an_object_that_is_gone_is_a_refusal(anna: Any, bob: Contact) -> None:
-    order = button.read(token(anna, contact=bob), anna)
+    order = orders.read(token(anna, contact=bob), anna)
     bob.delete()
 
     with pytest.raises(CallRefused) as refused:
@@ -168,7 +168,7 @@ def test_an_object_that_is_gone_is_a_refusal(anna: Any, bob: Contact) -> None:
 
 
 def test_a_number_that_is_gone_is_a_refusal(anna: Any, bob: Contact) -> None:
-    order = button.read(token(anna, contact=bob), anna)
+    order = orders.read(token(anna, contact=bob), anna)
     Contact.objects.update(phone=" ")
 
     with pytest.raises(CallRefused) as refused:
@@ -226,12 +226,12 @@ def test_a_template_without_the_request_is_a_clear_error() -> None:
 def test_limits_are_signed_into_the_token(anna: Any, bob: Contact) -> None:
     signed = token(anna, "call_button contact.phone max_duration=90 max_debit=0.4", contact=bob)
 
-    order = button.read(signed, anna)
+    order = orders.read(signed, anna)
     assert (order.max_duration, order.max_debit) == (90, Decimal("0.4"))
 
 
 def test_each_rendered_button_is_an_order_of_its_own(anna: Any, bob: Contact) -> None:
-    first, second = (button.read(token(anna, contact=bob), anna) for _ in range(2))
+    first, second = (orders.read(token(anna, contact=bob), anna) for _ in range(2))
 
     assert first.idempotency_key != second.idempotency_key
 
@@ -255,14 +255,24 @@ def test_what_the_project_puts_in_is_escaped(anna: Any) -> None:
     assert "&lt;script&gt;" in html
 
 
-def test_many_buttons_on_a_page_cost_no_query_each(
+def test_many_buttons_on_a_page_cost_one_query_in_all(
     anna: Any, django_assert_num_queries: Any
 ) -> None:
     people = [contact(f"Bob {number}") for number in range(20)]
-    render(
-        'call_button contact field="phone"', anna, contact=people[0]
-    )  # fills the user's permissions
+    tag = 'for each in people %}{% call_button each field="phone" %}{% endfor'
+    render(tag, anna, people=people)  # fills the user's permissions
 
-    with django_assert_num_queries(0):
-        for person in people:
-            assert render('call_button contact field="phone"', anna, contact=person)
+    with django_assert_num_queries(1):  # for the calls that are going on
+        assert render(tag, anna, people=people).count("</poketalk-call>") == 20
+
+
+def test_a_button_may_belong_to_a_form_elsewhere(anna: Any, bob: Contact) -> None:
+    html = render('call_button contact field="phone" form="calls"', anna, contact=bob)
+    elsewhere = render('call_form "calls"', anna)
+
+    assert "<form" not in html
+    assert orders.read(re.findall(r'form="calls" name="token" value="([^"]*)"', html)[0], anna)
+    assert 'id="calls"' in elsewhere
+    assert len(hidden(elsewhere, "csrfmiddlewaretoken")) >= 32
+    assert hidden(elsewhere, "next") == "/contacts/7/?tab=phones"
+    assert render('call_form "calls"', someone("watcher", "view_callrequest")) == ""

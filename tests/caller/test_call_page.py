@@ -308,3 +308,14 @@ def test_a_call_s_page_costs_a_fixed_number_of_queries(
 
     with django_assert_num_queries(4):  # session, user, call with its users, subject
         client.get(f"/poketalk/{call.pk}/")
+
+
+@pytest.mark.parametrize(("language", "to"), [("de", "An"), ("fr", "Vers"), ("es", "A")])
+def test_numbers_are_not_called_from_and_until(
+    language: str, to: str, anna: Any, new_call: Callable[..., CallRequest], settings: Any
+) -> None:
+    settings.LANGUAGE_CODE = language
+
+    html = page(logged_in(anna).get(f"/poketalk/{new_call(user=anna).pk}/"))
+
+    assert f"<dt>{to}</dt>" in html

@@ -176,6 +176,17 @@ def test_no_answer_within_the_read_timeout_is_unknown(poketalk: Change) -> None:
     assert "timed out" in answer.detail.lower()
 
 
+def test_headers_that_drip_are_not_waited_for_to_their_end(service: Service) -> None:
+    service.reply = b"HTTP/1.1 200 OK\r\n" + b"X-Drop: 1\r\n" * 90
+    service.drip = 0.02  # 20 s for all of it, and never 0.5 s without a byte
+
+    started = time.monotonic()
+    answer = Click2CallBackend().place(ORDER)
+
+    assert answer.verdict is Verdict.UNKNOWN
+    assert time.monotonic() - started < 8
+
+
 def test_an_answer_that_drips_is_not_waited_for_to_its_end(service: Service) -> None:
     service.answer(b" " * 900 + b"00")
     service.drip = 0.02  # 20 s for all of it, and never 0.5 s without a byte
@@ -207,7 +218,8 @@ def test_a_refused_connection_is_certain_not_to_have_sent_anything(service: Serv
 def test_so_is_a_host_that_does_not_exist(poketalk: Change) -> None:
     poketalk(URL="http://poketalk.invalid/")
 
-    with pytest.raises(NotConnected):
+    # For people: without the connection object that urllib3 begins its own sentence with.
+    with pytest.raises(NotConnected, match="could not be reached: Failed to resolve"):
         Click2CallBackend().place(ORDER)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from decimal import Decimal
@@ -11,8 +12,8 @@ import pytest
 from django.db import connection, transaction
 from django.test import Client
 
-from django_poketalk import deadline
-from django_poketalk.models import CallRequest
+from django_poketalk.events import deadline
+from django_poketalk.models import CallEvent, CallRequest
 
 from .test_events import NewCall, tell
 
@@ -64,6 +65,14 @@ def _eventually(work: Any) -> Any:
     return work()
 
 
+def _wait_until_idle() -> None:
+    """Let what nobody waited for be done before the tables are emptied."""
+    free = deadline._pool(os.getpid()).free
+    taken = [free.acquire(timeout=10) for _ in range(deadline.THREADS)]
+    free.release(sum(taken))
+    assert all(taken)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_locked_row_holds_no_answer_up(client: Client, new_call: NewCall) -> None:
     call = new_call(max_duration=300, max_debit=Decimal(1))
@@ -87,3 +96,7 @@ def test_a_locked_row_holds_no_answer_up(client: Client, new_call: NewCall) -> N
     finally:
         release.set()
         holder.join()
+        _wait_until_idle()
+    # What was recorded after all has the answer that was given.
+    logged = CallEvent.objects.filter(call=call).order_by("duration")
+    assert [(event.answer, bool(event.reason)) for event in logged] == [(503, True), (412, True)]

@@ -59,7 +59,7 @@ def test_what_is_no_number_is_refused_and_says_which(new_call: NewCall, number: 
         new_call(to_number=number)
 
     assert (refusal.value.code, refusal.value.field) == ("number_invalid", "to_number")
-    assert repr(number) in str(refusal.value)
+    assert f"“{number}”" in str(refusal.value)
 
 
 def test_both_phones_the_same_is_refused(new_call: NewCall) -> None:
@@ -75,14 +75,6 @@ def test_a_limit_can_be_lowered_but_not_raised(new_call: NewCall, poketalk: Chan
 
     assert (lower.max_duration, lower.max_debit) == (60, Decimal(1))
     assert (higher.max_duration, higher.max_debit) == (600, Decimal(2))
-
-
-@pytest.mark.parametrize("limit", [{"max_duration": 0}, {"max_debit": Decimal("-0.1")}])
-def test_a_limit_of_nothing_is_refused(new_call: NewCall, limit: dict[str, Any]) -> None:
-    with pytest.raises(CallRefused) as refusal:
-        new_call(**limit)
-
-    assert refusal.value.code == "limit_invalid"
 
 
 def test_a_call_that_would_expire_before_it_starts_is_refused(new_call: NewCall) -> None:

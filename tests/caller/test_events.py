@@ -13,7 +13,8 @@ from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
-from django_poketalk import deadline, dialing, events, eventtokens, placing
+from django_poketalk import dialing, placing
+from django_poketalk.events import deadline, incoming, tokens
 from django_poketalk.models import CallEvent, CallRequest, Placement
 from django_poketalk.protocol import eventurl
 from django_poketalk.protocol.codes import CallStatus
@@ -31,7 +32,7 @@ def tell(
 ) -> int:
     """Request the call's event URL as a service would; the HTTP status of the answer."""
     event = Event(CallStatus(status), call.webcallid, duration, Decimal(debit))
-    url = eventurl.expand(events.event_url(call), event)
+    url = eventurl.expand(incoming.event_url(call), event)
     return client.get(url.removeprefix(BASE)).status_code
 
 
@@ -67,7 +68,7 @@ class TestRecording:
         self, client: Client, placed: CallRequest
     ) -> None:
         tell(client, placed, 7, 30, "0.5")
-        path = events.event_url(placed).removeprefix(BASE).partition("?")[0]
+        path = incoming.event_url(placed).removeprefix(BASE).partition("?")[0]
 
         assert client.get(f"{path}?status=8").status_code == 200
         call = CallRequest.objects.get(pk=placed.pk)
@@ -144,17 +145,30 @@ class TestHangingUp:
         assert tell(client, placed, 7, 30) == 412
         assert placed.events.last().reason == "30 s are enough"
 
-    def test_a_rule_that_fails_ends_nothing(
+    def test_412_is_repeated_until_the_call_is_over_also_where_the_rule_has_changed_its_mind(
+        self, client: Client, placed: CallRequest, poketalk: Change
+    ) -> None:
+        poketalk(VETO_RULES=[f"{__name__}.no_long_talks"])
+        assert tell(client, placed, 7, 30) == 412
+        poketalk(VETO_RULES=[])
+
+        assert tell(client, placed, 7, 31) == 412
+        assert tell(client, placed, 8, 31) == 200
+
+    @pytest.mark.parametrize("rule", ["broken_rule", "no_such_rule"])
+    def test_a_rule_that_fails_ends_nothing_and_silences_no_other(
         self,
         client: Client,
         placed: CallRequest,
         poketalk: Change,
         caplog: pytest.LogCaptureFixture,
+        rule: str,
     ) -> None:
-        poketalk(VETO_RULES=[f"{__name__}.broken_rule"])
+        poketalk(VETO_RULES=[f"{__name__}.{rule}", f"{__name__}.no_long_talks"])
 
-        assert tell(client, placed, 7, 30) == 200
-        assert "broken_rule" in caplog.text
+        assert tell(client, placed, 7, 29) == 200
+        assert rule in caplog.text
+        assert tell(client, placed, 7, 30) == 412
 
 
 def no_long_talks(call: CallRequest, event: Event) -> str:
@@ -229,7 +243,7 @@ class TestWhatIsNotAnEvent:
     def test_is_answered_400_and_leaves_no_trace(
         self, client: Client, placed: CallRequest, query: str
     ) -> None:
-        path = events.event_url(placed).removeprefix(BASE).partition("?")[0]
+        path = incoming.event_url(placed).removeprefix(BASE).partition("?")[0]
 
         response = client.get(path, QUERY_STRING=query)
 
@@ -241,7 +255,7 @@ class TestWhatIsNotAnEvent:
     def test_other_methods_are_answered_405(
         self, client: Client, placed: CallRequest, method: str
     ) -> None:
-        url = events.event_url(placed).removeprefix(BASE).replace("$status", "8")
+        url = incoming.event_url(placed).removeprefix(BASE).replace("$status", "8")
 
         assert getattr(client, method)(url).status_code == 405
         assert not CallEvent.objects.exists()
@@ -251,7 +265,7 @@ class TestTokens:
     def test_a_forged_or_altered_url_is_answered_404_without_a_query(
         self, client: Client, placed: CallRequest, django_assert_num_queries: Any
     ) -> None:
-        token = eventtokens.make(eventtokens.Limits(placed.pk, 3600, Decimal("1.5")))
+        token = tokens.make(tokens.Limits(placed.pk, 3600, Decimal("1.5")))
         forged = [token[:i] + chr(ord(token[i]) ^ 1) + token[i + 1 :] for i in range(len(token))]
         forged += [
             token[:-1],
@@ -269,24 +283,24 @@ class TestTokens:
 
     def test_a_token_says_what_was_signed(self) -> None:
         for limits in (
-            eventtokens.Limits(1, 3600, None),
-            eventtokens.Limits(10**18, 1, Decimal("0.5")),
-            eventtokens.Limits(7, 2**31 - 1, Decimal("999999999.999999")),
-            eventtokens.Limits(7, 60, Decimal(100)),
-            eventtokens.Limits(7, 60, Decimal(0)),
+            tokens.Limits(1, 3600, None),
+            tokens.Limits(10**18, 1, Decimal("0.5")),
+            tokens.Limits(7, 2**31 - 1, Decimal("999999999.999999")),
+            tokens.Limits(7, 60, Decimal(100)),
+            tokens.Limits(7, 60, Decimal(0)),
         ):
-            assert eventtokens.read(eventtokens.make(limits)) == limits
+            assert tokens.read(tokens.make(limits)) == limits
 
     def test_a_rotated_secret_key_keeps_live_calls_alive(self, settings: Any) -> None:
-        token = eventtokens.make(eventtokens.Limits(1, 60, None))
+        token = tokens.make(tokens.Limits(1, 60, None))
         old, settings.SECRET_KEY = settings.SECRET_KEY, "another key"
 
-        assert eventtokens.read(token) is None
+        assert tokens.read(token) is None
         settings.SECRET_KEY_FALLBACKS = [old]
-        assert eventtokens.read(token) == eventtokens.Limits(1, 60, None)
+        assert tokens.read(token) == tokens.Limits(1, 60, None)
 
     def test_a_right_url_of_a_call_that_is_gone(self, client: Client, placed: CallRequest) -> None:
-        url = events.event_url(placed).removeprefix(BASE)
+        url = incoming.event_url(placed).removeprefix(BASE)
         placed.delete()
 
         assert client.get(url.replace("$status", "7").partition("&duration")[0]).status_code == 412
@@ -297,7 +311,7 @@ class TestTokens:
 class TestWithoutTheDatabase:
     @pytest.fixture(params=[OperationalError("gone"), deadline.Overdue()], ids=["down", "frozen"])
     def _no_database(self, request: pytest.FixtureRequest) -> Any:
-        with mock.patch("django_poketalk.recording.record", side_effect=request.param):
+        with mock.patch("django_poketalk.events.recording.record", side_effect=request.param):
             yield
 
     @pytest.mark.usefixtures("_no_database")
@@ -328,7 +342,7 @@ def test_placing_announces_where_the_call_came_from_behind_a_proxy(
     client: Client, placed: CallRequest, poketalk: Change
 ) -> None:
     poketalk(TRUSTED_PROXIES=["127.0.0.0/8"])
-    url = events.event_url(placed).removeprefix(BASE).replace("$status", "1").partition("&dur")[0]
+    url = incoming.event_url(placed).removeprefix(BASE).replace("$status", "1").partition("&dur")[0]
 
     client.get(url, headers={"X-Forwarded-For": "6.6.6.6, 203.0.113.9"})
 
@@ -340,10 +354,11 @@ def test_the_token_is_in_no_log(
 ) -> None:
     caplog.set_level("DEBUG")
     dialing.hang_up(placed)
-    token = events.event_url(placed).partition("/events/")[2].partition("/")[0]
+    token = incoming.event_url(placed).partition("/events/")[2].partition("/")[0]
 
     tell(client, placed, 7)
     client.get(f"/poketalk/events/{token}/?status=x")
+    client.head(f"/poketalk/events/{token}/?status=8")
 
     assert "ended" in caplog.text
     assert token not in caplog.text

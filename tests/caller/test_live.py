@@ -11,7 +11,8 @@ import pytest
 import time_machine
 from django.utils import timezone, translation
 
-from django_poketalk import button, live
+from django_poketalk import live
+from django_poketalk.button import orders
 from django_poketalk.models import CallerNumber, CallRequest, Placement
 from tests.crm.models import Contact
 
@@ -165,7 +166,7 @@ def test_the_token_of_the_next_call_is_the_same_order_with_a_nonce_of_its_own(
 
     told = logged_in(anna).post(PLACE, {"token": signed}, headers=JSON).json()
 
-    first, second = (button.read(each, anna) for each in (signed, told["token"]))
+    first, second = (orders.read(each, anna) for each in (signed, told["token"]))
     assert first.idempotency_key != second.idempotency_key
     assert (first.source, first.max_duration) == (second.source, second.max_duration)
 

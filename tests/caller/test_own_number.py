@@ -70,3 +70,15 @@ def test_the_stored_number_is_in_the_form(anna: Any) -> None:
 
 def test_an_own_number_is_for_those_who_may_place_calls(db: None) -> None:
     page(logged_in(someone("watcher", "view_callrequest")).get(OWN_NUMBER), 403)
+
+
+@pytest.mark.parametrize(
+    ("region", "words"),
+    [(None, "With + and country code"), ("GB", "it is taken for a number of GB")],
+)
+def test_the_form_says_how_to_write_the_number(
+    region: str | None, words: str, poketalk: Callable[..., None], db: None
+) -> None:
+    poketalk(DEFAULT_REGION=region)
+
+    assert words in page(logged_in(agent()).get("/poketalk/my-number/"))

@@ -12,11 +12,11 @@ from django.utils import timezone
 
 from django_poketalk import dialing, placing
 from django_poketalk.backends import Answer, Order, Verdict, locmem
+from django_poketalk.events.recording import record
 from django_poketalk.exceptions import NotConnected
 from django_poketalk.models import CallRequest, Placement
 from django_poketalk.protocol.codes import CallStatus, ResponseCode
 from django_poketalk.protocol.eventurl import Event
-from django_poketalk.recording import record
 from django_poketalk.signals import placement_changed
 
 NewCall = Callable[..., CallRequest]
@@ -87,6 +87,19 @@ def test_what_the_service_answered_is_kept(
     assert call.attempts == 1
 
 
+@pytest.mark.parametrize("verdict", [Verdict.REJECTED, Verdict.UNKNOWN])
+def test_what_the_service_said_is_in_no_log_as_it_may_name_a_number(
+    call: CallRequest, verdict: Verdict, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    locmem.answers.append(Answer(verdict, None, "442079460123 is no number."))
+
+    placing.place(call.pk)
+
+    assert f"Call {call.pk} is {verdict.value}" in caplog.text
+    assert "442079460123" not in caplog.text
+
+
 def test_only_a_failure_to_connect_is_tried_again(
     call: CallRequest, woken: list[tuple[int, float]]
 ) -> None:
@@ -104,6 +117,28 @@ def test_only_a_failure_to_connect_is_tried_again(
 
     call.refresh_from_db()
     assert (call.placement, call.attempts) == (Placement.ACCEPTED, 2)
+
+
+def test_a_worker_that_saw_an_earlier_attempt_claims_nothing(call: CallRequest) -> None:
+    slow = CallRequest.objects.get(pk=call.pk)
+    now = timezone.now()
+    assert call.begin_sending(now)
+    assert call.retry(now, "Connection refused")
+
+    assert not slow.begin_sending(now)
+    assert call.begin_sending(now)
+
+
+def test_each_attempt_to_connect_waits_longer_than_the_one_before(
+    call: CallRequest, woken: list[tuple[int, float]]
+) -> None:
+    CallRequest.objects.filter(pk=call.pk).update(expires_at=timezone.now() + HOUR)
+    for _ in range(7):
+        locmem.answers.append(NotConnected("Connection refused"))
+        placing.place(call.pk)
+        CallRequest.objects.filter(pk=call.pk).update(not_before=timezone.now())
+
+    assert [delay for _pk, delay in woken[-7:]] == [1, 2, 4, 8, 16, 16, 16]
 
 
 def test_the_service_unreachable_until_the_expiry_is_a_failure(call: CallRequest) -> None:
@@ -255,6 +290,16 @@ class TestSweep:
         call.refresh_from_db()
         assert call.is_open
         assert call.silent_at is None
+
+    def test_an_event_that_comes_meanwhile_keeps_it_from_being_given_up(
+        self, call: CallRequest
+    ) -> None:
+        placing.place(call.pk)
+        seen_by_the_sweep = CallRequest.objects.get(pk=call.pk)
+        record(call.pk, Event(CallStatus.B_ANSWERED, duration=5), "", timezone.now())
+
+        assert not seen_by_the_sweep.give_up(timezone.now())
+        assert CallRequest.objects.get(pk=call.pk).is_open
 
     def test_a_call_that_ended_is_not_silent(self, call: CallRequest) -> None:
         placing.place(call.pk)

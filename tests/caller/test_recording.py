@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from django_poketalk import dialing, recording
+from django_poketalk import dialing
+from django_poketalk.events import recording
 from django_poketalk.models import STAGES, CallRequest
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.protocol.eventurl import Event

@@ -2,9 +2,11 @@
  * <poketalk-call>: lets the form inside it place its call without leaving the page, and shows the
  * call there until it is over. Load it as a module; it needs nothing else.
  *
- * All words are the server's: of its answers, or of the JSON in the attribute `texts`. The parts are
- * found by `data-poketalk`, so a template may lay them out as it likes. The attribute `phase` tells
- * style sheets how far the call is, and a `poketalk-change` event other scripts.
+ * All words are the server's: of its answers, or of the JSON in the attribute `texts` (`data-texts` of
+ * the form, where that stands elsewhere and the button names it). The parts are found by
+ * `data-poketalk`, so a template may lay them out as it likes. The attribute `live` has the call that
+ * is going on already when the page comes. The attribute `phase` tells style sheets how far the call
+ * is, and a `poketalk-change` event other scripts.
  */
 
 const SOON = 1000; // milliseconds until the next look, where something has just changed
@@ -29,6 +31,7 @@ class PoketalkCall extends HTMLElement {
     this.addEventListener("submit", this);
     this.addEventListener("click", this);
     document.addEventListener("visibilitychange", this);
+    if (this.hasAttribute("live")) this.#takeUp();
     this.#resume();
   }
 
@@ -45,18 +48,28 @@ class PoketalkCall extends HTMLElement {
       else this.#resume();
     } else if (event.type === "submit") {
       event.preventDefault();
-      if (!this.#busy) this.#place(event.target);
+      if (!this.#busy) this.#place();
     } else if (event.target.closest("[data-poketalk=hang-up]")) {
       this.#hangUp();
+    } else if (event.target.closest("[type=submit]") && !this.contains(this.#form)) {
+      event.preventDefault(); // the form stands elsewhere, where its event is not heard from here
+      if (!this.#busy && this.#form) this.#place();
     }
   }
 
-  async #place(form) {
+  #takeUp() {
+    const told = JSON.parse(this.getAttribute("live"));
+    this.removeAttribute("live");
+    this.#addresses = { status: told.status_url, hangUp: told.hang_up_url };
+    this.#show(told);
+  }
+
+  async #place() {
     this.#busy = true;
     this.#addresses = null;
     this.#hangUpWanted = false;
     this.#show({ phase: "calling", sentence: this.#texts.calling, open: true, may_hang_up: true });
-    const answer = await this.#ask(form.getAttribute("action"), new FormData(form));
+    const answer = await this.#ask(this.#form.getAttribute("action"), this.#data);
     if (answer.late) return;
     if (!answer.told) {
       const sentence = answer.lost ? this.#texts.no_answer : this.#texts.stale;
@@ -66,7 +79,7 @@ class PoketalkCall extends HTMLElement {
     const told = answer.told;
     if (told.status_url) {
       this.#addresses = { status: told.status_url, hangUp: told.hang_up_url };
-      form.elements.namedItem("token").value = told.token; // the next press is another call
+      this.#token.value = told.token; // the next press is another call
       this.#wait = SOON;
     }
     this.#show(told);
@@ -81,8 +94,7 @@ class PoketalkCall extends HTMLElement {
       return;
     }
     clearTimeout(this.#poll);
-    const form = this.querySelector("form");
-    const answer = await this.#ask(this.#addresses.hangUp, new FormData(form));
+    const answer = await this.#ask(this.#addresses.hangUp, this.#data);
     if (answer.late) return;
     if (answer.told) this.#show(answer.told);
     else this.#part("sentence").textContent = answer.lost ? this.#texts.lost : this.#texts.stale;
@@ -208,8 +220,23 @@ class PoketalkCall extends HTMLElement {
     return this.querySelector(`[data-poketalk=${name}]`);
   }
 
+  get #form() {
+    return this.querySelector("[type=submit]").form;
+  }
+
+  /* The hidden input of this element's own form, else the button. */
+  get #token() {
+    return this.querySelector("[name=token]");
+  }
+
+  get #data() {
+    const data = new FormData(this.#form);
+    data.set("token", this.#token.value);
+    return data;
+  }
+
   get #texts() {
-    return JSON.parse(this.getAttribute("texts"));
+    return JSON.parse(this.getAttribute("texts") ?? this.#form.dataset.texts);
   }
 }
 

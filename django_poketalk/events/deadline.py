@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -18,6 +19,8 @@ from typing import ParamSpec, TypeVar
 from django.db import close_old_connections, connection
 
 THREADS = 16
+
+_waiting = threading.local()
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,11 +41,17 @@ def within(seconds: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwar
     pool = _pool(os.getpid())
     if not pool.free.acquire(blocking=False):
         raise Overdue
-    future = pool.executor.submit(pool.run, lambda: work(*args, **kwargs))
+    until = time.monotonic() + seconds
+    future = pool.executor.submit(pool.run, lambda: work(*args, **kwargs), until)
     try:
         return future.result(timeout=seconds)
     except TimeoutError:
         raise Overdue from None
+
+
+def is_over() -> bool:
+    """Whether nobody waits any more for the work that asks this: its result comes too late."""
+    return time.monotonic() > getattr(_waiting, "until", float("inf"))
 
 
 class _Pool:
@@ -50,7 +59,8 @@ class _Pool:
         self.free = threading.Semaphore(THREADS)
         self.executor = ThreadPoolExecutor(THREADS, thread_name_prefix="poketalk-events")
 
-    def run(self, work: Callable[[], T]) -> T:
+    def run(self, work: Callable[[], T], until: float) -> T:
+        _waiting.until = until
         try:
             close_old_connections()
             return work()

@@ -15,15 +15,18 @@ from django.dispatch import Signal
 from django.urls import reverse
 from django.utils import timezone
 
-from . import eventtokens, recording, signals, vetoes
-from .conf import settings
-from .models import CallEvent, CallRequest
-from .protocol import eventurl
-from .protocol.eventurl import Event
+from .. import signals, vetoes
+from ..conf import settings
+from ..models import CallEvent, CallRequest
+from ..protocol import eventurl
+from ..protocol.eventurl import Event
+from . import deadline, recording, tokens
 
 GO_ON = 200
 HANG_UP = 412
+UNAVAILABLE = 503
 NO_SUCH_CALL = "no such call"
+TOO_LATE = "recorded too late for the answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ def event_url(call: CallRequest) -> str:
     """
     if not settings.event_base_url:
         return ""
-    token = eventtokens.make(eventtokens.Limits(call.pk, call.max_duration, call.max_debit))
+    token = tokens.make(tokens.Limits(call.pk, call.max_duration, call.max_debit))
     url = eventurl.template(
         settings.event_base_url.rstrip("/") + reverse("poketalk:event", args=[token])
     )
@@ -55,16 +58,27 @@ def event_url(call: CallRequest) -> str:
     return url
 
 
-def receive(pk: int, event: Event, remote_address: str) -> Reply:
-    """Record an event of call `pk` and decide whether the call goes on. Raises `django.db.Error`
-    when it cannot.
+def hidden_event_url(url: str) -> str:
+    """An EventURL of ours as people may read it: without its signature."""
+    token = url.partition("?")[0].rstrip("/").rpartition("/")[2]
+    return url.replace(token, tokens.hidden(token)) if token else url
+
+
+def receive(limits: tokens.Limits, event: Event, remote_address: str) -> Reply:
+    """Record an event of a call and decide whether the call goes on. Raises `django.db.Error` when
+    it cannot. What is recorded too late for the answer is logged with the answer that was given.
     """
-    now = timezone.now()
-    row = recording.record(pk, event, remote_address, now)
+    pk = limits.pk
+    row = recording.record(pk, event, remote_address, timezone.now())
     if row is None:
         return Reply(GO_ON if event.status.is_final else HANG_UP, NO_SUCH_CALL)
     if row.status_changed:
         _announce(signals.status_changed, pk, event=event)
+    if deadline.is_over():
+        given = reply_without_database(limits, event)
+        answer = {"answer": given.status, "reason": given.reason or TOO_LATE}
+        CallEvent.objects.filter(pk=row.event_pk).update(**answer)
+        return given
     if row.is_over:
         return Reply(GO_ON)
     reason = vetoes.reason(row.facts) or vetoes.reason_of_rules(pk, event)
@@ -74,15 +88,13 @@ def receive(pk: int, event: Event, remote_address: str) -> Reply:
     return Reply(HANG_UP, reason)
 
 
-def reply_without_database(limits: eventtokens.Limits, event: Event) -> Reply | None:
-    """The 412 that the signed limits alone demand, or None: then nothing can be said."""
-    if event.status.is_final:
-        return None
+def reply_without_database(limits: tokens.Limits, event: Event) -> Reply:
+    """The 412 that the signed limits alone demand, else 503: nothing can be said."""
     facts = vetoes.Facts(
         event.duration or 0, event.debit or recording.ZERO, limits.max_duration, limits.max_debit
     )
-    reason = vetoes.reason(facts)
-    return Reply(HANG_UP, reason) if reason else None
+    reason = "" if event.status.is_final else vetoes.reason(facts)
+    return Reply(HANG_UP, reason) if reason else Reply(UNAVAILABLE)
 
 
 def _write_veto(pk: int, event_pk: int, reason: str) -> None:

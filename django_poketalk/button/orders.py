@@ -21,9 +21,10 @@ from django.db import models
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
-from .conf import settings
-from .exceptions import CallRefused
-from .permissions import Person
+from ..conf import settings
+from ..exceptions import CallRefused
+from ..models.numbers import validate_number
+from ..permissions import Person
 
 SALT = "django_poketalk.button"
 PROPERTIES = (property, functools.cached_property, cached_property)
@@ -154,6 +155,18 @@ def read_field(stored: models.Model, name: str) -> str:
     """
     check_field(type(stored), name)
     return str(getattr(stored, name) or "").strip()
+
+
+def number_fields(model: type[models.Model]) -> list[str]:
+    """The model's columns that hold phone numbers: those of django-phonenumber-field, and those
+    with our validator.
+    """
+    return [
+        field.name
+        for field in model._meta.concrete_fields
+        if validate_number in field.validators
+        or any(kind.__name__ == "PhoneNumberField" for kind in type(field).__mro__)
+    ]
 
 
 def check_field(model: type[models.Model], name: str) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from .models import CallRequest, Placement
+from ..models import CallRequest, Placement
 
 
 @dataclass(frozen=True, slots=True)

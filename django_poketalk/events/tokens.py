@@ -16,9 +16,10 @@ from django.conf import settings as project
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 SALT = "django_poketalk.eventtokens"
+SIGNATURE_LENGTH = 22  # characters: 128 bits in base64url
 TOKEN = re.compile(
     r"(?P<payload>(?P<pk>[1-9][0-9]{0,18})-(?P<duration>[1-9][0-9]{0,9})-(?P<debit>[0-9]{1,9}(?:\.[0-9]{1,6})?)?)"
-    r"-(?P<signature>[A-Za-z0-9_-]{22})",
+    rf"-(?P<signature>[A-Za-z0-9_-]{{{SIGNATURE_LENGTH}}})",
     re.ASCII,
 )
 
@@ -55,6 +56,11 @@ def read(token: str) -> Limits | None:
                 int(match["pk"]), int(match["duration"]), Decimal(debit) if debit else None
             )
     return None
+
+
+def hidden(token: str) -> str:
+    """The token as people may read it: without the signature, by which events could be forged."""
+    return f"{token[:-SIGNATURE_LENGTH]}…"
 
 
 def _signature(payload: str, key: str | bytes) -> str:

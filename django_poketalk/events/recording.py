@@ -17,14 +17,15 @@ from typing import Any
 
 from django.db import connections, router, transaction
 
-from .models import STAGES, CallEvent, CallRequest, Placement
-from .protocol.codes import CallStatus
-from .protocol.eventurl import Event
-from .vetoes import Facts
+from ..models import STAGES, CallEvent, CallRequest, Placement
+from ..protocol.codes import CallStatus
+from ..protocol.eventurl import Event
+from ..vetoes import Facts
 
 ZERO = Decimal(0)
 ANSWERED_SO_FAR = 200  # what the log says until a veto corrects it
-UNSETTLED = (Placement.SENDING, Placement.UNKNOWN)  # an event proves that the service took the call
+# An event proves that the service took the call, also where a person said that it never rang.
+UNSETTLED = (Placement.SENDING, Placement.UNKNOWN, Placement.FAILED)
 
 
 @dataclass(frozen=True, slots=True)

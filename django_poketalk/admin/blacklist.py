@@ -1,0 +1,223 @@
+"""The blacklist: numbers and prefixes that may not call, or be called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.helpers import AdminErrorList, AdminForm
+from django.contrib.admin.options import IS_POPUP_VAR
+from django.contrib.admin.utils import flatten_fieldsets, unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from .. import blacklisting, permissions
+from ..conf import settings
+from ..forms import BlacklistedNumberForm
+from ..models import BlacklistedNumber
+from ..protocol import fragments, numbers
+from . import hits
+from .numbers import NumberAdmin
+from .paste import PasteMany
+
+EFFECTS = {
+    BlacklistedNumber.Direction.FROM: _("may not call"),
+    BlacklistedNumber.Direction.TO: _("may not be called"),
+    BlacklistedNumber.Direction.BOTH: _("may neither call nor be called"),
+}
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Whether entries still hold."""
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("in_force", _("in force")), ("expired", _("expired"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        now = timezone.now()
+        match self.value():
+            case "in_force":
+                return queryset.filter(Q(until=None) | Q(until__gt=now))
+            case "expired":
+                return queryset.filter(until__lte=now)
+        return queryset
+
+
+class KindFilter(admin.SimpleListFilter):
+    """Single numbers, or all that begin so."""
+
+    title = _("kind")
+    parameter_name = "is_prefix"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("0", _("number")), ("1", _("prefix"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        kind = self.value()
+        return queryset.filter(is_prefix=kind == "1") if kind in ("0", "1") else queryset
+
+
+@admin.register(BlacklistedNumber)
+class BlacklistedNumberAdmin(PasteMany, NumberAdmin):
+    """One by one, or many pasted at once; each way shows which calls it would have refused."""
+
+    form = BlacklistedNumberForm
+    # Not where Django finds them by itself: a project's own admin has pages of its own.
+    change_form_template = "poketalk/admin/blacklist_entry.html"
+    change_list_template = "poketalk/admin/blacklist.html"
+    columns = ("number", "effect", "reason", "state", "created_by")
+    facts = ("effect", "state", "created_at", "created_by")
+    list_filter = ("direction", KindFilter, StateFilter)
+    list_select_related = ("created_by",)
+    show_full_result_count = False
+
+    class Media:
+        css = {"all": ("poketalk/admin_place.css",)}
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return permissions.may_keep_blacklist(request.user, "view")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return permissions.may_keep_blacklist(request.user, "add")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return permissions.may_keep_blacklist(request.user, "change")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return permissions.may_keep_blacklist(request.user, "delete")
+
+    # The list
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        # Short, beside two buttons
+        return super().changelist_view(request, {"title": _("Blacklist"), **(extra_context or {})})
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        whole = permissions.may_see_numbers(request.user)
+
+        @admin.display(description=_("number or prefix"), ordering="number")
+        def number(entry: BlacklistedNumber) -> str:
+            if not whole:
+                shown = str(entry)
+            elif entry.is_prefix:
+                shown = f"{entry.number}…"
+            else:
+                shown = numbers.display(entry.number)
+            return format_html('<bdi dir="ltr">{}</bdi>', shown.replace(" ", "\N{NO-BREAK SPACE}"))
+
+        return [number, *self.columns[1:]]
+
+    @admin.display(description=_("effect"), ordering="direction")
+    def effect(self, entry: BlacklistedNumber) -> str:
+        return str(EFFECTS[BlacklistedNumber.Direction(entry.direction)])
+
+    @admin.display(description=_("state"), ordering="until")
+    def state(self, entry: BlacklistedNumber) -> str:
+        if entry.until is None:
+            return str(_("in force"))
+        until = timezone.localtime(entry.until)
+        if entry.is_in_force(timezone.now()):
+            return _("in force until %(until)s") % {"until": hits.moment(until)}
+        return format_html(
+            '<span class="poketalk-expired">{}</span>',
+            _("expired %(until)s") % {"until": hits.moment(until)},
+        )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """By number: entries that begin so, and prefixes that cover it. By words: reasons. Who may
+        not see numbers has no search: reasons may tell them.
+        """
+        term = search_term.strip()
+        if not term or not permissions.may_see_numbers(request.user):
+            return queryset, False
+        condition = Q(reason__icontains=term)
+        for beginning in fragments.beginnings(term, settings.default_region):
+            covering = [beginning[:length] for length in range(2, len(beginning) + 1)]
+            condition |= Q(number__startswith=beginning) | Q(is_prefix=True, number__in=covering)
+        return queryset.filter(condition), False
+
+    # An entry's page
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if not change:
+            obj.created_by = request.user
+        super().save_model(request, obj, form, change)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        if request.method == "POST" and "_preview" in request.POST:
+            return self._preview(request, object_id, form_url)
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kw: Any) -> Any:
+        """With the calls that a stored entry would have refused."""
+        entry = context.get("original")
+        if entry is not None and "hits" not in context and not context["errors"]:
+            context["hits"] = self._hits(request, entry)
+        return super().render_change_form(request, context, *args, **kw)
+
+    def _preview(self, request: HttpRequest, object_id: str | None, form_url: str) -> Any:
+        """The filled form, not saved, with the calls that it would have refused."""
+        entry = None if object_id is None else self.get_object(request, unquote(object_id))
+        if object_id is not None and entry is None:
+            raise Http404
+        may = (
+            self.has_change_permission(request, entry)
+            if entry
+            else self.has_add_permission(request)
+        )
+        if not may:
+            raise PermissionDenied
+        fieldsets = self.get_fieldsets(request, entry)
+        fields = flatten_fieldsets(fieldsets)
+        form_class = self.get_form(request, entry, change=entry is not None, fields=fields)
+        form = form_class(request.POST, instance=entry)
+        drawn: Any = list(fieldsets)
+        shown = AdminForm(
+            form, drawn, {}, self.get_readonly_fields(request, entry), model_admin=self
+        )
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Preview: not saved yet"),
+            "subtitle": None,
+            "adminform": shown,
+            "object_id": object_id,
+            "original": entry,
+            "is_popup": IS_POPUP_VAR in request.POST,
+            "to_field": None,
+            "media": self.media + shown.media,
+            "inline_admin_formsets": [],
+            "errors": AdminErrorList(form, []),
+            "preserved_filters": self.get_preserved_filters(request),
+        }
+        if form.is_valid():
+            context["hits"] = self._hits(request, form.instance)
+        return self.render_change_form(
+            request,
+            context,
+            add=entry is None,
+            change=entry is not None,
+            obj=entry,
+            form_url=form_url,
+        )
+
+    def _hits(self, request: HttpRequest, entry: BlacklistedNumber) -> dict[str, Any]:
+        calls = permissions.findable_calls(request.user)
+        found = blacklisting.hits([entry], entry.direction, calls, timezone.now())
+        return hits.shown(found, request.user, self)

@@ -1,0 +1,221 @@
+"""What people do in the list of calls: hang up, call again, take out as CSV; and its live rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin import helpers
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import get_conditional_response
+from django.utils.html import format_html
+from django.utils.text import capfirst
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from .. import again, dialing, live, permissions, spreadsheets, subjects
+from ..exceptions import CallRefused
+from ..models import CallRequest
+from ..models.calls import IS_OPEN
+from . import columns
+from .shown import state
+
+Calls = QuerySet[CallRequest]
+
+MOST_AT_ONCE = 20  # calls that one press may make
+MOST_ROWS = 200  # that one request may ask after
+
+HEADER = (
+    _("call id"),
+    _("created"),
+    _("user"),
+    _("from"),
+    _("to"),
+    _("about"),
+    _("placement"),
+    _("response code"),
+    _("state"),
+    _("why"),
+    _("duration"),
+    _("cost"),
+    _("leg A answered"),
+    _("leg B answered"),
+    _("ended"),
+)
+
+
+class CallList(admin.ModelAdmin):  # type: ignore[type-arg]
+    """The actions on calls, each for those with its permission, and told in the history."""
+
+    actions = ("hang_up", "call_again", "export_csv")
+
+    def has_hang_up_permission(self, request: HttpRequest) -> bool:
+        return permissions.may_hang_up_any(request.user)
+
+    def has_place_permission(self, request: HttpRequest) -> bool:
+        return permissions.may_place(request.user)
+
+    @admin.action(description=_("Hang up selected calls"), permissions=["hang_up"])
+    def hang_up(self, request: HttpRequest, queryset: Calls) -> None:
+        going_on = queryset.filter(IS_OPEN)
+        ended = [call for call in going_on if dialing.hang_up(call, request.user)]
+        for call in ended:
+            self.log_change(request, call, "Asked to hang up.")
+        self.message_user(
+            request,
+            ngettext("%d call is being ended.", "%d calls are being ended.", len(ended))
+            % len(ended),
+            messages.SUCCESS if ended else messages.WARNING,
+        )
+
+    @admin.action(description=_("Call again"), permissions=["place"])
+    def call_again(self, request: HttpRequest, queryset: Calls) -> HttpResponseBase | None:
+        """At once where nobody's phone has rung for sure; else after a page that asks."""
+        calls = list(queryset[: MOST_AT_ONCE + 1])
+        if len(calls) > MOST_AT_ONCE:
+            most = ngettext(
+                "Select no more than %d call at a time.",
+                "Select no more than %d calls at a time.",
+                MOST_AT_ONCE,
+            )
+            self.message_user(request, most % MOST_AT_ONCE, messages.WARNING)
+            return None
+        doubtful = [call for call in calls if not again.never_rang(call)]
+        if "confirmed" in request.POST:
+            doubtful = []
+        for call in calls:
+            if call not in doubtful:
+                self._call_again(request, call)
+        return self._ask_before(request, doubtful) if doubtful else None
+
+    @admin.action(description=_("Export as CSV"), permissions=["view"])
+    def export_csv(self, request: HttpRequest, queryset: Calls) -> HttpResponseBase:
+        """The selected calls, newest first, with numbers as the user may see them."""
+        everything = request.POST.get("select_across") == "1"
+        chosen = len(request.POST.getlist(helpers.ACTION_CHECKBOX_NAME))
+        how_many = "all that were found" if everything else str(chosen)
+        spreadsheets.log(request, CallRequest, f"Exported calls as CSV: {how_many}.")
+        today = timezone.localdate().isoformat()
+        header = [capfirst(str(title)) for title in HEADER]
+        return spreadsheets.stream(f"calls-{today}.csv", header, _rows(queryset, request.user))
+
+    def live_rows(self, request: HttpRequest) -> HttpResponseBase:
+        """The rows that the page asks after, as JSON with an ETag: 304 while nothing has changed
+        but the clocks, which run by themselves.
+        """
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        keys = [key for key in request.GET.getlist("id")[:MOST_ROWS] if _is_key(key)]
+        related = self.get_queryset(request).select_related("hangup_requested_by")
+        calls = related.filter(pk__in=keys)
+        shown = {str(call.pk): columns.row(call, request.user) for call in calls}
+        still = {key: {**row, "seconds": None, "length": ""} for key, row in shown.items()}
+        facts = json.dumps(still, sort_keys=True)
+        etag = f'W/"{hashlib.sha256(facts.encode()).hexdigest()[:32]}"'
+        response = JsonResponse({"rows": shown}, headers={"ETag": etag})
+        return get_conditional_response(request, etag=etag, response=response) or response
+
+    def _call_again(self, request: HttpRequest, call: CallRequest) -> None:
+        user: Any = request.user
+        try:
+            made = again.call_again(call, user)
+        except CallRefused as refusal:
+            told = gettext("%(call)s was not called again: %(reason)s")
+            words = told % {"call": call, "reason": refusal.sentence}
+            self.message_user(request, words, messages.ERROR)
+            return
+        if made.repeated:
+            words, level = gettext("%s is being called again already."), messages.WARNING
+        else:
+            words, level = gettext("%s is called again."), messages.SUCCESS
+            self.log_change(request, call, f"Called again: call {made.pk}.")
+            self.log_addition(request, made, f"Called again, after call {call.pk}.")
+        page = reverse(
+            "admin:poketalk_callrequest_change",
+            args=[made.pk],
+            current_app=self.admin_site.name,
+        )
+        link = format_html('<a href="{}">{}</a>', page, gettext("Show the call"))
+        self.message_user(request, format_html("{} {}", words % call, link), level)
+
+    def _ask_before(self, request: HttpRequest, calls: list[CallRequest]) -> HttpResponseBase:
+        """The page that says of each call why it may have rung already."""
+        subjects.load(calls)
+        request.current_app = self.admin_site.name
+        return TemplateResponse(
+            request,
+            "poketalk/admin/call_again.html",
+            {
+                **self.admin_site.each_context(request),
+                "title": gettext("Call again?"),
+                "opts": self.opts,
+                "media": self.media,
+                "asked": [_doubt(call, request.user) for call in calls],
+                "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
+            },
+        )
+
+
+def _doubt(call: CallRequest, user: Any) -> dict[str, Any]:
+    """A call that may have rung, and why we ask."""
+    if call.is_open and call.status is not None:
+        why = gettext("It is going on.")
+    elif call.is_open:
+        why = gettext("It has not ended: the phones may ring at any moment.")
+    elif call.b_answered_at is not None:
+        why = gettext("Both have talked, for %s.") % live.length(call.duration)
+    elif call.a_initiated_at is not None or call.status is not None:
+        why = gettext("A phone has rung.")
+    else:
+        why = gettext("The service may have placed it: no clear answer came.")
+    whole = permissions.may_see_numbers(user, call)
+    return {
+        "call": call,
+        "from_number": permissions.shown_number(call.from_number, whole),
+        "to_number": permissions.shown_number(call.to_number, whole),
+        "phase": live.phase(call),
+        "state": state(call),
+        "why": why,
+    }
+
+
+def _rows(calls: Calls, user: Any) -> Iterator[list[Any]]:
+    related = calls.select_related("user", "hangup_requested_by")
+    for batch in spreadsheets.batches(related):
+        subjects.load(batch)
+        for call in batch:
+            whole = permissions.may_see_numbers(user, call)
+            yield [
+                call.webcallid,
+                _moment(call.created_at),
+                call.user.get_username() if call.user else "",
+                permissions.shown_number(call.from_number, whole),
+                permissions.shown_number(call.to_number, whole),
+                str(call.subject) if call.subject else "",
+                call.get_placement_display(),
+                call.response_code,
+                call.state,
+                columns.reason(call, user),
+                call.duration,
+                call.debit,
+                _moment(call.a_answered_at),
+                _moment(call.b_answered_at),
+                _moment(call.ended_at),
+            ]
+
+
+def _moment(at: Any) -> str:
+    """As spreadsheets read it, by the reader's clock."""
+    return timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S") if at else ""
+
+
+def _is_key(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 19

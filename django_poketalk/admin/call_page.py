@@ -1,0 +1,185 @@
+"""A call's page in the admin: its life as a picture, the facts, the events, what was asked and
+answered; live while the call is. What people may do there is in `call_actions`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.cache import get_conditional_response
+from django.utils.translation import get_language
+
+from .. import permissions, subjects
+from ..models import BlacklistedNumber, CallEvent, CallRequest
+from . import call_shown
+from .call_actions import CallActions
+
+LIVE = "poketalk/admin/call_live.html"
+MOST_DEEDS = 10  # of people, the newest
+GROWS = 10  # seconds after which the picture of a live call is drawn anew, without any news
+
+
+class CallPage(CallActions):
+    """The page of one call."""
+
+    change_form_template = "poketalk/admin/call.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        live = path(
+            "<int:pk>/live/",
+            self.admin_site.admin_view(self.live_view),
+            name="poketalk_callrequest_live",
+        )
+        return [live, *super().get_urls()]
+
+    def view_on_site(self, obj: CallRequest) -> str:
+        """The call's page for its owner."""
+        return reverse("poketalk:call", args=[obj.pk])
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The page. Nobody edits a call, so there is nothing to send here."""
+        call = self.one_call_or_404(request, object_id)
+        if request.method not in ("GET", "HEAD"):
+            raise PermissionDenied
+        now = timezone.now()
+        user: Any = request.user
+        context = {
+            **self.admin_site.each_context(request),
+            **self._live_context(request, call, now),
+            **call_shown.request_and_answer(call, user),
+            "numbers": _numbers(call, user, now),
+            "may_block": permissions.may_keep_blacklist(user, "add"),
+            "deeds": _deeds(call, user),
+            "title": str(call),
+            "subtitle": None,
+            "opts": self.opts,
+            "original": call,
+            "media": forms.Media(),
+            "add": False,
+            "change": True,
+            "is_popup": False,
+            "has_view_permission": True,
+            "has_delete_permission": self.has_delete_permission(request, call),
+            "preserved_filters": self.get_preserved_filters(request),
+            "has_absolute_url": True,
+            "absolute_url": self.get_view_on_site_url(call),
+            **(extra_context or {}),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, self.change_form_template, context)
+
+    def live_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        """What changes on the page, for its script; 304 while nothing has."""
+        call = self.one_call_or_404(request, pk)
+        now = timezone.now()
+        etag = _etag(call, request, now)
+        unchanged = get_conditional_response(request, etag=etag)
+        if unchanged is not None:
+            return unchanged
+        response = TemplateResponse(request, LIVE, self._live_context(request, call, now))
+        response.headers["ETag"] = etag
+        return response
+
+    def _live_context(
+        self, request: HttpRequest, call: CallRequest, now: datetime
+    ) -> dict[str, Any]:
+        user: Any = request.user
+        subjects.load([call])
+        whole = permissions.may_see_numbers(user, call)
+        if not permissions.may_see_events(user, call):
+            return call_shown.shown(call, user, now, [], None)
+        events, older = _newest_events(call)
+        listed, older_listed = events, older
+        before = _before(request)
+        if before is not None:
+            listed, older_listed = _newest_events(call, before)
+        return {
+            **call_shown.shown(call, user, now, events, older),
+            "rows": call_shown.rows(listed, older_listed, whole),
+            "older": listed[0].pk if older_listed and listed else None,
+            "is_older": before is not None,
+            "left_out": older is not None,
+            "most_events": call_shown.MOST_EVENTS,
+        }
+
+
+def _newest_events(
+    call: CallRequest, before: int | None = None
+) -> tuple[list[CallEvent], CallEvent | None]:
+    """The newest events in the order in which they came, and the one before them."""
+    among = call.events.all() if before is None else call.events.filter(pk__lt=before)
+    newest = list(among.order_by("-pk")[: call_shown.MOST_EVENTS + 1])[::-1]
+    if len(newest) > call_shown.MOST_EVENTS:
+        return newest[1:], newest[0]
+    return newest, None
+
+
+def _before(request: HttpRequest) -> int | None:
+    """The event before which the list is to end, as its link says."""
+    given = request.GET.get("before", "")
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
+
+
+def _etag(call: CallRequest, request: HttpRequest, now: datetime) -> str:
+    """Changes with the row, what the reader may see and, slowly, the time of a live call."""
+    row = [getattr(call, field.attname) for field in call._meta.concrete_fields]
+    may = (
+        permissions.may_see_numbers(request.user, call),
+        permissions.may_see_events(request.user, call),
+        permissions.may_hang_up(request.user, call),
+        permissions.may_settle(request.user),
+    )
+    reader = (request.user.pk, may, get_language(), _before(request))
+    grown = int(now.timestamp()) // GROWS if call.is_open else 0
+    return f'W/"{hashlib.sha256(repr((row, reader, grown)).encode()).hexdigest()[:32]}"'
+
+
+def _numbers(call: CallRequest, user: Any, now: datetime) -> list[dict[str, Any]]:
+    """Both numbers, and the entry that blocks each, for those who keep the blacklist."""
+    may_view = permissions.may_keep_blacklist(user, "view")
+    if not may_view and not permissions.may_keep_blacklist(user, "add"):
+        return []
+    whole = permissions.may_see_numbers(user, call)
+    return [
+        {
+            "leg": direction.value,
+            "shown": permissions.shown_number(number, whole),
+            "entry": entry,
+            "link": reverse("admin:poketalk_blacklistednumber_change", args=[entry.pk])
+            if entry and may_view
+            else "",
+        }
+        for direction, number in (
+            (BlacklistedNumber.Direction.FROM, call.from_number),
+            (BlacklistedNumber.Direction.TO, call.to_number),
+        )
+        if number
+        for entry in [BlacklistedNumber.matching(number, direction, now)]
+    ]
+
+
+def _deeds(call: CallRequest, user: Any) -> list[tuple[LogEntry, str]]:
+    """What people did with the call in the admin, newest first."""
+    whole = permissions.may_see_numbers(user, call)
+    content_type = ContentType.objects.get_for_model(call)
+    entries = LogEntry.objects.filter(content_type=content_type, object_id=str(call.pk))
+    return [
+        (entry, permissions.shown_text(entry.get_change_message(), whole))
+        for entry in entries.select_related("user").order_by("-pk")[:MOST_DEEDS]
+    ]

@@ -1,0 +1,316 @@
+"""What the page of a call shows, to whoever looks: the facts, the picture in words, the events."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.functional import Promise
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from .. import live, permissions
+from ..lifecycle import exchange, heard, timeline
+from ..lifecycle.heard import Happened, Kind
+from ..lifecycle.timeline import Stage
+from ..models import CallEvent, CallRequest, Placement, Status
+from ..protocol.codes import CallStatus
+
+MOST_EVENTS = 250  # on one page: four hours of ticks
+
+STAGES: dict[Stage, str | Promise] = {
+    Stage.WAITING: gettext_lazy("waiting"),
+    Stage.ASKING: gettext_lazy("being asked"),
+    Stage.RINGING: gettext_lazy("ringing"),
+    Stage.ANSWERED: gettext_lazy("on the line"),
+    Stage.TALKING: gettext_lazy("talking"),
+    Stage.ENDED: gettext_lazy("ended"),
+}
+LANES: dict[str, str | Promise] = {
+    "request": gettext_lazy("Request"),
+    "a": gettext_lazy("Leg A"),
+    "b": gettext_lazy("Leg B"),
+}
+KINDS: dict[Kind, str | Promise] = {
+    Kind.CHANGE: gettext_lazy("new"),
+    Kind.TICK: gettext_lazy("tick"),
+    Kind.REPEATED: gettext_lazy("repeated"),
+    Kind.LATE: gettext_lazy("late or out of order"),
+}
+LETTER = 7.2  # of the picture's units that one takes
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A line of the facts: text, a time, or a number to be read from left to right."""
+
+    label: str
+    text: str = ""
+    at: datetime | None = None
+    is_code: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """An event with its words; `reason` as it may be read."""
+
+    event: CallEvent
+    kind: Kind
+    kind_in_words: str
+    reason: str
+
+    @property
+    def is_refused(self) -> bool:
+        return self.event.answer == heard.REFUSED
+
+
+def shown(
+    call: CallRequest, user: Any, now: datetime, events: list[CallEvent], older: CallEvent | None
+) -> dict[str, Any]:
+    """The template's context for what changes while a call is live.
+
+    `events` are the newest in the order in which they came, `older` the one before them, if there
+    are more.
+    """
+    whole = permissions.may_see_numbers(user, call)
+    numbers = [
+        permissions.shown_number(number, whole) for number in (call.from_number, call.to_number)
+    ]
+    told = [_happened(event, whole) for event in events]
+    picture = timeline.draw(facts_of(call), told, now, _happened(older, whole) if older else None)
+    may_see_events = permissions.may_see_events(user, call)
+    if not may_see_events:
+        picture = dataclasses.replace(picture, gaps=(), height=picture.events_y + timeline.MARGIN)
+    return {
+        "call": call,
+        "phase": live.phase(call),
+        "state": capfirst(call.state),
+        "advice": advice(call, user),
+        "from_number": numbers[0],
+        "to_number": numbers[1],
+        "may_hang_up": call.is_open
+        and call.hangup_requested_at is None
+        and permissions.may_hang_up(user, call),
+        "may_settle": call.placement == Placement.UNKNOWN and permissions.may_settle(user),
+        "cost": live.cost(call.debit),
+        "length": live.length(call.duration) if call.duration else "",
+        "picture": picture,
+        "lanes": list(_lanes(call, picture)),
+        "nothing": _nothing(call),
+        "marks": [(mark, _mark_in_words(mark)) for mark in picture.marks],
+        "gaps": [(gap, _gap_in_words(gap)) for gap in picture.gaps],
+        "debit_points": " ".join(f"{x},{y}" for x, y in picture.debit),
+        "total": live.cost(picture.total),
+        "summary": summary(call, picture),
+        "groups": list(groups(call, numbers, whole)),
+        "may_see_events": may_see_events,
+        "debit_end": picture.debit[-1][0] if picture.debit else picture.left,
+    }
+
+
+def facts_of(call: CallRequest) -> timeline.Facts:
+    """The call's moments, as the picture wants them."""
+    return timeline.Facts(
+        asked_at=call.created_at,
+        sent_at=call.sent_at,
+        placed_at=call.placed_at,
+        a_initiated_at=call.a_initiated_at,
+        a_answered_at=call.a_answered_at,
+        b_initiated_at=call.b_initiated_at,
+        b_answered_at=call.b_answered_at,
+        over_at=call.ended_at or call.silent_at or _closed_at(call),
+        is_open=call.is_open,
+    )
+
+
+def _closed_at(call: CallRequest) -> datetime | None:
+    """When a call that never rang was over; None where that is not known better than by its last
+    moment.
+    """
+    if call.placement == Placement.CANCELLED:
+        return call.hangup_requested_at
+    return call.expires_at if call.placement == Placement.EXPIRED else None
+
+
+def advice(call: CallRequest, user: Any) -> str:
+    """One sentence on what the state means for whoever looks; "" where it speaks for itself."""
+    if call.placement == Placement.UNKNOWN and call.status is None:
+        return _(
+            "No clear answer came from the service, so the phones may ring or not. It is never"
+            " sent again by itself."
+        )
+    if call.is_open and call.hangup_requested_at is not None:
+        return _(
+            "Hanging up: the service is told when it reports next, which it does at least once a"
+            " minute."
+        )
+    if call.placement == Placement.REJECTED:
+        return str(live.REJECTED.get(call.response_code) or _("The service refused the call."))
+    return ""
+
+
+def summary(call: CallRequest, picture: timeline.Picture) -> str:
+    """The picture in a few words, for whoever cannot see it."""
+    said = [capfirst(call.state)]
+    for lane in picture.lanes:
+        stages = [
+            _span_in_words(call, span) for span in lane.spans if span.stage is not Stage.ENDED
+        ]
+        said.append(f"{LANES[lane.name]}: {', '.join(stages) or _nothing(call)}")
+    missing = sum(gap.missing for gap in picture.gaps)
+    if count := len(picture.marks):
+        said.append(ngettext("%d event", "%d events", count) % count)
+    if missing:
+        said.append(ngettext("%d tick missing", "%d ticks missing", missing) % missing)
+    return ". ".join(said) + "."
+
+
+def rows(events: list[CallEvent], older: CallEvent | None, whole: bool) -> list[EventRow]:
+    """The events for the table, newest first."""
+    kinds = heard.classify(
+        [_happened(event, whole) for event in events], _happened(older, whole) if older else None
+    )
+    told = [
+        EventRow(event, kind, str(KINDS[kind]), permissions.shown_text(event.reason, whole))
+        for event, kind in zip(events, kinds, strict=True)
+    ]
+    return told[::-1]
+
+
+def request_and_answer(call: CallRequest, user: Any) -> dict[str, Any]:
+    """What the service was asked and what it answered, without anything secret."""
+    whole = permissions.may_see_numbers(user, call)
+    try:
+        sent, problem = exchange.request_of(call, whole), ""
+    except ImproperlyConfigured as error:
+        sent, problem = None, str(error)
+    return {
+        "sent": sent,
+        "sent_problem": problem,
+        "was_sent": call.sent_at is not None,
+        "answer": permissions.shown_text(call.response_detail, whole),
+    }
+
+
+def groups(call: CallRequest, numbers: list[str], whole: bool) -> Iterator[tuple[str, list[Fact]]]:
+    """The facts, in groups with a title. What is not known is left out."""
+    forgotten = _("forgotten")
+    who = [
+        Fact(_("From (leg A)"), numbers[0] or forgotten, is_code=True),
+        Fact(_("To (leg B)"), numbers[1] or forgotten, is_code=True),
+        Fact(_("User"), str(call.user or "")),
+        Fact(_("About"), str(call.subject) if call.subject else ""),
+    ]
+    how = [
+        _told(call, "status", f"{call.status} {call.get_status_display()}", call.status),
+        _told(call, "duration", live.length(call.duration), call.duration),
+        _told(call, "debit", live.cost(call.debit)),
+        *_times(call, "a_initiated_at", "a_answered_at", "b_initiated_at", "b_answered_at"),
+        *_times(call, "ended_at", "silent_at", "last_event_at"),
+    ]
+    asking = [
+        _told(call, "placement", call.get_placement_display()),
+        Fact(_name(call, "webcallid"), call.webcallid, is_code=True),
+        *_times(call, "created_at", "not_before", "expires_at", "sent_at"),
+        _told(call, "attempts", str(call.attempts), call.attempts),
+        *_times(call, "placed_at"),
+        _told(call, "response_code", call.get_response_code_display()),
+    ]
+    ending = [
+        _told(call, "max_duration", live.length(call.max_duration)),
+        Fact(
+            _name(call, "max_debit"),
+            live.cost(call.max_debit) if call.max_debit is not None else _("no limit"),
+        ),
+        *_times(call, "hangup_requested_at"),
+        _told(call, "hangup_requested_by", str(call.hangup_requested_by or "")),
+        _told(call, "veto_reason", permissions.shown_text(call.veto_reason, whole)),
+    ]
+    for title, facts in (
+        (_("Who"), who),
+        (_("The call"), how),
+        (_("The request"), asking),
+        (_("Limits and end"), ending),
+    ):
+        known = [fact for fact in facts if fact.text or fact.at]
+        if known:
+            yield title, known
+
+
+def _told(call: CallRequest, field: str, text: str, given: Any = True) -> Fact:
+    return Fact(_name(call, field), text if given is not None and given != 0 else "")
+
+
+def _times(call: CallRequest, *fields: str) -> Iterable[Fact]:
+    return [Fact(_name(call, field), at=getattr(call, field)) for field in fields]
+
+
+def _name(call: CallRequest, field: str) -> str:
+    return capfirst(str(call._meta.get_field(field).verbose_name))  # type: ignore[union-attr]
+
+
+def _happened(event: CallEvent, whole: bool) -> Happened:
+    return Happened(
+        at=event.received_at,
+        status=CallStatus(event.status),
+        duration=event.duration,
+        debit=event.debit,
+        answer=event.answer,
+        reason=permissions.shown_text(event.reason, whole),
+        pk=event.pk,
+    )
+
+
+def _lanes(
+    call: CallRequest, picture: timeline.Picture
+) -> Iterator[tuple[timeline.Lane, str, list[Any]]]:
+    """Each lane, its name, and its spans with their words: those that fit in, and all."""
+    for lane in picture.lanes:
+        spans = []
+        for span in lane.spans:
+            words = _span_in_words(call, span)
+            tries = (words, _stage_in_words(call, span.stage))
+            fitting = next((each for each in tries if len(each) * LETTER < span.width), "")
+            spans.append((span, "" if span.stage is Stage.ENDED else fitting, words))
+        yield lane, str(LANES[lane.name]), spans
+
+
+def _span_in_words(call: CallRequest, span: timeline.Span) -> str:
+    stage = _stage_in_words(call, span.stage)
+    if span.stage is Stage.ENDED or not span.seconds:
+        return stage
+    return f"{stage} {live.length(span.seconds)}"
+
+
+def _stage_in_words(call: CallRequest, stage: Stage) -> str:
+    if stage is Stage.ASKING and call.placement == Placement.UNKNOWN:
+        return _("no clear answer")
+    return str(STAGES[stage])
+
+
+def _nothing(call: CallRequest) -> str:
+    """What an empty lane means: whether it certainly did not ring."""
+    if call.is_open or call.placement in (Placement.ACCEPTED, Placement.UNKNOWN):
+        return _("nothing was told")
+    return _("did not ring")
+
+
+def _mark_in_words(mark: timeline.Mark) -> str:
+    event = mark.event
+    said = [f"{event.status.value} {Status(event.status).label}", str(KINDS[mark.kind])]
+    if event.duration is not None:
+        said.append(live.length(event.duration))
+    if event.debit:
+        said.append(live.cost(event.debit))
+    answered = _("answered %(code)d") % {"code": event.answer}
+    said.append(f"{answered}: {event.reason}" if event.reason else answered)
+    return " · ".join(said)
+
+
+def _gap_in_words(gap: timeline.Gap) -> str:
+    return ngettext("%d tick missing", "%d ticks missing", gap.missing) % gap.missing

@@ -1,0 +1,190 @@
+"""The columns of the list of calls: what one line says, as far as whoever looks may see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.options import ModelAdmin
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.formats import date_format, time_format
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.text import Truncator
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from .. import live, permissions, vetoes
+from ..models import CallRequest, Placement
+from ..models.states import MEANINGS
+from ..protocol.codes import ResponseCode
+from ..templatetags.poketalk import clock
+from .shown import number_columns, pill, state
+
+MOST_WORDS = 60  # characters of a reason; the call's page has all of it
+
+Column = Callable[[CallRequest], str | None]
+
+
+def of(model_admin: ModelAdmin[Any], request: HttpRequest) -> list[Column]:
+    """The columns, made for this request, with the same names for everybody."""
+
+    @admin.display(description=_("about"))
+    def about(call: CallRequest) -> str:
+        return _subject(call, model_admin, request)
+
+    @admin.display(description=_("why"))
+    def why(call: CallRequest) -> str:
+        return _part("why", reason(call, request.user))
+
+    return [when, *number_columns(request), user, about, outcome, why, length, cost]
+
+
+@admin.display(description=_("time"), ordering="created_at")
+def when(call: CallRequest) -> str:
+    at = timezone.localtime(call.created_at)
+    return format_html(
+        '<time datetime="{}">{} {}</time>',
+        at.isoformat(timespec="seconds"),
+        date_format(at, "SHORT_DATE_FORMAT"),
+        time_format(at, "H:i:s"),
+    )
+
+
+@admin.display(description=_("user"))
+def user(call: CallRequest) -> str | None:
+    if call.user is None:
+        return None
+    name = call.user.get_username()
+    return format_html('<a href="?{}">{}</a>', urlencode({"user": name}), name)
+
+
+@admin.display(description=_("outcome"))
+def outcome(call: CallRequest) -> str:
+    """The pill. Marks the row for the script: which call it is, and whether to ask after it."""
+    return format_html(
+        '<span data-poketalk-call="{}" data-poketalk-open="{}">{}</span>',
+        call.pk,
+        "yes" if call.is_open else "no",
+        pill(call),
+    )
+
+
+@admin.display(description=_("duration"))
+def length(call: CallRequest) -> str:
+    seconds = running(call)
+    return format_html(
+        '<span data-poketalk="length" data-label="{}"{}>{}</span>',
+        gettext("Duration"),
+        "" if seconds is None else format_html(' data-seconds="{}"', seconds),
+        lasted(call),
+    )
+
+
+@admin.display(description=_("cost"))
+def cost(call: CallRequest) -> str:
+    return _part("cost", live.column_cost(call.debit), gettext("Cost"))
+
+
+def row(call: CallRequest, user: Any) -> dict[str, Any]:
+    """What changes in a call's line, for the script: the same words, without markup.
+
+    `seconds` runs on by itself until the next look; null where it does not. `news` is what a screen
+    reader tells once the call is over.
+    """
+    number = permissions.shown_number(call.to_number, permissions.may_see_numbers(user, call))
+    return {
+        "phase": live.phase(call),
+        "state": state(call),
+        "open": call.is_open,
+        "why": reason(call, user),
+        "length": lasted(call),
+        "seconds": running(call),
+        "cost": live.column_cost(call.debit),
+        "news": gettext("Call to %(number)s: %(state)s")
+        % {"number": live.isolated(number), "state": state(call)},
+    }
+
+
+def reason(call: CallRequest, user: Any) -> str:
+    """Why it went so, in few words for this user; "" where the outcome says it all."""
+    words = _reason(call)
+    whole = permissions.may_see_numbers(user, call)
+    return Truncator(permissions.shown_text(words, whole)).chars(MOST_WORDS)
+
+
+def _reason(call: CallRequest) -> str:
+    if call.placement == Placement.REJECTED and call.response_code:
+        code = ResponseCode(call.response_code)
+        return f"{code.value}: {MEANINGS[code]}"
+    if call.placement in (Placement.REJECTED, Placement.FAILED, Placement.UNKNOWN):
+        return call.response_detail
+    match call.veto_reason:
+        case vetoes.MAX_DURATION:
+            return gettext("maximum duration reached")
+        case vetoes.MAX_DEBIT:
+            return gettext("maximum cost reached")
+        case "" | vetoes.HANG_UP:
+            return _asked_to_end(call)
+        case by_a_rule:
+            return by_a_rule
+
+
+def _asked_to_end(call: CallRequest) -> str:
+    if call.hangup_requested_at is None and not call.veto_reason:
+        return ""
+    if call.hangup_requested_by is None:
+        return gettext("hang-up asked")
+    name = call.hangup_requested_by.get_username()
+    return gettext("hang-up asked by %(name)s") % {"name": name}
+
+
+def running(call: CallRequest) -> int | None:
+    """Seconds since the caller answered, while the call goes on; None otherwise."""
+    if not call.is_open or call.a_answered_at is None:
+        return None
+    passed = int((timezone.now() - call.a_answered_at).total_seconds())
+    return max(passed, call.duration)
+
+
+def lasted(call: CallRequest) -> str:
+    """The duration as people read it; "" for a call that nobody answered."""
+    seconds = running(call)
+    seconds = call.duration if seconds is None else seconds
+    return clock(seconds) if seconds or call.a_answered_at else ""
+
+
+def _part(name: str, text: str, label: str = "") -> str:
+    """A cell that the script keeps up to date. The label is shown where there are no columns."""
+    return format_html(
+        '<span data-poketalk="{}"{}>{}</span>',
+        name,
+        format_html(' data-label="{}"', label) if label else "",
+        text,
+    )
+
+
+def _subject(call: CallRequest, model_admin: ModelAdmin[Any], request: HttpRequest) -> str:
+    """The object's name; a link to its page in this admin for those who may see it there."""
+    subject = call.subject
+    if subject is None:
+        return "-"
+    name = Truncator(str(subject)).chars(MOST_WORDS)
+    site = model_admin.admin_site
+    if not site.is_registered(type(subject)):
+        return name
+    if not site.get_model_admin(type(subject)).has_view_or_change_permission(request, subject):
+        return name
+    meta = subject._meta
+    try:
+        url = reverse(
+            f"admin:{meta.app_label}_{meta.model_name}_change",
+            args=[subject.pk],
+            current_app=site.name,
+        )
+    except NoReverseMatch:
+        return name
+    return format_html('<a href="{}">{}</a>', url, name)

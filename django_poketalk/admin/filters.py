@@ -1,0 +1,216 @@
+"""The filters of the list of calls.
+
+Their choices are fixed, so that showing them costs no query, and each is a condition that an index
+answers, or that so many calls meet that a page of them is soon found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.contrib.auth import get_user_model
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from .. import again, outcomes, vetoes
+from ..longlists import ChoiceFilter
+from ..models import Placement
+from ..models.calls import IS_OPEN
+from ..models.indexes import IS_ASKED_TO_END, IS_SILENT, IS_VETOED
+from ..models.states import ANSWERS
+from ..protocol.codes import CallStatus, ResponseCode
+from . import periods
+from .periods import DAY, Period
+
+Words = str | Promise
+
+UNDECIDED = [
+    CallStatus.UNKNOWN,
+    CallStatus.A_INITIATED,
+    CallStatus.A_ANSWERED,
+    CallStatus.B_INITIATED,
+]
+SPANS = {"7": timedelta(days=6), "30": timedelta(days=29)}  # before today
+
+IS_UNSENT = Q(placement__in=again.UNSENT)
+# The same calls as those that reports count under each outcome, and with those whose outcome is
+# unknown the ones that we still hope to hear of: somebody may have to look after them.
+WENT: dict[str, Q] = {
+    outcomes.LIVE: IS_OPEN,
+    outcomes.CONNECTED: Q(status=CallStatus.AB_DISCONNECTED)
+    | Q(status=CallStatus.B_ANSWERED) & IS_SILENT,
+    outcomes.CALLEE: Q(status=CallStatus.B_FAILED),
+    outcomes.CALLER: Q(status=CallStatus.A_FAILED),
+    outcomes.EARLY: Q(status=CallStatus.A_DISCONNECTED),
+    outcomes.REFUSED: Q(placement=Placement.REJECTED),
+    outcomes.UNREACHABLE: Q(placement=Placement.FAILED),
+    outcomes.WITHDRAWN: Q(placement__in=[Placement.CANCELLED, Placement.EXPIRED]),
+    outcomes.UNKNOWN: (Q(placement=Placement.UNKNOWN) | IS_SILENT & ~IS_UNSENT)
+    & (Q(status=None) | Q(status__in=UNDECIDED)),
+}
+ENDINGS: dict[str, tuple[Words, Q]] = {
+    "phones": (
+        _("The phones"),
+        Q(ended_at__isnull=False, veto_reason="", hangup_requested_at=None),
+    ),
+    "person": (_("Somebody who asked to hang up"), IS_ASKED_TO_END),
+    "us": (_("Us, for whatever reason"), IS_VETOED),
+    "duration": (_("Maximum duration"), IS_VETOED & Q(veto_reason=vetoes.MAX_DURATION)),
+    "cost": (_("Maximum cost"), IS_VETOED & Q(veto_reason=vetoes.MAX_DEBIT)),
+    "rule": (
+        _("A rule of the project"),
+        IS_VETOED & ~Q(veto_reason__in=[vetoes.HANG_UP, vetoes.MAX_DURATION, vetoes.MAX_DEBIT]),
+    ),
+    "silence": (_("Silence: no news came"), IS_SILENT),
+}
+
+
+class OutcomeFilter(ChoiceFilter):
+    """How it went: of the placement where we know no more, else of the call."""
+
+    title = _("outcome")
+    parameter_name = "outcome"
+    conditions = {
+        outcome: (outcomes.WORDS[outcome], condition) for outcome, condition in WENT.items()
+    }
+
+
+class EndingFilter(ChoiceFilter):
+    """Who ended it, or why."""
+
+    title = _("who ended it")
+    parameter_name = "ended_by"
+    conditions = ENDINGS
+
+
+class CodeFilter(ChoiceFilter):
+    """What the service answered when it was asked for the call."""
+
+    title = _("response code")
+    parameter_name = "code"
+    conditions = {
+        code.value: (
+            ANSWERS[code.value],
+            Q(response_code=code.value)
+            if code is ResponseCode.OK
+            else Q(response_code=code.value, placement=Placement.REJECTED),
+        )
+        for code in ResponseCode
+    }
+
+
+class FormFilter(admin.SimpleListFilter):
+    """Links for what is asked for often, and an input for all else: a form that works by GET."""
+
+    template = "poketalk/admin/form_filter.html"
+    kind = "text"  # of the input
+    label: Words
+    shown_value = ""
+
+    def has_output(self) -> bool:
+        return True
+
+    @property
+    def others(self) -> Iterator[tuple[str, str]]:
+        """What else the address says, which the form keeps. Not the page: it shows others then."""
+        for name, values in self.request.GET.lists():
+            if name not in (self.parameter_name, "p", "e"):
+                yield from ((name, value) for value in values)
+
+
+class DayFilter(FormFilter):
+    """A day, by the reader's clock, some until today, or another of the `periods`: a month, a year,
+    or the days from one to another, as a report links to them. The list is then in order of time.
+    """
+
+    title = _("day")
+    parameter_name = "day"
+    kind = "date"
+    label = _("On")
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._today = timezone.localdate()
+        self.period = periods.read(self.value() or "", self._today)
+        if self.period and self.period.is_day:
+            self.shown_value = self.period.address
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[Any]:
+        return [
+            ("today", _("Today")),
+            ("yesterday", _("Yesterday")),
+            ("7", _("Past 7 days")),
+            ("30", _("Past 30 days")),
+        ]
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        yield from super().choices(changelist)
+        if self.period is None:
+            return
+        if not self.period.is_day:
+            yield {
+                "selected": True,
+                "query_string": changelist.get_query_string(),
+                "display": self.period.title,
+            }
+            return
+        # On from here, in place of a calendar, which would have to read all calls of a year.
+        day = self.period.first
+        for beside, arrow in ((Period.day(day - DAY), "←"), (Period.day(day + DAY), "→")):
+            if beside.first <= self._today:
+                yield {
+                    "selected": False,
+                    "query_string": changelist.get_query_string({"day": beside.address}),
+                    "display": f"{arrow} {beside.title}",
+                }
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        value = self.value()
+        if value is None:
+            return queryset
+        if value in SPANS:
+            return queryset.filter(created_at__gte=_midnight(self._today - SPANS[value]))
+        if self.period is None:
+            return queryset.none()
+        return queryset.filter(
+            created_at__gte=_midnight(self.period.first),
+            created_at__lt=_midnight(self.period.last + DAY),
+        )
+
+
+class UserFilter(FormFilter):
+    """Who placed it: oneself by a link, others by name. Never a list of all users."""
+
+    title = _("user")
+    parameter_name = "user"
+    label = _("By user name")
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.shown_value = self.value() or ""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[Any]:
+        return [(request.user.get_username(), _("Me"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        name = self.value()
+        if name is None:
+            return queryset
+        if name == request.user.get_username():
+            return queryset.filter(user_id=request.user.pk)
+        users = get_user_model()._default_manager
+        # First the user, then the calls: joined, the database can't know how many there are.
+        found = users.filter(**{get_user_model().USERNAME_FIELD: name}).values_list("pk", flat=True)
+        pk = found.first()
+        return queryset.none() if pk is None else queryset.filter(user_id=pk)
+
+
+def _midnight(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))

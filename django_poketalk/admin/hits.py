@@ -1,0 +1,46 @@
+"""The calls that entries of the blacklist would have refused, as a page shows them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+
+from .. import blacklisting, permissions
+from ..blacklisting import Hits
+from ..models import CallRequest
+
+
+def shown(found: Hits, user: Any, page: admin.ModelAdmin[Any]) -> dict[str, Any]:
+    """For the template `hits.html`: numbers as this user may see them, and links for those who may
+    look at calls.
+    """
+    return {
+        "count": found.count,
+        "more": found.more,
+        "days": blacklisting.DAYS,
+        "everybody_s": permissions.may_see_all(user) and permissions.may_see_numbers(user),
+        "calls": [_call(call, user, page.admin_site.name) for call in found.calls],
+    }
+
+
+def moment(at: datetime) -> str:
+    """A time for people, in their zone."""
+    return date_format(timezone.localtime(at), "SHORT_DATETIME_FORMAT")
+
+
+def _call(call: CallRequest, user: Any, site: str) -> dict[str, Any]:
+    whole = permissions.may_see_numbers(user, call)
+    page = f"{site}:poketalk_callrequest_change" if permissions.may_see_all(user) else ""
+    return {
+        "at": moment(call.created_at),
+        "from_number": permissions.shown_number(call.from_number, whole),
+        "to_number": permissions.shown_number(call.to_number, whole),
+        "user": call.user.get_username() if call.user else "",
+        "state": call.state,
+        "link": reverse(page or "poketalk:call", args=[call.pk]),
+    }

@@ -1,0 +1,151 @@
+"""Calls in the project's own admin: `class ContactAdmin(CallsAdminMixin, admin.ModelAdmin)`.
+
+The change page gets a button for each of the object's numbers and the calls about it, the list a
+column with the buttons. Neither needs a template of the project's: ours extends whichever page the
+admin would have shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.options import IS_POPUP_VAR
+from django.contrib.admin.utils import label_for_field
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import Model
+from django.forms.widgets import Script
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from .. import permissions
+from ..button import drawing, orders
+
+if TYPE_CHECKING:
+    Base = admin.ModelAdmin[Any]
+else:
+    Base = object
+
+FORM = "poketalk-calls"  # the list is one big form, so its buttons belong to one outside of it
+
+
+class CallsAdminMixin(Base):
+    """Stands before `ModelAdmin` among the bases. Shows nothing to users who may neither place nor
+    watch calls.
+    """
+
+    call_fields: Sequence[str] = ("phone",)  # columns or properties that hold numbers
+    call_column = True  # whether the list has the buttons as well
+    call_history_limit = 10  # the newest calls on the change page
+
+    @property
+    def media(self) -> forms.Media:
+        return super().media + forms.Media(
+            css={"all": ["poketalk/poketalk.css", "poketalk/admin_calls_panel.css"]},
+            js=[Script("poketalk/call.js", type="module")],  # type: ignore[list-item]
+        )
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        columns = super().get_list_display(request)
+        if not self.call_column or _is_popup(request) or not permissions.may_place(request.user):
+            return columns
+
+        @admin.display(description=gettext_lazy("call"))
+        def call(obj: Model) -> str:
+            return self._buttons(request, obj)
+
+        return [*columns, call]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        response: Any = super().changelist_view(request, extra_context)
+        # An action may have answered with a page of its own, which has no list.
+        if "cl" in (getattr(response, "context_data", None) or {}):
+            _extend(response, "poketalk/admin/change_list.html", poketalk_form=FORM)
+        return response
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> Any:
+        response = super().render_change_form(request, context, add, change, form_url, obj)
+        if obj is None or _is_popup(request) or not permissions.may_follow_calls(request.user):
+            return response
+        return _extend(
+            response,
+            "poketalk/admin/change_form.html",
+            poketalk_object=obj,
+            poketalk_fields=[(field, label) for field, label, _number in self._numbers(obj)],
+            poketalk_limit=self.call_history_limit,
+        )
+
+    def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
+        """E010: `call_fields` names something that holds no number."""
+        found: list[checks.CheckMessage] = super().check(**kwargs)
+        for field in self.call_fields:
+            try:
+                orders.check_field(self.model, field)
+            except ImproperlyConfigured as error:
+                found.append(
+                    checks.Error(
+                        f"The value of 'call_fields' is wrong: {error}",
+                        obj=type(self),
+                        id="poketalk.E010",
+                    )
+                )
+        return found
+
+    def _buttons(self, request: HttpRequest, obj: Model) -> SafeString:
+        """The object's buttons in the list, which cost no query."""
+        back = request.get_full_path()
+        drawn = []
+        for field, label, number in self._numbers(obj):
+            source = orders.Reference.to(obj)
+            order = orders.Button(nonce=orders.new_nonce(), source=source, field=field)
+            look = drawing.Look(label, "small", back, FORM)
+            context = drawing.context(request, order, number, obj, look)
+            drawn.append(render_to_string("poketalk/call_button.html", context))
+        return mark_safe(" ".join(drawn))  # noqa: S308  # what templates have escaped
+
+    def _numbers(self, obj: Model) -> Iterator[tuple[str, str, str]]:
+        """The fields that hold a number now: name, label, number. One is called "Call", several by
+        their names.
+        """
+        held = [
+            (field, number)
+            for field in self.call_fields
+            if (number := orders.read_field(obj, field))
+        ]
+        for field, number in held:
+            yield field, self._label(field) if len(held) > 1 else _("Call"), number
+
+    def _label(self, field: str) -> str:
+        name = label_for_field(field, self.model, self)
+        return _("Call %(field)s") % {"field": name}
+
+
+def _extend(response: Any, template: str, **context: Any) -> HttpResponseBase:
+    """Have the page drawn by our template, around the one that it would have been drawn by."""
+    if isinstance(response, TemplateResponse) and not response.is_rendered:
+        context["poketalk_page"] = response.resolve_template(response.template_name)
+        response.context_data = {**(response.context_data or {}), **context}
+        response.template_name = template
+    return response  # type: ignore[no-any-return]
+
+
+def _is_popup(request: HttpRequest) -> bool:
+    return IS_POPUP_VAR in request.GET or IS_POPUP_VAR in request.POST

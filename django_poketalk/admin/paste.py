@@ -1,0 +1,182 @@
+"""Many entries of the blacklist at once: pasted, looked through, then added."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import AdminForm
+from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
+from django.contrib.admin.widgets import AdminSplitDateTime, AdminTextInputWidget
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern
+from django.urls import path as route
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from .. import blacklisting, pasted, permissions
+from ..blacklisting import Plan
+from ..conf import settings
+from ..models import BlacklistedNumber
+from ..models.numbers import REASON_LENGTH
+from ..pasted import Pasted
+from . import hits
+
+NAMED = 100  # lines that are named on the page; the rest is counted
+
+
+class PasteForm(forms.Form):
+    """The lines, and what holds for all of them."""
+
+    lines = forms.CharField(
+        label=_("Numbers"),
+        help_text=_(
+            "One in a line, in any way of writing. With * at the end: all numbers that begin so."
+            " After a comma, semicolon or tab a reason, if you like. At most %(most)d lines."
+        )
+        % {"most": pasted.MOST_LINES},
+        widget=forms.Textarea(attrs={"rows": 12, "cols": 60, "dir": "ltr", "spellcheck": "false"}),
+        strip=False,
+    )
+    direction = forms.ChoiceField(
+        label=_("Direction"),
+        choices=BlacklistedNumber.Direction.choices,
+        initial=BlacklistedNumber.Direction.BOTH,
+    )
+    reason = forms.CharField(
+        label=_("Reason"),
+        required=False,
+        max_length=REASON_LENGTH,
+        help_text=_("For the lines without one. Callers are told."),
+        widget=AdminTextInputWidget(),
+    )
+    until = forms.SplitDateTimeField(
+        label=_("Until"), required=False, help_text=_("Empty: for good."), widget=AdminSplitDateTime
+    )
+
+    def clean_lines(self) -> str:
+        lines: str = self.cleaned_data["lines"]
+        if not lines.strip():
+            raise ValidationError(self.fields["lines"].error_messages["required"], code="required")
+        return lines
+
+    def clean_until(self) -> datetime | None:
+        until: datetime | None = self.cleaned_data["until"]
+        if until is not None and until <= timezone.now():
+            raise ValidationError(_("This time has passed already."))
+        return until
+
+    def seal(self, user: Any) -> str:
+        """Tells, when the form comes again, whether it is what this user has looked through."""
+        facts = [self.cleaned_data[name] for name in ("direction", "reason", "until")]
+        checked = repr((str(user.pk), self.cleaned_data["lines"].splitlines(), *map(str, facts)))
+        return salted_hmac("django_poketalk.paste", checked, algorithm="sha256").hexdigest()
+
+
+class PasteMany(admin.ModelAdmin):  # type: ignore[type-arg]
+    """The page on which many are pasted, and the link to it."""
+
+    paste_template = "poketalk/admin/paste.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        paste = route(
+            "paste/",
+            self.admin_site.admin_view(self.paste_view),
+            name="poketalk_blacklistednumber_paste",
+        )
+        return [paste, *super().get_urls()]
+
+    def paste_view(self, request: HttpRequest) -> HttpResponse:
+        """The form; after *Check* with what it would do; after *Add*, of just what was checked, on
+        to the list. What was pasted stays in the form until then.
+        """
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = PasteForm(request.POST if request.method == "POST" else None)
+        if not form.is_valid():
+            return self._show(request, form, {})
+        read = pasted.read(form.cleaned_data["lines"], settings.default_region)
+        plan = blacklisting.plan(read.lines, form.cleaned_data["direction"], timezone.now())
+        seal = form.seal(request.user)
+        if "_add" in request.POST and not read.problems:
+            if not constant_time_compare(request.POST.get("seal", ""), seal):
+                said = _("This is not what you have looked through. Look again before you add it.")
+                self.message_user(request, said, messages.WARNING)
+            elif self._add(request, form, plan):
+                return redirect(f"{self.admin_site.name}:poketalk_blacklistednumber_changelist")
+        return self._show(request, form, self._found(request, form, read, plan, seal))
+
+    def _add(self, request: HttpRequest, form: PasteForm, plan: Plan) -> bool:
+        """Carry it out, and write the history, both or neither."""
+        facts = form.cleaned_data
+        user: Any = request.user
+        try:
+            with transaction.atomic():
+                made, renewed = blacklisting.carry_out(
+                    plan, facts["direction"], facts["reason"], facts["until"], user, timezone.now()
+                )
+                for entries, flag in ((made, ADDITION), (renewed, CHANGE)):
+                    _log(user, entries, flag)
+        except IntegrityError:
+            said = _("Somebody else has added one of them just now. Look again.")
+            self.message_user(request, said, messages.WARNING)
+            return False
+        added = ngettext(
+            "%d entry was added to the blacklist.",
+            "%d entries were added to the blacklist.",
+            plan.size,
+        )
+        self.message_user(request, added % plan.size, messages.SUCCESS)
+        return True
+
+    def _found(
+        self, request: HttpRequest, form: PasteForm, read: Pasted, plan: Plan, seal: str
+    ) -> dict[str, Any]:
+        """What the lines are, and would do."""
+        direction = form.cleaned_data["direction"]
+        calls = permissions.findable_calls(request.user)
+        adding = [*plan.new, *(line for line, _entry in plan.renewed)]
+        found = blacklisting.hits(adding, direction, calls, timezone.now())
+        return {
+            "problems": read.problems[:NAMED],
+            "more_problems": max(0, len(read.problems) - NAMED),
+            "repeated": read.repeated[:NAMED],
+            "more_repeated": max(0, len(read.repeated) - NAMED),
+            "kept": plan.kept[:NAMED],
+            "more_kept": max(0, len(plan.kept) - NAMED),
+            "plan": plan,
+            "hits": hits.shown(found, request.user, self),
+            "seal": "" if read.problems or not plan.size else seal,
+        }
+
+    def _show(
+        self, request: HttpRequest, form: PasteForm, found: dict[str, Any]
+    ) -> TemplateResponse:
+        shown: Any = form  # the admin draws any form; its stubs know those of models alone
+        fieldsets = [(None, {"fields": ["lines", "direction", "reason", "until"]})]
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Paste many"),
+            "opts": self.opts,
+            "form": form,
+            "adminform": AdminForm(shown, fieldsets, {}),
+            "media": self.media + form.media,
+            "found": found,
+            "has_view_permission": self.has_view_permission(request),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, self.paste_template, context)
+
+
+def _log(user: Any, entries: list[BlacklistedNumber], flag: int) -> None:
+    for start in range(0, len(entries), blacklisting.TOGETHER):
+        part: Any = entries[start : start + blacklisting.TOGETHER]
+        LogEntry.objects.log_actions(user.pk, part, flag, "Pasted.")

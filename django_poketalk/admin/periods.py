@@ -1,0 +1,126 @@
+"""Periods in the list of calls: whole days by the reader's clock, as an address says them, and the
+way down from a year to a month to a day.
+
+Unlike Django's `date_hierarchy`, which looks for the days that have calls among all of them, this
+one asks for the first call and the last, and offers what lies between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from django.utils.formats import date_format
+from django.utils.text import capfirst
+
+DAY = timedelta(days=1)
+REST = {4: "-01-01", 7: "-01"}  # of `2026` and `2026-03`, to the first day
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From the first day to the last, both included."""
+
+    first: date
+    last: date
+
+    @classmethod
+    def year(cls, day: date) -> Period:
+        """The year that has this day."""
+        return cls(day.replace(month=1, day=1), day.replace(month=12, day=31))
+
+    @classmethod
+    def month(cls, day: date) -> Period:
+        """The month that has this day."""
+        first = day.replace(day=1)
+        return cls(first, (first + 31 * DAY).replace(day=1) - DAY)
+
+    @classmethod
+    def day(cls, day: date) -> Period:
+        """Only that day."""
+        return cls(day, day)
+
+    @property
+    def is_day(self) -> bool:
+        return self.first == self.last
+
+    @property
+    def is_month(self) -> bool:
+        return self == Period.month(self.first)
+
+    @property
+    def is_year(self) -> bool:
+        return self == Period.year(self.first)
+
+    @property
+    def address(self) -> str:
+        """As `read` understands it, as short as it can be."""
+        first, last = self.first.isoformat(), self.last.isoformat()
+        if self.is_day:
+            return first
+        if self.is_month:
+            return first[:7]
+        return first[:4] if self.is_year else f"{first}..{last}"
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        if self.is_day:
+            return capfirst(date_format(self.first, "MONTH_DAY_FORMAT"))
+        if self.is_month:
+            return capfirst(date_format(self.first, "YEAR_MONTH_FORMAT"))
+        if self.is_year:
+            return str(self.first.year)
+        return " – ".join(date_format(day, "SHORT_DATE_FORMAT") for day in (self.first, self.last))
+
+
+def read(text: str, today: date) -> Period | None:
+    """What is meant by `today`, `yesterday`, `2026`, `2026-03`, `2026-03-31`, or two of them with
+    `..` between; None for what can be none, as for a day without neighbours.
+    """
+    first, dots, last = text.partition("..")
+    begin, end = _read_one(first, today), _read_one(last if dots else first, today)
+    return Period(begin.first, end.last) if begin and end else None
+
+
+def below(chosen: Period | None, first: date, last: date) -> list[Period]:
+    """The way on from what is chosen, to where there may be calls, if the first and the last are of
+    these days: the days of a month, the months of a year, else the years. Where all are of one
+    year, or of one month, its months or days at once.
+    """
+    if chosen is None or not (chosen.is_month or chosen.is_year):
+        chosen = Period.month(first)
+        if last > chosen.last:
+            chosen = Period.year(first)
+        if last > chosen.last:
+            return [Period.year(date(year, 1, 1)) for year in range(first.year, last.year + 1)]
+    part = Period.day if chosen.is_month else Period.month
+    return [*_parts(part(max(first, chosen.first)), min(last, chosen.last))]
+
+
+def above(chosen: Period) -> Period | None:
+    """The way back: from a day to its month, from a month to its year, else to all dates."""
+    if chosen.is_day:
+        return Period.month(chosen.first)
+    return Period.year(chosen.first) if chosen.is_month else None
+
+
+def _parts(period: Period, last: date) -> Iterator[Period]:
+    """This one, and those like it that follow, to the one that has the last day."""
+    part = Period.day if period.is_day else Period.month
+    while period.first <= last:
+        yield period
+        period = part(period.last + DAY)
+
+
+def _read_one(text: str, today: date) -> Period | None:
+    if text in ("today", "yesterday"):
+        return Period.day(today if text == "today" else today - DAY)
+    try:
+        day = date.fromisoformat(text + REST.get(len(text), ""))
+    except ValueError:
+        return None
+    if not date.min.year < day.year < date.max.year:
+        return None
+    return {4: Period.year, 7: Period.month}.get(len(text), Period.day)(day)

@@ -1,0 +1,273 @@
+"""Placing a call from the admin: a form, a quote of what is known, then the call."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import AdminForm
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, reverse
+from django.urls import path as route
+from django.utils.formats import date_format
+from django.utils.translation import gettext_lazy as _
+
+from .. import dialing, live, permissions
+from ..button import orders
+from ..conf import settings
+from ..exceptions import CallRefused, IdempotencyConflict
+from ..forms import PhoneNumberField
+from ..limits import Cap
+from ..models import BlacklistedNumber, CallerNumber, CallRequest
+from ..quiet_hours import CalleeTime
+from ..quotes import Party, Quote
+
+CAPS = {
+    "live_calls_per_user": _("Your open calls"),
+    "calls_per_hour_per_user": _("Your calls in the last hour"),
+    "spend_per_day_per_user": _("Cost of your calls today"),
+    "calls_per_hour_per_callee": _("Calls to this number in the last hour"),
+    "live_calls": _("Open calls in all"),
+    "calls_per_hour": _("Calls in the last hour in all"),
+    "spend_per_day": _("Cost of all calls today"),
+}
+
+
+class PlaceForm(forms.Form):
+    """Whom to call, and what ends the call. Its hidden `order` makes one call, however often it is
+    sent.
+    """
+
+    from_number = PhoneNumberField(
+        label=_("Your phone"),
+        error_messages={
+            "required": _("Your own phone rings first, but we don't know its number yet.")
+        },
+    )
+    to_number = PhoneNumberField(label=_("Number to call"))
+    minutes = forms.IntegerField(
+        label=_("End after"), required=False, min_value=1, max_value=24 * 60
+    )
+    max_debit = forms.DecimalField(
+        label=_("End at a cost of"),
+        required=False,
+        min_value=Decimal("0.000001"),
+        max_digits=15,
+        decimal_places=6,
+    )
+    order = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, user: Any, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.user = user
+        self.is_busy = False  # refused, since the user has a call already
+        own = CallerNumber.objects.filter(user=user).values_list("number", flat=True).first()
+        self.knows_own_number = bool(own)
+        self.initial["from_number"] = permissions.shown_number(own or "", True)
+        caller = self.fields["from_number"]
+        caller.disabled = not permissions.may_choose_caller(user)  # what is sent is not looked at
+        caller.help_text = _("It rings first.")
+        self.fields["to_number"].help_text = _written()
+        self.fields["minutes"].help_text = _("Minutes, %(most)s at most. Empty: that.") % {
+            "most": settings.max_duration // 60
+        }
+        most = settings.max_debit
+        self.fields["max_debit"].help_text = (
+            _("Empty: no limit.")
+            if most is None
+            else _("%(most)s at most. Empty: that.") % {"most": live.cost(most)}
+        )
+
+    def sent_order(self) -> orders.Button:
+        """The order that came along; `CallRefused` when it is not this user's, or too old."""
+        return orders.read(self.cleaned_data["order"], self.user)
+
+    def token(self) -> str:
+        """The order to send along: the one that came, as long as it is good."""
+        sent = self.data.get("order", "") if self.is_bound else ""
+        try:
+            orders.read(sent, self.user)
+        except CallRefused:
+            return orders.sign(orders.Button(nonce=orders.new_nonce()), self.user)
+        return str(sent)
+
+    def asked(self) -> dialing.Order:
+        """What the filled form asks for."""
+        minutes = self.cleaned_data["minutes"]
+        return {
+            "from_number": self.cleaned_data["from_number"],
+            "to_number": self.cleaned_data["to_number"],
+            "user": self.user,
+            "max_duration": None if minutes is None else 60 * minutes,
+            "max_debit": self.cleaned_data["max_debit"],
+        }
+
+    def quote(self) -> Quote | None:
+        """What would come of it; each reason against it becomes an error of its field."""
+        try:
+            quote = dialing.full_quote(**self.asked())
+        except CallRefused as refusal:
+            self.refuse(refusal)
+            return None
+        for reason in quote.refusals:
+            self.refuse(reason)
+        return quote
+
+    def refuse(self, refusal: CallRefused) -> None:
+        """Say why at the field that is at fault, or above all of them."""
+        field = {"max_duration": "minutes"}.get(refusal.field, refusal.field)
+        self.add_error(field if field in self.fields else None, str(refusal))
+        self.is_busy |= refusal.code == "live_calls_per_user"
+
+
+class PlaceCall(admin.ModelAdmin):  # type: ignore[type-arg]
+    """The page on which calls are placed, and the link to it beside the list of calls."""
+
+    place_template = "poketalk/admin/place.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        place = route(
+            "place/",
+            self.admin_site.admin_view(self.place_view),
+            name="poketalk_callrequest_place",
+        )
+        return [place, *super().get_urls()]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        may = {"may_place": permissions.may_place(request.user)}
+        return super().changelist_view(request, {**may, **(extra_context or {})})
+
+    def place_view(self, request: HttpRequest) -> HttpResponse:
+        """The form; after *Check* with a quote of the call, after *Call* on to the call's page.
+        `?to=` fills in the number.
+        """
+        if not permissions.may_place(request.user):
+            raise PermissionDenied
+        sent = request.POST if request.method == "POST" else None
+        form = PlaceForm(request.user, sent, initial={"to_number": request.GET.get("to", "")})
+        quote = None
+        if sent is not None and form.is_valid():
+            if "_call" in sent:
+                call = self._place(request, form)
+                if call is not None:
+                    return redirect(self._page_of(request, call))
+            else:
+                quote = form.quote()
+        return self._show(request, form, quote)
+
+    def _place(self, request: HttpRequest, form: PlaceForm) -> CallRequest | None:
+        """The call; None, and why in the form, when it is refused."""
+        try:
+            key = form.sent_order().idempotency_key
+            call = dialing.request_call(**form.asked(), idempotency_key=key)
+        except CallRefused as refusal:
+            form.refuse(refusal)
+            return None
+        except IdempotencyConflict:
+            form.add_error(
+                None, _("This form has placed a call already. Open it anew to place another one.")
+            )
+            return None
+        if not call.repeated:
+            self.log_addition(request, call, [{"added": {}}])
+            said = _("The call is being placed. Your phone rings in a moment.")
+            self.message_user(request, said, messages.SUCCESS)
+        return call
+
+    def _page_of(self, request: HttpRequest, call: CallRequest) -> str:
+        """Where this user can watch the call."""
+        if not self.has_view_permission(request, call):
+            return reverse("poketalk:call", args=[call.pk])
+        name = f"{self.admin_site.name}:poketalk_callrequest_change"
+        return reverse(name, args=[call.pk])
+
+    def _open_call(self, request: HttpRequest) -> str:
+        """The page of the call that this user has already."""
+        going_on = CallRequest.objects.open().filter(user=request.user.pk).first()
+        return self._page_of(request, going_on) if going_on else ""
+
+    def _show(self, request: HttpRequest, form: PlaceForm, quote: Quote | None) -> HttpResponse:
+        fields = ["from_number", "to_number", "minutes", "max_debit"]
+        shown: Any = form  # the admin draws any form; its stubs know those of models alone
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Place a call"),
+            "opts": self.opts,
+            "form": form,
+            "adminform": AdminForm(shown, [(None, {"fields": fields})], {}),
+            "order": form.token(),
+            "open_call": self._open_call(request) if form.is_busy else "",
+            "quote": None if quote is None else shown_quote(quote, request.user),
+            "has_view_permission": self.has_view_permission(request),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, self.place_template, context)
+
+
+def shown_quote(quote: Quote, user: Any) -> dict[str, Any]:
+    """The quote for the page. Its numbers are those that the user has written."""
+    call = quote.call
+    may_see_all = permissions.may_see_reports(user)
+    return {
+        "is_allowed": quote.is_allowed,
+        "caller": _party(quote.caller, user),
+        "callee": _party(quote.callee, user),
+        "local_time": _local_time(quote.callee_time),
+        "time_is_known": quote.callee_time.known,
+        "quiet_hours": quote.quiet_hours,
+        "is_quiet": quote.callee_time.quiet,
+        "length": live.length(call.max_duration),
+        "cost": "" if call.max_debit is None else live.cost(call.max_debit),
+        "caps": [_cap(cap) for cap in quote.caps if cap.is_own or may_see_all],
+    }
+
+
+def _party(party: Party, user: Any) -> dict[str, Any]:
+    entry = party.blacklisted
+    return {
+        "number": permissions.shown_number(party.number, True),
+        "country": party.country,
+        "entry": entry,
+        "entry_link": _link(entry, user) if entry else "",
+    }
+
+
+def _link(entry: BlacklistedNumber, user: Any) -> str:
+    if not permissions.may_keep_blacklist(user, "view"):
+        return ""
+    return reverse("admin:poketalk_blacklistednumber_change", args=[entry.pk])
+
+
+def _local_time(seen: CalleeTime) -> list[str]:
+    """One clock, or the earliest and the latest that it may be."""
+    ends = dict.fromkeys((seen.local[0], seen.local[-1]))
+    return [date_format(at, "DATETIME_FORMAT") for at in ends]
+
+
+def _cap(cap: Cap) -> dict[str, Any]:
+    figures = {"used": cap.used, "limit": cap.limit, "left": cap.left}
+    return {
+        "name": CAPS[cap.name],
+        "is_reached": cap.is_reached,
+        **{
+            name: (live.cost(figure) or "0") if isinstance(figure, Decimal) else figure
+            for name, figure in figures.items()
+        },
+    }
+
+
+def _written() -> Any:
+    region = settings.default_region
+    if region:
+        return _(
+            "It rings once yours is answered. Without + and country code it is taken for a number"
+            " of %(country)s."
+        ) % {"country": region}
+    return _("It rings once yours is answered. With + and country code.")

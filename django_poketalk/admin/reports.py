@@ -1,0 +1,327 @@
+"""The page of reports: a period, and what was counted in it, as charts, as a table and as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
+from django.utils.http import urlencode
+from django.utils.text import Truncator
+from django.utils.translation import gettext_lazy as _
+
+from .. import charts, outcomes, permissions, reports, spreadsheets
+from ..models import CallRequest
+from ..reports import Figures, Period, Report, Row
+from ..templatetags.poketalk import clock
+
+DEFAULT_DAYS = 30
+BARS = 62  # days that are still seen one by one; more are put together by the week
+DAILY = (_("Calls of each day, by outcome"), _("Spend of each day"))
+WEEKLY = (_("Calls of each week, by outcome"), _("Spend of each week"))
+GROUPED = {
+    "user": (_("Calls by user"), _("Spend by user")),
+    "country": (_("Calls by country called"), _("Spend by country called")),
+}
+MOST_GROUPS = 7  # with a bar of their own
+MOST_LETTERS = 12  # below a bar
+GROUPS = {
+    "day": _("day"),
+    "user": _("user"),
+    "country": _("country called"),
+    "outcome": _("outcome"),
+}
+COLUMNS = {
+    "calls": _("Calls"),
+    "answered": _("Answered"),
+    "asr": _("ASR"),
+    "ner": _("NER"),
+    "acd": _("ACD"),
+    "pdd": _("PDD"),
+    "spend": _("Spend"),
+}
+FROM_DAYS = {"day": reports.days_of, "outcome": reports.outcomes_of}  # no query more
+MEANINGS = {
+    "asr": _("Answer-seizure ratio: of the callees who were rung, those who answered."),
+    "ner": _("Network effectiveness ratio: of the calls asked for, those brought to a phone."),
+    "acd": _("Average call duration: how long both talked."),
+    "pdd": _("Post-dial delay: from our request until the first phone is dialled."),
+}
+
+
+class ReportForm(forms.Form):
+    """Which days, whose calls, and by what they are told apart."""
+
+    first = forms.DateField(label=_("From"))
+    last = forms.DateField(label=_("To"))
+    by = forms.ChoiceField(label=_("By"), choices=[*GROUPS.items()])
+    user = forms.CharField(label=_("User name"), required=False, max_length=150)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("first", "last"):
+            self.fields[name].widget = forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
+
+    def clean_user(self) -> Any:
+        """The user of that name; None without a name."""
+        users: Any = get_user_model()
+        name = self.cleaned_data["user"]
+        if not name:
+            return None
+        found = users._default_manager.filter(**{users.USERNAME_FIELD: name}).first()
+        if found is None:
+            raise forms.ValidationError(_("There is no user of that name."))
+        return found
+
+    def clean(self) -> dict[str, Any]:
+        """Make the days a period."""
+        cleaned = super().clean() or self.cleaned_data
+        first, last = cleaned.get("first"), cleaned.get("last")
+        if first and last:
+            if first > last:
+                raise forms.ValidationError(_("The first day is after the last."))
+            if first < reports.EARLIEST or last > reports.LATEST:
+                raise forms.ValidationError(
+                    _("A report covers days from %(first)s to %(last)s."),
+                    params={"first": reports.EARLIEST, "last": reports.LATEST},
+                )
+            if (last - first).days >= reports.MAX_DAYS:
+                raise forms.ValidationError(
+                    _("A report covers %(days)s days at most."), params={"days": reports.MAX_DAYS}
+                )
+            cleaned["period"] = Period(first, last)
+        return cleaned
+
+
+class ReportsPage(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Adds the page of reports to the admin of calls, for those who may see everybody's calls."""
+
+    def get_urls(self) -> list[URLPattern]:
+        page = path(
+            "reports/",
+            self.admin_site.admin_view(self.reports_view),
+            name="poketalk_callrequest_reports",
+        )
+        return [page, *super().get_urls()]
+
+    def reports_view(self, request: HttpRequest) -> HttpResponseBase:
+        """What was counted in a period; with `format=csv` as a file."""
+        if not permissions.may_see_reports(request.user):
+            raise PermissionDenied
+        today = timezone.localdate()
+        defaults = {
+            "first": (today - timedelta(days=DEFAULT_DAYS - 1)).isoformat(),
+            "last": today.isoformat(),
+            "by": "day",
+            "user": "",
+        }
+        asked = {name: str(request.GET.get(name) or value) for name, value in defaults.items()}
+        form = ReportForm(asked)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.model._meta,
+            "title": _("Reports"),
+            "form": form,
+            "presets": [*_presets(today, asked["by"], asked["user"])],
+        }
+        if form.is_valid():
+            by, period, user = (form.cleaned_data[name] for name in ("by", "period", "user"))
+            calls = CallRequest.objects.all()
+            if user is not None:
+                calls = calls.filter(user=user)
+            if request.GET.get("format") == "csv":
+                spreadsheets.log(request, CallRequest, "Downloaded a report as CSV.")
+                return _csv(by, period, reports.BY[by](calls, period))
+            found = reports.outcomes_by_day(calls, period)
+            report = FROM_DAYS[by](found) if by in FROM_DAYS else reports.BY[by](calls, period)
+            context |= _shown(by, period, report, user)
+            context |= _charts_of(by, report) if by in GROUPED else _charts(found, period)
+            context["csv"] = urlencode({**asked, "format": "csv"})
+        return TemplateResponse(request, "poketalk/admin/reports.html", context)
+
+
+def _presets(today: date, by: str, user: str) -> Iterator[dict[str, Any]]:
+    month = today.replace(day=1)
+    before = month - timedelta(days=1)
+    for words, first, last in (
+        (_("Today"), today, today),
+        (_("7 days"), today - timedelta(days=6), today),
+        (_("30 days"), today - timedelta(days=29), today),
+        (_("This month"), month, today),
+        (_("Last month"), before.replace(day=1), before),
+    ):
+        query = {"first": first.isoformat(), "last": last.isoformat(), "by": by, "user": user}
+        yield {"words": words, "query": urlencode(query)}
+
+
+def _shown(by: str, period: Period, report: Report, user: Any) -> dict[str, Any]:
+    rows = [
+        {
+            "label": _label(by, row),
+            "cells": _cells(row.figures),
+            "link": _link(by, row, period, user),
+        }
+        for row in report.rows
+    ]
+    total = _cells(report.total)
+    return {
+        "period": period,
+        "by": GROUPS[by],
+        "columns": [{"words": words, "why": MEANINGS.get(key)} for key, words in COLUMNS.items()],
+        "rows": rows,
+        "total": total,
+        "tiles": [
+            {"words": words, "value": value, "why": MEANINGS.get(key)}
+            for (key, words), value in zip(COLUMNS.items(), total, strict=True)
+        ],
+        "is_empty": report.total.calls == 0,
+    }
+
+
+def _charts(found: reports.OutcomesByDay, period: Period) -> dict[str, Any]:
+    counts, spend = [], []
+    for label, days in _spans(period):
+        parts = reports.outcomes_of({day: found[day] for day in days})
+        counts.append((label, {row.key: row.figures.calls for row in parts.rows}))
+        spend.append((label, {"spend": float(parts.total.spend)}))
+    seen = {key for _label, values in counts for key in values}
+    words = {key: str(words) for key, words in outcomes.WORDS.items() if key in seen}
+    return _drawn(DAILY if len(period) <= BARS else WEEKLY, counts, words, spend)
+
+
+def _charts_of(by: str, report: Report) -> dict[str, Any]:
+    """A bar for each of the first rows, and one for what all others add up to."""
+    bars = [(str(_label(by, row)), row.figures) for row in report.rows[:MOST_GROUPS]]
+    if others := report.rows[MOST_GROUPS:]:
+        bars.append((str(_("others")), sum((row.figures for row in others), Figures())))
+    named = [(Truncator(label).chars(MOST_LETTERS), figures) for label, figures in bars]
+    return _drawn(
+        GROUPED[by],
+        [
+            (label, {"connected": each.answered, "unanswered": each.calls - each.answered})
+            for label, each in named
+        ],
+        {"connected": str(_("Answered")), "unanswered": str(_("Not answered"))},
+        [(label, {"spend": float(each.spend)}) for label, each in named],
+    )
+
+
+def _drawn(
+    captions: tuple[Any, Any], counts: list[Any], words: dict[str, str], spend: list[Any]
+) -> dict[str, Any]:
+    return {
+        "calls_caption": captions[0],
+        "calls_chart": charts.stacked(counts, words, whole=True, write=_amount),
+        "spend_caption": captions[1],
+        "spend_chart": charts.stacked(spend, {"spend": str(_("Spend"))}, write=_amount),
+        "legend": [*words.items()],
+    }
+
+
+def _spans(period: Period) -> list[tuple[str, list[date]]]:
+    """The days, or the weeks of a long period, each with its label."""
+    step = 1 if len(period) <= BARS else 7
+    days = period.days
+    chunks = [days[start : start + step] for start in range(0, len(days), step)]
+    return [(date_format(chunk[0], "SHORT_DATE_FORMAT"), chunk) for chunk in chunks]
+
+
+def _label(by: str, row: Row) -> Any:
+    match by:
+        case "day":
+            return date_format(row.key, "DATE_FORMAT")
+        case "user":
+            return row.label or _("nobody")
+        case "country":
+            return row.key or _("not known")
+        case _:
+            return outcomes.WORDS[row.key]
+
+
+def _link(by: str, row: Row, period: Period, user: Any) -> str:
+    """The same calls in the list, where it can tell them apart: of these days, and of this user."""
+    query = {"day": f"{period.first}..{period.last}"}
+    if user is not None:
+        query["user"] = user.get_username()
+    match by:
+        case "day":
+            query["day"] = row.key.isoformat()
+        case "user" if row.label:
+            query["user"] = row.label
+        case "outcome":
+            query["outcome"] = row.key
+        case _:
+            return ""
+    return f"{reverse('admin:poketalk_callrequest_changelist')}?{urlencode(query)}"
+
+
+def _cells(figures: Figures) -> list[str]:
+    return [
+        number_format(figures.calls, use_l10n=True, force_grouping=True),
+        number_format(figures.answered, use_l10n=True, force_grouping=True),
+        _percent(figures.asr),
+        _percent(figures.ner),
+        _clock(figures.acd),
+        _seconds(figures.pdd),
+        number_format(figures.spend, 3, force_grouping=True),
+    ]
+
+
+def _amount(value: float) -> str:
+    """With as many decimals as it has, up to those of money."""
+    exact = Decimal(str(round(value, 6))).normalize()
+    return number_format(f"{exact:f}", force_grouping=True)
+
+
+def _percent(ratio: float | None) -> str:
+    return "–" if ratio is None else f"{number_format(round(ratio * 100, 1), 1)}\N{NO-BREAK SPACE}%"
+
+
+def _clock(length: timedelta | None) -> str:
+    return "–" if length is None else clock(round(length.total_seconds()))
+
+
+def _seconds(length: timedelta | None) -> str:
+    if length is None:
+        return "–"
+    return f"{number_format(round(length.total_seconds(), 1), 1)}\N{NO-BREAK SPACE}s"
+
+
+def _csv(by: str, period: Period, report: Report) -> HttpResponseBase:
+    header = [
+        GROUPS[by],
+        *("calls", "seizures", "answered", "asked", "delivered"),
+        *("asr", "ner", "acd_seconds", "pdd_seconds", "spend"),
+    ]
+    named = [(_csv_key(by, row), row.figures) for row in report.rows]
+    rows = [(key, *_csv_figures(figures)) for key, figures in [*named, (_("all"), report.total)]]
+    return spreadsheets.stream(f"calls-by-{by}-{period.first}-{period.last}.csv", header, rows)
+
+
+def _csv_key(by: str, row: Row) -> Any:
+    return row.key.isoformat() if by == "day" else _label(by, row)
+
+
+def _csv_figures(figures: Figures) -> tuple[Any, ...]:
+    return (
+        figures.calls,
+        figures.seizures,
+        figures.answered,
+        figures.asked,
+        figures.delivered,
+        None if figures.asr is None else round(figures.asr, 4),
+        None if figures.ner is None else round(figures.ner, 4),
+        None if figures.acd is None else round(figures.acd.total_seconds(), 1),
+        None if figures.pdd is None else round(figures.pdd.total_seconds(), 1),
+        figures.spend,
+    )

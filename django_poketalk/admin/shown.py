@@ -1,0 +1,49 @@
+"""Calls in the admin: how one stands, and its numbers as whoever looks may see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.text import capfirst
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from .. import live, permissions
+from ..models import CallRequest
+
+Column = Callable[[CallRequest], str]
+
+
+def pill(call: CallRequest) -> str:
+    """How the call stands: a word in the colour of its phase. Its style is in `admin.css`."""
+    return format_html(
+        '<span class="poketalk-pill" data-phase="{}">{}</span>', live.phase(call), state(call)
+    )
+
+
+def state(call: CallRequest) -> str:
+    """How the call stands, in words; while it is asked to end, that."""
+    return gettext("Hanging up") if live.phase(call) == "ending" else capfirst(call.state)
+
+
+def number_columns(request: HttpRequest) -> list[Column]:
+    """The columns of both numbers, as this user may see them."""
+
+    @admin.display(description=_("from"))
+    def caller(call: CallRequest) -> str:
+        return _shown(request, call, call.from_number)
+
+    @admin.display(description=_("to"))
+    def callee(call: CallRequest) -> str:
+        return _shown(request, call, call.to_number)
+
+    return [caller, callee]
+
+
+def _shown(request: HttpRequest, call: CallRequest, number: str) -> str:
+    shown = permissions.shown_number(number, permissions.may_see_numbers(request.user, call))
+    # On one line, and from left to right in any language.
+    return format_html('<bdi dir="ltr">{}</bdi>', shown.replace(" ", "\N{NO-BREAK SPACE}"))

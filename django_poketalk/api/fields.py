@@ -1,0 +1,66 @@
+"""Fields that read JSON strictly, and tell numbers, money and times the same in every project."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+
+LARGEST_INTEGER = 2**31 - 1  # what every database's integer column holds
+YEARS = range(2000, 3000)  # beyond these, clocks and databases run over
+
+
+class TextField(serializers.CharField):
+    """A JSON string. Numbers are none: what was meant by 0044 would be lost."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class IntegerField(serializers.IntegerField):
+    """A whole number, or its ASCII digits: Python reads those of any script."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"min_value": -LARGEST_INTEGER, "max_value": LARGEST_INTEGER, **options})
+
+    def to_internal_value(self, data: Any) -> int:
+        if not str(data).isascii():
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class MoneyField(serializers.DecimalField):
+    """An amount of at most nine digits and six decimals; a string is exact. Told as a string."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_digits=15, decimal_places=6, coerce_to_string=True, **options)
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, bool) or not str(data).isascii():
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class MomentField(serializers.DateTimeField):
+    """ISO 8601; told in UTC. Without an offset it is in the current time zone."""
+
+    default_error_messages = {"years": _("The year must be between 2000 and 2999.")}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(format="iso-8601", input_formats=["iso-8601"], **options)
+
+    def to_internal_value(self, value: Any) -> datetime:
+        if not isinstance(value, str) or not value.isascii():
+            self.fail("invalid", format="ISO 8601")
+        moment = super().to_internal_value(value)
+        if moment.year not in YEARS:
+            self.fail("years")
+        return moment
+
+    def to_representation(self, value: Any) -> Any:
+        shown = value.astimezone(UTC) if isinstance(value, datetime) else value
+        return shown and shown.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,169 @@
+"""By what lists can be narrowed. What makes no sense is told, never ignored."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import django_filters
+from django import forms
+from django.contrib.auth import get_user_model
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
+from django.forms import BaseForm
+from django.utils.translation import gettext as _
+from django_filters.fields import IsoDateTimeField
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.exceptions import ErrorDetail
+from rest_framework.views import APIView
+
+from .. import permissions
+from ..forms import WRITTEN_LENGTH, PhoneNumberField
+from ..models import BlacklistedNumber, CallRequest, Placement, Status
+from ..models.calls import IS_OPEN
+from .fields import YEARS
+from .problems import InvalidParameter
+
+
+class FilterBackend(DjangoFilterBackend):
+    """Raises errors as ones of the query."""
+
+    def filter_queryset(self, request: Any, queryset: Any, view: APIView) -> Any:
+        filterset = self.get_filterset(request, queryset, view)
+        if filterset is None:
+            return queryset
+        if not filterset.is_valid():
+            raise InvalidParameter(told(filterset.form))
+        return filterset.qs
+
+
+def told(form: BaseForm) -> dict[str, list[ErrorDetail]]:
+    """A form's errors as REST framework's, each with its code."""
+    return {
+        "non_field_errors" if name == "__all__" else name: [
+            ErrorDetail(sentence, error.code or "invalid")
+            for error in errors
+            for sentence in error.messages
+        ]
+        for name, errors in form.errors.as_data().items()
+    }
+
+
+class MomentFormField(IsoDateTimeField):
+    """ISO 8601, in years that clocks and databases do not run over at; given in UTC, as PostgreSQL
+    knows no offset of 16 hours or more.
+    """
+
+    def clean(self, value: Any) -> datetime | None:
+        if value and not str(value).isascii():
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        moment: datetime | None = super().clean(value)
+        if moment is not None and moment.year not in YEARS:
+            raise ValidationError(_("The year must be between 2000 and 2999."), code="years")
+        return moment and moment.astimezone(UTC)
+
+
+class MomentFilter(django_filters.IsoDateTimeFilter):
+    field_class = MomentFormField
+
+
+class NumberFilter(django_filters.CharFilter):
+    """A number in any usual way to write it; looked up as E.164."""
+
+    field_class = PhoneNumberField
+
+
+class PrimaryKeyField(forms.CharField):
+    """The primary key of a user, of whatever type it is in this project."""
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        if not text:
+            return None
+        if not text.isascii():
+            raise ValidationError(_("There is no such primary key."), code="invalid")
+        field = get_user_model()._meta.pk
+        key = field.to_python(text)
+        field.run_validators(key)  # which know how large a number the database can look for
+        return key
+
+
+class UserFilter(django_filters.CharFilter):
+    field_class = PrimaryKeyField
+
+
+class CallForm(forms.Form):
+    """What must hold for several parameters together."""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if cleaned.get("subject_id") and not cleaned.get("subject_type"):
+            self.add_error("subject_id", _("Name the subject_type as well."))
+        return cleaned
+
+
+class CallFilter(django_filters.FilterSet):
+    """The parameters of the list of calls."""
+
+    status = django_filters.MultipleChoiceFilter(choices=Status.choices)
+    placement = django_filters.MultipleChoiceFilter(choices=Placement.choices)
+    open = django_filters.BooleanFilter(
+        method="by_open", help_text="Whether it waits, rings or is talked on."
+    )
+    created_after = MomentFilter(field_name="created_at", lookup_expr="gte")
+    created_before = MomentFilter(field_name="created_at", lookup_expr="lt")
+    user = UserFilter(field_name="user_id", max_length=64, help_text="Primary key.")
+    subject_type = django_filters.CharFilter(
+        method="by_subject_type", max_length=201, help_text="As `app_label.model`."
+    )
+    subject_id = django_filters.CharFilter(field_name="subject_id", max_length=64)
+    number = NumberFilter(
+        method="by_number",
+        max_length=WRITTEN_LENGTH,
+        help_text="Of either leg, in any usual way to write. Only among the calls whose numbers"
+        " the user may see.",
+    )
+
+    class Meta:
+        model = CallRequest
+        form = CallForm
+        fields: tuple[str, ...] = ()
+
+    def by_open(self, calls: QuerySet[CallRequest], name: str, value: bool) -> Any:
+        return calls.filter(IS_OPEN) if value else calls.exclude(IS_OPEN)
+
+    def by_subject_type(self, calls: QuerySet[CallRequest], name: str, value: str) -> Any:
+        app, _dot, model = value.lower().partition(".")
+        try:
+            subject_type = ContentType.objects.get_by_natural_key(app, model)
+        except ContentType.DoesNotExist:
+            return calls.none()
+        return calls.filter(subject_type=subject_type)
+
+    def by_number(self, calls: QuerySet[CallRequest], name: str, value: str) -> Any:
+        # Whoever may not see a number may not find it out by asking for it either.
+        user: Any = self.request and self.request.user
+        if not permissions.may_see_numbers(user):
+            calls = calls.filter(user_id=user.pk)
+        return calls.filter(Q(from_number=value) | Q(to_number=value))
+
+
+class BlacklistFilter(django_filters.FilterSet):
+    """The parameters of the blacklist."""
+
+    number = NumberFilter(
+        method="by_number",
+        max_length=WRITTEN_LENGTH,
+        help_text="A whole number, exactly. Finds nothing for users who may not see numbers.",
+    )
+
+    class Meta:
+        model = BlacklistedNumber
+        fields = ("direction", "is_prefix")
+
+    def by_number(self, entries: QuerySet[BlacklistedNumber], name: str, value: str) -> Any:
+        user: Any = self.request and self.request.user
+        if not permissions.may_see_numbers(user):
+            return entries.none()
+        return entries.filter(number=value)

@@ -1,0 +1,65 @@
+"""An order that came over the API, made a call: whose phone rings first, and what it is about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Model
+from django.utils.translation import gettext as _
+from rest_framework.exceptions import PermissionDenied
+
+from .. import dialing, permissions, subjects
+from ..exceptions import CallRefused
+from ..models import CallerNumber, CallRequest
+
+
+def place(order: dict[str, Any], user: Any, key: str | None) -> CallRequest:
+    """The call, or the one that this user has made with this key before. `CallRefused`,
+    `IdempotencyConflict`, `PermissionDenied`.
+    """
+    made = dialing.made_with(key, user) if key is not None else None
+    return dialing.request_call(**_complete(order, user, made), idempotency_key=key)
+
+
+def quote(order: dict[str, Any], user: Any) -> CallRequest:
+    """The call that the order would make, not saved. `CallRefused`, `PermissionDenied`."""
+    return dialing.quote(**_complete(order, user, None))
+
+
+def _complete(order: dict[str, Any], user: Any, made: CallRequest | None) -> Any:
+    """The order with what it leaves out, and its subject fetched."""
+    return {
+        **order,
+        "user": user,
+        "from_number": _caller(order.get("from_number"), user, made),
+        "subject": _subject(order.get("subject"), user),
+    }
+
+
+def _caller(given: str | None, user: Any, made: CallRequest | None) -> str:
+    if given is not None:
+        if not permissions.may_choose_caller(user):
+            raise PermissionDenied(_("You may not choose whose phone rings first."))
+        return given
+    if made is not None:  # also where the user's own number was changed since
+        return made.from_number
+    own = CallerNumber.objects.filter(user=user).values_list("number", flat=True).first()
+    if own is None:
+        raise CallRefused(
+            "no_own_number",
+            _("Your own phone rings first, but we don't know its number yet."),
+            "from_number",
+        )
+    return own
+
+
+def _subject(given: dict[str, str] | None, user: Any) -> Model | None:
+    if given is None:
+        return None
+    found = subjects.find(given["type"], given["id"])
+    if found is None or not permissions.may_call_about(user, found):
+        # One answer for both, or it would tell what there is.
+        raise CallRefused(
+            "subject_unknown", _("There is no such object that you may call about."), "subject"
+        )
+    return found

@@ -1,0 +1,245 @@
+"""Calls and orders as JSON. Numbers are E.164, or masked; money is a string; times are in UTC."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.contenttypes.models import ContentType
+from rest_framework import serializers
+
+from .. import live, permissions
+from ..forms import WRITTEN_LENGTH
+from ..models import CallEvent, CallRequest
+from ..protocol import numbers
+from .fields import IntegerField, MomentField, MoneyField, TextField
+from .openapi import component, returns
+
+PHASES = ("calling", "ringing", "talking", "ending", "unknown", "ended", "failed")
+MOST_EVENTS = 200  # of one call; an hour of talk has about seventy
+
+
+@component
+class ReferenceSerializer(serializers.Serializer[Any]):
+    """An object of the project's: its model as `app_label.model`, and its primary key as text."""
+
+    type = TextField(max_length=201, help_text="The model, as `app_label.model`.")
+    id = TextField(max_length=64, help_text="The primary key, as text.")
+
+
+@component
+class SubjectSerializer(ReferenceSerializer):
+    """What a call is about. `text` is empty once the object is gone."""
+
+    text = serializers.CharField()
+
+
+@component
+class OrderSerializer(serializers.Serializer[Any]):
+    """What a call is asked for with. All but `to_number` may be left out, or be null."""
+
+    to_number = TextField(max_length=WRITTEN_LENGTH, help_text="Leg B, in any usual way to write.")
+    from_number = TextField(
+        max_length=WRITTEN_LENGTH,
+        required=False,
+        allow_null=True,
+        help_text="Leg A. Left out: the user's own number.",
+    )
+    subject = ReferenceSerializer(required=False, allow_null=True)
+    max_duration = IntegerField(
+        required=False, allow_null=True, help_text="Seconds after which the call is ended."
+    )
+    max_debit = MoneyField(
+        required=False, allow_null=True, help_text="Cost at which the call is ended."
+    )
+    not_before = MomentField(
+        required=False, allow_null=True, help_text="Nobody is rung before. Left out: now."
+    )
+    expires_at = MomentField(required=False, allow_null=True, help_text="Nobody is rung after.")
+
+
+@component
+class ShownSerializer(serializers.ModelSerializer[CallRequest]):
+    """Those facts of a call that its quote has as well."""
+
+    from_number = serializers.SerializerMethodField()
+    to_number = serializers.SerializerMethodField()
+    subject = serializers.SerializerMethodField()
+    max_debit = MoneyField(read_only=True, allow_null=True)
+    not_before = MomentField(read_only=True)
+    expires_at = MomentField(read_only=True)
+
+    def get_from_number(self, call: CallRequest) -> str:
+        return self.number(call, call.from_number)
+
+    def get_to_number(self, call: CallRequest) -> str:
+        return self.number(call, call.to_number)
+
+    @returns(SubjectSerializer(allow_null=True))
+    def get_subject(self, call: CallRequest) -> dict[str, str] | None:
+        if call.subject_type_id is None:
+            return None
+        model = ContentType.objects.get_for_id(call.subject_type_id)
+        text = str(call.subject) if call.subject is not None else ""
+        return {"type": f"{model.app_label}.{model.model}", "id": call.subject_id, "text": text}
+
+    def number(self, call: CallRequest, number: str) -> str:
+        """As it is stored, or masked; a forgotten one is empty."""
+        return number if self.whole(call) else numbers.mask(number)
+
+    def whole(self, call: CallRequest) -> bool:
+        return permissions.may_see_numbers(self.user, call)
+
+    @property
+    def user(self) -> Any:
+        return self.context["request"].user
+
+
+QUOTED = (
+    "from_number",
+    "to_number",
+    "subject",
+    "max_duration",
+    "max_debit",
+    "not_before",
+    "expires_at",
+)
+
+
+@component
+class QuoteSerializer(ShownSerializer):
+    """The call that the same order would make now."""
+
+    class Meta:
+        model = CallRequest
+        fields = QUOTED
+        read_only_fields = fields
+
+
+@component
+class CallSerializer(ShownSerializer):
+    """A call. `phase` is one word for how far it is, `state` the same for people, `placement` what
+    became of our asking, `status` the protocol's.
+    """
+
+    phase = serializers.SerializerMethodField()
+    state = serializers.CharField(read_only=True)
+    open = serializers.BooleanField(source="is_open", read_only=True)
+    may_hang_up = serializers.SerializerMethodField()
+    username = serializers.SerializerMethodField()
+    response_code = serializers.CharField(read_only=True, help_text="The service's; or empty.")
+    response_detail = serializers.SerializerMethodField()
+    debit = MoneyField(read_only=True)
+    created_at = MomentField(read_only=True)
+    sent_at = MomentField(read_only=True, allow_null=True)
+    placed_at = MomentField(read_only=True, allow_null=True)
+    a_initiated_at = MomentField(read_only=True, allow_null=True)
+    a_answered_at = MomentField(read_only=True, allow_null=True)
+    b_initiated_at = MomentField(read_only=True, allow_null=True)
+    b_answered_at = MomentField(read_only=True, allow_null=True)
+    ended_at = MomentField(read_only=True, allow_null=True)
+    silent_at = MomentField(read_only=True, allow_null=True)
+    hangup_requested_at = MomentField(read_only=True, allow_null=True)
+
+    class Meta:
+        model = CallRequest
+        fields: tuple[str, ...] = (
+            "id",
+            "webcallid",
+            "phase",
+            "state",
+            "open",
+            "may_hang_up",
+            "placement",
+            "status",
+            "user",
+            "username",
+            *QUOTED,
+            "duration",
+            "debit",
+            "response_code",
+            "response_detail",
+            "veto_reason",
+            "created_at",
+            "sent_at",
+            "placed_at",
+            "a_initiated_at",
+            "a_answered_at",
+            "b_initiated_at",
+            "b_answered_at",
+            "ended_at",
+            "silent_at",
+            "hangup_requested_at",
+            "hangup_requested_by",
+        )
+        read_only_fields: tuple[str, ...] = fields
+
+    @returns(serializers.ChoiceField(choices=PHASES))
+    def get_phase(self, call: CallRequest) -> str:
+        return live.phase(call)
+
+    def get_may_hang_up(self, call: CallRequest) -> bool:
+        return (
+            call.is_open
+            and call.hangup_requested_at is None
+            and permissions.may_hang_up(self.user, call)
+        )
+
+    def get_username(self, call: CallRequest) -> str:
+        return call.user.get_username() if call.user else ""
+
+    def get_response_detail(self, call: CallRequest) -> str:
+        # The service's own words may name a number.
+        return call.response_detail if self.whole(call) else ""
+
+
+@component
+class EventSerializer(serializers.ModelSerializer[CallEvent]):
+    """An event of the service's, and what we answered: 200, or 412 to end the call."""
+
+    received_at = MomentField(read_only=True)
+    debit = MoneyField(read_only=True, allow_null=True)
+
+    class Meta:
+        model = CallEvent
+        fields = (
+            "received_at",
+            "remote_address",
+            "status",
+            "duration",
+            "debit",
+            "answer",
+            "reason",
+        )
+        read_only_fields = fields
+
+
+@component
+class CallDetailSerializer(CallSerializer):
+    """A call with its events, the earliest first; null for those who may not see them. Only the
+    last ones are told where `events_cut` is true.
+    """
+
+    events = serializers.SerializerMethodField()
+    events_cut = serializers.SerializerMethodField()
+
+    class Meta(CallSerializer.Meta):
+        fields = (*CallSerializer.Meta.fields, "events", "events_cut")
+        read_only_fields = fields
+
+    @returns(EventSerializer(many=True, allow_null=True))
+    def get_events(self, call: CallRequest) -> Any:
+        latest = self.latest(call)
+        if latest is None:
+            return None
+        return EventSerializer(latest[:MOST_EVENTS][::-1], many=True).data
+
+    def get_events_cut(self, call: CallRequest) -> bool:
+        return len(self.latest(call) or ()) > MOST_EVENTS
+
+    def latest(self, call: CallRequest) -> list[CallEvent] | None:
+        """The last events, the latest first, and one more where there are more."""
+        if not permissions.may_see_events(self.user, call):
+            return None
+        if not hasattr(self, "_latest"):
+            self._latest = list(call.events.order_by("-id")[: MOST_EVENTS + 1])
+        return self._latest

@@ -1,0 +1,77 @@
+"""How far a call can be: our asking's placement and the call's status, in words for people."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
+from ..protocol.codes import CallStatus, ResponseCode
+
+
+class Placement(models.TextChoices):
+    """What became of our asking the service for a call."""
+
+    QUEUED = "queued", _("waiting")
+    SENDING = "sending", _("being sent")
+    ACCEPTED = "accepted", _("accepted")
+    REJECTED = "rejected", _("rejected")
+    UNKNOWN = "unknown", _("outcome unknown")
+    CANCELLED = "cancelled", _("cancelled")
+    EXPIRED = "expired", _("expired")
+    FAILED = "failed", _("service unreachable")
+
+
+class Status(models.IntegerChoices):
+    """The protocol's call status (seed, EventURL) in words for people."""
+
+    UNKNOWN = CallStatus.UNKNOWN, _("unknown")
+    A_INITIATED = CallStatus.A_INITIATED, _("calling the caller")
+    A_FAILED = CallStatus.A_FAILED, _("caller not reached")
+    A_ANSWERED = CallStatus.A_ANSWERED, _("caller answered")
+    A_DISCONNECTED = CallStatus.A_DISCONNECTED, _("ended before the callee answered")
+    B_INITIATED = CallStatus.B_INITIATED, _("calling the callee")
+    B_FAILED = CallStatus.B_FAILED, _("callee not reached")
+    B_ANSWERED = CallStatus.B_ANSWERED, _("connected")
+    AB_DISCONNECTED = CallStatus.AB_DISCONNECTED, _("ended after talking")
+
+
+# What the service's response codes mean: the protocol's own sentences, for people.
+MEANINGS: dict[ResponseCode, str | Promise] = {
+    ResponseCode.OK: _("The call was accepted."),
+    ResponseCode.EMPTY_API_KEY: _("The API key is missing."),
+    ResponseCode.EMPTY_FROM: _("The caller's number is missing."),
+    ResponseCode.EMPTY_TO: _("The callee's number is missing."),
+    ResponseCode.UNKNOWN_API_USER: _("The API key is not known."),
+    ResponseCode.NO_SERVICE_PROVIDER: _("The account has no active service provider."),
+    ResponseCode.BLACKLISTED: _("One of the numbers is blacklisted by the service."),
+    ResponseCode.NO_GATEWAY: _("The service has no way to reach one of the numbers."),
+    ResponseCode.NO_TIMEOUT: _("There is no rate for the call, or not enough credit."),
+    ResponseCode.UNKNOWN_ADDRESS: _("The key may not be used from this address."),
+}
+ANSWERS: dict[str, str | Promise] = {
+    code.value: format_lazy("{} {}", code.value, meaning) for code, meaning in MEANINGS.items()
+}
+
+
+class Outcome(models.TextChoices):
+    """What a person says became of a call of which the service gave no clear answer."""
+
+    RANG = "rang", _("It rang.")
+    NEVER_RANG = "never_rang", _("It did not ring.")
+    OVER = "over", _("It rang, and is over.")
+
+
+# The column that keeps when each status was first told. Status 0 has none: it says only that
+# something is wrong.
+STAGES: dict[CallStatus, str] = {
+    CallStatus.A_INITIATED: "a_initiated_at",
+    CallStatus.A_ANSWERED: "a_answered_at",
+    CallStatus.B_INITIATED: "b_initiated_at",
+    CallStatus.B_ANSWERED: "b_answered_at",
+    CallStatus.A_FAILED: "ended_at",
+    CallStatus.A_DISCONNECTED: "ended_at",
+    CallStatus.B_FAILED: "ended_at",
+    CallStatus.AB_DISCONNECTED: "ended_at",
+}

@@ -1,0 +1,37 @@
+"""The indexes of calls leave alone what events write."""
+
+from __future__ import annotations
+
+from django.db.models import Q
+
+from django_poketalk.models import STAGES, CallRequest
+
+# What an event writes while a call goes on. Its end moves the row between indexes once.
+WRITTEN = {"status", "status_at", "last_event_at", "duration", "debit", *STAGES.values()}
+ENDING = {"ended_at"}
+
+
+def columns(condition: Q) -> set[str]:
+    found: set[str] = set()
+    for child in condition.children:
+        found |= columns(child) if isinstance(child, Q) else {str(child[0]).split("__")[0]}
+    return found
+
+
+def test_no_index_is_on_a_column_that_events_write_while_a_call_goes_on() -> None:
+    indexed: set[str] = set()
+    for index in CallRequest._meta.indexes:
+        indexed.update(name.removeprefix("-") for name in index.fields)
+        if index.condition is not None:
+            indexed |= columns(index.condition)
+    assert "created_at" in indexed
+    assert indexed & (WRITTEN - ENDING) == set()
+
+
+def test_no_column_has_two_indexes_that_begin_with_it() -> None:
+    meta = CallRequest._meta
+    alone = {field.name for field in meta.fields if field.db_index or field.unique}
+    first = [i.fields[0].removeprefix("-") for i in meta.indexes if i.condition is None]
+
+    assert alone & set(first) == set()
+    assert len(first) == len(set(first))

@@ -1,0 +1,50 @@
+"""Limits of a call that are none, and calls that it is too late to withdraw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from django_poketalk.exceptions import CallRefused
+from django_poketalk.models import CallRequest, Placement
+
+NewCall = Callable[..., CallRequest]
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        {"max_duration": 0},
+        {"max_duration": 0.5},
+        {"max_duration": 2**31},
+        {"max_duration": float("nan")},
+        {"max_debit": Decimal("-0.1")},
+        {"max_debit": Decimal("1e-9")},
+        {"max_debit": Decimal("NaN")},
+        {"max_debit": Decimal("Infinity")},
+        {"max_debit": Decimal("1E12")},
+        {"max_debit": "much"},
+    ],
+    ids=str,
+)
+def test_a_limit_that_is_none_is_refused(new_call: NewCall, limit: dict[str, Any]) -> None:
+    with pytest.raises(CallRefused) as refusal:
+        new_call(**limit)
+
+    assert refusal.value.code == "limit_invalid"
+    assert not CallRequest.objects.exists()
+
+
+@pytest.mark.parametrize("placement", sorted({*Placement.values} - {Placement.QUEUED}))
+def test_what_may_have_been_sent_cannot_be_withdrawn(call: CallRequest, placement: str) -> None:
+    CallRequest.objects.filter(pk=call.pk).update(placement=placement, sent_at=timezone.now())
+
+    assert not call.cancel(timezone.now())
+
+    call.refresh_from_db()
+    assert call.placement == placement
+    assert call.hangup_requested_at is None
