@@ -6,15 +6,19 @@ Where that is missing, the test is skipped with the reason and the command that 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 2.0  # seconds for a connection on loopback
 TRUE = {"1", "true", "yes"}
 
@@ -53,6 +57,40 @@ class Program:
         return "" if self.path() else f"is not in the PATH, as none of {', '.join(self.names)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Module:
+    """An optional library."""
+
+    name: str
+    install: str
+
+    def missing(self) -> str:
+        return "" if find_spec(self.name) else "is not installed"
+
+
+@dataclass(frozen=True, slots=True)
+class NodePackage:
+    """A package of npm in the folder `node_modules` of the checkout, of this very version."""
+
+    name: str
+    version: str
+
+    @property
+    def folder(self) -> Path:
+        return ROOT / "node_modules" / self.name
+
+    @property
+    def install(self) -> str:
+        return f"npm install --no-save --no-package-lock --prefix . {self.name}@{self.version}"
+
+    def missing(self) -> str:
+        description = self.folder / "package.json"
+        if not description.is_file():
+            return "is not in node_modules/"
+        found = json.loads(description.read_text())["version"]
+        return "" if found == self.version else f"is version {found}, not {self.version}"
+
+
 CHROMIUM = Program(
     ("chromium", "chromium-browser", "google-chrome"),
     "apt-get install --no-install-recommends chromium",
@@ -70,7 +108,20 @@ SERVICES: dict[str, Service] = {
     ),
 }
 CURL = Program(("curl",), "apt-get install curl")
-NEEDS: dict[str, Service | Program] = {**SERVICES, "chromium": CHROMIUM, "curl": CURL}
+AXE = NodePackage("axe-core", "4.14.1")
+SIPP = Program(("sipp",), "apt-get install sip-tester")
+SIPPY = Module("sippy", "python -m pip install 'django-poketalk[sip]'")
+NEEDS: dict[str, Service | Program | NodePackage | Module] = {
+    **SERVICES,
+    "chromium": CHROMIUM,
+    "curl": CURL,
+    "axe": AXE,
+    "gettext": Program(("xgettext",), "apt-get install gettext"),
+    "sipp": SIPP,
+    "kamailio": Program(("kamailio",), "apt-get install kamailio"),
+    "baresip": Program(("baresip",), "apt-get install baresip-core"),
+    "sippy": SIPPY,
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.needs import SERVICES
+from tests.needs import AXE, ROOT, SERVICES, NodePackage
 
 Run = Callable[..., pytest.RunResult]
 
@@ -112,3 +112,26 @@ def test_a_run_that_finds_no_test_fails(pytester: pytest.Pytester) -> None:
     )
 
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def test_a_package_of_another_version_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.needs.ROOT", tmp_path)
+    package = NodePackage("some-package", "1.2.3")
+    assert package.missing() == "is not in node_modules/"
+
+    package.folder.mkdir(parents=True)
+    (package.folder / "package.json").write_text('{"version": "1.2.4"}')
+    assert package.missing() == "is version 1.2.4, not 1.2.3"
+
+    (package.folder / "package.json").write_text('{"version": "1.2.3"}')
+    assert package.missing() == ""
+
+
+def test_ci_installs_the_version_that_the_tests_want() -> None:
+    script = ROOT / ".ci" / "run"
+    if not script.is_file():
+        pytest.skip("The tests run without the rest of the checkout.")
+
+    assert AXE.install in script.read_text()

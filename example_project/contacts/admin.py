@@ -3,6 +3,7 @@ from __future__ import annotations
 from django import forms
 from django.contrib import admin
 
+from django_poketalk.admin.mixin import CallsAdminMixin
 from django_poketalk.forms import PhoneNumberField
 
 from .models import Contact
@@ -19,7 +20,7 @@ class ContactForm(forms.ModelForm):
 
 
 @admin.register(Contact)
-class ContactAdmin(admin.ModelAdmin):
+class ContactAdmin(CallsAdminMixin, admin.ModelAdmin):
     form = ContactForm
     list_display = ("name", "company", "phone_display", "note")
     search_fields = ("name", "company", "phone")

@@ -29,7 +29,8 @@ from django.test import Client  # noqa: E402
 from django.urls import include, path  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from django_poketalk import conf, events, eventtokens  # noqa: E402
+from django_poketalk import conf  # noqa: E402
+from django_poketalk.events import incoming, tokens  # noqa: E402
 from django_poketalk.models import CallEvent, CallRequest  # noqa: E402
 from django_poketalk.protocol import eventurl  # noqa: E402
 from django_poketalk.protocol.codes import CallStatus  # noqa: E402
@@ -41,7 +42,7 @@ CALLS, TICKS, ROUNDS = 50, 20, 7
 @login_not_required
 def naive(request: HttpRequest, token: str) -> HttpResponse:
     """Lock, read, merge, save, log: the ORM's own way."""
-    limits = eventtokens.read(token)
+    limits = tokens.read(token)
     told = eventurl.parse(request.META["QUERY_STRING"])
     with transaction.atomic():
         call = CallRequest.objects.select_for_update().get(pk=limits and limits.pk)
@@ -81,7 +82,7 @@ def event_urls() -> list[str]:
             max_duration=10**6,
             expires_at=timezone.now(),
         )
-        template = events.event_url(call).removeprefix(conf.settings.event_base_url)
+        template = incoming.event_url(call).removeprefix(conf.settings.event_base_url)
         for tick in range(TICKS):
             told = Event(CallStatus.B_ANSWERED, call.webcallid, 60 * tick, Decimal("0.1") * tick)
             urls.append(eventurl.expand(template, told))

@@ -18,6 +18,7 @@ from tests.caller.people import agent, contact
 from tests.crm.models import Contact
 from tests.needs import CHROMIUM
 
+from . import demo
 from .service import Service
 
 PATIENCE = 20_000  # milliseconds, on a busy machine
@@ -47,6 +48,14 @@ def browser() -> Iterator[Browser]:
         )
         yield started
         started.close()
+
+
+@pytest.fixture(scope="session")
+def demo_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the demo, in which a call has been made."""
+    with demo.running(tmp_path_factory.mktemp("demo")) as address:
+        demo.call(address, "/contacts/1/")
+        yield address
 
 
 @pytest.fixture(scope="session")
@@ -127,6 +136,15 @@ def problems() -> list[str]:
     return []
 
 
+def listen(page: Page, problems: list[str]) -> None:
+    """Write down what the page's console complains of."""
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on(
+        "console",
+        lambda said: problems.append(said.text) if said.type in ("error", "warning") else None,
+    )
+
+
 @pytest.fixture
 def visit(
     browser: Browser, site: str, anna: Any, bob: Contact, problems: list[str]
@@ -147,11 +165,7 @@ def visit(
                 [{"name": project.SESSION_COOKIE_NAME, "value": session, "url": site}]
             )
         page = context.new_page()
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on(
-            "console",
-            lambda said: problems.append(said.text) if said.type in ("error", "warning") else None,
-        )
+        listen(page, problems)
         page.goto(f"/contacts/{bob.pk}/")
         return page
 

@@ -115,6 +115,31 @@ def test_a_number_that_is_gone_is_told(visit: Visit, bob: Contact) -> None:
     says(page, "There is no phone number to call any more.")
 
 
+def test_a_button_that_is_too_old_is_told(visit: Visit, settings: Any) -> None:
+    page = visit()
+    settings.POKETALK = {**settings.POKETALK, "BUTTON_MAX_AGE": 0}
+    page.wait_for_timeout(1100)
+
+    call_button(page).click()
+
+    says(page, re.compile("^This button is too old"))
+    assert not CallRequest.objects.exists()
+
+
+def test_whoever_may_not_call_any_more_is_told(
+    visit: Visit, anna: Any, problems: list[str]
+) -> None:
+    page = visit()
+    anna.user_permissions.clear()
+
+    call_button(page).click()
+
+    says(page, "You may not place calls.")
+    assert not CallRequest.objects.exists()
+    assert ["403" in problem for problem in problems] == [True]
+    problems.clear()
+
+
 def test_whoever_was_logged_out_is_led_to_the_login(visit: Visit, problems: list[str]) -> None:
     page = visit()
     page.context.clear_cookies(name="sessionid")

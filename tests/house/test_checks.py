@@ -19,11 +19,10 @@ Check = Callable[..., list[CheckMessage]]
 
 
 def our_checks() -> list[Check]:
-    return [
-        check
-        for check in registry.get_checks(include_deployment_checks=True)
-        if check.__module__.startswith("django_poketalk.")
-    ]
+    """In the same order in each process that runs tests: Django keeps them in a set."""
+    found = registry.get_checks(include_deployment_checks=True)
+    ours = [check for check in found if check.__module__.startswith("django_poketalk.")]
+    return sorted(ours, key=lambda check: (check.__module__, check.__name__))
 
 
 def queries_of(check: Check) -> list[str]:

@@ -49,3 +49,8 @@ def write(root: Path, name: str, text: str = "") -> None:
     file = root / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
+
+
+def test_static_files_are_named_in_one_way() -> None:
+    """With underscores, as those of Django's own admin."""
+    assert [path.name for path in tree.PACKAGE.rglob("static/**/*-*")] == []

@@ -9,10 +9,24 @@ from pathlib import Path
 
 OURS = "django_poketalk"
 SERVER = f"{OURS}.server"
-SHARED = (f"{OURS}.protocol", f"{OURS}.appsettings", f"{OURS}.client_address")
+SHARED = (
+    f"{OURS}.protocol",
+    f"{OURS}.appsettings",
+    f"{OURS}.client_address",
+    f"{OURS}.longlists",
+    f"{OURS}.spreadsheets",
+)
 
 # Rules without a clock, a network or a database: time and rows come in as arguments.
-PURE = (f"{OURS}.protocol", f"{SERVER}.rating", f"{SERVER}.switch.call")
+PURE = (
+    f"{OURS}.protocol",
+    f"{OURS}.lifecycle.heard",
+    f"{OURS}.quiet_hours",
+    f"{OURS}.lifecycle.timeline",
+    f"{OURS}.lifecycle.timescale",
+    f"{SERVER}.rating",
+    f"{SERVER}.switch.call",
+)
 IMPURE = (
     "aiohttp",
     "asyncio",

@@ -1,0 +1,323 @@
+"""Calls that never were: a plausible past to look at, and to measure with.
+
+All numbers are of ranges that regulators keep free for fiction. The same seed gives the same calls
+on any database, but for the last ones, which are as old as the command. Nobody is rung: rows are
+written, nothing is sent.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.contrib.contenttypes.models import ContentType
+
+from contacts.models import Contact
+from django_poketalk import vetoes
+from django_poketalk.models import CallEvent, CallRequest, Placement
+from django_poketalk.protocol.codes import CallStatus as S
+from django_poketalk.protocol.codes import ResponseCode
+
+TICK = 60  # seconds between two events while nothing changes
+MAX_DURATION = 3600
+PRICE = Decimal("0.004")  # a second, for both legs
+ZERO = Decimal(0)
+BUSY = (
+    1,
+    1,
+    1,
+    1,
+    1,
+    2,
+    4,
+    8,
+    20,
+    40,
+    48,
+    46,
+    30,
+    38,
+    46,
+    44,
+    38,
+    26,
+    12,
+    8,
+    6,
+    4,
+    2,
+    1,
+)  # by hour
+WEEK = (10, 11, 11, 10, 9, 2, 1)  # Monday first
+
+# How calls end, of 1,000
+OUTCOMES = {
+    "connected": 570,
+    "talked too long": 4,
+    "hung up by somebody": 12,
+    "ended by a rule": 4,
+    "callee not reached": 190,
+    "caller not reached": 70,
+    "ended early": 80,
+    "refused": 30,
+    "cancelled": 16,
+    "expired": 4,
+    "unreachable": 6,
+    "unknown": 6,
+    "silent": 8,
+}
+REFUSALS = {
+    ResponseCode.NO_TIMEOUT: 12,
+    ResponseCode.BLACKLISTED: 9,
+    ResponseCode.NO_GATEWAY: 7,
+    ResponseCode.UNKNOWN_ADDRESS: 1,
+    ResponseCode.UNKNOWN_API_USER: 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who calls: the user's primary key and phone."""
+
+    pk: int
+    number: str
+
+
+class History:
+    """The calls of some days, in order of time, with the events of each."""
+
+    def __init__(
+        self, seed: int, until: datetime, people: list[Person], contacts: list[Contact]
+    ) -> None:
+        self._random = random.Random(seed)  # noqa: S311  # nothing depends on it
+        self._people = people
+        self._contacts = contacts
+        self._type = ContentType.objects.get_for_model(Contact)
+        self._numbers = list(fictional_numbers())
+        self._until = until
+
+    def calls(
+        self, number: int, days: int, live: int
+    ) -> Iterator[tuple[CallRequest, list[CallEvent]]]:
+        """So many calls of so many days, then those that still go on."""
+        outcomes = list(OUTCOMES)
+        weights = list(OUTCOMES.values())
+        for moment in sorted(self._moments(number, days)):
+            outcome = self._random.choices(outcomes, weights)[0]
+            yield self._call(moment, outcome)
+        for _ in range(live):
+            start = self._until - timedelta(seconds=self._random.randint(60, 300))
+            yield self._call(start, "live")
+
+    def _moments(self, number: int, days: int) -> Iterator[datetime]:
+        """Most on weekdays, in office hours; none so late that the call may go on."""
+        first = self._until - timedelta(days=days - 1)
+        first = first.replace(hour=0, minute=0, second=0, microsecond=0)
+        each_day = [WEEK[(first + timedelta(days=day)).weekday()] for day in range(days)]
+        latest = self._until - timedelta(hours=2)
+        hours = range(24)
+        for day in self._random.choices(range(days), each_day, k=number):
+            hour = self._random.choices(hours, BUSY)[0]
+            within = timedelta(days=day, hours=hour, seconds=self._random.random() * 3600)
+            moment = first + within
+            if moment > latest:  # today is not over
+                moment = latest - timedelta(days=self._random.random())
+            yield moment
+
+    def _call(self, moment: datetime, outcome: str) -> tuple[CallRequest, list[CallEvent]]:
+        person = self._random.choice(self._people)
+        call = CallRequest(
+            webcallid=f"{self._random.getrandbits(128):032x}",
+            user_id=person.pk,
+            from_number=person.number,
+            max_duration=MAX_DURATION,
+            created_at=moment,
+            not_before=moment,
+            expires_at=moment + timedelta(minutes=2),
+        )
+        if self._contacts and self._random.random() < 0.6:
+            contact = self._random.choice(self._contacts)
+            call.to_number = contact.phone
+            call.subject_type_id = self._type.pk
+            call.subject_id = str(contact.pk)
+        else:
+            call.to_number = self._random.choice(self._numbers)
+        events = self._place(call, outcome)
+        return call, events
+
+    def _place(self, call: CallRequest, outcome: str) -> list[CallEvent]:
+        """What became of our asking; where the service took the call, what it told."""
+        sent = call.created_at + timedelta(seconds=self._random.uniform(0.05, 1.5))
+        match outcome:
+            case "cancelled":
+                call.placement = Placement.CANCELLED
+                call.hangup_requested_at = sent
+                call.hangup_requested_by_id = call.user_id
+                return []
+            case "expired":
+                call.placement = Placement.EXPIRED
+                return []
+            case "unreachable":
+                call.placement = Placement.FAILED
+                call.sent_at, call.attempts = sent, 5
+                call.response_detail = "Connection refused"
+                return []
+        call.sent_at, call.attempts = sent, 1
+        if outcome == "unknown":
+            call.placement = Placement.UNKNOWN
+            call.response_detail = "No answer within 10 s"
+            call.silent_at = sent + timedelta(minutes=3)
+            return []
+        call.placed_at = sent + timedelta(seconds=self._random.uniform(0.03, 0.4))
+        if outcome == "refused":
+            code = self._random.choices(list(REFUSALS), list(REFUSALS.values()))[0]
+            call.placement = Placement.REJECTED
+            call.response_code = code.value
+            call.response_detail = code.value
+            return []
+        call.placement = Placement.ACCEPTED
+        call.response_code = ResponseCode.OK.value
+        call.response_detail = ResponseCode.OK.value
+        return self._tell(call, outcome)
+
+    def _tell(self, call: CallRequest, outcome: str) -> list[CallEvent]:
+        """The events of a call that the service took, and the row as they leave it."""
+        rings = self._random.uniform
+        a_rings = (call.placed_at or call.created_at) + timedelta(seconds=0.3)
+        told = _Told(call)
+        told.tell(S.A_INITIATED, a_rings)
+        if outcome == "caller not reached":
+            told.tell(S.A_FAILED, a_rings + timedelta(seconds=rings(5, 40)))
+            return told.events
+        a_answers = a_rings + timedelta(seconds=rings(2, 15))
+        told.answered(a_answers)
+        b_rings = a_answers + timedelta(seconds=rings(0.2, 1.5))
+        told.tell(S.B_INITIATED, b_rings)
+        if outcome == "ended early":
+            told.tell(S.A_DISCONNECTED, b_rings + timedelta(seconds=rings(3, 30)))
+            return told.events
+        if outcome == "callee not reached":
+            told.tell(S.B_FAILED, b_rings + timedelta(seconds=rings(1, 45)))
+            return told.events
+        b_answers = b_rings + timedelta(seconds=rings(2, 25))
+        told.tell(S.B_ANSWERED, b_answers)
+        if outcome == "live":
+            told.ticks(a_answers, self._until)
+            return told.events
+        talks = min(self._random.expovariate(1 / 130) + 3, MAX_DURATION - 120)
+        if outcome == "talked too long":
+            talks = MAX_DURATION
+        ends = b_answers + timedelta(seconds=talks)
+        told.ticks(a_answers, ends)
+        if outcome == "silent":
+            call.silent_at = ends + timedelta(minutes=4)
+            return told.events
+        told.veto(outcome, ends)
+        told.tell(S.AB_DISCONNECTED, ends)
+        return told.events
+
+
+class _Told:
+    """The events of one call, written to the row as they come."""
+
+    def __init__(self, call: CallRequest) -> None:
+        self.events: list[CallEvent] = []
+        self._call = call
+        self._answered_at: datetime | None = None
+
+    def answered(self, at: datetime) -> None:
+        self._answered_at = at
+        self.tell(S.A_ANSWERED, at)
+
+    def tell(self, status: S, at: datetime) -> None:
+        call = self._call
+        seconds = int((at - self._answered_at).total_seconds()) if self._answered_at else 0
+        debit = PRICE * seconds
+        call.status, call.status_at, call.last_event_at = int(status), at, at
+        call.duration, call.debit = seconds, debit
+        match status:
+            case S.A_INITIATED:
+                call.a_initiated_at = at
+            case S.A_ANSWERED:
+                call.a_answered_at = at
+            case S.B_INITIATED:
+                call.b_initiated_at = at
+            case S.B_ANSWERED:
+                call.b_answered_at = at
+            case _:
+                call.ended_at = at
+        self._log(status, at, seconds, debit)
+
+    def ticks(self, since: datetime, until: datetime) -> None:
+        at = since + timedelta(seconds=TICK)
+        while at < until:
+            if at > self._call.last_event_at:
+                self.tell_again(at)
+            at += timedelta(seconds=TICK)
+
+    def tell_again(self, at: datetime) -> None:
+        call = self._call
+        call.last_event_at = at
+        call.duration = int((at - (self._answered_at or at)).total_seconds())
+        call.debit = PRICE * call.duration
+        self._log(S.B_ANSWERED, at, call.duration, call.debit)
+
+    def veto(self, outcome: str, at: datetime) -> None:
+        """The last event before the end was answered with 412, where we ended the call."""
+        reasons = {
+            "talked too long": vetoes.MAX_DURATION,
+            "hung up by somebody": vetoes.HANG_UP,
+            "ended by a rule": "outside office hours",
+        }
+        reason = reasons.get(outcome)
+        if reason is None:
+            return
+        self._call.veto_reason = reason
+        self.events[-1].answer, self.events[-1].reason = 412, reason
+        if reason == vetoes.HANG_UP:
+            self._call.hangup_requested_at = at - timedelta(seconds=2)
+            self._call.hangup_requested_by_id = self._call.user_id
+
+    def _log(self, status: S, at: datetime, seconds: int, debit: Decimal) -> None:
+        self.events.append(
+            CallEvent(
+                call=self._call,
+                received_at=at,
+                remote_address="127.0.0.1",
+                status=int(status),
+                duration=seconds,
+                debit=debit,
+                answer=200,
+            )
+        )
+
+
+def fictional_numbers() -> Iterator[str]:
+    """Some thousand numbers that are nobody's, of five countries."""
+    for last in range(1000):
+        yield f"+442079460{last:03}"
+        yield f"+441632960{last:03}"
+        yield f"+447700900{last:03}"
+    for area in ("212", "303", "415", "512", "617", "702", "808", "919"):
+        for last in range(100):
+            yield f"+1{area}55501{last:02}"
+    for last in range(1000):
+        yield f"+3319900{last:04}"
+        yield f"+6125550{last:04}"
+
+
+def write(batch: list[tuple[CallRequest, list[CallEvent]]], with_events: bool) -> None:
+    """Store the calls, and the events that belong to them."""
+    CallRequest.objects.bulk_create([call for call, _events in batch])
+    if not with_events:
+        return
+    events: list[Any] = []
+    for call, told in batch:
+        for event in told:
+            event.call_id = call.pk
+        events += told
+    CallEvent.objects.bulk_create(events, batch_size=5000)

@@ -1,0 +1,76 @@
+"""`seed_calls`: fills the log with calls that never were, to look at and to measure with."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from itertools import islice
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError
+from django.db import IntegrityError, connection, reset_queries, transaction
+from django.utils import timezone
+
+from contacts.models import Contact
+from demo import history
+from django_poketalk.models import CallRequest
+
+AGENTS = 25
+BATCH = 2000
+
+
+class Command(BaseCommand):
+    help = "Writes plausible calls of the past into the log, with their events. Nobody is rung."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("number", nargs="?", type=int, default=1000, help="How many: 1000.")
+        parser.add_argument("--days", type=int, default=365, help="Over how many days back: 365.")
+        parser.add_argument("--seed", type=int, default=1, help="The same seed, the same calls: 1.")
+        parser.add_argument("--live", type=int, default=0, help="How many more go on now: 0.")
+        parser.add_argument(
+            "--without-events", action="store_true", help="Calls alone, which is much faster."
+        )
+
+    def handle(self, **options: Any) -> None:
+        number, days, live = options["number"], options["days"], options["live"]
+        if number < 0 or live < 0 or days < 1:
+            raise CommandError("A number of calls is 0 or more, that of days 1 or more.")
+        contacts = list(Contact.objects.order_by("pk"))
+        past = history.History(options["seed"], timezone.now(), _agents(), contacts)
+        calls = past.calls(number, days, live)
+        written = 0
+        while batch := list(islice(calls, BATCH)):
+            try:
+                with transaction.atomic():
+                    history.write(batch, not options["without_events"])
+            except IntegrityError as error:
+                raise CommandError(
+                    f"The calls of the seed {options['seed']} are there already: choose another"
+                    " with --seed."
+                ) from error
+            reset_queries()  # which DEBUG keeps, with all they say
+            written += len(batch)
+            if options["verbosity"] and written % (10 * BATCH) == 0:
+                self.stdout.write(f"{written} calls")
+        _analyse()
+        self.stdout.write(f"{written} calls were written, {CallRequest.objects.count()} are there.")
+
+
+def _agents() -> list[history.Person]:
+    """Users who call, without a password: nobody logs in as them."""
+    people = []
+    for index in range(AGENTS):
+        user, created = User.objects.get_or_create(username=f"agent{index + 1:02}")
+        if created:
+            user.set_unusable_password()
+            user.save(update_fields=["password"])
+        people.append(history.Person(user.pk, f"+4420794608{index + 1:02}"))
+    return people
+
+
+def _analyse() -> None:
+    """Tell the database what it holds now: its plans depend on it."""
+    if connection.vendor == "mysql":
+        return  # InnoDB does so by itself
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")

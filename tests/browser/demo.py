@@ -1,0 +1,58 @@
+"""The demo, as people start it: web, worker, beat and switch, with simulated phones that live fast,
+and data of its own.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.example.conftest import PROJECT, environment
+
+SPEED = 10  # a call's seconds in a real one
+READY_WITHIN = 90.0  # seconds
+
+
+@contextmanager
+def running(var: Path) -> Iterator[str]:
+    """Its address, once it is ready; `var` is the folder for all that it writes."""
+    from demo import ports
+
+    port = ports.any_free()
+    output = var / "demo.log"
+    with output.open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-u", "manage.py", "demo", f"--port={port}", f"--speed={SPEED}"],
+            cwd=PROJECT,
+            env=environment(var),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        until = time.monotonic() + READY_WITHIN
+        while "is ready" not in output.read_text():
+            if process.poll() is not None or time.monotonic() > until:
+                raise AssertionError(f"The demo did not start:\n{output.read_text()}")
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def call(address: str, contact: str) -> int:
+    """Have the user `demo` press the button on this contact's page; the call's primary key."""
+    from demo.visitor import Visitor
+
+    visitor = Visitor(address)
+    visitor.log_in("demo", "demo")
+    return int(visitor.press_call(contact))

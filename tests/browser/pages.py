@@ -1,0 +1,70 @@
+"""Every page of the example, for the tests that look at all of them. A new page is one line here.
+
+`click` is the link that leads on to the page, where its address is not known before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a page is: a path, and a link (CSS) to follow from there. `visitor` is who looks."""
+
+    path: str
+    click: str = ""
+    visitor: str = "demo"
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.visitor, self.path, self.click)))
+
+
+FIRST = "#result_list tbody tr:first-child :is(th, td) > a"
+CALLS = "/admin/poketalk/callrequest/"
+SERVICE = "/admin/poketalk_server"
+
+PAGES = [
+    Address("/login/", visitor=""),
+    Address("/"),
+    Address("/?q=nobody+by+this+name"),
+    Address("/contacts/1/"),
+    Address("/contacts/1/", visitor="agent"),
+    Address("/contacts/1/", click=".poketalk-history a"),
+    Address("/poketalk/my-number/"),
+    Address("/admin/"),
+    Address("/admin/contacts/contact/"),
+    Address("/admin/contacts/contact/", click=FIRST),
+    Address(CALLS),
+    Address(CALLS, click=FIRST),
+    Address(f"{CALLS}place/"),
+    Address(f"{CALLS}reports/"),
+    Address(f"{CALLS}reports/?by=country"),
+    Address(f"{CALLS}reports/?first=2026-03-02&last=2026-03-01"),
+    Address("/admin/poketalk/blacklistednumber/"),
+    Address("/admin/poketalk/blacklistednumber/paste/"),
+    Address("/admin/poketalk/blacklistednumber/add/"),
+    Address("/admin/poketalk/callernumber/"),
+    Address("/admin/poketalk/callernumber/", click=FIRST),
+    Address(f"{SERVICE}/call/"),
+    Address(f"{SERVICE}/call/", click=FIRST),
+    Address(f"{SERVICE}/account/"),
+    Address(f"{SERVICE}/account/", click=FIRST),
+    Address(f"{SERVICE}/account/1/top-up/"),
+    Address(f"{SERVICE}/account/1/statement/"),
+    Address(f"{SERVICE}/apikey/add/?account=1&label=CRM"),
+    Address(f"{SERVICE}/switch/"),
+    Address(f"{SERVICE}/leg/"),
+    Address(f"{SERVICE}/leg/", click=FIRST),
+    Address(f"{SERVICE}/gateway/"),
+    Address(f"{SERVICE}/gateway/", click=FIRST),
+    Address(f"{SERVICE}/trialcall/"),
+    Address(f"{SERVICE}/trialcall/add/"),
+    Address(f"{SERVICE}/rate/"),
+    Address(f"{SERVICE}/buyrate/"),
+    Address(f"{SERVICE}/serviceprovider/"),
+    Address(f"{SERVICE}/serviceprovider/", click=FIRST),
+    Address(f"{SERVICE}/blacklistednumber/"),
+    Address(f"{SERVICE}/ledgerentry/"),
+    Address(f"{SERVICE}/eventdelivery/"),
+]

@@ -1,0 +1,259 @@
+"""The list of calls in the admin, in a browser: rows of live calls keep up by themselves, and all
+works without script, on narrow screens, for everybody.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings as project
+from django.test import Client
+from django.utils import timezone
+from playwright.sync_api import Browser, Page, expect
+
+from django_poketalk import dialing
+from django_poketalk.models import CallRequest, Placement
+from tests.caller.conftest import CALLEE, CALLER
+from tests.caller.people import connected, someone
+
+from . import site as site_module
+from .axe import barriers
+from .conftest import PATIENCE, REPORT_VIOLATIONS, listen
+
+CALLS = "/admin/poketalk/callrequest/"
+
+
+@pytest.fixture
+def new_call(no_worker: None, site: str) -> Callable[..., CallRequest]:
+    def make(**changes: Any) -> CallRequest:
+        return dialing.request_call(**{"from_number": CALLER, "to_number": CALLEE, **changes})
+
+    return make
+
+
+@pytest.fixture
+def watch(
+    browser: Browser, site: str, problems: list[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Page]]:
+    """Open the list as somebody who may do everything, in a browser with these options."""
+    # The admin's own jQuery writes markup, which the strictest policy refuses.
+    policy = site_module.POLICY.replace("; require-trusted-types-for 'script'", "")
+    monkeypatch.setattr(site_module, "POLICY", policy)
+    boss = someone("boss", is_staff=True, is_superuser=True)
+    contexts = []
+
+    def open_list(query: str = "", **options: Any) -> Page:
+        context = browser.new_context(base_url=site, **options)
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        client = Client()
+        client.force_login(boss)
+        session = client.cookies[project.SESSION_COOKIE_NAME].value
+        context.add_cookies([{"name": project.SESSION_COOKIE_NAME, "value": session, "url": site}])
+        page = context.new_page()
+        if options.get("java_script_enabled", True):
+            page.add_init_script(REPORT_VIOLATIONS)
+        listen(page, problems)
+        page.goto(f"{CALLS}{query}")
+        return page
+
+    yield open_list
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+def row(page: Page, call: CallRequest) -> Any:
+    return page.locator("tr", has=page.locator(f'[data-poketalk-call="{call.pk}"]'))
+
+
+def pill(page: Page, call: CallRequest) -> Any:
+    return row(page, call).locator(".poketalk-pill")
+
+
+def test_live_rows_keep_up_and_stop_when_all_is_over(
+    watch: Callable[..., Page], new_call: Callable[..., CallRequest]
+) -> None:
+    talking, waiting = connected(new_call()), new_call()
+    page = watch()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    expect(pill(page, talking)).to_have_text("Connected")
+    expect(pill(page, waiting)).to_have_text("Waiting")
+
+    connected(waiting, status=3, debit="0.11", b_answered_at=None)
+    expect(pill(page, waiting)).to_have_attribute("data-phase", "ringing")
+    expect(row(page, waiting).locator(".field-cost")).to_have_text("0.110")
+    expect(page.locator("[data-poketalk-live]")).to_be_empty()  # nothing to interrupt people for
+
+    connected(talking, status=8, ended_at=timezone.now(), veto_reason="maximum cost")
+    connected(waiting, status=4, ended_at=timezone.now())
+    expect(pill(page, talking)).to_have_text("Ended after talking")
+    expect(pill(page, talking)).to_have_attribute("data-phase", "ended")
+    expect(row(page, talking).locator(".field-why")).to_have_text("maximum cost reached")
+    expect(row(page, talking).locator(".field-length")).to_have_text("1:15")
+    expect(pill(page, waiting)).to_have_text("Ended before the callee answered")
+    expect(page.get_by_role("status")).to_contain_text(
+        "Call to +44 20 7946 0123: Ended after talking"
+    )
+
+    assert all(f"id={talking.pk}" in url or f"id={waiting.pk}" in url for url in asked)
+    asked.clear()
+    page.wait_for_timeout(4000)
+    assert asked == []
+
+
+def test_the_duration_of_a_live_call_runs(
+    watch: Callable[..., Page], new_call: Callable[..., CallRequest]
+) -> None:
+    call = connected(new_call(), duration=0, a_answered_at=timezone.now() - timedelta(seconds=55))
+
+    page = watch()
+
+    length = row(page, call).locator(".field-length")
+    expect(length).to_have_text(re.compile(r"1:0\d"))
+    shown = length.inner_text()
+    expect(length).not_to_have_text(shown)
+    assert length.inner_text() > shown
+
+
+def test_a_hidden_page_asks_for_nothing(
+    watch: Callable[..., Page], new_call: Callable[..., CallRequest]
+) -> None:
+    call = connected(new_call())
+    page = watch()
+    hide = """(hidden) => {
+        Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    page.evaluate(hide, True)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    connected(call, status=8, ended_at=timezone.now())
+    page.wait_for_timeout(4000)
+    assert asked == []
+
+    page.evaluate(hide, False)
+
+    expect(pill(page, call)).to_have_text("Ended after talking")
+
+
+def test_a_site_that_does_not_answer_is_asked_again(
+    watch: Callable[..., Page], new_call: Callable[..., CallRequest], problems: list[str]
+) -> None:
+    call = connected(new_call())
+    page = watch()
+    page.route("**/live/**", lambda route: route.abort())
+    connected(call, status=8, ended_at=timezone.now())
+    page.wait_for_event("requestfailed")
+    expect(pill(page, call)).to_have_text("Connected")
+
+    page.unroute("**/live/**")
+
+    expect(pill(page, call)).to_have_text("Ended after talking")
+    problems[:] = [each for each in problems if "Failed to load resource" not in each]
+
+
+def test_everything_works_without_script(
+    watch: Callable[..., Page], new_call: Callable[..., CallRequest]
+) -> None:
+    failed, talking = new_call(), connected(new_call())
+    CallRequest.objects.filter(pk=failed.pk).update(placement=Placement.FAILED)
+    page = watch(java_script_enabled=False)
+
+    page.get_by_label("On", exact=True).fill(timezone.localdate().isoformat())
+    page.locator("form", has=page.get_by_label("On", exact=True)).get_by_role("button").click()
+    page.get_by_role("link", name="Going on now").click()
+    expect(pill(page, talking)).to_be_visible()
+    expect(row(page, failed)).to_have_count(0)
+    row(page, talking).get_by_role("checkbox").check()
+    page.locator("select[name=action]").select_option("call_again")
+    page.get_by_role("button", name="Go", exact=True).click()
+    expect(page.get_by_text("It is going on.")).to_be_visible()
+    page.get_by_role("button", name="Yes, call again").click()
+
+    expect(page.get_by_text("is called again.")).to_be_visible()
+    assert CallRequest.objects.count() == 3
+
+
+@pytest.mark.parametrize("language", ["en", "he"])
+@pytest.mark.parametrize("width", [360, 800, 1280, 1920])
+def test_no_line_is_cut_off(
+    width: int,
+    language: str,
+    watch: Callable[..., Page],
+    new_call: Callable[..., CallRequest],
+    settings: Any,
+) -> None:
+    settings.LANGUAGE_CODE = language
+    call = connected(new_call(), debit="12345.678", veto_reason="w" * 200)
+
+    page = watch(viewport={"width": width, "height": 800})
+
+    list_fits = "(table) => table.scrollWidth <= table.parentElement.clientWidth"
+    assert page.locator("#result_list").evaluate(list_fits)
+    for column in ("when", "caller", "callee", "outcome", "why", "length", "cost"):
+        expect(row(page, call).locator(f".field-{column}")).to_be_visible()
+
+
+@pytest.mark.parametrize("language", ["en", "he"])
+@pytest.mark.parametrize("width", [360, 800, 1024, 1100, 1280, 1400, 1920])
+def test_nothing_in_a_line_covers_another_thing(
+    width: int,
+    language: str,
+    watch: Callable[..., Page],
+    new_call: Callable[..., CallRequest],
+    settings: Any,
+) -> None:
+    settings.LANGUAGE_CODE = language
+    long = {"status": 4, "ended_at": timezone.now(), "veto_reason": "outside office hours " * 3}
+    call = connected(new_call(), debit="1234.567", to_number="+999123456789012", **long)
+
+    page = watch(viewport={"width": width, "height": 800})
+
+    overlaps = """(row) => {
+        const things = [...row.querySelectorAll("time, bdi, .field-user a, [data-poketalk]")];
+        const pills = row.querySelectorAll(".poketalk-pill");
+        const seen = [...things, ...pills].filter((thing) => thing.textContent.trim());
+        const meet = (a, b) => a.left < b.right - 1 && b.left < a.right - 1
+            && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+        return seen.flatMap((one, index) => seen.slice(index + 1)
+            .filter((other) => meet(one.getBoundingClientRect(), other.getBoundingClientRect()))
+            .map((other) => `${one.textContent} | ${other.textContent}`));
+    }"""
+    assert row(page, call).evaluate(overlaps) == []
+
+
+@pytest.mark.needs("axe")
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_in_the_way(
+    scheme: Any,
+    width: int,
+    watch: Callable[..., Page],
+    new_call: Callable[..., CallRequest],
+    problems: list[str],
+) -> None:
+    over = {"ended_at": timezone.now()}
+    for facts in (
+        *({"status": status} for status in (1, 3, 7)),
+        {"status": 6, **over},
+        {"status": 8, **over},
+        {"placement": "unknown", "status": None},
+        {"hangup_requested_at": timezone.now()},
+    ):
+        connected(new_call(), **facts)
+
+    page = watch(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    assert problems == []
+    assert barriers(page) == []
+    page.get_by_label("Select all objects on this page for an action").check()
+    page.locator("select[name=action]").select_option("call_again")
+    page.get_by_role("button", name="Go", exact=True).click()
+    expect(page.get_by_role("button", name="Yes, call again")).to_be_visible()
+    assert barriers(page) == []
+    problems.clear()  # axe-core's own styles

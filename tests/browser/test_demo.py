@@ -1,0 +1,102 @@
+"""The whole of it in a browser: the demo's pages, worker, service, switch and simulated phones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from .conftest import PATIENCE, REPORT_VIOLATIONS, listen
+
+
+@pytest.fixture
+def page(browser: Browser, demo_site: str, problems: list[str]) -> Iterator[Page]:
+    """The demo, as the user `demo` sees it."""
+    context = browser.new_context(base_url=demo_site)
+    context.set_default_timeout(PATIENCE)
+    context.add_init_script(REPORT_VIOLATIONS)
+    page = context.new_page()
+    listen(page, problems)
+    page.goto("/login/")
+    page.get_by_label("User name").fill("demo")
+    page.get_by_label("Password").fill("demo")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("searchbox")).to_be_visible()
+    yield page
+    context.close()
+    assert problems == []
+
+
+def open_contact(page: Page, name: str) -> None:
+    page.goto("/")
+    page.get_by_role("searchbox").fill(name)
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("link", name=name).click()
+    expect(page.get_by_role("heading", name=name)).to_be_visible()
+
+
+def press(page: Page) -> None:
+    page.locator("poketalk-call [type=submit]").first.click()
+
+
+def shows(page: Page, phase: str) -> None:
+    expect(page.locator("poketalk-call").first).to_have_attribute("phase", phase)
+
+
+def says(page: Page, sentence: str | re.Pattern[str]) -> None:
+    expect(page.locator("poketalk-call").first.get_by_role("status")).to_have_text(sentence)
+
+
+def test_a_call_from_the_press_to_its_end(page: Page) -> None:
+    open_contact(page, "Sid Sixty")
+
+    press(page)
+    shows(page, "talking")
+    expect(page.locator("poketalk-call").get_by_role("timer")).to_have_text(re.compile(r"^\d\d:"))
+    says(page, re.compile(r"^Ended, 1 min( \d s)?, 0\.\d\d"))
+
+    page.reload()
+    expect(page.get_by_role("row").nth(1)).to_contain_text("Ended after talking")
+
+
+@pytest.mark.parametrize("phase", ["calling", "ringing", "talking"])
+def test_a_call_is_hung_up(phase: str, page: Page) -> None:
+    open_contact(page, "Sloane Slow" if phase == "ringing" else "Stacy Stays")
+    press(page)
+    shows(page, phase)
+
+    page.get_by_role("button", name=re.compile("Hang up")).first.click()
+
+    says(page, re.compile("^(Ended|Cancelled before)"))
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("Bea Busy", "Bea Busy was not reached: busy, no answer, or declined."),
+        ("Blanche Listed", "Refused: one of the numbers is on the service’s blacklist."),
+        ("Gaston Sansroute", "Refused: the service has no way to reach one of the numbers."),
+        ("Ruby Rateless", re.compile("^No credit")),
+    ],
+)
+def test_why_there_is_no_conversation_is_told(
+    name: str, sentence: str | re.Pattern[str], page: Page
+) -> None:
+    open_contact(page, name)
+
+    press(page)
+
+    says(page, sentence)
+
+
+def test_staff_call_from_the_admin(page: Page) -> None:
+    page.goto("/admin/contacts/contact/?q=Quinn")
+    press(page)
+    shows(page, "talking")
+
+    page.get_by_role("link", name="Quinn Quick").click()
+    shows(page, "talking")  # the same call
+    page.get_by_role("button", name=re.compile("Hang up")).first.click()
+    says(page, re.compile("^Ended"))

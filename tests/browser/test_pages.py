@@ -1,0 +1,67 @@
+"""Every page of the example: no barrier, no complaint of the browser, room enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from .axe import barriers
+from .conftest import PATIENCE, REPORT_VIOLATIONS, listen
+from .pages import PAGES, Address
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def visitors(
+    request: pytest.FixtureRequest, browser: Browser, demo_site: str
+) -> Iterator[dict[str, BrowserContext]]:
+    """A browser of each visitor, in light or in dark."""
+    contexts = {}
+    for name in ("", "demo", "agent"):
+        context = browser.new_context(base_url=demo_site, color_scheme=request.param)
+        context.set_default_timeout(PATIENCE)
+        context.add_init_script(REPORT_VIOLATIONS)
+        contexts[name] = context
+        if name:
+            log_in(context.new_page(), name)
+    yield contexts
+    for context in contexts.values():
+        context.close()
+
+
+def log_in(page: Page, name: str) -> None:
+    page.goto("/login/")
+    page.get_by_label("User name").fill(name)
+    page.get_by_label("Password").fill(name)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("button", name="Log out")).to_be_visible()
+    page.close()
+
+
+@pytest.fixture
+def page(visitors: dict[str, BrowserContext], address: Address, problems: list[str]) -> Page:
+    page = visitors[address.visitor].new_page()
+    listen(page, problems)
+    page.goto(address.path)
+    if address.click:
+        page.locator(address.click).first.click()
+        page.wait_for_load_state()
+    return page
+
+
+@pytest.mark.needs("axe")
+@pytest.mark.parametrize("address", PAGES, ids=str)
+def test_nothing_on_a_page_keeps_anybody_out(page: Page, problems: list[str]) -> None:
+    assert problems == []  # first: axe-core itself writes styles into the page
+    assert barriers(page) == []
+    page.close()
+
+
+@pytest.mark.parametrize("address", [each for each in PAGES if "/admin/" not in each.path], ids=str)
+def test_a_page_fits_a_narrow_screen(page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 640})
+
+    width = "document.documentElement"
+    assert page.evaluate(f"{width}.scrollWidth <= {width}.clientWidth")
+    page.close()

@@ -1,0 +1,108 @@
+"""The REST API's page tells the truth: its commands are run, one after the other, on the demo."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "rest-api.md"
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+OF_THE_MOMENT = {"id", "webcallid", "user", "created_by"}
+MARK = "@@@@"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A command of the page, and the answer that is shown below it, if one is."""
+
+    command: str
+    answer: str | None
+
+
+def examples() -> list[Example]:
+    """The page's commands in order."""
+    fences = FENCE.findall(PAGE.read_text())
+    following = [*fences[1:], ("", "")]
+    return [
+        Example(text, after if kind == "json" else None)
+        for (language, text), (kind, after) in zip(fences, following, strict=True)
+        if language == "sh"
+    ]
+
+
+def run(commands: list[str], site: str) -> list[str]:
+    """What each command writes, in one shell."""
+    script = f"\necho '{MARK}'\n".join(commands).replace("http://127.0.0.1:8000", site)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        env={**os.environ, "no_proxy": "*"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split(f"{MARK}\n")
+
+
+def alike(shown: Any, told: Any, name: str = "") -> bool:
+    """Whether the answer is the one shown, but for what differs each time."""
+    if isinstance(shown, dict) and isinstance(told, dict):
+        return list(shown) == list(told) and all(alike(shown[key], told[key], key) for key in shown)
+    if isinstance(shown, list) and isinstance(told, list):
+        return len(shown) == len(told) and all(map(alike, shown, told))
+    if name in OF_THE_MOMENT:
+        return type(shown) is type(told)
+    if isinstance(shown, str) and isinstance(told, str) and MOMENT.fullmatch(shown):
+        return bool(MOMENT.fullmatch(told))
+    return bool(shown == told)
+
+
+@pytest.fixture
+def no_call(site: str) -> None:
+    """The user `demo` as at the beginning: another test may have left a call behind."""
+    login = {"username": "demo", "password": "demo"}
+    token = requests.post(f"{site}/api-token/", login, timeout=10).json()["token"]
+    head = {"Authorization": f"Token {token}"}
+    calls = f"{site}/poketalk/api/calls/"
+    for call in requests.get(f"{calls}?open=true", headers=head, timeout=10).json()["results"]:
+        requests.post(f"{calls}{call['id']}/hang-up/", headers=head, timeout=10)
+
+
+@pytest.mark.needs("curl")
+@pytest.mark.usefixtures("no_call")
+def test_each_command_is_answered_as_the_page_says(site: str) -> None:
+    page = examples()
+    written = run([example.command for example in page], site)
+
+    assert len(written) == len(page) > 8
+    for example, text in zip(page[1:], written[1:], strict=True):
+        told = json.loads(text)
+        if example.answer is None:
+            assert "code" not in told, example.command + text
+        else:
+            assert alike(json.loads(example.answer), told), example.command + text
+
+
+def test_an_answer_that_is_not_the_one_shown_is_found() -> None:
+    shown = {"id": 1, "at": "2026-05-04T09:30:00Z", "code": "a", "errors": [{"b": 1}]}
+
+    assert alike(shown, {**shown, "id": 7, "at": "2027-01-01T00:00:00.5Z"})
+    for change in ({"id": "1"}, {"at": None}, {"code": "b"}, {"errors": []}, {"more": 1}):
+        assert not alike(shown, {**shown, **change})
+
+
+def test_nobody_is_let_in_without_a_token(site: str) -> None:
+    answer = requests.get(f"{site}/poketalk/api/calls/", timeout=10)
+
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Token"
+    assert answer.json()["code"] == "not_authenticated"
