@@ -1,9 +1,11 @@
-"""Makes `docs/images/call.png`: runs the demo, calls somebody who stays on, and takes a picture.
+"""Makes the pictures of `docs/images/`, each light and dark: runs the demo, makes some calls, and
+looks at its pages while somebody talks. A new page is one line in `SHOTS`.
 
 Wants what the demo wants, playwright, and a Chromium of the system:
 
     python -m pip install playwright
     python docs/screenshots.py
+    python docs/screenshots.py admin-calls admin-call    # some of them
 """
 
 from __future__ import annotations
@@ -14,23 +16,74 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).parent.parent
-IMAGE = ROOT / "docs" / "images" / "call.png"
+IMAGES = ROOT / "docs" / "images"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PORT = 8099
 SPEED = 4  # a call's seconds in a real one
-CALLEE = "Stacy Stays"
-SIZE = {"width": 720, "height": 900}
 PATIENCE = 60_000  # milliseconds
+HEIGHT = 900
+TOO_BIG = 150_000  # bytes
+
+FIRST = "#result_list tbody tr:first-child :is(th, td) > a"
+STAYS = "/contacts/19/"  # Stacy Stays, who talks until the caller hangs up
+LISTED = "/contacts/20/"  # Blanche Listed, whom the service refuses to call
+EARLIER = (
+    1,
+    2,
+    6,
+    7,
+    8,
+    20,
+)  # contacts who are called before, to fill the lists
 
 
-def main() -> None:
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A page: its name, its path, the link (CSS) that leads on from there, how wide it is, and the
+    element that it ends with.
+    """
+
+    name: str
+    path: str
+    click: str = ""
+    width: int = 720
+    until: str = "main"
+
+
+# Taken while Stacy Stays is talked to
+SHOTS = (
+    Shot("contact", STAYS),
+    Shot("call", STAYS, click=".poketalk-history a"),
+    Shot("own-number", "/poketalk/my-number/"),
+    Shot("admin-contacts", "/admin/contacts/contact/?q=Stopwatch", width=1000),
+    Shot("admin-contact", "/admin/contacts/contact/19/change/", width=1000),
+    Shot("admin-calls", "/admin/poketalk/callrequest/", width=1200),
+    Shot("admin-call", "/admin/poketalk/callrequest/", click=FIRST, width=1100),
+    Shot("admin-place", "/admin/poketalk/callrequest/place/", width=1000),
+    Shot("admin-reports", "/admin/poketalk/callrequest/reports/?by=outcome", width=1000),
+    Shot("admin-blacklist", "/admin/poketalk/blacklistednumber/", width=1000),
+    Shot("service-calls", "/admin/poketalk_server/call/", width=1200),
+    Shot("service-health", "/admin/poketalk_server/switch/", width=1000),
+    Shot("service-account", "/admin/poketalk_server/account/", click=FIRST, width=1000),
+)
+# The button alone, from the press to the end
+PHASES = ("button", "button-calling", "button-talking", "button-ended", "button-refused")
+
+
+def main(wanted: Collection[str]) -> None:
+    known = [shot.name for shot in SHOTS] + list(PHASES)
+    if unknown := set(wanted) - set(known):
+        sys.exit(
+            f"No picture is called {', '.join(sorted(unknown))}: there are {', '.join(known)}."
+        )
     browser_path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser_path is None:
         sys.exit(f"None of {', '.join(BROWSERS)} is installed.")
@@ -38,13 +91,81 @@ def main() -> None:
         browser = playwright.chromium.launch(
             executable_path=browser_path, args=["--no-sandbox", "--no-proxy-server"]
         )
-        page = browser.new_page(viewport=SIZE, color_scheme="light", locale="en-GB")
-        page.set_default_timeout(PATIENCE)
-        call(page, site)
-        IMAGE.parent.mkdir(exist_ok=True)
-        page.screenshot(path=IMAGE, clip=frame(page))
-        page.get_by_role("button", name="Hang up").click()
+        IMAGES.mkdir(exist_ok=True)
+        for scheme in ("light", "dark"):
+            camera = Camera(browser, site, scheme, wanted or known)
+            if scheme == "light":
+                for contact in EARLIER:
+                    camera.call(f"/contacts/{contact}/")
+            camera.take_all()
         browser.close()
+
+
+class Camera:
+    """A browser in one colour scheme, in which the user `demo` is logged in."""
+
+    def __init__(self, browser: Browser, site: str, scheme: str, wanted: Collection[str]) -> None:
+        self._page = browser.new_page(base_url=site, color_scheme=scheme, locale="en-GB")
+        self._page.set_default_timeout(PATIENCE)
+        self._suffix = "" if scheme == "light" else f"-{scheme}"
+        self._wanted = wanted
+        self._page.goto("/")
+        self._page.get_by_label("User name").fill("demo")
+        self._page.get_by_label("Password").fill("demo")
+        self._page.get_by_role("button", name="Log in").click()
+        self._page.get_by_role("searchbox").wait_for()
+
+    def call(self, contact: str) -> None:
+        """Call somebody, and wait until it is over."""
+        self._page.goto(contact)
+        self._page.locator("poketalk-call [type=submit]").click()
+        self._page.locator("poketalk-call:is([phase=ended], [phase=failed])").wait_for()
+
+    def take_all(self) -> None:
+        page = self._page
+        page.set_viewport_size({"width": 720, "height": HEIGHT})
+        page.goto(STAYS)
+        self._take_button("button")
+        page.locator("poketalk-call [type=submit]").click()
+        page.get_by_role("link", name="Details").first.wait_for()
+        self._take_button("button-calling")
+        page.locator("poketalk-call[phase=talking]").wait_for()
+        page.wait_for_timeout(60_000 / SPEED + 1_000)  # until a minute has been told
+        self._take_button("button-talking")
+        for shot in SHOTS:
+            self._take(shot)
+        page.set_viewport_size({"width": 720, "height": HEIGHT})
+        page.goto(STAYS)
+        page.get_by_role("button", name="Hang up").click()
+        page.locator("poketalk-call[phase=ended]").wait_for()
+        self._take_button("button-ended")
+        self.call(LISTED)
+        self._take_button("button-refused")
+
+    def _take(self, shot: Shot) -> None:
+        if shot.name not in self._wanted:
+            return
+        page = self._page
+        page.set_viewport_size({"width": shot.width, "height": HEIGHT})
+        page.goto(shot.path)
+        if shot.click:
+            page.locator(shot.click).first.click()
+            page.wait_for_load_state()
+        bottom = page.locator(shot.until).first.evaluate("e => e.getBoundingClientRect().bottom")
+        height = min(bottom, HEIGHT)
+        self._save(shot.name, {"x": 0, "y": 0, "width": shot.width, "height": height})
+
+    def _take_button(self, name: str) -> None:
+        card = self._page.locator(".card").first.bounding_box()
+        if name in self._wanted and card:
+            self._save(name, {**card})
+
+    def _save(self, name: str, clip: dict[str, float]) -> None:
+        file = IMAGES / f"{name}{self._suffix}.png"
+        self._page.screenshot(path=file, clip=clip, animations="disabled")
+        size = file.stat().st_size
+        note = f", more than {TOO_BIG}" if size > TOO_BIG else ""
+        sys.stdout.write(f"{file.relative_to(ROOT)}: {size} bytes{note}\n")
 
 
 @contextmanager
@@ -72,26 +193,5 @@ def demo() -> Iterator[str]:
             process.communicate(timeout=30)
 
 
-def call(page: Page, site: str) -> None:
-    """Log in, call, and wait until the connected call has been told to last a minute."""
-    page.goto(site)
-    page.get_by_label("User name").fill("demo")
-    page.get_by_label("Password").fill("demo")
-    page.get_by_role("button", name="Log in").click()
-    page.get_by_role("searchbox").fill(CALLEE)
-    page.get_by_role("button", name="Search").click()
-    page.get_by_role("link", name=CALLEE).click()
-    page.get_by_role("button", name="Call").click()
-    page.get_by_role("link", name="Details").click()
-    page.get_by_text("both are connected").wait_for()
-    page.get_by_text("1:00").wait_for()
-
-
-def frame(page: Page) -> dict[str, float]:
-    """The page from its top to the end of its content."""
-    height = page.evaluate("document.querySelector('main').getBoundingClientRect().bottom")
-    return {"x": 0, "y": 0, "width": SIZE["width"], "height": min(height, SIZE["height"])}
-
-
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
