@@ -75,8 +75,7 @@ def test_a_switch_that_serves_is_well_and_tells_its_numbers(service: Service) ->
     for histogram in ("queue_wait", "event_lag", "event_delivery", "write"):
         assert float(numbers[f"poketalk_switch_{histogram}_seconds_count"]) >= 1
         assert f'poketalk_switch_{histogram}_seconds_bucket{{le="+Inf"}}' in numbers
-    assert number("01") not in text + health
-    assert "9460" not in text + health
+    assert number("01")[-7:] not in text + health
 
 
 def test_no_label_has_more_values_than_the_code_knows(service: Service) -> None:
