@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sysconfig
 from pathlib import Path
+from typing import Protocol
 
 import django
 import hypothesis
@@ -24,6 +25,10 @@ hypothesis.settings.register_profile(
 hypothesis.settings.register_profile(
     "brief", hypothesis.settings.get_profile("patient"), max_examples=10
 )
+# What `--full` tries of a law.
+hypothesis.settings.register_profile(
+    "full", hypothesis.settings.get_profile("patient"), max_examples=20_000
+)
 hypothesis.settings.load_profile("patient")
 
 PACKAGE = Path(django_poketalk.__file__).resolve().parent
@@ -36,10 +41,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="refuse to run unless the package under test is an installed one, not the checkout",
     )
     parser.addoption(
-        "--kills",
-        type=int,
-        default=2,
-        help="how many switches are killed with live calls (tests/switch/test_many_switches.py)",
+        "--full",
+        action="store_true",
+        help="try as often as is promised, not as often as there is time for every day:"
+        " minutes to hours, so choose some with -k, and add --timeout 0",
     )
 
 
@@ -50,6 +55,22 @@ def pytest_configure(config: pytest.Config) -> None:
             f"--installed: the tests import {PACKAGE}, which is not in {site_packages};"
             " run them from a folder that has no django_poketalk of its own."
         )
+    if config.getoption("--full"):
+        hypothesis.settings.load_profile("full")
+
+
+class Times(Protocol):
+    def __call__(self, everyday: int, *, full: int) -> int: ...
+
+
+@pytest.fixture(scope="session")
+def times(pytestconfig: pytest.Config) -> Times:
+    """How often to do something: `times(20, full=10_000)`, where the second is for `--full`."""
+
+    def choose(everyday: int, *, full: int) -> int:
+        return full if pytestconfig.getoption("--full") else everyday
+
+    return choose
 
 
 def pytest_report_header() -> str:

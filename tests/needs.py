@@ -116,6 +116,7 @@ NEEDS: dict[str, Service | Program | NodePackage | Module] = {
     "chromium": CHROMIUM,
     "curl": CURL,
     "axe": AXE,
+    "redis-server": Program(("redis-server",), "apt-get install redis-server"),
     "gettext": Program(("xgettext",), "apt-get install gettext"),
     "sipp": SIPP,
     "kamailio": Program(("kamailio",), "apt-get install kamailio"),

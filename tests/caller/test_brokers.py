@@ -7,9 +7,12 @@ Runs on the broker that `CELERY_BROKER_URL` names, or on the Redis of this machi
 from __future__ import annotations
 
 import collections
+import contextlib
 import http.server
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -29,6 +32,7 @@ from django.utils import timezone
 from django_poketalk import placing, wakeups
 from django_poketalk.models import CallRequest, Placement
 from tests.celery import app as tests_app
+from tests.conftest import Times
 
 NewCall = Callable[..., CallRequest]
 
@@ -86,10 +90,46 @@ def service() -> Iterator[Service]:
     server.server_close()
 
 
+class Redis:
+    """A Redis of the test's own, on a free port, to be killed and started again."""
+
+    def __init__(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [*["redis-server", "--bind", "127.0.0.1", "--save"], "", "--port", str(self.port)],
+            stdout=subprocess.DEVNULL,
+        )
+        wait_until(self._answers)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            return True
+        return False
+
+
 @pytest.fixture
-def broker() -> Iterator[Celery]:
+def own_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
+    monkeypatch.delenv("CELERY_BROKER_URL", raising=False)  # which Celery prefers to all else
+    server = Redis()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def broker(request: pytest.FixtureRequest) -> Iterator[Celery]:
     """A Celery app on a real broker, with a queue of its own, in the place of the tests'."""
-    app = Celery("broker-tests", broker=BROKER)
+    own = "own_redis" in request.fixturenames
+    app = Celery("broker-tests", broker=request.getfixturevalue("own_redis").url if own else BROKER)
     app.conf.task_default_queue = f"poketalk-{uuid.uuid4().hex}"
     app.set_default()
     app.set_current()
@@ -143,11 +183,11 @@ def _kill(worker: subprocess.Popen[bytes]) -> None:
         worker.wait()
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    for _ in range(DEADLINE * 20):
+def wait_until(condition: Callable[[], bool], every: float = 0.05) -> None:
+    for _ in range(int(DEADLINE / every)):
         if condition():
             return
-        time.sleep(0.05)
+        time.sleep(every)
     pytest.fail(f"not within {DEADLINE} s")
 
 
@@ -165,11 +205,22 @@ def placements() -> collections.Counter[str]:
     return collections.Counter(CallRequest.objects.values_list("placement", flat=True))
 
 
+def nothing_waits() -> bool:
+    """Whether a sweep, five seconds from now, finds each call placed one way or the other."""
+    placing.sweep(timezone.now() + placing.GRACE)
+    undecided = (Placement.QUEUED, Placement.SENDING)
+    return not CallRequest.objects.filter(placement__in=undecided).exists()
+
+
 def test_many_deliveries_of_every_task_to_two_workers_ask_once_for_each_call(
-    start_worker: Callable[[], Any], broker: Celery, service: Service, new_call: NewCall
+    start_worker: Callable[[], Any],
+    broker: Celery,
+    service: Service,
+    new_call: NewCall,
+    times: Times,
 ) -> None:
     calls = [new_call() for _ in range(20)]
-    for call in calls * 5:
+    for call in calls * times(5, full=500):
         broker.send_task(wakeups.PLACE_CALL, (call.pk,))
 
     workers = [start_worker(), start_worker()]
@@ -202,6 +253,34 @@ def test_a_worker_killed_while_sending_leaves_an_unknown_call_that_is_never_sent
     assert service.asked[call.webcallid] == 1
 
 
+def test_workers_killed_at_any_moment_ring_nobody_twice_and_leave_no_call_behind(
+    start_worker: Callable[[], Any],
+    broker: Celery,
+    service: Service,
+    new_call: NewCall,
+    times: Times,
+) -> None:
+    chance = random.Random(9)
+    service.delay = 0.05
+    for _ in range(times(2, full=500)):
+        calls = {new_call().webcallid for _ in range(8)}
+        worker = start_worker()
+        wait_until(lambda calls=calls: not calls.isdisjoint(service.asked))
+        time.sleep(chance.uniform(0, 0.3))
+        _kill(worker)
+        CallRequest.objects.filter(placement=Placement.SENDING).update(
+            sent_at=timezone.now() - timedelta(minutes=1)
+        )
+        placing.sweep()
+    start_worker()
+    wait_until(nothing_waits, every=1)
+
+    assert set(placements()) <= {Placement.ACCEPTED, Placement.UNKNOWN, Placement.EXPIRED}
+    assert set(service.asked.values()) == {1}
+    for call in CallRequest.objects.exclude(placement=Placement.UNKNOWN):
+        assert service.asked[call.webcallid] == (call.placement == Placement.ACCEPTED)
+
+
 def test_a_call_whose_wake_up_was_lost_is_found_by_the_sweep(
     start_worker: Callable[[], Any],
     service: Service,
@@ -232,3 +311,29 @@ def test_a_broker_that_is_gone_or_frozen_holds_nobody_up(
 
     assert took < DEADLINE / 2
     assert placements() == {Placement.QUEUED: len(calls)}
+
+
+@pytest.mark.needs("redis-server")
+def test_no_call_is_lost_while_the_broker_dies_and_comes_back(
+    own_redis: Redis,
+    broker: Celery,
+    start_worker: Callable[[], Any],
+    service: Service,
+    new_call: NewCall,
+    times: Times,
+) -> None:
+    """One that keeps nothing on its disk."""
+    calls = []
+    for _ in range(times(3, full=50)):
+        own_redis.start()
+        calls.append(new_call())
+        wait_until(lambda: waiting_tasks(broker) > 0)
+        own_redis.kill()
+        calls.append(new_call())
+    CallRequest.objects.update(expires_at=timezone.now() + timedelta(hours=1))
+    own_redis.start()
+    start_worker()
+    wait_until(nothing_waits, every=1)
+
+    assert placements() == {Placement.ACCEPTED: len(calls)}
+    assert service.asked == {call.webcallid: 1 for call in calls}

@@ -18,6 +18,7 @@ from django_poketalk.server.databasetime import database_now
 from django_poketalk.server.models import Account, Call, Leg
 from django_poketalk.server.switch import claims, recovery
 from django_poketalk.server.switch.clock import DatabaseTime
+from tests.conftest import Times
 
 from .conftest import PATIENCE, Service
 from .customer import Customer
@@ -67,14 +68,13 @@ def test_processes_that_race_for_many_calls_ring_each_once(service: Service) -> 
     money_is_right()
 
 
-@pytest.mark.timeout(3600)
 def test_calls_of_killed_switches_are_rung_once_charged_and_told(
-    service: Service, pytestconfig: pytest.Config
+    service: Service, times: Times
 ) -> None:
     chance = random.Random(4)
     outputs = []
     with Customer() as customer:
-        for kill in range(pytestconfig.getoption("--kills")):
+        for kill in range(times(2, full=100)):
             calls = [
                 service.queue(a, custom=f"{kill}-{each}", eventurl=customer.eventurl)
                 for each, a in enumerate(("20", "99", "21", "20"))
