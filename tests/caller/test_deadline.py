@@ -65,7 +65,7 @@ def _eventually(work: Any) -> Any:
     return work()
 
 
-def _wait_until_idle() -> None:
+def wait_until_idle() -> None:
     """Let what nobody waited for be done before the tables are emptied."""
     free = deadline._pool(os.getpid()).free
     taken = [free.acquire(timeout=10) for _ in range(deadline.THREADS)]
@@ -96,7 +96,7 @@ def test_a_locked_row_holds_no_answer_up(client: Client, new_call: NewCall) -> N
     finally:
         release.set()
         holder.join()
-        _wait_until_idle()
+        wait_until_idle()
     # What was recorded after all has the answer that was given.
     logged = CallEvent.objects.filter(call=call).order_by("duration")
     assert [(event.answer, bool(event.reason)) for event in logged] == [(503, True), (412, True)]
