@@ -126,6 +126,8 @@ def call(request: HttpRequest, pk: int) -> HttpResponse:
             "story": story.tell(shown),
             "from_number": permissions.shown_number(shown.from_number, whole),
             "to_number": permissions.shown_number(shown.to_number, whole),
+            "detail": permissions.shown_text(shown.response_detail, whole),
+            "ended_because": permissions.shown_text(shown.veto_reason, whole),
             "own": own,
             "may_hang_up": shown.is_open
             and shown.hangup_requested_at is None
