@@ -68,6 +68,21 @@ class MomentFilter(django_filters.IsoDateTimeFilter):
     field_class = MomentFormField
 
 
+class TrueOrFalseField(forms.RegexField):
+    """`true` or `false`, in any letters, or `1` or `0`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(r"(?ai)\A(?:true|false|1|0)\Z", **options)
+
+    def clean(self, value: Any) -> bool | None:
+        text = super().clean(value)
+        return text.lower() in ("true", "1") if text else None
+
+
+class TrueOrFalseFilter(django_filters.BooleanFilter):
+    field_class = TrueOrFalseField
+
+
 class NumberFilter(django_filters.CharFilter):
     """A number in any usual way to write it; looked up as E.164."""
 
@@ -108,9 +123,7 @@ class CallFilter(django_filters.FilterSet):
 
     status = django_filters.MultipleChoiceFilter(choices=Status.choices)
     placement = django_filters.MultipleChoiceFilter(choices=Placement.choices)
-    open = django_filters.BooleanFilter(
-        method="by_open", help_text="Whether it waits, rings or is talked on."
-    )
+    open = TrueOrFalseFilter(method="by_open", help_text="Whether it waits, rings or is talked on.")
     created_after = MomentFilter(field_name="created_at", lookup_expr="gte")
     created_before = MomentFilter(field_name="created_at", lookup_expr="lt")
     user = UserFilter(field_name="user_id", max_length=64, help_text="Primary key.")
@@ -152,6 +165,7 @@ class CallFilter(django_filters.FilterSet):
 class BlacklistFilter(django_filters.FilterSet):
     """The parameters of the blacklist."""
 
+    is_prefix = TrueOrFalseFilter()
     number = NumberFilter(
         method="by_number",
         max_length=WRITTEN_LENGTH,
@@ -160,7 +174,7 @@ class BlacklistFilter(django_filters.FilterSet):
 
     class Meta:
         model = BlacklistedNumber
-        fields = ("direction", "is_prefix")
+        fields = ("direction",)
 
     def by_number(self, entries: QuerySet[BlacklistedNumber], name: str, value: str) -> Any:
         user: Any = self.request and self.request.user
