@@ -10,6 +10,7 @@ from django import forms
 from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
 from django.db.models import Q, QuerySet
 from django.forms import BaseForm
 from django.utils.translation import gettext as _
@@ -24,6 +25,8 @@ from ..models import BlacklistedNumber, CallRequest, Placement, Status
 from ..models.calls import IS_OPEN
 from .fields import YEARS
 from .problems import InvalidParameter
+
+TRUE_OR_FALSE = {"true": True, "1": True, "false": False, "0": False}
 
 
 class FilterBackend(DjangoFilterBackend):
@@ -68,15 +71,16 @@ class MomentFilter(django_filters.IsoDateTimeFilter):
     field_class = MomentFormField
 
 
-class TrueOrFalseField(forms.RegexField):
+class TrueOrFalseField(forms.NullBooleanField):
     """`true` or `false`, in any letters, or `1` or `0`."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(r"(?ai)\A(?:true|false|1|0)\Z", **options)
+    widget = forms.TextInput  # the usual one takes what it does not know for nothing
 
-    def clean(self, value: Any) -> bool | None:
-        text = super().clean(value)
-        return text.lower() in ("true", "1") if text else None
+    def to_python(self, value: Any) -> Any:
+        text = str(value or "").lower()
+        if text and text not in TRUE_OR_FALSE:
+            raise ValidationError(RegexValidator.message, code="invalid")
+        return TRUE_OR_FALSE.get(text)
 
 
 class TrueOrFalseFilter(django_filters.BooleanFilter):

@@ -256,7 +256,7 @@ def test_a_connection_that_is_lost_is_told_and_found_again(
 
 
 def is_look(request: Request) -> bool:
-    return request.url.endswith("/status/")
+    return "/status/?" in request.url
 
 
 def see(page: Page, *, hidden: bool) -> None:
