@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.functional import Promise
+from django.utils.http import urlencode
 from django.utils.text import capfirst
 from django.utils.translation import get_language_bidi, gettext_lazy
 from django.utils.translation import gettext as _
@@ -83,14 +84,24 @@ def show(call: CallRequest, user: Any) -> dict[str, Any]:
     }
 
 
-def follow(call: CallRequest, user: Any, page: str) -> dict[str, Any]:
-    """`show`, and where to ask after the call, to end it, and to read all of it: `page`."""
+def follow(call: CallRequest, user: Any, back: str) -> dict[str, Any]:
+    """`show`, and where to ask after the call, to end it, and to read all of it. Where these lead
+    elsewhere, as to the login, they lead on to `back`, the page that the button is on.
+    """
     return {
         **show(call, user),
-        "status_url": reverse("poketalk:call-status", args=[call.pk]),
+        "status_url": with_way_back(reverse("poketalk:call-status", args=[call.pk]), back),
         "hang_up_url": reverse("poketalk:hang-up", args=[call.pk]),
-        "link": {"url": page, "label": _("Details")},
+        "link": {
+            "url": with_way_back(reverse("poketalk:call", args=[call.pk]), back),
+            "label": _("Details"),
+        },
     }
+
+
+def with_way_back(url: str, back: str) -> str:
+    """The address, which takes the way back along, if there is one."""
+    return f"{url}?{urlencode({'next': back})}" if back else url
 
 
 def phase(call: CallRequest) -> str:

@@ -31,6 +31,11 @@ EFFECTS = {
 }
 
 
+@admin.display(description=_("reason"))
+def masked_reason(entry: BlacklistedNumber) -> str:
+    return permissions.shown_text(entry.reason, False)
+
+
 class StateFilter(admin.SimpleListFilter):
     """Whether entries still hold."""
 
@@ -72,7 +77,6 @@ class BlacklistedNumberAdmin(PasteMany, NumberAdmin):
     # Not where Django finds them by itself: a project's own admin has pages of its own.
     change_form_template = "poketalk/admin/blacklist_entry.html"
     change_list_template = "poketalk/admin/blacklist.html"
-    columns = ("number", "effect", "reason", "state", "created_by")
     facts = ("effect", "state", "created_at", "created_by")
     list_filter = ("direction", KindFilter, StateFilter)
     list_select_related = ("created_by",)
@@ -114,7 +118,8 @@ class BlacklistedNumberAdmin(PasteMany, NumberAdmin):
                 shown = numbers.display(entry.number)
             return format_html('<bdi dir="ltr">{}</bdi>', shown.replace(" ", "\N{NO-BREAK SPACE}"))
 
-        return [number, *self.columns[1:]]
+        reason = "reason" if whole else masked_reason
+        return [number, "effect", reason, "state", "created_by"]
 
     @admin.display(description=_("effect"), ordering="direction")
     def effect(self, entry: BlacklistedNumber) -> str:
@@ -148,6 +153,23 @@ class BlacklistedNumberAdmin(PasteMany, NumberAdmin):
         return queryset.filter(condition), False
 
     # An entry's page
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        hidden = masked_reason if self._hides_reason(request, obj) else "reason"
+        fields = super().get_fields(request, obj)
+        return [hidden if field == "reason" else field for field in fields]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        hidden = [masked_reason, "reason"] if self._hides_reason(request, obj) else []
+        return [*super().get_readonly_fields(request, obj), *hidden]
+
+    def _hides_reason(self, request: HttpRequest, entry: BlacklistedNumber | None) -> bool:
+        """Whether the reason tells a number that this user may not see, nor write over."""
+        return (
+            entry is not None
+            and not permissions.may_see_numbers(request.user)
+            and masked_reason(entry) != entry.reason
+        )
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change:

@@ -84,6 +84,18 @@ class CallPage(CallActions):
         request.current_app = self.admin_site.name
         return TemplateResponse(request, self.change_form_template, context)
 
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        """Django's page of it, whose notes tell numbers only to those who may see them."""
+        response = super().history_view(request, object_id, extra_context)
+        if isinstance(response, TemplateResponse):
+            data: Any = response.context_data
+            if not permissions.may_see_numbers(request.user, data["object"]):
+                page = data["action_list"]
+                page.object_list = list(page.object_list)
+                for entry in page.object_list:
+                    entry.change_message = permissions.shown_text(entry.get_change_message(), False)
+        return response
+
     def live_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         """What changes on the page, for its script; 304 while nothing has."""
         call = self.one_call_or_404(request, pk)
@@ -161,6 +173,7 @@ def _numbers(call: CallRequest, user: Any, now: datetime) -> list[dict[str, Any]
             "leg": direction.value,
             "shown": permissions.shown_number(number, whole),
             "entry": entry,
+            "reason": permissions.shown_text(entry.reason, whole) if entry else "",
             "link": reverse("admin:poketalk_blacklistednumber_change", args=[entry.pk])
             if entry and may_view
             else "",

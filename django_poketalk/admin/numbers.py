@@ -29,6 +29,9 @@ class NumberAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
     columns: tuple[str, ...]
     facts: tuple[str, ...] = ()  # shown, never edited
 
+    class Media:
+        css = {"all": ("poketalk/admin.css",)}
+
     def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
         if names_a_number(lookup) and not permissions.may_see_numbers(request.user):
             return False

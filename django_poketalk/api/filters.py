@@ -10,6 +10,7 @@ from django import forms
 from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
 from django.db.models import Q, QuerySet
 from django.forms import BaseForm
 from django.utils.translation import gettext as _
@@ -24,6 +25,8 @@ from ..models import BlacklistedNumber, CallRequest, Placement, Status
 from ..models.calls import IS_OPEN
 from .fields import YEARS
 from .problems import InvalidParameter
+
+TRUE_OR_FALSE = {"true": True, "1": True, "false": False, "0": False}
 
 
 class FilterBackend(DjangoFilterBackend):
@@ -68,6 +71,22 @@ class MomentFilter(django_filters.IsoDateTimeFilter):
     field_class = MomentFormField
 
 
+class TrueOrFalseField(forms.NullBooleanField):
+    """`true` or `false`, in any letters, or `1` or `0`."""
+
+    widget = forms.TextInput  # the usual one takes what it does not know for nothing
+
+    def to_python(self, value: Any) -> Any:
+        text = str(value or "").lower()
+        if text and text not in TRUE_OR_FALSE:
+            raise ValidationError(RegexValidator.message, code="invalid")
+        return TRUE_OR_FALSE.get(text)
+
+
+class TrueOrFalseFilter(django_filters.BooleanFilter):
+    field_class = TrueOrFalseField
+
+
 class NumberFilter(django_filters.CharFilter):
     """A number in any usual way to write it; looked up as E.164."""
 
@@ -108,9 +127,7 @@ class CallFilter(django_filters.FilterSet):
 
     status = django_filters.MultipleChoiceFilter(choices=Status.choices)
     placement = django_filters.MultipleChoiceFilter(choices=Placement.choices)
-    open = django_filters.BooleanFilter(
-        method="by_open", help_text="Whether it waits, rings or is talked on."
-    )
+    open = TrueOrFalseFilter(method="by_open", help_text="Whether it waits, rings or is talked on.")
     created_after = MomentFilter(field_name="created_at", lookup_expr="gte")
     created_before = MomentFilter(field_name="created_at", lookup_expr="lt")
     user = UserFilter(field_name="user_id", max_length=64, help_text="Primary key.")
@@ -152,6 +169,7 @@ class CallFilter(django_filters.FilterSet):
 class BlacklistFilter(django_filters.FilterSet):
     """The parameters of the blacklist."""
 
+    is_prefix = TrueOrFalseFilter()
     number = NumberFilter(
         method="by_number",
         max_length=WRITTEN_LENGTH,
@@ -160,7 +178,7 @@ class BlacklistFilter(django_filters.FilterSet):
 
     class Meta:
         model = BlacklistedNumber
-        fields = ("direction", "is_prefix")
+        fields = ("direction",)
 
     def by_number(self, entries: QuerySet[BlacklistedNumber], name: str, value: str) -> Any:
         user: Any = self.request and self.request.user

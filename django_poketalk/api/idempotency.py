@@ -17,7 +17,6 @@ HEADER = "Idempotency-Key"
 LONGEST = 255  # characters
 _QUOTED = re.compile(r'"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
 _BARE = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~:/=@-]+")
-_ESCAPED = re.compile(r'\\(["\\])')
 
 
 def key(request: Request) -> str | None:
@@ -27,7 +26,7 @@ def key(request: Request) -> str | None:
         return None
     text = given.strip(" \t")
     quoted = _QUOTED.fullmatch(text)
-    bare = _ESCAPED.sub(r"\1", quoted[1]) if quoted else text
+    bare = quoted[1] if quoted else text
     if not (quoted or _BARE.fullmatch(text)) or not 0 < len(bare) <= LONGEST:
         sentence = _("An Idempotency-Key has 1 to %d visible ASCII characters, best in quotes.")
         raise InvalidHeader(HEADER, sentence % LONGEST)

@@ -78,8 +78,9 @@ class BlacklistSerializer(serializers.ModelSerializer[BlacklistedNumber]):
     def to_representation(self, instance: BlacklistedNumber) -> Any:
         """As those who may see numbers see it, or masked."""
         shown = super().to_representation(instance)
-        if instance.needs_masking and not permissions.may_see_numbers(self.context["request"].user):
-            shown["number"] = str(instance)
+        if not permissions.may_see_numbers(self.context["request"].user):
+            shown["number"] = str(instance) if instance.needs_masking else instance.number
+            shown["reason"] = permissions.shown_text(instance.reason, False)
         return shown
 
 

@@ -101,11 +101,12 @@ def _told(error: Exception, answer: Response) -> Response:
 
 def _errors(detail: Any, where: str, path: str = "") -> Iterator[dict[str, str]]:
     """One member of `errors` for each thing that is wrong, with its place in the body (a JSON
-    pointer, RFC 6901, as a fragment) or the parameter's name.
+    pointer, RFC 6901, as a fragment: our fields' names have nothing to escape) or the parameter's
+    name.
     """
     if isinstance(detail, dict):
         for name, inner in detail.items():
-            own = "" if name == "non_field_errors" else f"/{_escaped(str(name))}"
+            own = "" if name == "non_field_errors" else f"/{name}"
             yield from _errors(inner, where, path + own)
     elif isinstance(detail, list):
         for inner in detail:
@@ -117,10 +118,6 @@ def _errors(detail: Any, where: str, path: str = "") -> Iterator[dict[str, str]]
             "detail": str(detail),
             "code": str(getattr(detail, "code", "") or "invalid"),
         }
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _problem(

@@ -128,6 +128,7 @@ class CallSerializer(ShownSerializer):
     username = serializers.SerializerMethodField()
     response_code = serializers.CharField(read_only=True, help_text="The service's; or empty.")
     response_detail = serializers.SerializerMethodField()
+    veto_reason = serializers.SerializerMethodField()
     debit = MoneyField(read_only=True)
     created_at = MomentField(read_only=True)
     sent_at = MomentField(read_only=True, allow_null=True)
@@ -191,6 +192,9 @@ class CallSerializer(ShownSerializer):
         # The service's own words may name a number.
         return call.response_detail if self.whole(call) else ""
 
+    def get_veto_reason(self, call: CallRequest) -> str:
+        return permissions.shown_text(call.veto_reason, self.whole(call))
+
 
 @component
 class EventSerializer(serializers.ModelSerializer[CallEvent]):
@@ -198,6 +202,7 @@ class EventSerializer(serializers.ModelSerializer[CallEvent]):
 
     received_at = MomentField(read_only=True)
     debit = MoneyField(read_only=True, allow_null=True)
+    reason = serializers.SerializerMethodField()
 
     class Meta:
         model = CallEvent
@@ -211,6 +216,9 @@ class EventSerializer(serializers.ModelSerializer[CallEvent]):
             "reason",
         )
         read_only_fields = fields
+
+    def get_reason(self, event: CallEvent) -> str:
+        return permissions.shown_text(event.reason, self.context["whole"])
 
 
 @component
@@ -231,7 +239,8 @@ class CallDetailSerializer(CallSerializer):
         latest = self.latest(call)
         if latest is None:
             return None
-        return EventSerializer(latest[:MOST_EVENTS][::-1], many=True).data
+        shown = latest[:MOST_EVENTS][::-1]
+        return EventSerializer(shown, many=True, context={"whole": self.whole(call)}).data
 
     def get_events_cut(self, call: CallRequest) -> bool:
         return len(self.latest(call) or ()) > MOST_EVENTS

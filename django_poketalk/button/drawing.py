@@ -14,9 +14,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.db.models import Q
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from .. import live, subjects
@@ -53,10 +51,7 @@ def context(
     user: Any = request.user
     back = look.back or request.get_full_path()
     call = _open_call(request, number, about)
-    told = None
-    if call is not None:
-        page = f"{reverse('poketalk:call', args=[call.pk])}?{urlencode({'next': back})}"
-        told = live.follow(call, user, page)
+    told = None if call is None else live.follow(call, user, back)
     label = look.label or _("Call")
     return {
         "token": orders.sign(order, user),

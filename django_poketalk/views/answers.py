@@ -12,7 +12,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.shortcuts import resolve_url
 from django.urls import reverse
 from django.utils.cache import get_conditional_response
-from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from .. import live, subjects
@@ -44,7 +43,7 @@ def etag(shown: dict[str, Any]) -> str:
 
 
 def placed(
-    request: HttpRequest, call: CallRequest, pressed: orders.Button, page: str
+    request: HttpRequest, call: CallRequest, pressed: orders.Button, back: str
 ) -> JsonResponse:
     """What the press has made: how it stands, where to ask after it and to end it, and the token of
     the next call that the same button can make.
@@ -53,7 +52,7 @@ def placed(
     user: Any = request.user
     return JsonResponse(
         {
-            **live.follow(call, user, page),
+            **live.follow(call, user, back),
             "token": orders.sign(dataclasses.replace(pressed, nonce=orders.new_nonce()), user),
         }
     )
@@ -72,7 +71,7 @@ def refused(request: HttpRequest, refusal: CallRefused, back: str) -> JsonRespon
 
 def logged_out(back: str) -> HttpResponse:
     """401, with the way to the login and back."""
-    login = _with_next(resolve_url(project.LOGIN_URL), back)
+    login = live.with_way_back(resolve_url(project.LOGIN_URL), back)
     sentence = _("You are logged out by now. Log in, then try again.")
     link = {"url": login, "label": _("Log in")}
     return _no_call("refused", sentence, "logged_out", link, 401)
@@ -101,16 +100,12 @@ def _no_call(
 
 def _way_out(request: HttpRequest, refusal: CallRefused, back: str) -> dict[str, str] | None:
     if refusal.code == "no_own_number":
-        url = _with_next(reverse("poketalk:own-number"), back)
+        url = live.with_way_back(reverse("poketalk:own-number"), back)
         return {"url": url, "label": _("Set your own phone number")}
     if refusal.code == "live_calls_per_user":
         user: Any = request.user
         going_on = CallRequest.objects.open().filter(user=user).first()
         if going_on is not None:
-            url = _with_next(reverse("poketalk:call", args=[going_on.pk]), back)
+            url = live.with_way_back(reverse("poketalk:call", args=[going_on.pk]), back)
             return {"url": url, "label": _("Show that call")}
     return None
-
-
-def _with_next(url: str, back: str) -> str:
-    return f"{url}?{urlencode({'next': back})}" if back else url

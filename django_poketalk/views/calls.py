@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from urllib.parse import urlencode
 
 from django.conf import settings as project
 from django.contrib import messages
@@ -79,10 +78,10 @@ def place(request: HttpRequest) -> HttpResponse:
             {"refusal": refusal, "back": way_back(request)},
             status=422,
         )
-    page = with_way_back(reverse("poketalk:call", args=[call.pk]), request)
+    back = way_back(request)
     if answers.wanted(request):
-        return answers.placed(request, call, pressed, page)
-    return redirect(page)
+        return answers.placed(request, call, pressed, back)
+    return redirect(live.with_way_back(reverse("poketalk:call", args=[call.pk]), back))
 
 
 def order(pressed: orders.Button, user: Any) -> CallRequest:
@@ -126,6 +125,8 @@ def call(request: HttpRequest, pk: int) -> HttpResponse:
             "story": story.tell(shown),
             "from_number": permissions.shown_number(shown.from_number, whole),
             "to_number": permissions.shown_number(shown.to_number, whole),
+            "detail": permissions.shown_text(shown.response_detail, whole),
+            "ended_because": permissions.shown_text(shown.veto_reason, whole),
             "own": own,
             "may_hang_up": shown.is_open
             and shown.hangup_requested_at is None
@@ -149,7 +150,7 @@ def call_status(request: HttpRequest, pk: int) -> HttpResponseBase:
     if request.user.is_authenticated:
         return answers.state(request, visible_call(request, pk))
     if answers.wanted(request):
-        return answers.logged_out("")
+        return answers.logged_out(way_back(request))
     return redirect_to_login(request.get_full_path())
 
 
@@ -164,7 +165,8 @@ def hang_up(request: HttpRequest, pk: int) -> HttpResponseBase:
     dialing.hang_up(shown, request.user)
     if answers.wanted(request):
         return answers.state(request, shown)
-    return redirect(with_way_back(reverse("poketalk:call", args=[shown.pk]), request))
+    page = reverse("poketalk:call", args=[shown.pk])
+    return redirect(live.with_way_back(page, way_back(request)))
 
 
 @login_required
@@ -220,9 +222,3 @@ def way_back(request: HttpRequest) -> str:
         claimed, {request.get_host()}, require_https=request.is_secure()
     )
     return claimed if here else ""
-
-
-def with_way_back(url: str, request: HttpRequest) -> str:
-    """The address, which takes the way back along."""
-    back = way_back(request)
-    return f"{url}?{urlencode({'next': back})}" if back else url

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
 from django.views.generic import DetailView, ListView
 
 from django_poketalk import permissions
@@ -25,8 +27,12 @@ class ContactListView(ListView):
         return super().get_context_data(query=self.request.GET.get("q", "").strip(), **kwargs)
 
 
+@method_decorator(never_cache, name="dispatch")
 class ContactDetailView(DetailView):
-    """One contact, the button that calls them, and the last calls that were about them."""
+    """One contact, the button that calls them, and the last calls that were about them.
+
+    Never cached: the browser's way back leads to the call as it is by then.
+    """
 
     model = Contact
 

@@ -122,6 +122,24 @@ def test_hanging_up_before_the_press_is_answered_is_not_forgotten(visit: Visit) 
     says(page, "Cancelled before anybody was rung.")
 
 
+def test_hanging_up_without_a_connection_is_done_once_there_is_one(
+    visit: Visit, service: Service, problems: list[str]
+) -> None:
+    page = visit()
+    reach(page, service, 1, 3, 5, 7)
+    says(page, "Connected")
+
+    page.context.set_offline(True)
+    hang_up_button(page).click()
+    says(page, "No connection to this site. Trying again …")
+    page.context.set_offline(False)
+
+    says(page, re.compile("^Hanging up … The service is told"))
+    assert CallRequest.objects.get().hangup_requested_at
+    assert [text for text in problems if "ERR_INTERNET_DISCONNECTED" not in text] == []
+    problems.clear()
+
+
 # One press, one call
 
 
@@ -238,7 +256,7 @@ def test_a_connection_that_is_lost_is_told_and_found_again(
 
 
 def is_look(request: Request) -> bool:
-    return request.url.endswith("/status/")
+    return "/status/?" in request.url
 
 
 def see(page: Page, *, hidden: bool) -> None:

@@ -65,3 +65,24 @@ def test_a_page_fits_a_narrow_screen(page: Page) -> None:
     width = "document.documentElement"
     assert page.evaluate(f"{width}.scrollWidth <= {width}.clientWidth")
     page.close()
+
+
+@pytest.mark.parametrize(
+    "address", [each for each in PAGES if each.path.startswith("/admin/poketalk")], ids=str
+)
+def test_no_tool_lies_on_the_title_beside_an_open_side_bar(page: Page) -> None:
+    page.set_viewport_size({"width": 800, "height": 900})
+
+    overlaps = page.evaluate(
+        """() => {
+            const text = document.createRange();
+            const boxes = [...document.querySelectorAll("#content > h1, #content > h2")].flatMap(
+                (title) => { text.selectNodeContents(title); return [...text.getClientRects()]; });
+            const tools = [...document.querySelectorAll(".object-tools a")].flatMap(
+                (tool) => [...tool.getClientRects()]);
+            return tools.filter((a) => boxes.some((b) => a.left < b.right && b.left < a.right
+                && a.top < b.bottom && b.top < a.bottom)).length;
+        }"""
+    )
+    assert overlaps == 0
+    page.close()

@@ -175,5 +175,7 @@ def test_being_logged_out_during_a_call_is_told(
     page.context.clear_cookies(name="sessionid")
 
     says(page, "You are logged out by now. Log in, then try again.")
+    link = page.get_by_role("link", name="Log in")
+    expect(link).to_have_attribute("href", re.compile(r"^/admin/login/\?next=%2Fcontacts%2F"))
     assert ["401" in problem for problem in problems] == [True]
     problems.clear()

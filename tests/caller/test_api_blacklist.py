@@ -127,7 +127,9 @@ def test_the_list_is_filtered() -> None:
     assert found() == [second.pk, first.pk]
     assert found(direction="to") == [first.pk]
     assert found(is_prefix="true") == [second.pk]
+    assert found(is_prefix="0") == [first.pk]
     assert found(number="+44 20 7946 0123") == [first.pk]
+    problem(asking.get(BLACKLIST, {"is_prefix": "perhaps"}), 400, "invalid")
     problem(asking.get(BLACKLIST, {"direction": "up"}), 400, "invalid")
 
 

@@ -179,7 +179,9 @@ def test_the_list_is_filtered(new_call: NewCall) -> None:
     assert found(placement="accepted") == [old.pk]
     assert found(placement=["queued", "accepted"]) == [about.pk, hers.pk, old.pk]
     assert found(open="true") == [about.pk, hers.pk]
-    assert found(open="false") == [old.pk]
+    assert found(open="1") == [about.pk, hers.pk]
+    assert found(open="False") == [old.pk]
+    assert found(open="0") == [old.pk]
     assert found(created_after=yesterday) == [about.pk, hers.pk]
     assert found(created_before=yesterday) == [old.pk]
     assert found(user=anna.pk) == [hers.pk]
@@ -228,7 +230,10 @@ def test_a_number_that_one_may_not_see_is_not_found(new_call: NewCall) -> None:
         ({"user": "9" * 30}, "user"),
         ({"page_size": "x"}, False),
         ({"page_size": "-1"}, False),
-        ({"open": "perhaps"}, False),
+        ({"open": "perhaps"}, "open"),
+        ({"open": "2"}, "open"),
+        ({"open": "١"}, "open"),
+        ({"open": ""}, False),
         ({"created_after": "2026-01-01T00:00:00-23:59"}, False),
     ],
 )

@@ -54,6 +54,15 @@ def test_a_stored_number_becomes_a_button_that_calls_its_object(anna: Any, bob: 
     assert orders.read(token, anna).number == ""
 
 
+def test_a_number_that_an_object_has_twice_is_still_that_objects(anna: Any) -> None:
+    bob = contact(f"Bob {CALLEE}")
+
+    html = block(CALLEE, anna, "contact fields='phone, phone_of_name'", contact=bob)
+
+    [token] = tokens(html)
+    assert orders.read(token, anna).callee() == (CALLEE, bob)
+
+
 @pytest.mark.parametrize(
     "written",
     [

@@ -154,7 +154,7 @@ def test_a_press_that_asks_for_json_is_told_the_call_and_where_it_is(
 
     call = CallRequest.objects.get()
     assert (told["phase"], told["may_hang_up"]) == ("calling", True)
-    assert told["status_url"] == f"/poketalk/{call.pk}/status/"
+    assert told["status_url"] == f"/poketalk/{call.pk}/status/?next=%2Fcontacts%2F7%2F"
     assert told["hang_up_url"] == f"/poketalk/{call.pk}/hang-up/"
     assert told["link"]["url"] == f"/poketalk/{call.pk}/?next=%2Fcontacts%2F7%2F"
 
@@ -198,6 +198,16 @@ def test_whoever_is_logged_out_is_told_so(address: str, client: Any, db: None) -
 
     assert response.status_code == 401
     assert response.json()["link"]["url"] == "/admin/login/"
+
+
+def test_whoever_is_logged_out_comes_back_to_the_button(client: Any, db: None) -> None:
+    for back, login in (
+        ("/contacts/7/", "/admin/login/?next=%2Fcontacts%2F7%2F"),
+        ("https://evil.example/", "/admin/login/"),
+    ):
+        response = client.get("/poketalk/1/status/", {"next": back}, headers=JSON)
+
+        assert response.json()["link"]["url"] == login
 
 
 @pytest.mark.parametrize(

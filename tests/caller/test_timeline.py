@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from django_poketalk.lifecycle.heard import Happened, Kind, classify
+from django_poketalk.lifecycle.heard import Happened, Kind, classify, missing_ticks
 from django_poketalk.lifecycle.timeline import LEFT, RIGHT, WIDTH, Facts, Picture, Stage, draw
 from django_poketalk.protocol.codes import CallStatus
 
@@ -244,6 +244,11 @@ def test_missing_ticks_are_gaps(heard: tuple[int, ...], until: int, missing: lis
     picture = draw(talked(until), events, after(900))
 
     assert [gap.missing for gap in picture.gaps] == missing
+
+
+def test_too_long_a_silence_is_a_tick_at_least_also_between_the_minutes() -> None:
+    assert missing_ticks(timedelta(seconds=46), timedelta(seconds=136)) == 0
+    assert missing_ticks(timedelta(seconds=46), timedelta(seconds=137)) == 1
 
 
 def test_a_live_call_that_went_quiet_has_a_gap_up_to_now() -> None:

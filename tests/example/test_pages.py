@@ -37,6 +37,24 @@ def test_pages_are_for_people_who_are_logged_in(site: str, path: str) -> None:
     assert "/login/?next=" in answer.url
 
 
+def test_a_visitor_chooses_the_language_and_keeps_it(site: str) -> None:
+    visitor = Visitor(site)
+    page = visitor.session.get(f"{site}/login/", timeout=10).text
+    token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[0]
+    choice = {"language": "he", "csrfmiddlewaretoken": token}
+    answer = visitor.session.post(
+        f"{site}/language/", choice, headers={"Referer": f"{site}/login/"}, timeout=10
+    )
+
+    assert answer.url == f"{site}/login/"
+    assert '<html lang="he" dir="rtl">' in answer.text
+    assert "סיסמה" in answer.text
+    visitor.log_in("demo", "demo")
+    contact = visitor.session.get(f"{site}/contacts/1/", timeout=10)
+    assert "התקשרות" in contact.text
+    assert "no-store" in contact.headers["Cache-Control"]  # or the way back hides a call
+
+
 def test_a_wrong_password_is_refused(site: str) -> None:
     with pytest.raises(LookupError, match="demo could not log in"):
         Visitor(site).log_in("demo", "guess")

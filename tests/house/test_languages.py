@@ -20,7 +20,11 @@ from django.utils import translation
 from . import tree
 
 LANGUAGES = ("de", "es", "fr", "he")
-APPS = (tree.PACKAGE, tree.PACKAGE / "server")
+APPS = (
+    tree.PACKAGE,
+    tree.PACKAGE / "server",
+    tree.ROOT / "example_project" / "contacts",
+)
 CATALOGUES = [(app, language) for app in APPS for language in LANGUAGES]
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|\{\w*\}")
 ENTRY = re.compile(

@@ -167,6 +167,18 @@ def test_keys_that_differ_in_case_or_in_white_space_never_stand_for_one_payment(
         assert balance(customer.account) == paid
 
 
+def test_money_is_written_as_the_reader_writes_it(customer: Customer, settings: Any) -> None:
+    settings.LANGUAGE_CODE = "de"
+    Account.objects.filter(pk=customer.account.pk).update(
+        spent_on=ledger.today(), spent=Decimal("15.216")
+    )
+
+    shown = staff(*BOOKER).get(page(Account, "change", customer.account.pk)).content.decode()
+
+    assert "15,216" in shown
+    assert "15.216" not in shown
+
+
 # Statements
 
 

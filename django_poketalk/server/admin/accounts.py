@@ -20,6 +20,7 @@ from django_poketalk.longlists import NoNul
 
 from .. import ledger
 from ..models import Account, AllowedAddress
+from .shown import amount
 from .statements import StatementPage
 from .topups import TopUpPage
 
@@ -77,7 +78,7 @@ class AccountAdmin(NoNul, TopUpPage, StatementPage):
     readonly_fields = ("balance", "held", "spent_today", "ledger", "keys", "created_at")
 
     class Media:
-        css = {"all": ("poketalk_server/accounts.css",)}
+        css = {"all": ("poketalk_server/admin.css", "poketalk_server/accounts.css")}
 
     def get_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:
         """The money only where there can be some."""
@@ -106,9 +107,9 @@ class AccountAdmin(NoNul, TopUpPage, StatementPage):
         )
 
     @admin.display(description=_("charged today"))
-    def spent_today(self, account: Account) -> Decimal:
+    def spent_today(self, account: Account) -> str | None:
         """What counts against its spend per day, besides what is held."""
-        return account.charged(ledger.today())
+        return amount(account.charged(ledger.today()))
 
     @admin.display(description=_("API keys"))
     def keys(self, account: Account) -> str:

@@ -128,7 +128,6 @@ class CallAdmin(InWords, ReadOnly, MaskedNumbersPage):
     actions = ("hang_up",)
 
     class Media:
-        css = {"all": ("poketalk_server/admin.css",)}
         js = (Script("poketalk_server/live.js", type="module"),)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:

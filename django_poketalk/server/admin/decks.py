@@ -70,6 +70,9 @@ class RateDecks(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
     model: type[PrefixRate]
     change_list_template = "admin/poketalk_server/rates.html"
 
+    class Media:
+        css = {"all": ("poketalk_server/admin.css",)}
+
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         return [

@@ -138,9 +138,6 @@ class TrialCallAdmin(InWords, MaskedNumbersPage):
     list_filter = (("gateway", admin.RelatedOnlyFieldListFilter),)
     list_select_related = ("gateway", "created_by")
 
-    class Media:
-        css = {"all": ("poketalk_server/admin.css",)}
-
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -20,7 +19,7 @@ from django_poketalk.protocol import fragments, numbers
 from ..models import EventDelivery, Leg
 from .causes import InWords
 from .filters import CauseFilter, DeliveryFilter, LegDayFilter
-from .shown import MaskedNumbersPage, ReadOnly, all_fields, masked, may_see_numbers, seconds
+from .shown import MaskedNumbersPage, ReadOnly, all_fields, amount, masked, may_see_numbers, seconds
 
 CDR = (
     "leg id",
@@ -123,9 +122,9 @@ class LegAdmin(LegNumber, InWords, ReadOnly, MaskedNumbersPage):
         return seconds(leg.initiated_at)
 
     @admin.display(description=_("margin"), empty_value="—")
-    def margin(self, leg: Leg) -> Decimal | None:
+    def margin(self, leg: Leg) -> str | None:
         """What is left of its cost; a dash where its gateway had no buy rate."""
-        return leg.margin
+        return amount(leg.margin)
 
     @admin.action(description=_("Download the selected legs as CSV"), permissions=["view"])
     def export_csv(self, request: HttpRequest, queryset: QuerySet[Leg]) -> HttpResponseBase:

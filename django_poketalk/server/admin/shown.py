@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -11,7 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import Http404, HttpRequest
 from django.utils import timezone
-from django.utils.formats import date_format
+from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 
 from django_poketalk.longlists import NoNul, names_a_number
@@ -67,6 +68,9 @@ class MaskedNumbersPage(MaskedNumbers, admin.ModelAdmin):  # type: ignore[type-a
 
     number_search_fields: ClassVar[tuple[str, ...]] = ()
 
+    class Media:
+        css = {"all": ("poketalk_server/admin.css",)}
+
     def get_list_display(self, request: HttpRequest) -> Any:
         """The columns, masked or not."""
         return self._for(request, super().get_list_display(request))
@@ -99,6 +103,11 @@ def all_fields(model: type[models.Model], *without: str) -> tuple[str, ...]:
 def seconds(moment: datetime | None) -> str:
     """A time of day as support people compare them: to the second, in their time zone."""
     return date_format(timezone.localtime(moment), "Y-m-d H:i:s") if moment else ""
+
+
+def amount(value: Decimal | None) -> str | None:
+    """Money as Django writes columns; what is reckoned for a page, it leaves as it is."""
+    return None if value is None else number_format(value, 3)
 
 
 def one_or_404(model_admin: admin.ModelAdmin[Any], request: HttpRequest, pk: Any) -> Any:

@@ -18,7 +18,7 @@ const PATIENCE = 30000; // for one answer
 class PoketalkCall extends HTMLElement {
   #busy = false; // from the press until the call is over
   #addresses = null; // of the call, once the press has been answered
-  #hangUpWanted = false; // before there was a call to end
+  #hangUpWanted = false; // and not heard of yet: there is no call so far, or no connection
   #turn = 0; // counts requests: only the newest one's answer is shown
   #etag = "";
   #wait = SOON;
@@ -89,22 +89,19 @@ class PoketalkCall extends HTMLElement {
 
   async #hangUp() {
     this.#part("sentence").textContent = this.#texts.ending;
-    if (!this.#addresses) {
-      this.#hangUpWanted = true;
-      return;
-    }
+    this.#hangUpWanted = true;
+    if (!this.#addresses) return;
     clearTimeout(this.#poll);
-    const answer = await this.#ask(this.#addresses.hangUp, this.#data);
-    if (answer.late) return;
-    if (answer.told) this.#show(answer.told);
-    else this.#part("sentence").textContent = answer.lost ? this.#texts.lost : this.#texts.stale;
     this.#wait = SOON;
-    this.#schedule();
+    await this.#look();
   }
 
+  /* Asks how the call stands, by the order to end it as long as that has not arrived. */
   async #look() {
-    const answer = await this.#ask(this.#addresses.status);
+    const { status, hangUp } = this.#addresses;
+    const answer = await (this.#hangUpWanted ? this.#ask(hangUp, this.#data) : this.#ask(status));
     if (answer.late) return;
+    this.#hangUpWanted &&= Boolean(answer.lost);
     if (answer.told) {
       this.#wait = SOON;
       this.#show(answer.told);
