@@ -14,8 +14,20 @@ from . import idempotency, problems
 
 try:
     from drf_spectacular import utils as spectacular
+    from drf_spectacular.extensions import OpenApiSerializerExtension
 except ModuleNotFoundError:  # the extra `openapi`
     spectacular = None  # type: ignore[assignment]
+else:
+
+    class ClosedSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+        """An order has the fields that are described, and no others."""
+
+        target_class = "django_poketalk.api.serializers.OrderSerializer"
+
+        def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+            known = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+            return {**known, "additionalProperties": False}
+
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Serializer = TypeVar("Serializer", bound=type[serializers.BaseSerializer[Any]])

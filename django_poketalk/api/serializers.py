@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from .. import live, permissions
@@ -55,6 +56,13 @@ class OrderSerializer(serializers.Serializer[Any]):
         required=False, allow_null=True, help_text="Nobody is rung before. Left out: now."
     )
     expires_at = MomentField(required=False, allow_null=True, help_text="Nobody is rung after.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Takes no other name: it may be a limit's, misspelt, and nobody is rung without that."""
+        if unknown := sorted(self.initial_data.keys() - self.fields.keys()):
+            sentence = _("There is no field “%s”.")
+            raise serializers.ValidationError([sentence % name for name in unknown], "unknown")
+        return attrs
 
 
 @component

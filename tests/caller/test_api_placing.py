@@ -86,6 +86,19 @@ def test_a_null_is_the_same_as_nothing() -> None:
     assert post(client(agent()), CALLS, order).status_code == 201
 
 
+def test_a_limit_whose_name_is_misspelt_is_not_left_out_in_silence() -> None:
+    asking = client(agent())
+
+    for path in (CALLS, QUOTE):
+        order = {"to_number": CALLEE, "max_durations": 60, "<b>/~": 1}
+        told = problem(post(asking, path, order), 400, "invalid")
+        assert told["errors"] == [
+            {"pointer": "#", "detail": f"There is no field “{name}”.", "code": "unknown"}
+            for name in ("<b>/~", "max_durations")
+        ]
+    assert not CallRequest.objects.exists()
+
+
 def test_whoever_may_not_place_calls_is_told_403() -> None:
     asking = client(someone("eve"))
 
