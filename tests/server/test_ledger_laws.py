@@ -33,6 +33,7 @@ from django_poketalk.server.admission import Asked
 from django_poketalk.server.models import Account, Call, LedgerEntry, Rate, ServiceProvider
 from django_poketalk.server.switch import claims, store
 from django_poketalk.server.switch.call import CallMachine
+from django_poketalk.server.switch.changes import Change, LegRow
 from django_poketalk.server.switch.claims import Claimed
 from django_poketalk.server.switch.messages import (
     Answered,
@@ -49,7 +50,6 @@ from django_poketalk.server.switch.messages import (
     Side,
     TimeUp,
 )
-from django_poketalk.server.switch.store import Change, LegRow
 
 from .conftest import CALLEE, CALLER, make_customer
 
@@ -115,21 +115,20 @@ class Driven:
             )
             for leg, attempt in legs.items()
         }
-        granted = store.save(
-            Change(
-                self.key,
-                status=machine.status,
-                duration=machine.duration,
-                max_duration=machine.max_duration,
-                debit=machine.debit,
-                new_legs=tuple(row for leg, row in rows.items() if leg not in self._written),
-                legs=tuple(row for leg, row in rows.items() if leg in self._written),
-                wanted_hold=wanted,
-                finish=finish,
-                ended_at=now if finish else None,
-                done=finish is not None,
-            )
+        change = Change(
+            self.key,
+            status=machine.status,
+            duration=machine.duration,
+            max_duration=machine.max_duration,
+            debit=machine.debit,
+            new_legs=tuple(row for leg, row in rows.items() if leg not in self._written),
+            legs=tuple(row for leg, row in rows.items() if leg in self._written),
+            wanted_hold=wanted,
+            finish=finish,
+            ended_at=now if finish else None,
+            done=finish is not None,
         )
+        [granted] = store.save([change])
         self._written |= rows.keys()
         if granted is not None:
             self._carry_out(machine.handle(HoldGranted(granted), self._now))

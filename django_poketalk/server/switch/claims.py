@@ -19,11 +19,12 @@ from ..conf import settings
 from ..databasetime import DatabaseNow, database_now
 from ..models import Call, Gateway, LegABilling, Rate
 from ..rating import FREE, Tariff
-from . import buying, store
+from . import buying
 from .gateways.base import CallKey
 from .messages import Cause, Plan, Route, Side
 
 BATCH = 500  # rows named in one statement
+OWNED = (Call.State.ACTIVE, Call.State.ENDING)
 UNRATED = Tariff(FREE, FREE, 1, 1)
 
 
@@ -120,7 +121,7 @@ def renew(switch: str, keys: Iterable[CallKey]) -> set[CallKey]:
 @transaction.atomic
 def _renew(switch: str, pks: list[int]) -> dict[int, int]:
     rows = Call.objects.filter(pk__in=pks)
-    ours = rows.filter(switch=switch, state__in=store.OWNED, lease_until__gte=DatabaseNow())
+    ours = rows.filter(switch=switch, state__in=OWNED, lease_until__gte=DatabaseNow())
     if connection.features.has_select_for_update:
         # In the order in which other writes lock them, so that none waits for another in a circle.
         no_key = connection.features.has_select_for_no_key_update
@@ -143,7 +144,8 @@ def hang_ups_asked(switch: str) -> list[CallKey]:
 
 def let_lapse(key: CallKey) -> None:
     """Give the call up, so that it is ended as an abandoned one without further delay."""
-    store.owned(key).update(lease_until=DatabaseNow() - timedelta(seconds=1))
+    ours = Call.objects.filter(pk=key.pk, fence=key.fence, state__in=OWNED)
+    ours.update(lease_until=DatabaseNow() - timedelta(seconds=1))
 
 
 def _taken(switch: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from django_poketalk.protocol.eventurl import Event
 from ..rating import FREE
 from . import store
 from .call import Attempt, CallMachine
+from .changes import Change, LegRow
 from .claims import Claimed
 from .clock import Clock, DatabaseTime
 from .events import Delivery, EventQueue, EventSender
@@ -38,7 +39,6 @@ from .messages import (
     TimeUp,
 )
 from .meter import Meter
-from .store import Change, LegRow
 from .writing import Writer
 
 logger = logging.getLogger(__name__)

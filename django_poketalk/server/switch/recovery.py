@@ -21,9 +21,9 @@ from ..models import Call, Leg, LegABilling
 from ..rating import FREE
 from . import claims, store
 from .call import closing_status, whole_seconds
+from .changes import Change, LegRow
 from .gateways.base import CallKey
 from .messages import Cause, Finish, Route, Side
-from .store import Change, LegRow
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def _end(key: CallKey, call: Call) -> Orphan | None:
     )
     events = _ended_before(call) if call.settled_at else _end_now(key, call)
     if not events or not call.eventurl:
-        store.save(Change(key, done=True))
+        store.save([Change(key, done=True)])
         return Orphan(key, "", (), 0, dialogs) if dialogs else None
     last = call.deliveries.aggregate(last=Max("sequence"))["last"]
     return Orphan(key, call.eventurl, events, (last or 0) + 1, dialogs)
@@ -105,17 +105,16 @@ def _end_now(key: CallKey, call: Call) -> tuple[Event, ...]:
     duration = seconds.get(Side.A, 0)
     finish = Finish(status, Cause.SWITCH_LOST, duration, costs[Side.A], costs[Side.B])
     debit = costs[Side.A] + costs[Side.B]
-    store.save(
-        Change(
-            key,
-            status=status,
-            duration=duration,
-            debit=debit,
-            legs=rows,
-            finish=finish,
-            ended_at=max(proof, *(row.ended_at or proof for row in rows)) if rows else proof,
-        )
+    change = Change(
+        key,
+        status=status,
+        duration=duration,
+        debit=debit,
+        legs=rows,
+        finish=finish,
+        ended_at=max([proof, *(row.ended_at or proof for row in rows)]),
     )
+    store.save([change])
     logger.warning("Call %s was left by switch %s; ended as %d.", key.pk, call.switch, status)
     final = Event(status, call.custom, duration, debit)
     if call.status in (None, CallStatus.A_INITIATED) and not call.deliveries.exists():
