@@ -109,6 +109,19 @@ def test_a_write_after_the_lease_proves_no_life(service: Service, died_at: datet
     assert (call.duration, call.debit) == (40, Decimal("0.8"))
 
 
+def test_nor_when_the_switch_that_took_the_call_over_has_died_too(
+    service: Service, died_at: datetime
+) -> None:
+    call = abandon(service.queue(), died_at, status=7, lease_until=died_at - timedelta(seconds=20))
+    for side in "AB":
+        leg(service, call, side, died_at - timedelta(seconds=60))
+    assert claims.take_over("second", call) == CallKey(call.pk, 2)
+    Call.objects.update(lease_until=died_at + timedelta(seconds=30))
+    recovery.recover("third", 10)
+    call.refresh_from_db()
+    assert (call.fence, call.duration, call.debit) == (3, 40, Decimal("0.8"))
+
+
 def test_what_the_owner_wrote_until_the_call_was_taken_over_stands(
     service: Service, died_at: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:

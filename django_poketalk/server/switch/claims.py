@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import F
+from django.db.models.functions import Least
 
 from .. import routing
 from ..conf import settings
@@ -93,9 +94,18 @@ def _take_one(switch: str, call: Call) -> bool:
 
 
 def take_over(switch: str, call: Call) -> CallKey | None:
-    """Take a call whose switch has let its lease lapse; None when another switch was faster."""
+    """Take a call whose switch has let its lease lapse; None when another switch was faster.
+
+    Its last proof of life is no later than the lease: by then its switch had dropped it, whatever
+    was written afterwards.
+    """
     lapsed = abandoned().filter(pk=call.pk, fence=call.fence)
-    if lapsed.update(fence=call.fence + 1, **_kept(switch)):
+    if lapsed.update(
+        seen_at=Least("seen_at", "lease_until"),  # first: MariaDB sees what stands before it
+        switch=switch,
+        fence=call.fence + 1,
+        lease_until=_lease()["lease_until"],
+    ):
         return CallKey(call.pk, call.fence + 1)
     return None
 
@@ -155,10 +165,6 @@ def _taken(switch: str) -> dict[str, Any]:
         "switch": switch,
         **_lease(),
     }
-
-
-def _kept(switch: str) -> dict[str, Any]:
-    return {"switch": switch, "lease_until": _lease()["lease_until"]}
 
 
 def _lease() -> dict[str, Any]:

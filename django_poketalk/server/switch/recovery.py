@@ -45,13 +45,12 @@ def recover(switch: str, limit: int) -> list[Orphan]:
     """Take over and end up to `limit` abandoned calls; those that have something left to do."""
     orphans = []
     for call in claims.abandoned().order_by("lease_until")[:limit]:
-        left = call.switch, call.lease_until
         try:
             key = claims.take_over(switch, call)
             if key is None:
                 continue
+            logger.warning("Call %s was left by switch %s.", call.pk, call.switch)
             call.refresh_from_db()  # its owner may have written until it was ours
-            call.switch, call.lease_until = left
             orphan = _end(key, call)
         except store.LostCall:
             continue
@@ -90,7 +89,7 @@ def _ended_before(call: Call) -> tuple[Event, ...]:
 
 def _end_now(key: CallKey, call: Call) -> tuple[Event, ...]:
     legs = list(call.legs.all())
-    proof = _last_proof(call)
+    proof = call.seen_at or call.created_at
     seconds = known_seconds(call, legs, proof)
     paid: dict[Side, int | None] = {**seconds}
     if call.leg_a_billed == LegABilling.CONNECTED:
@@ -115,19 +114,11 @@ def _end_now(key: CallKey, call: Call) -> tuple[Event, ...]:
         ended_at=max([proof, *(row.ended_at or proof for row in rows)]),
     )
     store.save([change])
-    logger.warning("Call %s was left by switch %s; ended as %d.", key.pk, call.switch, status)
+    logger.warning("Call %s is ended as %d after %d s.", key.pk, status, duration)
     final = Event(status, call.custom, duration, debit)
     if call.status in (None, CallStatus.A_INITIATED) and not call.deliveries.exists():
         return (Event(CallStatus.A_INITIATED, call.custom, 0, FREE), final)  # 1 is always first
     return (final,)
-
-
-def _last_proof(call: Call) -> datetime:
-    """When its switch last kept it. A write that came after the lease proves nothing: by then the
-    switch had dropped the call.
-    """
-    seen = call.seen_at or call.created_at
-    return seen if call.lease_until is None else min(seen, call.lease_until)
 
 
 def known_seconds(call: Call, legs: list[Leg], proof: datetime) -> dict[Side, int]:
