@@ -82,8 +82,8 @@ class Attempt:
 class CallMachine:
     """A call from its first event to its last.
 
-    `start()` first, then `handle()` for each fact. `status`, `cause`, `duration`, `debit` and
-    `attempts` are as of the last step.
+    `start()` first, then `handle()` for each fact. `status`, `duration`, `debit` and `attempts` are
+    as of the last step.
 
     What it promises, whatever comes in: the statuses follow `CallStatus.may_follow`; there is
     exactly one final event, and nothing after `Finish`; leg B is not rung before A has answered,
@@ -95,7 +95,6 @@ class CallMachine:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.status: CallStatus | None = None
-        self.cause: Cause | None = None
         self.attempts: list[Attempt] = []
         self.hold = plan.hold
         self._now = float("-inf")
@@ -377,7 +376,6 @@ class CallMachine:
         """Put down what is still up, for `leg_cause` or else for the call's own cause, and close
         the call.
         """
-        self.cause = cause
         for attempt in self._live():
             self._put_down(attempt, leg_cause or cause)
         self._enter(status)
