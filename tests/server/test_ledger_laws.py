@@ -34,7 +34,6 @@ from django_poketalk.server.models import Account, Call, LedgerEntry, Rate, Serv
 from django_poketalk.server.switch import claims, store
 from django_poketalk.server.switch.call import CallMachine
 from django_poketalk.server.switch.changes import Change, LegRow
-from django_poketalk.server.switch.claims import Claimed
 from django_poketalk.server.switch.messages import (
     Answered,
     Cause,
@@ -50,6 +49,7 @@ from django_poketalk.server.switch.messages import (
     Side,
     TimeUp,
 )
+from django_poketalk.server.switch.planning import Claimed
 
 from . import money
 from .conftest import CALLEE, CALLER, make_customer

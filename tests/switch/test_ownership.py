@@ -14,7 +14,7 @@ from django.db.models import F
 
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.server.models import Account, Call, Switch
-from django_poketalk.server.switch import claims, presence, store
+from django_poketalk.server.switch import claims, planning, presence, store
 from django_poketalk.server.switch.call import CallMachine
 from django_poketalk.server.switch.changes import Change
 from django_poketalk.server.switch.engine import Engine
@@ -206,7 +206,7 @@ def test_a_call_that_was_claimed_too_slowly_rings_nobody(
     settings.POKETALK_SERVER = {**settings.POKETALK_SERVER, "LEASE": 1}
     claim = claims.claim
 
-    def claim_slowly(*args: Any, **kwargs: Any) -> list[claims.Claimed]:
+    def claim_slowly(*args: Any, **kwargs: Any) -> list[planning.Claimed]:
         claimed = claim(*args, **kwargs)
         if claimed:
             time.sleep(1.1)  # as when the process, or the database, was frozen meanwhile

@@ -20,10 +20,10 @@ from django_poketalk.server.models import Account, Call, EventDelivery, LedgerEn
 from django_poketalk.server.rating import Tariff
 from django_poketalk.server.switch import claims, store
 from django_poketalk.server.switch.changes import Change, LegRow
-from django_poketalk.server.switch.claims import Claimed
 from django_poketalk.server.switch.database import Database
 from django_poketalk.server.switch.events import Delivery
 from django_poketalk.server.switch.messages import Cause, Finish, Side
+from django_poketalk.server.switch.planning import Claimed
 from django_poketalk.server.switch.store import LostCall
 from django_poketalk.server.switch.writing import Writer
 

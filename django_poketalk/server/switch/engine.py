@@ -22,7 +22,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from ..conf import settings
 from ..databasetime import database_now
 from ..wakening import News
-from . import claims, presence
+from . import claims, planning, presence
 from .clock import Clock, DatabaseTime
 from .database import Database, rest
 from .events import EventSender
@@ -289,7 +289,7 @@ class Engine:
         self._time.measured(*await self._lifeline.run(_measured))
 
     async def _watch(self) -> None:
-        routes = await self._database.run(claims.routes, tuple(self._gateways))
+        routes = await self._database.run(planning.routes, tuple(self._gateways))
         self._tell_of_missing_passwords(routes)
         for kind, gateway in self._gateways.items():
             gateway.watch([route for route in routes if route.kind == kind])

@@ -18,7 +18,6 @@ from ..rating import FREE
 from . import store
 from .call import Attempt, CallMachine
 from .changes import Change, LegRow
-from .claims import Claimed
 from .clock import Clock, DatabaseTime
 from .events import Delivery, EventQueue, EventSender
 from .gateways.base import BaseGateway, CallKey, LegKey
@@ -39,6 +38,7 @@ from .messages import (
     TimeUp,
 )
 from .meter import Meter
+from .planning import Claimed
 from .writing import Writer
 
 logger = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from django_poketalk.protocol.eventurl import Event
 from .. import rating
 from ..models import Call, Leg, LegABilling
 from ..rating import FREE
-from . import claims, store
+from . import claims, planning, store
 from .call import closing_status, whole_seconds
 from .changes import Change, LegRow
 from .gateways.base import CallKey
@@ -67,7 +67,7 @@ def recover(switch: str, limit: int) -> list[Orphan]:
 
 def _end(key: CallKey, call: Call) -> Orphan | None:
     dialogs = tuple(
-        (claims.route(leg.gateway), leg.dialog)
+        (planning.route(leg.gateway), leg.dialog)
         for leg in call.legs.exclude(dialog="").select_related("gateway")
         if leg.gateway is not None
     )

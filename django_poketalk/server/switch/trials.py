@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from ..conf import settings
 from ..models import TrialCall
-from . import claims
+from . import planning
 from .clock import Clock
 from .database import Database
 from .gateways.base import BaseGateway, CallKey, LegKey
@@ -134,7 +134,7 @@ def claim(switch: str, kinds: tuple[str, ...]) -> list[Claimed]:
             STATE.QUEUED, state=STATE.ACTIVE, switch=switch, begun_at=now
         ):
             row.switch = switch
-            claimed.append(Claimed(row, claims.route(row.gateway)))
+            claimed.append(Claimed(row, planning.route(row.gateway)))
     return claimed
 
 
