@@ -23,6 +23,7 @@ from django.utils.translation import gettext as _
 
 from . import hotrows
 from .models import Account, Call, LedgerEntry, Side
+from .models.accounts import MONEY
 from .rating import FREE, THOUSANDTH
 
 logger = logging.getLogger(__name__)
@@ -183,8 +184,7 @@ class Till:
             if row.debit is None and row.held != row.held_before
         ]
         if settled or extended:
-            names = ("balance", "held", "spent", "spent_on")
-            account = {name: getattr(self._account, name) for name in names}
+            account = {name: getattr(self._account, name) for name in MONEY}
             hotrows.update(Account, ("id",), [(account, (self._account.pk,))])
         hotrows.insert(LedgerEntry, [{**entry, "created_at": now} for entry in self._entries])
         hotrows.update(Call, ("id",), settled)
