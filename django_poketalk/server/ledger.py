@@ -1,13 +1,10 @@
 """Money: the only code that writes an account's balance and what live calls hold of it.
 
-A call holds money before it can spend it: at admission the first slice, then more as it goes on,
-and when it is settled the hold is released and each leg's cost is charged. Every function is one
-transaction under row locks, taken in one order (calls, then account), so balance − held never
-passes the credit limit, nor what is charged and held today the account's spend per day. Sums are
-made in Python from the locked row: SQLite's arithmetic is in floats.
-
-A function that is given a call acts only while the row still carries that call's `fence` and is not
-settled: a switch that lost the call writes nothing.
+A call holds money before it can spend it: at admission the first slice (`queue`), then more as it
+goes on, and when it is settled the hold is released and each leg's cost is charged (`Till`). All of
+it happens under row locks, taken in one order (calls, then account), so balance − held never passes
+the credit limit, nor what is charged and held today the account's spend per day. Sums are made in
+Python from the locked row: SQLite's arithmetic is in floats.
 """
 
 from __future__ import annotations
@@ -15,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -26,6 +23,7 @@ from django.utils.translation import gettext as _
 
 from . import hotrows
 from .models import Account, Call, LedgerEntry, Side
+from .models.accounts import MONEY
 from .rating import FREE, THOUSANDTH
 
 logger = logging.getLogger(__name__)
@@ -104,7 +102,8 @@ class Till:
     """Calls of one account, by their keys and fences, locked with it until the current transaction
     ends. What is done to them is reckoned here, and written by `close`, all at once.
 
-    A call that is settled, or whose row carries another fence, is not among them.
+    A call that is settled, or whose row carries another fence, is not among them: a switch that
+    lost it writes nothing.
     """
 
     def __init__(self, fences: Mapping[int, int]) -> None:
@@ -114,14 +113,6 @@ class Till:
         if self._rows:
             [account] = {row.account for row in self._rows.values()}
             self._account = lock(account)
-
-    def hold(self, call: int, amount: Decimal) -> Decimal | None:
-        """Reserve `amount` more for it, all or nothing; the hold then in force, or None."""
-        row = self._rows.get(call)
-        if row is None or amount > self._account.spendable(self._day):
-            return None
-        self._hold(row, amount)
-        return row.held
 
     def extend(self, call: int, wanted: Decimal) -> Decimal:
         """Raise its hold to `wanted`, or as far as the funds and the day's spend reach; the hold
@@ -142,19 +133,23 @@ class Till:
                 account.max_spend_per_day,
             )
         if more > 0:
-            self._hold(row, more)
+            row.held += more
+            account.held += more
         return row.held
 
-    def settle(self, call: int, a_cost: Decimal, b_cost: Decimal) -> Decimal | None:
-        """Charge its legs' costs and release its hold; what was charged, None when it is not among
-        them.
+    def settle(self, call: int, a_cost: Decimal, b_cost: Decimal) -> None:
+        """Charge its legs' costs and release its hold, if it is among them. A leg without cost gets
+        no entry.
+
+        Should the costs outrun the hold and all free funds, as much of them is charged as the
+        credit limit allows.
         """
         costs = {Side.A: _money(a_cost), Side.B: _money(b_cost)}
         if min(costs.values()) < 0:
             raise ValueError(f"A leg cannot cost less than nothing: {a_cost} and {b_cost}.")
         row = self._rows.get(call)
         if row is None:
-            return None
+            return
         account, debit = self._account, FREE
         affordable = account.funds + row.held
         for side, cost in costs.items():
@@ -174,32 +169,26 @@ class Till:
         account.spent_on = max(self._day, account.spent_on or self._day)
         account.held -= row.held
         row.held, row.debit = FREE, debit
-        return debit
 
-    def close(self) -> datetime:
-        """Write it all; the moment at which calls were settled."""
+    def close(self) -> None:
+        """Write it all."""
         now = timezone.now()
-        charges = [{**entry, "created_at": now} for entry in self._entries]
-        hotrows.insert(LedgerEntry, charges)
-        if any(row.is_changed for row in self._rows.values()):
-            names = ("balance", "held", "spent", "spent_on")
-            account = {name: getattr(self._account, name) for name in names}
+        settled = [
+            ({"held": FREE, "debit": row.debit, "settled_at": now}, (row.pk,))
+            for row in self._rows.values()
+            if row.debit is not None
+        ]
+        extended = [
+            ({"held": row.held}, (row.pk,))
+            for row in self._rows.values()
+            if row.debit is None and row.held != row.held_before
+        ]
+        if settled or extended:
+            account = {name: getattr(self._account, name) for name in MONEY}
             hotrows.update(Account, ("id",), [(account, (self._account.pk,))])
-        settled: list[tuple[hotrows.Values, tuple[int]]] = []
-        held: list[tuple[hotrows.Values, tuple[int]]] = []
-        for row in self._rows.values():
-            if row.debit is not None:
-                columns = {"held": FREE, "debit": row.debit, "settled_at": now}
-                settled.append((columns, (row.pk,)))
-            elif row.is_changed:
-                held.append(({"held": row.held}, (row.pk,)))
+        hotrows.insert(LedgerEntry, [{**entry, "created_at": now} for entry in self._entries])
         hotrows.update(Call, ("id",), settled)
-        hotrows.update(Call, ("id",), held)
-        return now
-
-    def _hold(self, row: _Unsettled, more: Decimal) -> None:
-        row.held += more
-        self._account.held += more
+        hotrows.update(Call, ("id",), extended)
 
     def _enter(self, call: int, side: Side, charge: Decimal) -> None:
         self._entries.append(
@@ -232,55 +221,6 @@ def queue(call: Call, account: Account, amount: Decimal) -> bool:
     return True
 
 
-def hold(call: Call, amount: Decimal) -> bool:
-    """Reserve `amount` more for the call, all or nothing.
-
-    False: the funds or the day's spend do not reach it, or the call is settled or another switch's.
-    """
-    if _money(amount) < 0:
-        raise ValueError(f"A hold of {amount} is less than nothing.")
-    with transaction.atomic():
-        till = Till({call.pk: call.fence})
-        held = till.hold(call.pk, amount)
-        till.close()
-    if held is None:
-        return False
-    call.held = held
-    return True
-
-
-def extend(call: Call, wanted: Decimal) -> Decimal:
-    """Raise the call's hold to `wanted`, or as far as the funds and the day's spend reach; the hold
-    then in force.
-
-    It is never lowered. 0 when the call is settled or another switch's: this owner holds nothing
-    any more.
-    """
-    with transaction.atomic():
-        till = Till({call.pk: call.fence})
-        held = till.extend(call.pk, wanted)
-        till.close()
-    call.held = held
-    return held
-
-
-def settle(call: Call, a_cost: Decimal, b_cost: Decimal) -> bool:
-    """Charge the legs' costs, once, and release what is left of the hold.
-
-    False: it is settled already, or another switch's. A leg without cost gets no entry.
-    `call.debit` becomes what was charged: the costs, or, should they outrun the hold and all free
-    funds, as much of them as the credit limit allows.
-    """
-    with transaction.atomic():
-        till = Till({call.pk: call.fence})
-        debit = till.settle(call.pk, a_cost, b_cost)
-        moment = till.close()
-    if debit is None:
-        return False
-    call.held, call.debit, call.settled_at = FREE, debit, moment
-    return True
-
-
 @dataclass(slots=True)
 class _Unsettled:
     """What a call's row says of its money, and what is to become of it."""
@@ -289,11 +229,7 @@ class _Unsettled:
     account: int
     held: Decimal
     held_before: Decimal
-    debit: Decimal | None = None
-
-    @property
-    def is_changed(self) -> bool:
-        return self.debit is not None or self.held != self.held_before
+    debit: Decimal | None = None  # what it is charged, once it is settled
 
 
 def _lock_unsettled(fences: Mapping[int, int]) -> list[_Unsettled]:
@@ -326,7 +262,7 @@ def _book(
     amount: Decimal,
     note: str,
     by: Any,
-    key: str | None = None,
+    key: str | None,
 ) -> LedgerEntry:
     if not amount:
         raise ValueError("An entry of 0 changes nothing.")
@@ -337,8 +273,14 @@ def _book(
             return _again(made, row, kind, amount, key)
         balance = balance_after(row, amount)
         Account.objects.filter(pk=row.pk).update(balance=balance)
-        entry = _enter(
-            row, kind, amount, balance, note=note, created_by=by, idempotency_key=key or None
+        entry = LedgerEntry.objects.create(
+            account=row,
+            kind=kind,
+            amount=amount,
+            balance=balance,
+            note=note,
+            created_by=by,
+            idempotency_key=key or None,
         )
     account.balance, account.held = balance, row.held
     return entry
@@ -353,14 +295,6 @@ def _again(
         raise ValueError(_("This was booked already, with another amount or account."))
     made.repeated = True
     return made
-
-
-def _enter(
-    account: Account, kind: LedgerEntry.Kind, amount: Decimal, balance: Decimal, **facts: Any
-) -> LedgerEntry:
-    return LedgerEntry.objects.create(
-        account=account, kind=kind, amount=amount, balance=balance, **facts
-    )
 
 
 def _money(amount: Decimal) -> Decimal:

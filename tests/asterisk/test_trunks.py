@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_poketalk.server.models import Gateway, ServiceProvider
-from django_poketalk.server.switch import claims
+from django_poketalk.server.switch import planning
 from django_poketalk.server.switch.gateways.asterisk import causes, connection, names
 from django_poketalk.server.switch.gateways.asterisk.connection import Address
 from django_poketalk.server.switch.gateways.base import CallKey, LegKey
@@ -35,7 +35,7 @@ def test_a_row_leads_to_its_asterisk(pbx: Ari) -> None:
     provider = ServiceProvider.objects.create(name="Carrier")
     row = gateway(provider, pbx, caller_id="fixed", caller_number="4420", strip_digits=2)
 
-    trunk = claims.route(row).trunk
+    trunk = planning.route(row).trunk
 
     assert trunk == AsteriskTrunk(
         url=pbx.url,

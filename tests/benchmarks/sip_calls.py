@@ -146,13 +146,7 @@ def prepare(ports: dict[str, int]) -> tuple[Account, Rate]:
 
 def admit(account: Account, rate: Rate, number: int, talk: int, eventurl: str) -> float:
     """Queue a call with its first hold; when it was there to be taken."""
-    with transaction.atomic():
-        _queue(account, rate, number, talk, eventurl)
-    return time.time()
-
-
-def _queue(account: Account, rate: Rate, number: int, talk: int, eventurl: str) -> None:
-    call = Call.objects.create(
+    call = Call(
         account=account,
         provider=account.provider,
         custom=f"bench{number}",
@@ -165,7 +159,10 @@ def _queue(account: Account, rate: Rate, number: int, talk: int, eventurl: str) 
         max_duration=talk,
     )
     held = min(talk, 120)
-    assert ledger.hold(call, rating.call_cost(rate.tariff, rate.tariff, held, held))
+    hold = rating.call_cost(rate.tariff, rate.tariff, held, held)
+    with transaction.atomic():
+        assert ledger.queue(call, ledger.lock(account.pk), hold)
+    return time.time()
 
 
 def warm_up(account: Account, rate: Rate, eventurl: str) -> None:

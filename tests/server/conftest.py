@@ -22,6 +22,8 @@ from django_poketalk.server.models import (
     ServiceProvider,
 )
 
+from . import money
+
 PATH = "/index.php/api/click2call"
 CALLER = "442079460000"
 CALLEE = "12025550123"
@@ -56,6 +58,21 @@ class Customer:
         assert response.status_code == 200, response.content
         return response.content.decode("ascii")
 
+    def wants(self, **facts: Any) -> Call:
+        """A call that is not queued yet."""
+        defaults = {
+            "account": self.account,
+            "provider": self.provider,
+            "custom": "web1",
+            "from_number": CALLER,
+            "to_number": CALLEE,
+            "remote_address": "127.0.0.1",
+            "rate_a": self.rate,
+            "rate_b": self.rate,
+            "max_duration": 3600,
+        }
+        return Call(**(defaults | facts))
+
     def refusal(self, **changes: Any) -> str:
         """The line that stands in for a code, with HTTP 400."""
         response = self.post(**changes)
@@ -83,20 +100,11 @@ def customer(db: None) -> Customer:
 
 @pytest.fixture
 def queued(customer: Customer) -> Callable[..., Call]:
-    """Makes calls as admission does, but without its checks and without a hold."""
+    """Makes calls as admission does, but without its checks; they hold what they are told to."""
 
-    def make(**facts: Any) -> Call:
-        defaults = {
-            "account": customer.account,
-            "provider": customer.provider,
-            "custom": "web1",
-            "from_number": CALLER,
-            "to_number": CALLEE,
-            "remote_address": "127.0.0.1",
-            "rate_a": customer.rate,
-            "rate_b": customer.rate,
-            "max_duration": 3600,
-        }
-        return Call.objects.create(**(defaults | facts))
+    def make(hold: Decimal = Decimal(0), **facts: Any) -> Call:
+        call = customer.wants(**facts)
+        assert money.queue(call, hold)
+        return call
 
     return make

@@ -45,7 +45,9 @@ def page(model: type[Any], action: str, *args: Any) -> str:
 @pytest.fixture
 def filled(customer: Customer, queued: Queued) -> Call:
     """One row at least of each model."""
-    call = queued(custom="<script>alert(1)</script>", eventurl="https://example.com/?$status")
+    call = queued(
+        Decimal(1), custom="<script>alert(1)</script>", eventurl="https://example.com/?$status"
+    )
     tariff = customer.rate.tariff
     BuyRate.objects.create(gateway=customer.gateway, price_per_minute=1)
     Leg.objects.create(
@@ -64,7 +66,6 @@ def filled(customer: Customer, queued: Queued) -> Call:
     BlacklistedNumber.objects.create(number="442079460999")
     presence.beat("office", 1)
     TrialCall.objects.create(gateway=customer.gateway, number=CALLEE)
-    ledger.hold(call, Decimal(1))
     return call
 
 
@@ -141,7 +142,7 @@ def test_a_credit_limit_that_is_already_used_is_refused(
     path = page(Account, "change", customer.account.pk)
     Account.objects.update(credit_limit=Decimal(50))
     ledger.adjust(customer.account, Decimal(-110))
-    ledger.hold(queued(), Decimal(15))
+    queued(Decimal(15))
     response = admin_client.post(path, FORM | {"credit_limit": "24.999"})
     assert response.status_code == 200
     assert "25.000" in response.context["adminform"].form.errors["credit_limit"][0]

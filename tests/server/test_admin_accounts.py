@@ -19,6 +19,7 @@ from django_poketalk.server import ledger
 from django_poketalk.server.models import Account, Call, LedgerEntry
 from django_poketalk.server.statements import statement
 
+from . import money
 from .conftest import Customer, make_customer
 from .staff import history, page, staff
 
@@ -186,10 +187,9 @@ def test_money_is_written_as_the_reader_writes_it(customer: Customer, settings: 
 def booked(customer: Customer, queued: Callable[..., Call]) -> Account:
     """March opens with 100, gets 50, pays for a call of 1.500, and loses 10."""
     account = customer.account
-    call = queued(custom="=HYPERLINK(1)")
-    ledger.hold(call, Decimal(2))
+    call = queued(Decimal(2), custom="=HYPERLINK(1)")
     ledger.top_up(account, Decimal(50), note="<b>=1+1</b>")
-    ledger.settle(call, Decimal("0.5"), Decimal(1))
+    money.settle(call, Decimal("0.5"), Decimal(1))
     ledger.adjust(account, Decimal(-10), note="@SUM(A1)")
     moments = [datetime(2026, 2, 28, 23, 59, 59, tzinfo=UTC)]
     moments += [datetime(2026, 3, 1, tzinfo=UTC) + timedelta(days=day) for day in (0, 9, 9)]

@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django_poketalk.server import admission, ledger
 from django_poketalk.server.models import Account, Call
 
+from . import money
 from .conftest import Customer
 
 D = Decimal
@@ -22,10 +23,9 @@ Queued = Callable[..., Call]
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
-def settled(call: Call, cost: str) -> None:
-    """Hold and charge what it cost."""
-    assert ledger.hold(call, D(cost))
-    assert ledger.settle(call, D(cost), D(0))
+def settled(call: Call) -> None:
+    """Charge all that it holds."""
+    money.settle(call, call.held, D(0))
     Call.objects.filter(pk=call.pk).update(state=Call.State.ENDED)
 
 
@@ -69,10 +69,10 @@ def test_no_calls_at_all_at_a_cap_of_0(customer: Customer) -> None:
 
 def test_90_when_charges_and_holds_have_used_up_the_day(customer: Customer, queued: Queued) -> None:
     Account.objects.update(max_spend_per_day=D("5"))
-    settled(queued(), "2.000")
-    assert ledger.hold(queued(), D("2.981"))
+    settled(queued(D("2.000")))
+    queued(D("2.981"))
     assert customer.ask() == "90"  # 0.019 are left; a call costs 0.020 at least
-    settled(queued(), "0.010")
+    settled(queued(D("0.010")))
     assert account().charged(ledger.today()) == D("2.010")
     assert account().spendable(ledger.today()) == D("0.009")
     assert account().funds > 90
@@ -80,37 +80,36 @@ def test_90_when_charges_and_holds_have_used_up_the_day(customer: Customer, queu
 
 def test_a_call_is_granted_what_is_left_of_the_day(customer: Customer, queued: Queued) -> None:
     Account.objects.update(max_spend_per_day=D("5"))
-    settled(queued(), "4.400")
+    settled(queued(D("4.400")))
     assert customer.ask() == "00"
     call = Call.objects.latest()
     assert (call.max_duration, call.held) == (30, D("0.600"))
-    assert not ledger.hold(queued(), D("0.001"))
+    assert account().spendable(ledger.today()) == 0
 
 
 def test_a_hold_is_extended_no_further_than_the_day_allows(
     customer: Customer, queued: Queued, caplog: pytest.LogCaptureFixture
 ) -> None:
     Account.objects.update(max_spend_per_day=D("5"))
-    settled(queued(), "1.000")
+    settled(queued(D("1.000")))
     call = queued()
-    assert ledger.extend(call, D(3)) == D(3)
+    assert money.extend(call, D(3)) == D(3)
     assert not caplog.records
-    assert ledger.extend(call, D(7)) == D(4)
-    assert ledger.extend(call, D(7)) == D(4)
+    assert money.extend(call, D(7)) == D(4)
+    assert money.extend(call, D(7)) == D(4)
     assert "is at its 5.000 a day" in caplog.text
-    assert ledger.settle(call, D(2), D(2))
+    money.settle(call, D(2), D(2))
     assert account().charged(ledger.today()) == D(5)
 
 
 def test_a_limit_that_was_lowered_takes_nothing_from_live_calls(
     customer: Customer, queued: Queued
 ) -> None:
-    call = queued()
-    assert ledger.hold(call, D(10))
+    call = queued(D(10))
     Account.objects.update(max_spend_per_day=D(3))
-    assert ledger.extend(call, D(20)) == D(10)
+    assert money.extend(call, D(20)) == D(10)
     assert customer.ask() == "90"
-    assert ledger.settle(call, D(10), D(0))
+    money.settle(call, D(10), D(0))
     assert account().charged(ledger.today()) == D(10)
 
 
@@ -135,13 +134,13 @@ def test_a_day_begins_at_midnight_in_the_services_time_zone(
     settings.TIME_ZONE = zone
     Account.objects.update(max_spend_per_day=D("5"))
     with time_machine.travel(NOON, tick=False) as clock:
-        settled(queued(), "5.000")
+        settled(queued(D("5.000")))
         clock.move_to(midnight - timedelta(seconds=1))
         assert customer.ask() == "90"
         clock.move_to(midnight)
         assert customer.ask() == "00"
         assert account().charged(ledger.today()) == 0
-        settled(queued(), "2.000")
+        settled(queued(D("2.000")))
         assert account().charged(ledger.today()) == D("2.000")
 
 
@@ -150,11 +149,10 @@ def test_a_call_over_midnight_counts_on_the_day_of_its_charge(
 ) -> None:
     Account.objects.update(max_spend_per_day=D("5"))
     with time_machine.travel(NOON, tick=False) as clock:
-        call = queued()
-        assert ledger.hold(call, D(4))
+        call = queued(D(4))
         clock.shift(timedelta(days=1))
         assert account().spendable(ledger.today()) == D(1)
-        assert ledger.settle(call, D(4), D(0))
+        money.settle(call, D(4), D(0))
         assert account().spendable(ledger.today()) == D(1)
 
 
@@ -163,10 +161,10 @@ def test_a_host_whose_clock_is_behind_does_not_open_the_day_anew(
 ) -> None:
     Account.objects.update(max_spend_per_day=D("5"))
     with time_machine.travel(NOON, tick=False) as clock:
-        settled(queued(), "3.000")
+        settled(queued(D("3.000")))
         clock.shift(timedelta(days=-1))
         assert account().charged(ledger.today()) == D(3)
-        settled(queued(), "1.000")
+        settled(queued(D("1.000")))
         clock.shift(timedelta(days=1))
         assert account().charged(ledger.today()) == D(4)
 
@@ -175,7 +173,7 @@ def test_saving_a_stale_account_does_not_forget_what_was_spent(
     customer: Customer, queued: Queued
 ) -> None:
     stale = account()
-    settled(queued(), "3.000")
+    settled(queued(D("3.000")))
     stale.name = "Renamed"
     stale.save()
     assert account().charged(ledger.today()) == D(3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from django_poketalk.server import ledger
 from django_poketalk.server.models import Account, Call, LedgerEntry
 
-from .conftest import CALLEE, CALLER, Customer
+from . import money
+from .conftest import Customer
+from .money import extend, settle, till
 
 D = Decimal
 Queued = Callable[..., Call]
@@ -71,41 +73,20 @@ def test_a_balance_that_no_column_can_hold_is_refused(customer: Customer) -> Non
         ledger.top_up(customer.account, ledger.HIGHEST)
 
 
-def test_a_hold_is_all_or_nothing(customer: Customer, queued: Queued) -> None:
-    call = queued()
-    assert not ledger.hold(call, D("100.001"))
-    assert money_of(customer.account) == (D(100), D(0))
-    assert ledger.hold(call, D("100.000"))
-    assert call.held == D(100)
-    assert money_of(customer.account) == (D(100), D(100))
-    assert not ledger.hold(queued(), D("0.001"))
-
-
 @pytest.mark.parametrize(("a_day", "most"), [(None, D("100.000")), (D(5), D("5.000"))])
 def test_a_call_is_queued_with_its_hold_or_not_at_all(
     customer: Customer, a_day: Decimal | None, most: Decimal
 ) -> None:
     Account.objects.update(max_spend_per_day=a_day)
     for amount, held in ((most + D("0.001"), D(0)), (most, most)):
-        call = Call(
-            account=customer.account,
-            provider=customer.provider,
-            custom="web1",
-            from_number=CALLER,
-            to_number=CALLEE,
-            remote_address="127.0.0.1",
-            max_duration=60,
-        )
-        with transaction.atomic():
-            is_queued = ledger.queue(call, ledger.lock(customer.account.pk), amount)
-        assert is_queued == bool(held) == Call.objects.exists()
+        assert money.queue(customer.wants(), amount) == bool(held) == Call.objects.exists()
         assert money_of(customer.account) == (D(100), held)
 
 
 def test_what_is_held_cannot_be_taken_back_by_an_adjustment(
     customer: Customer, queued: Queued
 ) -> None:
-    assert ledger.hold(queued(), D(60))
+    queued(D(60))
     with pytest.raises(ledger.InsufficientFunds):
         ledger.adjust(customer.account, D("-40.001"))
     ledger.adjust(customer.account, D("-40"))
@@ -115,22 +96,20 @@ def test_what_is_held_cannot_be_taken_back_by_an_adjustment(
 def test_a_hold_is_extended_as_far_as_the_funds_reach_and_never_lowered(
     customer: Customer, queued: Queued
 ) -> None:
-    call, other = queued(), queued()
-    ledger.hold(call, D(10))
-    ledger.hold(other, D(70))
-    assert ledger.extend(call, D(20)) == D(20)
-    assert ledger.extend(call, D(5)) == D(20)
-    assert ledger.extend(call, D(50)) == D(30)
-    assert ledger.extend(call, D(50)) == D(30)
+    call = queued(D(10))
+    queued(D(70))
+    assert extend(call, D(20)) == D(20)
+    assert extend(call, D(5)) == D(20)
+    assert extend(call, D(50)) == D(30)
+    assert extend(call, D(50)) == D(30)
     assert money_of(customer.account) == (D(100), D(100))
 
 
 def test_settling_charges_each_leg_and_releases_the_rest(
     customer: Customer, queued: Queued
 ) -> None:
-    call = queued()
-    ledger.hold(call, D(10))
-    assert ledger.settle(call, D("0.515"), D("1.2"))
+    call = queued(D(10))
+    settle(call, D("0.515"), D("1.2"))
     assert money_of(customer.account) == (D("98.285"), D(0))
     call.refresh_from_db()
     assert (call.held, call.debit) == (D(0), D("1.715"))
@@ -140,10 +119,9 @@ def test_settling_charges_each_leg_and_releases_the_rest(
 
 
 def test_a_leg_without_cost_gets_no_entry(customer: Customer, queued: Queued) -> None:
-    busy, unanswered = queued(), queued()
-    ledger.hold(busy, D(10))
-    assert ledger.settle(busy, D(0), D(0))
-    assert ledger.settle(unanswered, D("0.01"), D(0))
+    busy, unanswered = queued(D(10)), queued()
+    settle(busy, D(0), D(0))
+    settle(unanswered, D("0.01"), D(0))
     assert not busy.entries.exists()
     assert [entry.side for entry in unanswered.entries.all()] == ["A"]
     assert money_of(customer.account) == (D("99.990"), D(0))
@@ -151,40 +129,36 @@ def test_a_leg_without_cost_gets_no_entry(customer: Customer, queued: Queued) ->
 
 def test_a_call_is_settled_once_even_when_it_was_free(customer: Customer, queued: Queued) -> None:
     call = queued()
-    stale = Call.objects.get(pk=call.pk)
-    assert ledger.settle(call, D(0), D(0))
-    assert not ledger.settle(stale, D(1), D(1))
+    settle(call, D(0), D(0))
+    settle(call, D(1), D(1))
     assert money_of(customer.account) == (D(100), D(0))
 
 
 def test_after_settling_nothing_is_held_for_the_call(customer: Customer, queued: Queued) -> None:
-    call = queued()
-    stale = Call.objects.get(pk=call.pk)
-    ledger.settle(call, D(1), D(1))
-    assert not ledger.hold(stale, D(1))
-    assert ledger.extend(stale, D(1)) == 0
+    call = queued(D(1))
+    settle(call, D(1), D(1))
+    assert extend(call, D(1)) == 0
     assert money_of(customer.account) == (D(98), D(0))
 
 
 def test_a_switch_that_lost_the_call_moves_no_money(customer: Customer, queued: Queued) -> None:
-    stale = queued(fence=1)
-    ledger.hold(stale, D(10))
+    stale = queued(D(10), fence=1)
     Call.objects.filter(pk=stale.pk).update(fence=2)
-    assert ledger.extend(stale, D(20)) == 0
-    assert not ledger.hold(stale, D(1))
-    assert not ledger.settle(stale, D(5), D(5))
+    assert extend(stale, D(20)) == 0
+    settle(stale, D(5), D(5))
     assert money_of(customer.account) == (D(100), D(10))
-    assert ledger.settle(Call.objects.get(pk=stale.pk), D(5), D(5))
+    settle(Call.objects.get(pk=stale.pk), D(5), D(5))
+    assert money_of(customer.account) == (D(90), D(0))
 
 
 def test_costs_that_outran_hold_and_funds_are_charged_up_to_the_limit_and_reported(
     customer: Customer, queued: Queued, caplog: pytest.LogCaptureFixture
 ) -> None:
-    call = queued()
-    ledger.hold(call, D(10))
-    ledger.hold(queued(), D(80))
-    assert ledger.settle(call, D(15), D(15))
+    call = queued(D(10))
+    queued(D(80))
+    settle(call, D(15), D(15))
     assert money_of(customer.account) == (D(80), D(80))
+    call.refresh_from_db()
     assert call.debit == D(20)
     assert "only 20" in caplog.text
 
@@ -194,9 +168,9 @@ def test_costs_that_are_no_money_are_refused(
     customer: Customer, queued: Queued, costs: tuple[Any, Any]
 ) -> None:
     with pytest.raises(ValueError, match=r"less than nothing|amount of money"):
-        ledger.settle(queued(), *costs)
+        settle(queued(), *costs)
     with pytest.raises(ValueError, match=r"less than nothing|amount of money"):
-        ledger.hold(queued(), costs[0])
+        queued(costs[0])
 
 
 def test_the_database_itself_refuses_a_balance_past_the_limit(customer: Customer) -> None:
@@ -216,7 +190,7 @@ def test_the_last_thousandth_can_be_spent_on_every_database(
     # In floats 0.8 - 0.5 is more than 0.3.
     ledger.adjust(customer.account, D(held) - D(credit) - D(100))
     Account.objects.filter(pk=customer.account.pk).update(credit_limit=D(credit))
-    assert ledger.hold(queued(), D(held))
+    queued(D(held))
     assert money_of(customer.account) == (D(held) - D(credit), D(held))
 
 
@@ -224,7 +198,7 @@ def test_the_database_itself_refuses_to_charge_a_leg_twice(
     customer: Customer, queued: Queued
 ) -> None:
     call = queued()
-    ledger.settle(call, D(1), D(0))
+    settle(call, D(1), D(0))
     with pytest.raises(IntegrityError), transaction.atomic():
         LedgerEntry.objects.create(
             account=customer.account, kind="charge", amount=D(-1), balance=D(0), call=call, side="A"
@@ -258,7 +232,7 @@ def test_saving_a_stale_account_does_not_turn_its_money_back(
     customer: Customer, queued: Queued
 ) -> None:
     stale = Account.objects.get(pk=customer.account.pk)
-    ledger.hold(queued(), D(10))
+    queued(D(10))
     ledger.top_up(customer.account, D(5))
     stale.name = "Renamed"
     stale.save()
@@ -267,53 +241,110 @@ def test_saving_a_stale_account_does_not_turn_its_money_back(
 
 
 amounts = st.decimals(min_value=0, max_value=60, places=3, allow_nan=False, allow_infinity=False)
+turns = st.lists(st.tuples(st.sampled_from(["extend", "settle"]), amounts, amounts), max_size=4)
 steps = st.lists(
-    st.tuples(
-        st.sampled_from(["top_up", "adjust", "hold", "extend", "settle"]),
-        st.integers(min_value=0, max_value=2),
-        amounts,
-        amounts,
+    st.one_of(
+        st.tuples(st.sampled_from(["top_up", "adjust", "queue"]), amounts),
+        st.tuples(st.just("till"), turns),
     ),
-    max_size=25,
+    max_size=12,
+)
+thorough = settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 
 @given(steps=steps, credit=amounts)
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@thorough
 def test_whatever_is_done_in_whatever_order_the_books_are_right(
     customer: Customer, queued: Queued, steps: list[Any], credit: Decimal
 ) -> None:
     with transaction.atomic():
         account = customer.account
         Account.objects.filter(pk=account.pk).update(credit_limit=credit)
+        money_of(account)
         calls = [queued() for _ in range(3)]
-        charged = [D(0)] * 3
-        for action, number, one, other in steps:
-            call = calls[number]
-            before = call.held
-            if action == "top_up" and one:
-                ledger.top_up(account, one)
-            elif action == "adjust" and one:
-                try:
-                    ledger.adjust(account, -one)
-                except ledger.InsufficientFunds:
-                    assert one > account.funds
-            elif action == "hold":
-                assert ledger.hold(call, one) == (call.held == before + one and not call.settled_at)
-            elif action == "extend":
-                in_force = ledger.extend(call, one)
-                assert in_force <= max(one, before)
-                assert in_force >= before or call.settled_at
-            elif action == "settle" and ledger.settle(call, one, other):
-                charged[number] = call.debit
-                assert call.debit <= one + other
+        costs: dict[int, Decimal] = {}
+        for action, what in steps:
+            match action:
+                case "top_up" if what:
+                    ledger.top_up(account, what)
+                case "adjust" if what:
+                    try:
+                        ledger.adjust(account, -what)
+                    except ledger.InsufficientFunds:
+                        assert what > account.funds
+                case "queue":
+                    call = customer.wants()
+                    reaches = what <= account.funds
+                    assert money.queue(call, what) == reaches
+                    calls += [call] * reaches
+                case "till":
+                    costs |= take_turns(calls, what, costs)
             money_of(account)
-        for call, debit in zip(calls, charged, strict=True):
+        for call in calls:
             call.refresh_from_db()
-            assert -sum((entry.amount for entry in call.entries.all()), D(0)) == debit
-            assert call.debit == debit
+            assert -sum((entry.amount for entry in call.entries.all()), D(0)) == call.debit
+            assert call.debit <= costs.get(call.pk, D(0))
+            assert (call.settled_at is not None) == (call.pk in costs)
         transaction.set_rollback(True)
+
+
+def take_turns(calls: list[Call], turns: list[Any], settled: Collection[int]) -> dict[int, Decimal]:
+    """The newest calls each do something, in one till; the costs of those that are settled now."""
+    costs = {}
+    turn = list(zip(reversed(calls), turns, strict=False))
+    before = dict(Call.objects.values_list("pk", "held"))
+    with till(*[call for call, _what in turn]) as opened:
+        for call, (action, one, other) in turn:
+            if action == "extend":
+                held = opened.extend(call.pk, one)
+                if call.pk in settled:
+                    assert held == 0
+                else:
+                    assert before[call.pk] <= held <= max(one, before[call.pk])
+            else:
+                opened.settle(call.pk, one, other)
+                if call.pk not in settled:
+                    costs[call.pk] = one + other
+    return costs
+
+
+@given(turns=turns, funds=amounts, a_day=st.one_of(st.none(), amounts), credit=amounts)
+@thorough
+def test_many_calls_in_one_till_are_as_each_in_its_own(
+    customer: Customer,
+    queued: Queued,
+    turns: list[Any],
+    funds: Decimal,
+    a_day: Decimal | None,
+    credit: Decimal,
+) -> None:
+    outcomes = []
+    for is_together in (True, False):
+        with transaction.atomic():
+            calls = [queued(D(5)) for _ in turns]
+            Account.objects.update(
+                balance=funds + 5 * len(calls), credit_limit=credit, max_spend_per_day=a_day
+            )
+            groups = [[*zip(calls, turns, strict=True)]]
+            if not is_together:
+                groups = [[each] for each in groups[0]]
+            for group in groups:
+                with till(*[call for call, _turn in group]) as opened:
+                    for call, (action, one, other) in group:
+                        if action == "extend":
+                            opened.extend(call.pk, one)
+                        else:
+                            opened.settle(call.pk, one, other)
+            entries = LedgerEntry.objects.order_by("id").filter(kind="charge")
+            outcomes.append(
+                (
+                    list(Account.objects.values_list("balance", "held", "spent", "spent_on")),
+                    list(Call.objects.order_by("pk").values_list("held", "debit")),
+                    list(entries.values_list("side", "amount", "balance")),
+                )
+            )
+            transaction.set_rollback(True)
+    assert outcomes[0] == outcomes[1]

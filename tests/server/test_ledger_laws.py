@@ -33,7 +33,7 @@ from django_poketalk.server.admission import Asked
 from django_poketalk.server.models import Account, Call, LedgerEntry, Rate, ServiceProvider
 from django_poketalk.server.switch import claims, store
 from django_poketalk.server.switch.call import CallMachine
-from django_poketalk.server.switch.claims import Claimed
+from django_poketalk.server.switch.changes import Change, LegRow
 from django_poketalk.server.switch.messages import (
     Answered,
     Cause,
@@ -49,8 +49,9 @@ from django_poketalk.server.switch.messages import (
     Side,
     TimeUp,
 )
-from django_poketalk.server.switch.store import Change, LegRow
+from django_poketalk.server.switch.planning import Claimed
 
+from . import money
 from .conftest import CALLEE, CALLER, make_customer
 
 pytestmark = [
@@ -115,21 +116,20 @@ class Driven:
             )
             for leg, attempt in legs.items()
         }
-        granted = store.save(
-            Change(
-                self.key,
-                status=machine.status,
-                duration=machine.duration,
-                max_duration=machine.max_duration,
-                debit=machine.debit,
-                new_legs=tuple(row for leg, row in rows.items() if leg not in self._written),
-                legs=tuple(row for leg, row in rows.items() if leg in self._written),
-                wanted_hold=wanted,
-                finish=finish,
-                ended_at=now if finish else None,
-                done=finish is not None,
-            )
+        change = Change(
+            self.key,
+            status=machine.status,
+            duration=machine.duration,
+            max_duration=machine.max_duration,
+            debit=machine.debit,
+            new_legs=tuple(row for leg, row in rows.items() if leg not in self._written),
+            legs=tuple(row for leg, row in rows.items() if leg in self._written),
+            wanted_hold=wanted,
+            finish=finish,
+            ended_at=now if finish else None,
+            done=finish is not None,
         )
+        [granted] = store.save([change])
         self._written |= rows.keys()
         if granted is not None:
             self._carry_out(machine.handle(HoldGranted(granted), self._now))
@@ -236,8 +236,7 @@ class Books(RuleBasedStateMachine):
         over = [call for call in self.calls if call.finish][first : first + 2]
 
         def again(call: Driven) -> None:
-            row = Call.objects.get(pk=call.key.pk)
-            assert not ledger.settle(row, D("0.5"), D("0.5"))
+            money.settle(Call.objects.get(pk=call.key.pk), D("0.5"), D("0.5"))
 
         self.at_once([lambda call=call: again(call) for call in over for _ in range(2)])
 
@@ -320,4 +319,19 @@ def test_the_books_are_right_whatever_happens_at_once() -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
-    assert Call.objects.filter(debit__gt=0).exists()  # it was about something
+
+
+def test_calls_that_are_answered_and_talk_are_charged_in_these_books() -> None:
+    """The law above is about something."""
+    books = Books()
+    books.open(D(20), D(0), None, "answer", (D(1), D("0.1"), 1, 1))
+    books.at_once([books.ask] * 4)
+    books.claim()
+    books.answer(12.0)
+    books.all_at_once(0, [(TimeUp(), 400.0)] * 3, [D(5)], [D(1)])
+    books.the_books_are_right()
+    books.teardown()
+    debits = Call.objects.values_list("debit", flat=True)
+    assert len(debits) == 4
+    assert min(debits) > 0
+    assert max(debits) > 2  # its hold was extended

@@ -6,7 +6,6 @@ of `-k many_threads`, with `--timeout 0 --durations 1`.
 
 from __future__ import annotations
 
-import copy
 import os
 import threading
 from collections.abc import Callable
@@ -21,11 +20,16 @@ from django.db.models import Sum
 from django.test import override_settings
 from django.utils import timezone
 
-from django_poketalk.protocol.codes import ResponseCode
+from django_poketalk.protocol.codes import CallStatus, ResponseCode
 from django_poketalk.server import admission, ledger
 from django_poketalk.server.admission import Admitted, Asked, Refused
 from django_poketalk.server.models import Account, Call, LedgerEntry, Rate
+from django_poketalk.server.switch import claims, store
+from django_poketalk.server.switch.changes import Change
+from django_poketalk.server.switch.gateways.base import CallKey
+from django_poketalk.server.switch.messages import Cause, Finish
 
+from . import money
 from .conftest import CALLEE, CALLER, Customer, make_customer
 
 pytestmark = [
@@ -38,6 +42,7 @@ pytestmark = [
 THREADS = int(os.environ.get("POKETALK_RACE_THREADS", "32"))
 ROUNDS = int(os.environ.get("POKETALK_RACE_ROUNDS", "5"))
 D = Decimal
+NOW = timezone.now()
 Result = TypeVar("Result")
 
 
@@ -85,68 +90,67 @@ def test_calls_that_race_for_one_balance_never_take_more_than_there_is() -> None
         books_are_right(customer.account)
 
 
+def wants(call: Call, hold: Decimal) -> Change:
+    """What a switch writes at a tick, under the first fence."""
+    return Change(CallKey(call.pk, 1), call.account_id, wanted_hold=hold)
+
+
+def ends(call: Call, a_cost: Decimal, b_cost: Decimal, fence: int = 1) -> Change:
+    """What a switch writes at the end."""
+    finish = Finish(CallStatus.AB_DISCONNECTED, Cause.NORMAL, 1, a_cost, b_cost)
+    return Change(CallKey(call.pk, fence), call.account_id, finish=finish, ended_at=NOW)
+
+
 def test_holds_extensions_charges_and_top_ups_that_race_leave_the_books_right() -> None:
     customer = make_customer(balance="20")
     Account.objects.update(credit_limit=D("1.5"))
+
+    def live() -> None:
+        call = customer.wants(state=Call.State.ACTIVE, fence=1)
+        if money.queue(call, D("0.700")):
+            [held] = store.save([wants(call, D("1.333"))])
+            assert held is not None
+            store.save([ends(call, min(held, D("0.611")), D("0.049"))])
+        else:
+            ledger.top_up(account_of(customer.account), D("0.013"))
+
     for _round in range(ROUNDS):
-        calls = [
-            Call.objects.create(
-                account=customer.account,
-                provider=customer.provider,
-                custom="race",
-                from_number=CALLER,
-                to_number=CALLEE,
-                remote_address="127.0.0.1",
-                max_duration=60,
-            )
-            for _ in range(THREADS)
-        ]
-
-        def live(call: Call) -> None:
-            if ledger.hold(call, D("0.700")):
-                ledger.extend(call, D("1.333"))
-                ledger.settle(call, min(call.held, D("0.611")), D("0.049"))
-            else:
-                ledger.top_up(call.account, D("0.013"))
-
-        at_once([lambda call=call: live(call) for call in calls])
+        at_once([live] * THREADS)
         books_are_right(customer.account)
         assert customer.account.held == 0
 
 
 def test_many_threads_and_rounds_on_one_balance_are_exact_to_the_last_unit() -> None:
-    """Each thread keeps its connection and goes through its rounds: hold, extend, charge, pay in.
+    """Each thread keeps its connection and goes through its rounds with two calls: hold, extend and
+    charge both together, pay in.
 
     What must come out is known beforehand but for the order, and so is each entry.
     """
     customer = make_customer(balance="10")
     account = customer.account
-    call = Call(
-        account=account,
-        provider=customer.provider,
-        custom="race",
-        from_number=CALLER,
-        to_number=CALLEE,
-        remote_address="127.0.0.1",
-        max_duration=60,
-    )
-    rows = Call.objects.bulk_create([copy.copy(call) for _ in range(THREADS * ROUNDS)], 500)
     charged = [D(0)] * THREADS
     paid_in = [D(0)] * THREADS
     short = [0] * THREADS
 
     def rounds(thread: int) -> None:
-        for one in rows[thread * ROUNDS : (thread + 1) * ROUNDS]:
-            if not ledger.hold(one, D("0.700")):
+        for _round in range(ROUNDS):
+            both = [customer.wants(state=Call.State.ACTIVE, fence=1) for _ in range(2)]
+            calls = [call for call in both if money.queue(call, D("0.700"))]
+            if calls != both:
                 short[thread] += 1
                 ledger.top_up(account_of(account), D("1.013"))
                 paid_in[thread] += D("1.013")
-                continue
-            held = ledger.extend(one, D("1.333"))
-            assert D("0.700") <= held <= D("1.333")
-            assert ledger.settle(one, min(held, D("1.117")), D("0.000"))
-            assert not ledger.settle(one, D(1), D(1))
-            charged[thread] += one.debit
+            over = []
+            for call, held in zip(
+                calls, store.save([wants(call, D("1.333")) for call in calls]), strict=True
+            ):
+                assert held is not None
+                assert D("0.700") <= held <= D("1.333")
+                cost = min(held, D("1.117"))
+                charged[thread] += cost
+                over.append(ends(call, cost, D("0.000")))
+            store.save(over)
+            store.save(over)  # as after a commit whose answer was lost
 
     at_once([lambda thread=thread: rounds(thread) for thread in range(THREADS)])
 
@@ -171,16 +175,24 @@ def account_of(account: Account) -> Account:
 
 
 def test_a_call_that_many_settle_at_once_is_charged_once() -> None:
+    """By writes of its owner that are tried again, and by switches that have lost it."""
     customer = make_customer()
+
+    def settle(call: Call, fence: int) -> bool:
+        try:
+            store.save([ends(call, D("0.5"), D("0.25"), fence)])
+        except store.LostCall:
+            return False
+        return True
+
     for number in range(ROUNDS):
-        outcome = admission.admit(asked(customer))
-        assert isinstance(outcome, Admitted)
-        pk = outcome.call.pk
-        settled = at_once(
-            [lambda pk=pk: ledger.settle(Call.objects.get(pk=pk), D("0.5"), D("0.25"))] * THREADS
-        )
-        assert settled.count(True) == 1
-        assert LedgerEntry.objects.filter(call=pk).count() == 2
+        assert isinstance(admission.admit(asked(customer)), Admitted)
+        [claimed] = claims.claim("one", 1, ["simulated"])
+        call = Call.objects.get(pk=claimed.key.pk)
+        fences = [claimed.key.fence - stale % 2 for stale in range(THREADS)]
+        settled = at_once([lambda c=call, fence=fence: settle(c, fence) for fence in fences])
+        assert settled == [fence == claimed.key.fence for fence in fences]
+        assert LedgerEntry.objects.filter(call=call).count() == 2
         books_are_right(customer.account)
         assert customer.account.balance == D(100) - D("0.75") * (number + 1)
 
@@ -244,8 +256,11 @@ def test_the_spend_per_day_holds_under_a_race_of_admissions_extensions_and_charg
     def live() -> None:
         outcome = admission.admit(asked(customer))
         if isinstance(outcome, Admitted):
-            held = ledger.extend(outcome.call, D("4.800"))
-            ledger.settle(outcome.call, held / 2, held / 2)
+            call = outcome.call
+            Call.objects.filter(pk=call.pk).update(state=Call.State.ACTIVE, fence=1)
+            [held] = store.save([wants(call, D("4.800"))])
+            assert held is not None
+            store.save([ends(call, held / 2, held / 2)])
 
     for _round in range(ROUNDS):
         at_once([live] * THREADS)

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from django_poketalk.server import ledger, rating
 from django_poketalk.server.models import Account, Call, Gateway, Leg, Rate, ServiceProvider
@@ -72,7 +73,7 @@ class Lines:
 
     def queue(self, *, max_duration: int = 3, **fields: Any) -> Call:
         """An admitted call from A's phone to B's."""
-        call = Call.objects.create(
+        call = Call(
             account=self.account,
             provider=self.provider,
             custom="web1",
@@ -85,7 +86,9 @@ class Lines:
             **fields,
         )
         tariff = self.rate.tariff
-        assert ledger.hold(call, rating.call_cost(tariff, tariff, max_duration, max_duration))
+        hold = rating.call_cost(tariff, tariff, max_duration, max_duration)
+        with transaction.atomic():
+            assert ledger.queue(call, ledger.lock(self.account.pk), hold)
         return call
 
     def place(self, call: Call | None = None, **queued: Any) -> Call:

@@ -22,6 +22,7 @@ class Peer:
     def __init__(self, bound: socket.socket) -> None:
         self._socket = bound
         self.port = int(bound.getsockname()[1])
+        self.contact = f"<sip:127.0.0.1:{self.port}>"
         self._other: tuple[str, int] = ("", 0)
 
     def gets(self, start: str, past: tuple[str, ...] = ()) -> str:
@@ -73,7 +74,7 @@ class Peer:
         self._send(f"{method} sip:switch@127.0.0.1 SIP/2.0", lines, "")
 
     def _send(self, start: str, lines: list[str], body: str, kind: str = "application/sdp") -> None:
-        contact = f"Contact: <sip:127.0.0.1:{self.port}>"
+        contact = f"Contact: {self.contact}"
         typed = [f"Content-Type: {kind}"] if body else []
         body = body.replace("\n", "\r\n") + "\r\n" if body else ""
         length = f"Content-Length: {len(body.encode())}"

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from django_poketalk.server import ledger, rating
 from django_poketalk.server.models import Account, Call, Gateway, Rate, ServiceProvider
@@ -44,7 +45,7 @@ class Service:
         **fields: Any,
     ) -> Call:
         """An admitted call between the phones with these endings, `hold` seconds of it held."""
-        call = Call.objects.create(
+        call = Call(
             **{
                 "account": self.account,
                 "provider": self.provider,
@@ -60,7 +61,9 @@ class Service:
         )
         held = min(hold, max_duration)
         tariff = self.rate.tariff
-        assert ledger.hold(call, rating.call_cost(tariff, tariff, held, held))
+        with transaction.atomic():
+            account = ledger.lock(self.account.pk)
+            assert ledger.queue(call, account, rating.call_cost(tariff, tariff, held, held))
         call.refresh_from_db()
         return call
 

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_poketalk.server.models import BuyRate, Call, Gateway, Leg
-from django_poketalk.server.switch import claims, recovery
+from django_poketalk.server.switch import claims, planning, recovery
 from django_poketalk.server.switch.engine import Engine
 from django_poketalk.server.switch.messages import Side
 
@@ -80,7 +80,7 @@ def test_the_gateway_that_carried_the_leg_is_the_one_that_is_paid(service: Servi
     assert {leg.gateway_id for leg in legs.values()} == {first.pk, service.gateway.pk}
 
 
-def claim(*_calls: Call) -> list[claims.Claimed]:
+def claim(*_calls: Call) -> list[planning.Claimed]:
     return claims.claim("test", 50, ["simulated"])
 
 

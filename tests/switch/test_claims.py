@@ -8,7 +8,7 @@ import pytest
 from django.db import OperationalError
 
 from django_poketalk.server.models import Call
-from django_poketalk.server.switch import claims
+from django_poketalk.server.switch import claims, planning
 
 from .conftest import Service
 
@@ -19,15 +19,15 @@ def test_after_an_error_all_calls_are_there_to_be_claimed(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = service.queue(custom="first"), service.queue(custom="second")
-    whole = claims._claimed
+    whole = planning._claimed
 
     def fails_once(call: Call, *args: Any) -> Any:
         if call.pk == second.pk:
-            monkeypatch.setattr(claims, "_claimed", whole)
+            monkeypatch.setattr(planning, "_claimed", whole)
             raise OperationalError("the connection is gone")
         return whole(call, *args)
 
-    monkeypatch.setattr(claims, "_claimed", fails_once)
+    monkeypatch.setattr(planning, "_claimed", fails_once)
     with pytest.raises(OperationalError):
         claims.claim("office", 10, ["simulated"])
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from django_poketalk.server.models import Account, Call, Gateway
-from django_poketalk.server.switch import claims, engine
+from django_poketalk.server.switch import engine, planning
 from django_poketalk.server.switch.engine import Engine
 from django_poketalk.server.switch.gateways.base import LegKey
 from django_poketalk.server.switch.gateways.simulated import SimulatedGateway
@@ -332,7 +332,7 @@ def test_a_password_that_is_not_there_is_told_once_in_the_log(
 
     def told() -> list[str]:
         caplog.clear()
-        switch._tell_of_missing_passwords(claims.routes(["sip"]))
+        switch._tell_of_missing_passwords(planning.routes(["sip"]))
         return caplog.messages
 
     [once] = told()

@@ -15,7 +15,7 @@ import pytest
 from django.utils import timezone
 
 from django_poketalk.server.databasetime import database_now
-from django_poketalk.server.models import Account, Call, Leg
+from django_poketalk.server.models import Account, Call, Leg, Switch
 from django_poketalk.server.switch import claims, recovery
 from django_poketalk.server.switch.clock import DatabaseTime
 from tests.conftest import Times
@@ -54,6 +54,8 @@ def test_processes_that_race_for_many_calls_ring_each_once(service: Service) -> 
             stack.enter_context(switch("--name", name, SWITCH_LEASE="15"))
             for name in ("one", "two")
         ]
+        # Both are there when the race begins, however long they take to start: calls do not wait.
+        wait_for(lambda: Switch.objects.count() == len(processes), LONG)
         for _ in range(60):
             service.queue(a="20", b="01")
         wait_for(all_ended, LONG)

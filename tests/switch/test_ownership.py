@@ -9,18 +9,19 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, transaction
 from django.db.models import F
 
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.server.models import Account, Call, Switch
-from django_poketalk.server.switch import batches, claims, presence, store
+from django_poketalk.server.switch import claims, planning, presence, store
 from django_poketalk.server.switch.call import CallMachine
+from django_poketalk.server.switch.changes import Change
 from django_poketalk.server.switch.engine import Engine
 from django_poketalk.server.switch.gateways.base import CallKey, LegKey
 from django_poketalk.server.switch.gateways.simulated import SimulatedGateway
 from django_poketalk.server.switch.messages import Cause, Fact, Finish, Route
-from django_poketalk.server.switch.store import Change, LostCall
+from django_poketalk.server.switch.store import LostCall
 
 from .conftest import SPEED, Service, closing, ended, eventually, number, serve
 from .customer import Customer
@@ -79,7 +80,7 @@ def test_a_write_under_an_old_fence_changes_nothing(service: Service) -> None:
     Call.objects.update(fence=2)
     before = Call.objects.values().get()
     with pytest.raises(LostCall):
-        store.save(Change(claimed.key, duration=99, wanted_hold=Decimal(100), done=True))
+        store.save([Change(claimed.key, duration=99, wanted_hold=Decimal(100), done=True)])
     assert Call.objects.values().get() == before
     assert claims.renew("one", [claimed.key]) == {CallKey(call.pk, 1)}
 
@@ -168,7 +169,7 @@ def test_a_lease_that_has_lapsed_is_not_renewed(service: Service) -> None:
     """It was dropped: what is written late, as when the database was frozen, is not paid for."""
     call, over = service.queue(), service.queue()
     keys = [claimed.key for claimed in claims.claim("one", 10, ["simulated"])]
-    store.save(Change(CallKey(over.pk, 1), done=True, finish=FREE_OF_CHARGE))
+    store.save([Change(CallKey(over.pk, 1), done=True, finish=FREE_OF_CHARGE)])
     claims.let_lapse(CallKey(call.pk, 1))
     before = list(Call.objects.order_by("pk").values())
     assert claims.renew("one", keys) == {CallKey(call.pk, 1)}
@@ -205,7 +206,7 @@ def test_a_call_that_was_claimed_too_slowly_rings_nobody(
     settings.POKETALK_SERVER = {**settings.POKETALK_SERVER, "LEASE": 1}
     claim = claims.claim
 
-    def claim_slowly(*args: Any, **kwargs: Any) -> list[claims.Claimed]:
+    def claim_slowly(*args: Any, **kwargs: Any) -> list[planning.Claimed]:
         claimed = claim(*args, **kwargs)
         if claimed:
             time.sleep(1.1)  # as when the process, or the database, was frozen meanwhile
@@ -238,14 +239,14 @@ def test_a_switch_whose_lease_has_lapsed_takes_no_calls_until_it_has_one_again(
 
 
 def test_a_busy_database_is_asked_again(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    save, refusals = batches.save, iter(range(5))
+    save, refusals = store.save, iter(range(5))
 
     def locked_at_first(changes: list[Change]) -> list[Decimal | None]:
         if next(refusals, None) is not None:
             raise OperationalError("database is locked")
         return save(changes)
 
-    monkeypatch.setattr(batches, "save", locked_at_first)
+    monkeypatch.setattr(store, "save", locked_at_first)
     with Customer() as customer:
         call = service.queue(b="01", eventurl=customer.eventurl)
         serve(engine(), until=ended(call))
@@ -281,24 +282,15 @@ def test_a_call_that_cannot_be_written_is_ended_with_its_final_event_and_no_othe
 ) -> None:
     bad = service.queue(b="21", custom="bad")  # rings long: 3 is told first
     good = service.queue(b="10", custom="good")
-    update = batches._update_calls
     save = store.save
 
-    def is_bad(change: Change) -> bool:
-        return change.key.pk == bad.pk and change.status == 7
-
-    def fail_together(rows: list[tuple[Change, Any]]) -> None:
-        if any(is_bad(change) for change, _values in rows):
+    def fail_for_one(changes: list[Change]) -> list[Decimal | None]:
+        granted = save(changes)
+        if any(change.key.pk == bad.pk and change.status == 7 for change in changes):
             raise ValueError("a mistake of ours")
-        update(rows)
+        return granted
 
-    def fail_alone(change: Change) -> Decimal | None:
-        if is_bad(change):
-            raise ValueError("a mistake of ours")
-        return save(change)
-
-    monkeypatch.setattr(batches, "_update_calls", fail_together)
-    monkeypatch.setattr(store, "save", fail_alone)
+    monkeypatch.setattr(store, "save", transaction.atomic(fail_for_one))
     with Customer() as customer:
         Call.objects.update(eventurl=customer.eventurl)
         serve(engine(), until=ended(bad, good))

@@ -13,11 +13,11 @@ from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.protocol.eventurl import Event
 from django_poketalk.server.models import Account, Call, EventDelivery, Leg
 from django_poketalk.server.switch import claims, recovery, store
+from django_poketalk.server.switch.changes import Change
 from django_poketalk.server.switch.engine import Engine
 from django_poketalk.server.switch.gateways.base import CallKey
 from django_poketalk.server.switch.gateways.simulated import SimulatedGateway
 from django_poketalk.server.switch.messages import Cause, Finish, Route
-from django_poketalk.server.switch.store import Change
 
 from .conftest import SPEED, Service, ended, number, serve
 from .customer import Customer
@@ -109,6 +109,19 @@ def test_a_write_after_the_lease_proves_no_life(service: Service, died_at: datet
     assert (call.duration, call.debit) == (40, Decimal("0.8"))
 
 
+def test_nor_when_the_switch_that_took_the_call_over_has_died_too(
+    service: Service, died_at: datetime
+) -> None:
+    call = abandon(service.queue(), died_at, status=7, lease_until=died_at - timedelta(seconds=20))
+    for side in "AB":
+        leg(service, call, side, died_at - timedelta(seconds=60))
+    assert claims.take_over("second", call) == CallKey(call.pk, 2)
+    Call.objects.update(lease_until=died_at + timedelta(seconds=30))
+    recovery.recover("third", 10)
+    call.refresh_from_db()
+    assert (call.fence, call.duration, call.debit) == (3, 40, Decimal("0.8"))
+
+
 def test_what_the_owner_wrote_until_the_call_was_taken_over_stands(
     service: Service, died_at: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,16 +200,15 @@ def settled(service: Service, died_at: datetime) -> Call:
 def charge(call: Call) -> None:
     """As its switch does at its end."""
     finish = Finish(CallStatus.AB_DISCONNECTED, Cause.NORMAL, 5, Decimal("0.05"), Decimal("0.03"))
-    store.save(
-        Change(
-            CallKey(call.pk, 1),
-            status=finish.status,
-            duration=5,
-            debit=Decimal("0.08"),
-            finish=finish,
-            ended_at=call.seen_at,
-        )
+    change = Change(
+        CallKey(call.pk, 1),
+        status=finish.status,
+        duration=5,
+        debit=Decimal("0.08"),
+        finish=finish,
+        ended_at=call.seen_at,
     )
+    store.save([change])
 
 
 def test_a_charged_call_is_not_charged_again_but_told(service: Service, died_at: datetime) -> None:
@@ -244,10 +256,10 @@ def test_a_call_that_cannot_be_ended_does_not_keep_others_from_it(
     bad, good = (abandon(service.queue(eventurl=URL), died_at, status=1) for _ in range(2))
     save = store.save
 
-    def fail_for_one(change: Change) -> Decimal | None:
-        if change.key.pk == bad.pk:
+    def fail_for_one(changes: list[Change]) -> list[Decimal | None]:
+        if bad.pk in [change.key.pk for change in changes]:
             raise error("poison")
-        return save(change)
+        return save(changes)
 
     monkeypatch.setattr(store, "save", fail_for_one)
     assert [orphan.key.pk for orphan in recovery.recover("next", 10)] == [good.pk]

@@ -17,14 +17,6 @@ from .routes import Gateway
 ALIVE_WITHIN = timedelta(seconds=20)  # since the last sign of life
 
 
-class SwitchQuerySet(models.QuerySet["Switch"]):
-    """Switches by when they were last seen."""
-
-    def alive(self, now: datetime) -> SwitchQuerySet:
-        """Seen lately."""
-        return self.filter(seen_at__gt=now - ALIVE_WITHIN)
-
-
 class Switch(models.Model):
     """One run of `poketalk_switch`, which writes here every few seconds. One that is stopped takes
     its row away; one that dies leaves it.
@@ -35,8 +27,6 @@ class Switch(models.Model):
     started_at = models.DateTimeField(_("started"))
     seen_at = models.DateTimeField(_("last seen"))
     live_calls = models.PositiveIntegerField(_("live calls"), default=0)
-
-    objects = SwitchQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("switch")

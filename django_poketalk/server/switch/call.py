@@ -29,6 +29,7 @@ from .messages import (
     HangUp,
     HoldGranted,
     HungUp,
+    LegFact,
     Plan,
     Ringing,
     Route,
@@ -82,8 +83,8 @@ class Attempt:
 class CallMachine:
     """A call from its first event to its last.
 
-    `start()` first, then `handle()` for each fact. `status`, `cause`, `duration`, `debit` and
-    `attempts` are as of the last step.
+    `start()` first, then `handle()` for each fact. `status`, `duration`, `debit` and `attempts` are
+    as of the last step.
 
     What it promises, whatever comes in: the statuses follow `CallStatus.may_follow`; there is
     exactly one final event, and nothing after `Finish`; leg B is not rung before A has answered,
@@ -95,7 +96,6 @@ class CallMachine:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.status: CallStatus | None = None
-        self.cause: Cause | None = None
         self.attempts: list[Attempt] = []
         self.hold = plan.hold
         self._now = float("-inf")
@@ -200,23 +200,23 @@ class CallMachine:
                 pass
             case Ringing() | Answered() | Failed() | HungUp():
                 attempt = self._attempt(fact.side, fact.attempt)
-                if attempt is None:
+                if attempt is not None:
+                    self._take_of(attempt, fact)
+
+    def _take_of(self, attempt: Attempt, fact: LegFact) -> None:
+        match fact:
+            case Ringing():
+                if attempt.ringing is None and attempt.answered is None:
+                    attempt.ringing = self._now
+            case Answered(dialog=dialog):
+                self._take_answer(attempt, dialog)
+            case Failed(cause=cause) | HungUp(cause=cause):
+                attempt.sip_status, attempt.q850 = fact.sip_status, fact.q850
+                if attempt.answered is not None:
+                    self._leave(attempt, cause)
                     return
-                if isinstance(fact, Failed | HungUp):
-                    attempt.sip_status, attempt.q850 = fact.sip_status, fact.q850
-                match fact:
-                    case Ringing():
-                        if attempt.ringing is None and attempt.answered is None:
-                            attempt.ringing = self._now
-                    case Answered():
-                        self._take_answer(attempt, fact.dialog)
-                    case _ if attempt.answered is not None:
-                        self._leave(attempt, fact.cause)
-                    case _:
-                        may_retry = (
-                            isinstance(fact, Failed) and fact.transport and attempt.ringing is None
-                        )
-                        self._fail(attempt, fact.cause, may_retry=may_retry)
+                unreached = isinstance(fact, Failed) and fact.transport
+                self._fail(attempt, cause, may_retry=unreached and attempt.ringing is None)
 
     def _pass_time(self) -> None:
         for attempt in self._live():
@@ -377,7 +377,6 @@ class CallMachine:
         """Put down what is still up, for `leg_cause` or else for the call's own cause, and close
         the call.
         """
-        self.cause = cause
         for attempt in self._live():
             self._put_down(attempt, leg_cause or cause)
         self._enter(status)

@@ -22,7 +22,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from ..conf import settings
 from ..databasetime import database_now
 from ..wakening import News
-from . import claims, presence
+from . import claims, planning, presence
 from .clock import Clock, DatabaseTime
 from .database import Database, rest
 from .events import EventSender
@@ -88,17 +88,12 @@ class Engine:
         self._ending = asyncio.Event()  # those that are left are ended
         self._queued = asyncio.Event()
         self._hang_up = asyncio.Event()
-        self._listener = Listener(self._woken)
+        self.listener = Listener(self._woken)
 
     @property
     def calls(self) -> int:
         """How many calls it has in hand."""
         return len(self._calls) + len(self._orphans)
-
-    @property
-    def listener(self) -> Listener:
-        """What wakes it."""
-        return self._listener
 
     def stop(self) -> None:
         """Take no new calls and return from `run()`: once the calls in hand are over, or `drain`
@@ -156,7 +151,7 @@ class Engine:
         never = asyncio.Event()
         apart = [
             asyncio.create_task(self._every(settings.lease / RENEWALS, self._renew, until=never)),
-            asyncio.create_task(self._listener.run()),
+            asyncio.create_task(self.listener.run()),
         ]
         try:
             await asyncio.gather(
@@ -214,7 +209,7 @@ class Engine:
 
     def _pause(self) -> float:
         """While calls are left for a limit's sake, nobody says when there is room again."""
-        woken = self._listener.is_listening and not self._intake.is_limited
+        woken = self.listener.is_listening and not self._intake.is_limited
         return POLL_WOKEN if woken else POLL
 
     def _woken(self, news: News) -> None:
@@ -294,7 +289,7 @@ class Engine:
         self._time.measured(*await self._lifeline.run(_measured))
 
     async def _watch(self) -> None:
-        routes = await self._database.run(claims.routes, tuple(self._gateways))
+        routes = await self._database.run(planning.routes, tuple(self._gateways))
         self._tell_of_missing_passwords(routes)
         for kind, gateway in self._gateways.items():
             gateway.watch([route for route in routes if route.kind == kind])

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from ..conf import settings
 from . import claims
-from .claims import Claimed
 from .database import Database
+from .planning import Claimed
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from django_poketalk.protocol.eventurl import Event
 from ..rating import FREE
 from . import store
 from .call import Attempt, CallMachine
-from .claims import Claimed
+from .changes import Change, LegRow
 from .clock import Clock, DatabaseTime
 from .events import Delivery, EventQueue, EventSender
 from .gateways.base import BaseGateway, CallKey, LegKey
@@ -38,7 +38,7 @@ from .messages import (
     TimeUp,
 )
 from .meter import Meter
-from .store import Change, LegRow
+from .planning import Claimed
 from .writing import Writer
 
 logger = logging.getLogger(__name__)

@@ -12,26 +12,20 @@ from django_poketalk.protocol.codes import CallStatus
 from .events import Delivery
 from .messages import Cause, Side
 
-FINE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # seconds
+BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # seconds
 
 
 class Histogram:
-    """How often something took how long, in seconds."""
+    """How often something took how long: `counts` up to each of `BOUNDS` (seconds), and beyond."""
 
-    def __init__(self, bounds: tuple[float, ...] = FINE) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS) + 1)
         self.sum = 0.0
 
     def add(self, seconds: float) -> None:
         """Count one."""
-        self.counts[bisect_left(self.bounds, seconds)] += 1
+        self.counts[bisect_left(BOUNDS, seconds)] += 1
         self.sum += seconds
-
-    @property
-    def count(self) -> int:
-        """All that were counted."""
-        return sum(self.counts)
 
 
 class Meter:

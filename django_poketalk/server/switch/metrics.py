@@ -16,7 +16,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from ..conf import settings
-from .meter import Histogram
+from .meter import BOUNDS, Histogram
 from .vitals import State
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _gauge(name: str, says: str, value: float) -> Metric:
 
 
 def _histogram(name: str, says: str, histogram: Histogram) -> Metric:
-    bounds = [*map(str, histogram.bounds), "+Inf"]
+    bounds = [*map(str, BOUNDS), "+Inf"]
     buckets = list(zip(bounds, accumulate(histogram.counts), strict=True))
     return HistogramMetricFamily(
         f"poketalk_switch_{name}_seconds", says, buckets=buckets, sum_value=histogram.sum

@@ -7,13 +7,13 @@ import logging
 from collections.abc import Mapping
 
 from . import claims, recovery, store
+from .changes import Change
 from .database import Database
 from .events import EventSender
 from .gateways.base import BaseGateway, CallKey
 from .messages import Route
 from .meter import Meter
 from .recovery import Orphan
-from .store import Change
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Orphans:
             for delivery in deliveries:
                 self._meter.delivered(delivery)
             change = Change(orphan.key, deliveries=deliveries, done=True)
-            await self._database.run(store.save, change)
+            await self._database.run(store.save, [change])
         except store.LostCall:
             logger.warning("Call %s is another switch's now.", orphan.key.pk)
         except Exception:

@@ -19,11 +19,11 @@ from django_poketalk.protocol.eventurl import Event
 from .. import rating
 from ..models import Call, Leg, LegABilling
 from ..rating import FREE
-from . import claims, store
+from . import claims, planning, store
 from .call import closing_status, whole_seconds
+from .changes import Change, LegRow
 from .gateways.base import CallKey
 from .messages import Cause, Finish, Route, Side
-from .store import Change, LegRow
 
 logger = logging.getLogger(__name__)
 
@@ -45,13 +45,12 @@ def recover(switch: str, limit: int) -> list[Orphan]:
     """Take over and end up to `limit` abandoned calls; those that have something left to do."""
     orphans = []
     for call in claims.abandoned().order_by("lease_until")[:limit]:
-        left = call.switch, call.lease_until
         try:
             key = claims.take_over(switch, call)
             if key is None:
                 continue
+            logger.warning("Call %s was left by switch %s.", call.pk, call.switch)
             call.refresh_from_db()  # its owner may have written until it was ours
-            call.switch, call.lease_until = left
             orphan = _end(key, call)
         except store.LostCall:
             continue
@@ -68,13 +67,13 @@ def recover(switch: str, limit: int) -> list[Orphan]:
 
 def _end(key: CallKey, call: Call) -> Orphan | None:
     dialogs = tuple(
-        (claims.route(leg.gateway), leg.dialog)
+        (planning.route(leg.gateway), leg.dialog)
         for leg in call.legs.exclude(dialog="").select_related("gateway")
         if leg.gateway is not None
     )
     events = _ended_before(call) if call.settled_at else _end_now(key, call)
     if not events or not call.eventurl:
-        store.save(Change(key, done=True))
+        store.save([Change(key, done=True)])
         return Orphan(key, "", (), 0, dialogs) if dialogs else None
     last = call.deliveries.aggregate(last=Max("sequence"))["last"]
     return Orphan(key, call.eventurl, events, (last or 0) + 1, dialogs)
@@ -90,7 +89,7 @@ def _ended_before(call: Call) -> tuple[Event, ...]:
 
 def _end_now(key: CallKey, call: Call) -> tuple[Event, ...]:
     legs = list(call.legs.all())
-    proof = _last_proof(call)
+    proof = call.seen_at or call.created_at
     seconds = known_seconds(call, legs, proof)
     paid: dict[Side, int | None] = {**seconds}
     if call.leg_a_billed == LegABilling.CONNECTED:
@@ -105,30 +104,21 @@ def _end_now(key: CallKey, call: Call) -> tuple[Event, ...]:
     duration = seconds.get(Side.A, 0)
     finish = Finish(status, Cause.SWITCH_LOST, duration, costs[Side.A], costs[Side.B])
     debit = costs[Side.A] + costs[Side.B]
-    store.save(
-        Change(
-            key,
-            status=status,
-            duration=duration,
-            debit=debit,
-            legs=rows,
-            finish=finish,
-            ended_at=max(proof, *(row.ended_at or proof for row in rows)) if rows else proof,
-        )
+    change = Change(
+        key,
+        status=status,
+        duration=duration,
+        debit=debit,
+        legs=rows,
+        finish=finish,
+        ended_at=max([proof, *(row.ended_at or proof for row in rows)]),
     )
-    logger.warning("Call %s was left by switch %s; ended as %d.", key.pk, call.switch, status)
+    store.save([change])
+    logger.warning("Call %s is ended as %d after %d s.", key.pk, status, duration)
     final = Event(status, call.custom, duration, debit)
     if call.status in (None, CallStatus.A_INITIATED) and not call.deliveries.exists():
         return (Event(CallStatus.A_INITIATED, call.custom, 0, FREE), final)  # 1 is always first
     return (final,)
-
-
-def _last_proof(call: Call) -> datetime:
-    """When its switch last kept it. A write that came after the lease proves nothing: by then the
-    switch had dropped the call.
-    """
-    seen = call.seen_at or call.created_at
-    return seen if call.lease_until is None else min(seen, call.lease_until)
 
 
 def known_seconds(call: Call, legs: list[Leg], proof: datetime) -> dict[Side, int]:

@@ -1,122 +1,120 @@
-"""What becomes of a call, as rows.
+"""What becomes of calls, as rows: the changes of many calls, written together in few statements.
 
-Every function is blocking and safe to run again. Each write of a call names the fence under which
-it was claimed; when the row carries another, `LostCall` is raised and nothing is written.
+Each write of a call names the fence under which it was claimed; when the row carries another,
+`LostCall` is raised and nothing is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
-from django_poketalk.protocol.codes import CallStatus
-
-from .. import ledger, rating
-from ..databasetime import DatabaseNow
+from .. import hotrows, ledger
+from ..databasetime import now_sql
 from ..models import Call, EventDelivery, Leg
-from ..rating import FREE, Tariff
-from . import buying
+from ..rating import FREE
+from . import buying, claims
+from .changes import Change, LegRow
 from .events import Delivery
 from .gateways.base import CallKey
-from .messages import Finish, Side
 
-OWNED = (Call.State.ACTIVE, Call.State.ENDING)
+ENDING: dict[str, Any] = {"state": Call.State.ENDING}
+ENDED: dict[str, Any] = {"state": Call.State.ENDED, "lease_until": None}
 
 
 class LostCall(Exception):
     """Another switch has this call now."""
 
 
-@dataclass(frozen=True, slots=True)
-class LegRow:
-    """One attempt as it is to be stored."""
+def save(changes: Sequence[Change]) -> list[Decimal | None]:
+    """Write the changes of different calls, in one transaction; for each the hold in force, when
+    more was wanted. Blocking, and safe to run again.
 
-    side: Side
-    attempt: int
-    gateway: int | None
-    number: str
-    tariff: Tariff
-    initiated_at: datetime
-    ringing_at: datetime | None
-    answered_at: datetime | None
-    ended_at: datetime | None
-    cause: str
-    duration: int
-    cost: Decimal
-    sip_status: int = 0
-    q850: int = 0
-    dialog: str = ""
-    bought: Tariff | None = None
-
-    @property
-    def buy_cost(self) -> Decimal | None:
-        """What its gateway asks for it, from its answer on; None where it has no buy rate."""
-        if self.bought is None:
-            return None
-        return FREE if self.answered_at is None else rating.cost(self.bought, self.duration)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What is new about a call since its last change."""
-
-    key: CallKey
-    account: int = 0
-    status: CallStatus | None = None
-    duration: int = 0
-    max_duration: int = 0  # 0: as it was
-    debit: Decimal = FREE
-    new_legs: tuple[LegRow, ...] = ()
-    legs: tuple[LegRow, ...] = ()
-    deliveries: tuple[Delivery, ...] = ()
-    wanted_hold: Decimal | None = None
-    finish: Finish | None = None
-    ended_at: datetime | None = None
-    done: bool = False  # nothing is left to do for it
-
-    @property
-    def moves_money(self) -> bool:
-        """Whether writing it locks the account."""
-        return self.wanted_hold is not None or self.finish is not None
-
-
-def save(change: Change) -> Decimal | None:
-    """Write what is new, in one transaction; the hold in force when more was wanted.
-
-    `batches.save` writes the same for many calls at once, and is what a live call goes through.
+    All or nothing: when any of them cannot be written, none is, and each may be tried by itself, so
+    that a bad one hurts no other. Those that move money are to be of one account, whose row stays
+    locked to the end.
     """
+    ordered = sorted(changes, key=lambda change: change.key.pk)
     with transaction.atomic():
-        if not owned(change.key).update(**_columns(change)):
-            raise LostCall(f"Call {change.key.pk} is not ours under fence {change.key.fence}.")
-        # Rows may be there already, after a commit whose answer was lost.
-        Leg.objects.bulk_create(
-            [Leg(**leg_row(change.key.pk, leg)) for leg in change.new_legs], ignore_conflicts=True
+        if len(ordered) > 1:
+            _lock(ordered)
+        _write_calls((change, _columns(change)) for change in ordered)
+        _write_legs(ordered)
+        _write_deliveries(ordered)
+        granted = _book(ordered)
+        # Only now, since a call that is over holds no money.
+        _write_calls(
+            (change, ENDED if change.done else ENDING)
+            for change in ordered
+            if change.finish is not None
         )
-        for leg in change.legs:
-            Leg.objects.filter(call=change.key.pk, side=leg.side, attempt=leg.attempt).update(
-                **changing(leg)
-            )
-        EventDelivery.objects.bulk_create(
-            [EventDelivery(**delivery_row(change.key.pk, each)) for each in change.deliveries],
-            ignore_conflicts=True,
-        )
-        granted = book([change]).get(change.key)
-        if change.done:
-            owned(change.key).update(state=Call.State.ENDED, lease_until=None)
-        elif change.finish is not None:
-            owned(change.key).update(state=Call.State.ENDING)
-    return granted
+    return [granted.get(change.key) for change in changes]
 
 
-def book(changes: Sequence[Change]) -> dict[CallKey, Decimal]:
-    """What the changes do to their account, within their transaction; the hold in force of each
-    call that wanted more. Those that move money are to be of one account.
+def _lock(changes: Sequence[Change]) -> None:
+    """Lock the rows in the order of their keys, as all do that lock several: the statements that
+    follow have an order of their own.
     """
+    if connection.features.has_select_for_update:
+        no_key = connection.features.has_select_for_no_key_update
+        rows = Call.objects.filter(pk__in=[change.key.pk for change in changes]).order_by("pk")
+        list(rows.select_for_update(no_key=no_key).values_list("pk"))
+
+
+def _write_calls(rows: Iterable[tuple[Change, hotrows.Values]]) -> None:
+    """A statement for each set of columns. All rows must be ours, and show that we live."""
+    alike: dict[tuple[str, ...], list[tuple[hotrows.Values, tuple[int, int]]]] = defaultdict(list)
+    for change, values in rows:
+        alike[tuple(values)].append((values, (change.key.pk, change.key.fence)))
+    states = ", ".join(f"'{state.value}'" for state in claims.OWNED)
+    for together in alike.values():
+        written = hotrows.update(
+            Call,
+            ("id", "fence"),
+            together,
+            also_set=f"{hotrows.quoted(Call, 'seen_at')} = {now_sql()}",
+            only=f"{hotrows.quoted(Call, 'state')} IN ({states})",
+        )
+        if written != len(together):
+            raise LostCall(f"Of {len(together)} calls, {written} are still ours.")
+
+
+def _write_legs(changes: Sequence[Change]) -> None:
+    # Rows may be there already, after a commit whose answer was lost.
+    hotrows.insert(
+        Leg,
+        [_new_leg(change.key.pk, leg) for change in changes for leg in change.new_legs],
+        unless_there=True,
+    )
+    hotrows.update(
+        Leg,
+        ("call", "side", "attempt"),
+        [
+            (_changing(leg), (change.key.pk, leg.side, leg.attempt))
+            for change in changes
+            for leg in change.legs
+        ],
+    )
+
+
+def _write_deliveries(changes: Sequence[Change]) -> None:
+    hotrows.insert(
+        EventDelivery,
+        [
+            _delivery(change.key.pk, delivery)
+            for change in changes
+            for delivery in change.deliveries
+        ],
+        unless_there=True,
+    )
+
+
+def _book(changes: Sequence[Change]) -> dict[CallKey, Decimal]:
+    """What the changes do to their account; the hold in force of each call that wanted more."""
     moving = [change for change in changes if change.moves_money]
     granted: dict[CallKey, Decimal] = {}
     if moving:
@@ -130,29 +128,37 @@ def book(changes: Sequence[Change]) -> dict[CallKey, Decimal]:
     return granted
 
 
-def owned(key: CallKey) -> Any:
-    """The row of a call, if it is still ours."""
-    return Call.objects.filter(pk=key.pk, fence=key.fence, state__in=OWNED)
-
-
 def _columns(change: Change) -> dict[str, Any]:
-    columns: dict[str, Any] = {"seen_at": DatabaseNow()}
+    columns: dict[str, Any] = {}
     if change.status is not None:
-        columns |= progress(change)
+        columns |= {"status": change.status, "duration": change.duration, "debit": change.debit}
+        if change.max_duration:
+            columns["max_duration"] = change.max_duration
     if change.finish is not None:
         columns |= {"hangup_cause": change.finish.cause, "ended_at": change.ended_at}
+    elif change.done:
+        columns |= ENDED  # it was charged before, and holds nothing
     return columns
 
 
-def progress(change: Change) -> dict[str, Any]:
-    """The columns of a call that change while it lasts."""
-    columns = {"status": change.status, "duration": change.duration, "debit": change.debit}
-    if change.max_duration:
-        columns["max_duration"] = change.max_duration
-    return columns
+def _new_leg(call: int, leg: LegRow) -> dict[str, Any]:
+    return {
+        "call_id": call,
+        "side": leg.side,
+        "attempt": leg.attempt,
+        "gateway_id": leg.gateway,
+        "number": leg.number,
+        "price_per_minute": leg.tariff.price_per_minute,
+        "connect_fee": leg.tariff.connect_fee,
+        "initial_increment": leg.tariff.initial_increment,
+        "subsequent_increment": leg.tariff.subsequent_increment,
+        "initiated_at": leg.initiated_at,
+        **buying.columns(leg.bought),
+        **_changing(leg),
+    }
 
 
-def changing(leg: LegRow) -> dict[str, Any]:
+def _changing(leg: LegRow) -> dict[str, Any]:
     """The columns of a leg that change while it lasts."""
     return {
         "ringing_at": leg.ringing_at,
@@ -168,26 +174,7 @@ def changing(leg: LegRow) -> dict[str, Any]:
     }
 
 
-def leg_row(call: int, leg: LegRow) -> dict[str, Any]:
-    """The columns of a new leg."""
-    return {
-        "call_id": call,
-        "side": leg.side,
-        "attempt": leg.attempt,
-        "gateway_id": leg.gateway,
-        "number": leg.number,
-        "price_per_minute": leg.tariff.price_per_minute,
-        "connect_fee": leg.tariff.connect_fee,
-        "initial_increment": leg.tariff.initial_increment,
-        "subsequent_increment": leg.tariff.subsequent_increment,
-        "initiated_at": leg.initiated_at,
-        **buying.columns(leg.bought),
-        **changing(leg),
-    }
-
-
-def delivery_row(call: int, delivery: Delivery) -> dict[str, Any]:
-    """The columns of an event that was sent."""
+def _delivery(call: int, delivery: Delivery) -> dict[str, Any]:
     return {
         "call_id": call,
         "sequence": delivery.sequence,

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from ..conf import settings
 from ..models import TrialCall
-from . import claims
+from . import planning
 from .clock import Clock
 from .database import Database
 from .gateways.base import BaseGateway, CallKey, LegKey
@@ -29,7 +29,7 @@ STATE = TrialCall.State
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class Trial:
     """A test call that is now ours."""
 
     row: TrialCall
@@ -56,8 +56,8 @@ class Trials:
 
     async def poll(self) -> None:
         """Begin what was asked for."""
-        for claimed in await self._database.run(claim, self._switch, tuple(self._gateways)):
-            task = asyncio.create_task(self._run(claimed))
+        for trial in await self._database.run(claim, self._switch, tuple(self._gateways)):
+            task = asyncio.create_task(self._run(trial))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
@@ -74,11 +74,11 @@ class Trials:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _run(self, claimed: Claimed) -> None:
-        gateway, leg, row = self._gateways[claimed.route.kind], claimed.leg, claimed.row
+    async def _run(self, trial: Trial) -> None:
+        gateway, leg, row = self._gateways[trial.route.kind], trial.leg, trial.row
         facts = self._facts[leg.call] = asyncio.Queue()
         try:
-            ended = await self._ring(gateway, claimed, facts)
+            ended = await self._ring(gateway, trial, facts)
         except asyncio.CancelledError:
             ended = _over(Cause.SWITCH_STOPPED)
         except Exception:
@@ -93,11 +93,11 @@ class Trials:
             logger.exception("What came of test call %d could not be stored.", row.pk)
 
     async def _ring(
-        self, gateway: BaseGateway, claimed: Claimed, facts: asyncio.Queue[LegFact]
+        self, gateway: BaseGateway, trial: Trial, facts: asyncio.Queue[LegFact]
     ) -> dict[str, Any]:
         """What is to be stored at the end."""
-        row, route = claimed.row, claimed.route
-        gateway.originate(claimed.leg, row.number, "", route)
+        row, route = trial.row, trial.route
+        gateway.originate(trial.leg, row.number, "", route)
         patience, unheard = float(route.ring_timeout), Cause.NO_ANSWER
         while True:
             try:
@@ -118,12 +118,12 @@ class Trials:
         await self._database.run(row.move, STATE.ACTIVE, **changes)
 
 
-def claim(switch: str, kinds: tuple[str, ...]) -> list[Claimed]:
+def claim(switch: str, kinds: tuple[str, ...]) -> list[Trial]:
     """Take the test calls that wait for a switch with such gateways; end those that waited too
     long, and those whose switch has died.
     """
     now = timezone.now()
-    claimed = []
+    trials = []
     for row in TrialCall.objects.exclude(state=STATE.ENDED).select_related("gateway"):
         if row.state == STATE.ACTIVE:
             if row.begun_at is not None and row.begun_at < now - LONGEST:
@@ -134,8 +134,8 @@ def claim(switch: str, kinds: tuple[str, ...]) -> list[Claimed]:
             STATE.QUEUED, state=STATE.ACTIVE, switch=switch, begun_at=now
         ):
             row.switch = switch
-            claimed.append(Claimed(row, claims.route(row.gateway)))
-    return claimed
+            trials.append(Trial(row, planning.route(row.gateway)))
+    return trials
 
 
 def _over(cause: Cause) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from decimal import Decimal
 
 from django.db import InterfaceError, OperationalError
 
-from . import batches, store
+from . import store
+from .changes import Change
 from .database import Database, rest
-from .store import Change
 
 logger = logging.getLogger(__name__)
 
@@ -63,10 +63,6 @@ class Writer:
             self._writing[lane] = asyncio.create_task(self._write(lane))
         return await result
 
-    async def close(self) -> None:
-        """Wait for what is being written."""
-        await asyncio.gather(*self._writing.values(), return_exceptions=True)
-
     async def _write(self, lane: int) -> None:
         try:
             while self._lanes.get(lane):
@@ -75,40 +71,30 @@ class Writer:
                 together, self._lanes[lane] = waiting[:MOST], waiting[MOST:]
                 self._oldest[lane] = together[0][2]
                 begun = time.monotonic()
-                await self._write_together(self._plain if lane == PLAIN else self._money, together)
+                await self._save(self._plain if lane == PLAIN else self._money, together)
                 self._wrote_for = time.monotonic() - begun
                 del self._oldest[lane]
         finally:
             self._oldest.pop(lane, None)
             del self._writing[lane], self._lanes[lane]
 
-    async def _write_together(self, database: Database, together: Waiting) -> None:
-        changes = [change for change, _result, _since in together]
+    async def _save(self, database: Database, together: Waiting) -> None:
         try:
-            granted = await database.run(batches.save, changes)
-        except (OperationalError, InterfaceError) as error:
-            for _change, result, _since in together:
-                _fail(result, error)
+            granted = await database.run(
+                store.save, [change for change, _result, _since in together]
+            )
         except Exception as error:
+            if len(together) == 1 or isinstance(error, OperationalError | InterfaceError):
+                for _change, result, _since in together:
+                    _fail(result, error)
+                return
             if not isinstance(error, store.LostCall):
-                logger.exception("%d changes could not be written together.", len(changes))
-            for change, result, since in together:
-                await self._write_alone(database, change, result, since)
+                logger.exception("%d changes could not be written together.", len(together))
+            for one in together:
+                await self._save(database, [one])
         else:
             for (_change, result, since), amount in zip(together, granted, strict=True):
                 self._succeed(result, since, amount)
-
-    async def _write_alone(
-        self,
-        database: Database,
-        change: Change,
-        result: asyncio.Future[Decimal | None],
-        since: float,
-    ) -> None:
-        try:
-            self._succeed(result, since, await database.run(store.save, change))
-        except Exception as error:
-            _fail(result, error)
 
     def _succeed(
         self, result: asyncio.Future[Decimal | None], since: float, amount: Decimal | None

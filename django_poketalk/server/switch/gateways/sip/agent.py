@@ -87,6 +87,7 @@ class Agent(UA):  # type: ignore[misc]
         """Route the ACK of a re-INVITE as the dialog goes: sippy takes the response's Record-Route,
         which proxies need not repeat.
         """
+        _drop_nowhere(resp)
         if self.isConnected() and tr.needack and self.routes:
             resp.delHFs("record-route")
             resp.appendHeaders(
@@ -105,6 +106,7 @@ class Agent(UA):  # type: ignore[misc]
         by a re-INVITE without an offer, and methods that we don't have.
         """
         method = req.getMethod()
+        _drop_nowhere(req)
         if self.state is None or self._is_old(req):
             return super().recvRequest(req, sip_t)
         if method in ("INVITE", "UPDATE"):
@@ -150,6 +152,17 @@ class Agent(UA):  # type: ignore[misc]
                 "next_hop": [str(host), int(port)],
             }
         )
+
+
+def _drop_nowhere(message: Any) -> None:
+    """Take a Contact that is no place to send to, such as "*", for none: the dialog then stays
+    where it began. For sippy it would be an error, and an answered phone stay up, unheard.
+    """
+    try:
+        for contact in message.getHFBodys("contact"):
+            contact.getUrl().getTAddr()
+    except Exception:  # sippy raises whatever it meets
+        message.delHFs("contact")
 
 
 def _describe(message: Any) -> None:

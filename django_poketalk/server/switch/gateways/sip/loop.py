@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from .pace import Pace
+from .reactor import Reactor
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ START_WITHIN = 30.0  # seconds that importing sippy may take
 Result = TypeVar("Result")
 
 _starting = threading.Lock()
-_pace: Pace | None = None
+_reactor: Reactor | None = None
 
 
 def call(work: Callable[..., object], *args: Any) -> None:
@@ -66,18 +66,18 @@ def _guarded(work: Callable[..., object], *args: Any) -> None:
         logger.exception("An error in the SIP thread.")
 
 
-def _started() -> Pace:
-    global _pace
-    if _pace is None:
+def _started() -> Reactor:
+    global _reactor
+    if _reactor is None:
         with _starting:
-            if _pace is None:
-                ready: Future[Pace] = Future()
+            if _reactor is None:
+                ready: Future[Reactor] = Future()
                 threading.Thread(target=_run, args=(ready,), name="sip", daemon=True).start()
-                _pace = ready.result(START_WITHIN)
-    return _pace
+                _reactor = ready.result(START_WITHIN)
+    return _reactor
 
 
-def _run(ready: Future[Pace]) -> None:
+def _run(ready: Future[Reactor]) -> None:
     os.environ.setdefault("SIPLOG_BEND", "none")  # its own log would go to a file
     try:
         from sippy.Core.EventDispatcher import ED2
@@ -86,11 +86,13 @@ def _run(ready: Future[Pace]) -> None:
 
         thrift.apply()
         ED2.my_ident = threading.get_ident()
-        ED2.elp = pace = Pace(lambda: ED2.tlisteners[0].etime.monot if ED2.tlisteners else None)
+        ED2.elp = reactor = Reactor(
+            lambda: ED2.tlisteners[0].etime.monot if ED2.tlisteners else None
+        )
     except BaseException as error:
         ready.set_exception(error)
         return
-    ready.set_result(pace)
+    ready.set_result(reactor)
     while True:
         try:
             ED2.loop()

@@ -27,10 +27,6 @@ BUFFER = 4 * 2**20  # bytes that the kernel is asked to keep for us
 AGAIN = 0.01  # seconds until another try, when the kernel takes no more
 
 
-class PortOptions(Udp_server_opts):  # type: ignore[misc]
-    """As sippy has them."""
-
-
 class Port(Network_server):  # type: ignore[misc]
     """A socket, with the methods of sippy's `Udp_server`.
 
@@ -40,7 +36,7 @@ class Port(Network_server):  # type: ignore[misc]
 
     transport = "udp"
 
-    def __init__(self, config: dict[str, Any], options: PortOptions) -> None:
+    def __init__(self, config: dict[str, Any], options: Udp_server_opts) -> None:
         super().__init__(options)
         self._waiting: deque[tuple[bytes, Any]] = deque()
         self._names: SimpleQueue[tuple[bytes, str, int] | None] | None = None

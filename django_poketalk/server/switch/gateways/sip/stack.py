@@ -21,13 +21,14 @@ from sippy.SipRoute import SipRoute
 from sippy.SipTo import SipTo
 from sippy.SipTransactionManager import SipTransactionManager
 from sippy.SipURL import SipURL
+from sippy.Udp_server import Udp_server_opts
 
 from ....trunk import SipTrunk
 from ...messages import Cause
 from ..base import CallKey, LegKey
 from .agent import Agent
 from .exchange import Exchange
-from .port import Port, PortOptions
+from .port import Port
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class _Quiet:
 
 
 class _Transactions(SipTransactionManager):  # type: ignore[misc]
-    model_udp_server = (Port, PortOptions)
+    model_udp_server = (Port, Udp_server_opts)
 
     def handleIncoming(self, data_in: Any, ra: Any, server: Any, rtime: Any) -> None:
         """Take each byte for a character: sippy counts characters where Content-Length counts
@@ -92,7 +93,6 @@ class Stack:
         }
         self.config["_sip_tm"] = self._transactions = _Transactions(self.config, self._unasked)
         self._exchanges: dict[CallKey, Exchange] = {}
-        self._listener = listener
         self.ringing = listener.ringing
         self.answered = listener.answered
         self.failed = listener.failed

@@ -1,25 +1,31 @@
-"""Changes of many calls written together leave the rows that each would leave by itself."""
+"""What is new about calls becomes rows: of many together those that each leaves by itself."""
 
 from __future__ import annotations
 
+import asyncio
 import random
+from dataclasses import astuple, fields, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.protocol.eventurl import Event
 from django_poketalk.server.models import Account, Call, EventDelivery, LedgerEntry, Leg
-from django_poketalk.server.switch import batches, claims, store
-from django_poketalk.server.switch.claims import Claimed
+from django_poketalk.server.rating import Tariff
+from django_poketalk.server.switch import claims, store
+from django_poketalk.server.switch.changes import Change, LegRow
+from django_poketalk.server.switch.database import Database
 from django_poketalk.server.switch.events import Delivery
 from django_poketalk.server.switch.messages import Cause, Finish, Side
-from django_poketalk.server.switch.store import Change, LegRow, LostCall
+from django_poketalk.server.switch.planning import Claimed
+from django_poketalk.server.switch.store import LostCall
+from django_poketalk.server.switch.writing import Writer
 
 from .conftest import Service
 
@@ -120,7 +126,7 @@ def test_many_at_once_are_as_each_alone(service: Service) -> None:
     for turn in range(max(map(len, alone))):
         one = [changes[turn] for changes in alone if turn < len(changes)]
         many = [changes[turn] for changes in together if turn < len(changes)]
-        assert batches.save(many) == [store.save(change) for change in one]
+        assert store.save(many) == [store.save([change])[0] for change in one]
 
     def halves(rows: list[Any]) -> tuple[list[Any], list[Any]]:
         first = {each.key.pk for each in claimed[:calls]}
@@ -140,6 +146,106 @@ def test_many_at_once_are_as_each_alone(service: Service) -> None:
     assert Account.objects.get().held == held
 
 
+def test_each_column_says_what_was_said(service: Service) -> None:
+    service.queue()
+    [claimed] = claims.claim("one", 1, ["simulated"])
+    bought = Tariff(Decimal("0.2"), Decimal("0.01"), 2, 3)
+    at = [NOW + timedelta(seconds=second) for second in range(4)]
+    began = leg(claimed, Side.A, bought=bought)
+    over = leg(
+        claimed,
+        Side.A,
+        ringing_at=at[1],
+        answered_at=at[2],
+        ended_at=at[3],
+        cause="normal",
+        duration=9,
+        cost=Decimal("0.09"),
+        sip_status=487,
+        q850=16,
+        dialog="<dialog>",
+        bought=bought,
+    )
+    finish = Finish(CallStatus.A_DISCONNECTED, Cause.BUSY, 9, Decimal("0.09"), Decimal(0))
+    sent = delivery(1, CallStatus.A_INITIATED)
+
+    store.save([Change(claimed.key, new_legs=(began,), deliveries=(sent,))])
+    assert Leg.objects.values(*columns(began)).get() == columns(began)
+    assert EventDelivery.objects.values_list(
+        "sequence", "status", "duration", "debit", "sent_at", "seconds", "answer", "error"
+    ).get() == (1, 1, 5, Decimal("0.1"), NOW, 0.25, 200, "")
+
+    store.save(
+        [
+            Change(
+                claimed.key,
+                claimed.account,
+                finish.status,
+                9,
+                77,
+                Decimal("0.09"),
+                legs=(over,),
+                finish=finish,
+                ended_at=at[3],
+            )
+        ]
+    )
+    assert Leg.objects.values(*columns(over)).get() == columns(over)
+    assert Leg.objects.values_list(
+        "price_per_minute", "connect_fee", "initial_increment", "subsequent_increment"
+    ).get() == astuple(claimed.tariff(Side.A))
+    assert Leg.objects.values_list(
+        "buy_price_per_minute",
+        "buy_connect_fee",
+        "buy_initial_increment",
+        "buy_subsequent_increment",
+    ).get() == astuple(bought)
+    names = ("state", "status", "duration", "max_duration", "debit", "hangup_cause", "ended_at")
+    assert Call.objects.values_list(*names).get() == (
+        "ending",
+        4,
+        9,
+        77,
+        Decimal("0.09"),
+        "busy",
+        at[3],
+    )
+    store.save([Change(claimed.key, done=True)])
+    assert Call.objects.values_list("state", "lease_until").get() == ("ended", None)
+
+
+def columns(row: LegRow) -> dict[str, Any]:
+    """What a leg's row is to have: all but the tariffs, which have columns of their own."""
+    told = {field.name: getattr(row, field.name) for field in fields(row)}
+    renamed = {"gateway_id": told.pop("gateway"), "hangup_cause": told.pop("cause")}
+    del told["tariff"], told["bought"]
+    return told | renamed | {"buy_cost": row.buy_cost}
+
+
+def test_a_change_that_cannot_be_written_spoils_no_other(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        service.queue()
+    claimed = claims.claim("one", 10, ["simulated"])
+    changes = [Change(each.key, each.account, CallStatus.A_INITIATED) for each in claimed]
+    changes[1] = replace(changes[1], duration=-1)  # against a constraint
+
+    async def write() -> list[Any]:
+        database = Database(1, patience=5)
+        writer = Writer(database, database, lambda seconds: None)
+        try:
+            return await asyncio.gather(*map(writer.save, changes), return_exceptions=True)
+        finally:
+            await asyncio.to_thread(database.close)
+
+    first, bad, last = asyncio.run(write())
+    assert (first, last) == (None, None)
+    assert isinstance(bad, DatabaseError)
+    assert list(Call.objects.order_by("pk").values_list("status", flat=True)) == [1, None, 1]
+    assert "3 changes could not be written together" in caplog.text
+
+
 def test_one_lost_call_lets_nothing_be_written(service: Service) -> None:
     for _ in range(3):
         service.queue()
@@ -147,7 +253,7 @@ def test_one_lost_call_lets_nothing_be_written(service: Service) -> None:
     Call.objects.filter(pk=claimed[1].key.pk).update(fence=2)
     before = written(Call)
     with pytest.raises(LostCall):
-        batches.save([history(each, 1)[0] for each in claimed])
+        store.save([history(each, 1)[0] for each in claimed])
     assert written(Call) == before
     assert not Leg.objects.exists()
 
@@ -158,9 +264,9 @@ def test_what_was_written_may_be_written_again(service: Service) -> None:
     [claimed] = claims.claim("one", 10, ["simulated"])
     changes = history(claimed, 3)[:3]
     for change in changes:
-        batches.save([change])
+        store.save([change])
         before = [written(model) for model in (Call, Leg, EventDelivery)]
-        batches.save([change])
+        store.save([change])
         assert [written(model) for model in (Call, Leg, EventDelivery)] == before
 
 
@@ -172,7 +278,7 @@ def test_a_write_is_a_proof_of_life_by_the_databases_clock(
     Call.objects.update(seen_at=datetime(2000, 1, 1, tzinfo=NOW.tzinfo))
     real = timezone.now()
     monkeypatch.setattr(timezone, "now", lambda: real + timedelta(hours=5))
-    batches.save([Change(claimed.key, claimed.account)])
+    store.save([Change(claimed.key, claimed.account)])
     seen = Call.objects.get().seen_at
     assert seen is not None
     assert abs(seen - real) < timedelta(minutes=1)
@@ -182,10 +288,10 @@ def test_many_changes_take_few_statements(service: Service) -> None:
     for _ in range(20):
         service.queue()
     claimed = claims.claim("one", 100, ["simulated"])
-    batches.save([history(each, 1)[0] for each in claimed])
+    store.save([history(each, 1)[0] for each in claimed])
     changes = [Change(each.key, each.account, CallStatus.A_ANSWERED, 1) for each in claimed]
     with CaptureQueriesContext(connection) as captured, transaction.atomic():
-        batches.save(changes)
+        store.save(changes)
     assert len(captured) <= 6  # savepoints included
 
 

@@ -20,7 +20,7 @@ LONGEST_WAIT = 1.0  # seconds
 RINGS = 4096  # that are taken at a time, each of one byte
 
 
-class Pace:
+class Reactor:
     """Takes the place of sippy's `ElPeriodic`, whose methods it has.
 
     `next_timer` tells when the next timer is due, by `time.monotonic()`; None for never.
