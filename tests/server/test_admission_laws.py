@@ -1,4 +1,4 @@
-"""What holds of every request, however it is written (faults S6)."""
+"""What holds of every request, however it is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is asking, behind the project's own proxies and no others (faults S2)."""
+"""Who is asking, behind the project's own proxies and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Money: never past the limit, exact to the last unit, charged once (faults S7, S8, S10)."""
+"""Money: never past the limit, exact to the last unit, charged once."""
 
 from __future__ import annotations
 

@@ -1,14 +1,12 @@
-"""The books are right whatever happens at once: real calls on real threads (faults S7, S8).
+"""The books are right whatever happens at once: real calls on real threads.
 
 Calls are admitted, claimed, driven by their machines and written as a switch does it, all but the
 phones; many at a time, on a database that locks rows, while others pay in and correct balances.
-`POKETALK_LAW_EXAMPLES` makes it a longer run.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -50,6 +48,7 @@ from django_poketalk.server.switch.messages import (
     TimeUp,
 )
 from django_poketalk.server.switch.planning import Claimed
+from tests.conftest import Times
 
 from . import money
 from .conftest import CALLEE, CALLER, make_customer
@@ -61,7 +60,6 @@ pytestmark = [
         reason="Needs a database with row locks, e.g. DATABASE_URL=postgres://…",
     ),
 ]
-EXAMPLES = int(os.environ.get("POKETALK_LAW_EXAMPLES", "6"))
 D = Decimal
 
 
@@ -309,11 +307,11 @@ class Books(RuleBasedStateMachine):
         assert call.duration <= (call.duration_cap or 0)
 
 
-def test_the_books_are_right_whatever_happens_at_once() -> None:
+def test_the_books_are_right_whatever_happens_at_once(times: Times) -> None:
     run_state_machine_as_test(
         Books,
         settings=settings(
-            max_examples=EXAMPLES,
+            max_examples=times(6, full=1000),
             stateful_step_count=12,
             deadline=None,
             suppress_health_check=list(HealthCheck),

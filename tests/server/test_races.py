@@ -1,12 +1,7 @@
-"""Many ask at once (faults P6, S7, S8), on a database that locks rows.
-
-`POKETALK_RACE_THREADS` and `POKETALK_RACE_ROUNDS` make it a longer run; the full one is 64 and 1000
-of `-k many_threads`, with `--timeout 0 --durations 1`.
-"""
+"""Many ask at once, on a database that locks rows."""
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +23,7 @@ from django_poketalk.server.switch import claims, store
 from django_poketalk.server.switch.changes import Change
 from django_poketalk.server.switch.gateways.base import CallKey
 from django_poketalk.server.switch.messages import Cause, Finish
+from tests.conftest import Times
 
 from . import money
 from .conftest import CALLEE, CALLER, Customer, make_customer
@@ -39,11 +35,19 @@ pytestmark = [
         reason="Needs a database with row locks, e.g. DATABASE_URL=postgres://…",
     ),
 ]
-THREADS = int(os.environ.get("POKETALK_RACE_THREADS", "32"))
-ROUNDS = int(os.environ.get("POKETALK_RACE_ROUNDS", "5"))
 D = Decimal
 NOW = timezone.now()
 Result = TypeVar("Result")
+
+
+@pytest.fixture
+def threads(times: Times) -> int:
+    return times(32, full=64)
+
+
+@pytest.fixture
+def rounds(times: Times) -> int:
+    return times(5, full=1000)
 
 
 def at_once(tasks: list[Callable[[], Result]]) -> list[Result]:
@@ -77,16 +81,18 @@ def asked(customer: Customer, custom: str = "") -> Asked:
     return Asked(customer.secret, CALLER, CALLEE, custom, "", "127.0.0.1")
 
 
-def test_calls_that_race_for_one_balance_never_take_more_than_there_is() -> None:
-    for number in range(ROUNDS):
+def test_calls_that_race_for_one_balance_never_take_more_than_there_is(
+    threads: int, rounds: int
+) -> None:
+    for number in range(rounds):
         customer = make_customer(f"Round {number}", balance="0")
-        affordable = THREADS // 3
+        affordable = threads // 3
         ledger.top_up(customer.account, D("2.400") * affordable)
-        outcomes = at_once([lambda c=customer: admission.admit(asked(c))] * THREADS)
+        outcomes = at_once([lambda c=customer: admission.admit(asked(c))] * threads)
         admitted = [outcome for outcome in outcomes if isinstance(outcome, Admitted)]
         refused = [outcome for outcome in outcomes if not isinstance(outcome, Admitted)]
         assert len(admitted) == affordable
-        assert refused == [Refused(ResponseCode.NO_TIMEOUT)] * (THREADS - affordable)
+        assert refused == [Refused(ResponseCode.NO_TIMEOUT)] * (threads - affordable)
         books_are_right(customer.account)
 
 
@@ -101,7 +107,9 @@ def ends(call: Call, a_cost: Decimal, b_cost: Decimal, fence: int = 1) -> Change
     return Change(CallKey(call.pk, fence), call.account_id, finish=finish, ended_at=NOW)
 
 
-def test_holds_extensions_charges_and_top_ups_that_race_leave_the_books_right() -> None:
+def test_holds_extensions_charges_and_top_ups_that_race_leave_the_books_right(
+    threads: int, rounds: int
+) -> None:
     customer = make_customer(balance="20")
     Account.objects.update(credit_limit=D("1.5"))
 
@@ -114,13 +122,15 @@ def test_holds_extensions_charges_and_top_ups_that_race_leave_the_books_right() 
         else:
             ledger.top_up(account_of(customer.account), D("0.013"))
 
-    for _round in range(ROUNDS):
-        at_once([live] * THREADS)
+    for _round in range(rounds):
+        at_once([live] * threads)
         books_are_right(customer.account)
         assert customer.account.held == 0
 
 
-def test_many_threads_and_rounds_on_one_balance_are_exact_to_the_last_unit() -> None:
+def test_many_threads_and_rounds_on_one_balance_are_exact_to_the_last_unit(
+    threads: int, rounds: int
+) -> None:
     """Each thread keeps its connection and goes through its rounds with two calls: hold, extend and
     charge both together, pay in.
 
@@ -128,12 +138,12 @@ def test_many_threads_and_rounds_on_one_balance_are_exact_to_the_last_unit() -> 
     """
     customer = make_customer(balance="10")
     account = customer.account
-    charged = [D(0)] * THREADS
-    paid_in = [D(0)] * THREADS
-    short = [0] * THREADS
+    charged = [D(0)] * threads
+    paid_in = [D(0)] * threads
+    short = [0] * threads
 
-    def rounds(thread: int) -> None:
-        for _round in range(ROUNDS):
+    def take_turns(thread: int) -> None:
+        for _round in range(rounds):
             both = [customer.wants(state=Call.State.ACTIVE, fence=1) for _ in range(2)]
             calls = [call for call in both if money.queue(call, D("0.700"))]
             if calls != both:
@@ -152,7 +162,7 @@ def test_many_threads_and_rounds_on_one_balance_are_exact_to_the_last_unit() -> 
             store.save(over)
             store.save(over)  # as after a commit whose answer was lost
 
-    at_once([lambda thread=thread: rounds(thread) for thread in range(THREADS)])
+    at_once([lambda thread=thread: take_turns(thread) for thread in range(threads)])
 
     account.refresh_from_db()
     assert account.balance == D(10) + sum(paid_in, D(0)) - sum(charged, D(0))
@@ -174,7 +184,7 @@ def account_of(account: Account) -> Account:
     return Account(pk=account.pk)
 
 
-def test_a_call_that_many_settle_at_once_is_charged_once() -> None:
+def test_a_call_that_many_settle_at_once_is_charged_once(threads: int, rounds: int) -> None:
     """By writes of its owner that are tried again, and by switches that have lost it."""
     customer = make_customer()
 
@@ -185,11 +195,11 @@ def test_a_call_that_many_settle_at_once_is_charged_once() -> None:
             return False
         return True
 
-    for number in range(ROUNDS):
+    for number in range(rounds):
         assert isinstance(admission.admit(asked(customer)), Admitted)
         [claimed] = claims.claim("one", 1, ["simulated"])
         call = Call.objects.get(pk=claimed.key.pk)
-        fences = [claimed.key.fence - stale % 2 for stale in range(THREADS)]
+        fences = [claimed.key.fence - stale % 2 for stale in range(threads)]
         settled = at_once([lambda c=call, fence=fence: settle(c, fence) for fence in fences])
         assert settled == [fence == claimed.key.fence for fence in fences]
         assert LedgerEntry.objects.filter(call=call).count() == 2
@@ -198,11 +208,13 @@ def test_a_call_that_many_settle_at_once_is_charged_once() -> None:
 
 
 @override_settings(POKETALK_SERVER={"UNIQUE_CUSTOM": True})
-def test_of_many_requests_with_one_custom_one_makes_a_call_and_all_are_told_00() -> None:
+def test_of_many_requests_with_one_custom_one_makes_a_call_and_all_are_told_00(
+    threads: int, rounds: int
+) -> None:
     customer = make_customer()
-    for number in range(ROUNDS):
+    for number in range(rounds):
         custom = f"web{number}"
-        outcomes = at_once([lambda c=custom: admission.admit(asked(customer, c))] * THREADS)
+        outcomes = at_once([lambda c=custom: admission.admit(asked(customer, c))] * threads)
         assert all(isinstance(outcome, Admitted) for outcome in outcomes)
         assert [outcome.repeated for outcome in outcomes].count(False) == 1
         assert Call.objects.filter(custom=custom).count() == 1
@@ -229,28 +241,30 @@ def test_a_rate_that_is_deleted_while_a_call_is_admitted_is_as_one_that_was_neve
     books_are_right(customer.account)
 
 
-def test_the_cap_of_live_calls_holds_under_a_race() -> None:
+def test_the_cap_of_live_calls_holds_under_a_race(threads: int) -> None:
     customer = make_customer()
     Account.objects.update(max_live_calls=3)
-    at_once([lambda: admission.admit(asked(customer))] * THREADS)
+    at_once([lambda: admission.admit(asked(customer))] * threads)
     assert Call.objects.count() == 3
 
 
-def test_the_calls_per_second_hold_under_a_race() -> None:
+def test_the_calls_per_second_hold_under_a_race(threads: int, rounds: int) -> None:
     customer = make_customer()
     Account.objects.update(max_calls_per_second=3)
     began = timezone.now()
-    for _round in range(ROUNDS):
-        at_once([lambda: admission.admit(asked(customer))] * THREADS)
+    for _round in range(rounds):
+        at_once([lambda: admission.admit(asked(customer))] * threads)
     made = sorted(Call.objects.values_list("created_at", flat=True))
     assert 3 <= len(made) <= 3 * ((timezone.now() - began).total_seconds() + 1)
     for first, fourth in zip(made, made[3:], strict=False):
         assert fourth - first >= timedelta(seconds=1)
 
 
-def test_the_spend_per_day_holds_under_a_race_of_admissions_extensions_and_charges() -> None:
+def test_the_spend_per_day_holds_under_a_race_of_admissions_extensions_and_charges(
+    threads: int, rounds: int
+) -> None:
     customer = make_customer(balance="100000")
-    limit = D("2.400") * (THREADS // 3) + D("0.700")
+    limit = D("2.400") * (threads // 3) + D("0.700")
     Account.objects.update(max_spend_per_day=limit)
 
     def live() -> None:
@@ -262,8 +276,8 @@ def test_the_spend_per_day_holds_under_a_race_of_admissions_extensions_and_charg
             assert held is not None
             store.save([ends(call, held / 2, held / 2)])
 
-    for _round in range(ROUNDS):
-        at_once([live] * THREADS)
+    for _round in range(rounds):
+        at_once([live] * threads)
         books_are_right(customer.account)
         assert customer.account.charged(ledger.today()) <= limit
     assert customer.account.charged(ledger.today()) > limit - D("0.020")  # one shortest call
@@ -271,11 +285,11 @@ def test_the_spend_per_day_holds_under_a_race_of_admissions_extensions_and_charg
     assert -charges == customer.account.charged(ledger.today())
 
 
-def test_a_payment_that_is_sent_many_times_at_once_is_booked_once() -> None:
+def test_a_payment_that_is_sent_many_times_at_once_is_booked_once(threads: int) -> None:
     account = make_customer().account
     key = "0123456789abcdef" * 2
 
-    entries = at_once([lambda: ledger.top_up(account, D(5), key=key)] * THREADS)
+    entries = at_once([lambda: ledger.top_up(account, D(5), key=key)] * threads)
 
     assert len({entry.pk for entry in entries}) == 1
     assert [entry.repeated for entry in entries].count(False) == 1

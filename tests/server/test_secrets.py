@@ -1,4 +1,4 @@
-"""Keys and numbers stand in no log and no error report (faults S1, R1)."""
+"""Keys and numbers stand in no log and no error report."""
 
 from __future__ import annotations
 
