@@ -9,9 +9,11 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from celery import current_app
 from django.conf import settings as project
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DEFAULT_DB_ALIAS, router
 from django.http.request import validate_host
 from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
@@ -68,6 +70,8 @@ def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
         *check_countries(),
         *check_prefixes(),
         *appsettings.check_time_zone("poketalk.E014"),
+        *check_database(),
+        *check_broker(),
     ]
 
 
@@ -243,6 +247,34 @@ def check_prefixes() -> list[checks.CheckMessage]:
         hint = "Write prefixes with + and the country code."
         return [checks.Error(str(error), hint=hint, id="poketalk.E013")]
     return []
+
+
+def check_database() -> list[checks.CheckMessage]:
+    """E015: calls in a database of their own."""
+    alias = router.db_for_write(CallRequest)
+    if alias == DEFAULT_DB_ALIAS:
+        return []
+    return [
+        checks.Error(
+            f"A database router keeps calls in {alias!r}: they belong beside the users.",
+            hint=f"Leave the app label poketalk in {DEFAULT_DB_ALIAS!r}.",
+            id="poketalk.E015",
+        )
+    ]
+
+
+def check_broker() -> list[checks.CheckMessage]:
+    """W008: no broker, mostly because the project's Celery app is not loaded with Django."""
+    celery = current_app.conf
+    if celery.broker_url or celery.broker_write_url or celery.task_always_eager:
+        return []
+    return [
+        checks.Warning(
+            "Celery has no broker: calls would wait until they expire.",
+            hint="Set CELERY_BROKER_URL, and import your Celery app in your project's __init__.py.",
+            id="poketalk.W008",
+        )
+    ]
 
 
 def check_encryption(**kwargs: Any) -> list[checks.CheckMessage]:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from celery import Celery
 from django.core import checks
 
 from django_poketalk import appsettings
@@ -129,6 +130,36 @@ def test_a_project_without_time_zones_is_told_so(settings: Any) -> None:
     ids = {message.id for message in checks.run_checks()}
 
     assert {"poketalk.E014", "poketalk_server.E009"} <= ids
+
+
+def test_calls_in_a_database_of_their_own_are_named(settings: Any) -> None:
+    class Elsewhere:
+        def db_for_write(self, model: Any, **hints: Any) -> str:
+            return "calls"
+
+    settings.DATABASE_ROUTERS = [Elsewhere()]
+
+    assert "poketalk.E015" in found()
+
+
+@pytest.mark.parametrize(
+    ("settings_of_celery", "is_named"),
+    [
+        ({}, True),
+        ({"broker_url": "redis://127.0.0.1/0"}, False),
+        ({"broker_write_url": "redis://127.0.0.1/0"}, False),
+        ({"task_always_eager": True}, False),
+    ],
+    ids=str,
+)
+def test_a_celery_without_a_broker_is_named(
+    monkeypatch: pytest.MonkeyPatch, settings_of_celery: dict[str, Any], is_named: bool
+) -> None:
+    app = Celery("projects", set_as_current=False)
+    app.conf.update(settings_of_celery)
+    monkeypatch.setattr("django_poketalk.checks.current_app", app)
+
+    assert ("poketalk.W008" in found()) == is_named
 
 
 def test_settings_are_read_at_every_access(settings: Any) -> None:
