@@ -122,12 +122,13 @@ class TestHangingUp:
         assert tell(client, new_call(max_duration=300), 8, 301) == 200
 
     def test_an_event_that_arrives_after_the_end_is_answered_200(
-        self, client: Client, placed: CallRequest
+        self, client: Client, new_call: NewCall
     ) -> None:
-        tell(client, placed, 8, 10)
-        dialing.hang_up(placed)
+        call = new_call(max_duration=300)
+        assert tell(client, call, 7, 300) == 412
+        tell(client, call, 8, 301)
 
-        assert tell(client, placed, 7, 10) == 200
+        assert tell(client, call, 7, 301) == 200
 
     def test_a_call_withdrawn_that_rings_nevertheless_is_ended(
         self, client: Client, call: CallRequest

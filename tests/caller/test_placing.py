@@ -224,7 +224,8 @@ class TestSweep:
     ) -> None:
         call.begin_sending(timezone.now())
 
-        early = placing.sweep(timezone.now() + timedelta(seconds=10))
+        # So long may the request itself take, and a while more.
+        early = placing.sweep(call.sent_at + timedelta(seconds=3.05 + 10 + 4))
         late = placing.sweep(timezone.now() + timedelta(seconds=60))
         placing.place(call.pk)
 

@@ -40,6 +40,10 @@ def test_a_limit_that_is_none_is_refused(new_call: NewCall, limit: dict[str, Any
     assert not CallRequest.objects.exists()
 
 
+def test_a_cost_is_kept_in_millionths_and_never_as_more_than_was_asked(new_call: NewCall) -> None:
+    assert new_call(max_debit=Decimal("0.1234567")).max_debit == Decimal("0.123456")
+
+
 @pytest.mark.parametrize("written", ["", "+", "0044"])
 def test_a_prefix_that_is_none_does_not_open_the_door_to_every_number(
     new_call: NewCall, poketalk: Callable[..., None], written: str
