@@ -49,6 +49,24 @@ def test_without_an_event_base_url_no_events_are_asked_for(
     assert locmem.outbox[0].event_url == ""
 
 
+def test_a_slash_behind_the_base_url_changes_nothing(call: CallRequest, poketalk: Change) -> None:
+    poketalk(EVENT_BASE_URL="https://crm.example.com")
+    plain = placing.order_of(call)
+    poketalk(EVENT_BASE_URL="https://crm.example.com/")
+
+    assert placing.order_of(call) == plain
+
+
+def test_an_event_url_has_255_characters_at_the_most(call: CallRequest, poketalk: Change) -> None:
+    room = 255 - len(placing.order_of(call).event_url)
+    poketalk(EVENT_BASE_URL=f"https://crm.example.com{'x' * room}")
+    assert len(placing.order_of(call).event_url) == 255
+
+    poketalk(EVENT_BASE_URL=f"https://crm.example.com{'x' * (room + 1)}")
+    with pytest.raises(ImproperlyConfigured, match="256 characters"):
+        placing.order_of(call)
+
+
 def test_sending_is_committed_before_the_first_byte_leaves(
     call: CallRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
