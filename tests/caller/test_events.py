@@ -146,6 +146,14 @@ class TestHangingUp:
         assert tell(client, placed, 7, 30) == 412
         assert placed.events.last().reason == "30 s are enough"
 
+    def test_a_reason_is_kept_as_far_as_there_is_room(
+        self, client: Client, placed: CallRequest, poketalk: Change
+    ) -> None:
+        poketalk(VETO_RULES=[f"{__name__}.talkative_rule"])
+
+        assert tell(client, placed, 1) == 412
+        assert CallRequest.objects.get(pk=placed.pk).veto_reason == "why " * 50
+
     def test_412_is_repeated_until_the_call_is_over_also_where_the_rule_has_changed_its_mind(
         self, client: Client, placed: CallRequest, poketalk: Change
     ) -> None:
@@ -174,6 +182,10 @@ class TestHangingUp:
 
 def no_long_talks(call: CallRequest, event: Event) -> str:
     return "30 s are enough" if call.duration >= 30 else ""
+
+
+def talkative_rule(call: CallRequest, event: Event) -> str:
+    return "why " * 100
 
 
 def broken_rule(call: CallRequest, event: Event) -> str:
