@@ -82,6 +82,19 @@ def test_sending_is_committed_before_the_first_byte_leaves(
     assert seen == [Placement.SENDING]
 
 
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_an_answer_that_no_database_takes_is_kept_without_what_it_does_not_take(
+    call: CallRequest, verdict: Verdict
+) -> None:
+    code = ResponseCode.OK if verdict is Verdict.ACCEPTED else None
+    locmem.answers.append(Answer(verdict, code, "00 ok\x00\x1b[1m\ud800 so\n far"))
+
+    placing.place(call.pk)
+
+    placed = CallRequest.objects.get(pk=call.pk)
+    assert (placed.placement, placed.response_detail) == (verdict.value, "00 ok [1m so far")
+
+
 @pytest.mark.parametrize(
     ("answer", "placement", "code"),
     [
