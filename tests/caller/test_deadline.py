@@ -124,3 +124,22 @@ def test_a_rule_that_takes_too_long_decides_the_next_event_and_the_log_says_so(
     assert (late.status, event.answer, event.reason) == (503, 503, incoming.TOO_LATE)
     assert CallRequest.objects.get(pk=call.pk).veto_reason == says
     assert tell(client, call, 7) == (412 if says else 200)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_where_each_request_is_a_transaction_events_are_none(
+    client: Client, new_call: NewCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = new_call()
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    threads: list[int] = []
+
+    def receive(*args: Any) -> incoming.Reply:
+        threads.append(threading.get_ident())
+        return incoming.Reply(200)
+
+    monkeypatch.setattr(incoming, "receive", receive)
+
+    assert tell(client, call, 1) == 200
+    assert len(threads) == 1
+    assert threads != [threading.get_ident()], "recorded within the request's transaction"
