@@ -42,6 +42,19 @@ def check(name: str, schema: type, id_prefix: str) -> list[checks.CheckMessage]:
     ]
 
 
+def check_time_zone(ident: str) -> list[checks.CheckMessage]:
+    """An error with this id without time zones: moments are compared and told in several."""
+    if project.USE_TZ:
+        return []
+    return [
+        checks.Error(
+            "USE_TZ is False, and django-poketalk needs to know when something happens.",
+            hint="Set USE_TZ = True, as it is in every new project.",
+            id=ident,
+        )
+    ]
+
+
 class _Live:
     def __init__(self, name: str, schema: type) -> None:
         self._name = name

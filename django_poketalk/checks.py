@@ -9,16 +9,21 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from celery import current_app
+from django.conf import settings as project
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
-from django.urls import NoReverseMatch
+from django.db import DEFAULT_DB_ALIAS, router
+from django.http.request import validate_host
+from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
-from . import appsettings
+from . import appsettings, limits
 from .backends import get_backend
 from .backends.click2call import Click2CallBackend
 from .client_address import networks
 from .conf import Settings, settings
+from .dialing import MOST
 from .events import incoming
 from .models import CallRequest
 from .protocol import eventurl, numbers
@@ -34,12 +39,23 @@ MORE_THAN_NOTHING = (
     "place_within",
     "button_max_age",
 )
+NOT_LESS_THAN_NOTHING = (
+    "calls_per_hour_per_user",
+    "calls_per_hour_per_callee",
+    "calls_per_hour",
+    "live_calls_per_user",
+    "live_calls",
+    "spend_per_day_per_user",
+    "spend_per_day",
+    "forget_numbers_after",
+)
 
 
 def register() -> None:
     """Register all of them with Django; those about production run with `check --deploy`."""
     checks.register(check_settings, "poketalk")
     checks.register(check_encryption, "poketalk", deploy=True)
+    checks.register(check_host, "poketalk", deploy=True)
 
 
 def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
@@ -52,6 +68,10 @@ def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
         *check_urls(),
         *check_ranges(),
         *check_countries(),
+        *check_prefixes(),
+        *appsettings.check_time_zone("poketalk.E014"),
+        *check_database(),
+        *check_broker(),
     ]
 
 
@@ -92,7 +112,7 @@ def check_service() -> list[checks.CheckMessage]:
 
 def check_events() -> list[checks.CheckMessage]:
     """E004: the event URL is too long. E005: a trusted proxy that is none. E006: no route. W003: no
-    events at all.
+    events at all. W006: a path that stands twice.
     """
     found: list[checks.CheckMessage] = []
     try:
@@ -133,6 +153,8 @@ def check_events() -> list[checks.CheckMessage]:
                 id="poketalk.E004",
             )
         )
+    else:
+        found.extend(_path_twice())
     return found
 
 
@@ -182,13 +204,21 @@ def check_urls() -> Iterator[checks.CheckMessage]:
 
 
 def check_ranges() -> Iterator[checks.CheckMessage]:
-    """E011: a time or a limit of nothing, with which no call could be made."""
-    for field in MORE_THAN_NOTHING:
+    """E011: a time or a limit of nothing or less, with which no call could be made, or beyond what
+    can be stored and signed.
+    """
+    for field in (*MORE_THAN_NOTHING, *NOT_LESS_THAN_NOTHING):
         value = getattr(settings, field)
-        if value is not None and not value > 0:
+        if value is None:
+            continue
+        if field in MORE_THAN_NOTHING:
+            is_right, says = 0 < value <= MOST, f"more than 0, and not more than {MOST}"
+        else:
+            is_right, says = value >= 0, "0 or more, or None for no limit"
+        if not is_right:
             yield checks.Error(
                 f"POKETALK[{field.upper()!r}] is {value}.",
-                hint="Make it more than 0.",
+                hint=f"Make it {says}.",
                 id="poketalk.E011",
             )
 
@@ -207,6 +237,44 @@ def check_countries() -> Iterator[checks.CheckMessage]:
                     hint="Name it by ISO 3166, in two capital letters: 'GB', not 'UK'.",
                     id="poketalk.E012",
                 )
+
+
+def check_prefixes() -> list[checks.CheckMessage]:
+    """E013: a prefix with which no number begins, or every one."""
+    try:
+        limits.allowed_prefixes()
+    except ImproperlyConfigured as error:
+        hint = "Write prefixes with + and the country code."
+        return [checks.Error(str(error), hint=hint, id="poketalk.E013")]
+    return []
+
+
+def check_database() -> list[checks.CheckMessage]:
+    """E015: calls in a database of their own."""
+    alias = router.db_for_write(CallRequest)
+    if alias == DEFAULT_DB_ALIAS:
+        return []
+    return [
+        checks.Error(
+            f"A database router keeps calls in {alias!r}: they belong beside the users.",
+            hint=f"Leave the app label poketalk in {DEFAULT_DB_ALIAS!r}.",
+            id="poketalk.E015",
+        )
+    ]
+
+
+def check_broker() -> list[checks.CheckMessage]:
+    """W008: no broker, mostly because the project's Celery app is not loaded with Django."""
+    celery = current_app.conf
+    if celery.broker_url or celery.broker_write_url or celery.task_always_eager:
+        return []
+    return [
+        checks.Warning(
+            "Celery has no broker: calls would wait until they expire.",
+            hint="Set CELERY_BROKER_URL, and import your Celery app in your project's __init__.py.",
+            id="poketalk.W008",
+        )
+    ]
 
 
 def check_encryption(**kwargs: Any) -> list[checks.CheckMessage]:
@@ -228,6 +296,33 @@ def check_encryption(**kwargs: Any) -> list[checks.CheckMessage]:
                 )
             )
     return found
+
+
+def check_host(**kwargs: Any) -> list[checks.CheckMessage]:
+    """W007: Django would answer every event with 400."""
+    host = "" if check_keys() else _split(settings.event_base_url).hostname or ""
+    shown = f"[{host}]" if ":" in host else host
+    if not host or validate_host(shown, project.ALLOWED_HOSTS):
+        return []
+    return [
+        checks.Warning(
+            f"POKETALK['EVENT_BASE_URL'] has the host {host}, which is not in ALLOWED_HOSTS:"
+            " events would be answered with 400.",
+            hint="Add it, unless your proxy sends another Host on to this site.",
+            id="poketalk.W007",
+        )
+    ]
+
+
+def _path_twice() -> Iterator[checks.CheckMessage]:
+    base = _split(settings.event_base_url).path.rstrip("/")
+    if base and reverse("poketalk:event", args=["-"]).startswith(f"{base}/"):
+        yield checks.Warning(
+            f"POKETALK['EVENT_BASE_URL'] ends with {base}, with which the path of the events begins"
+            " already: it would stand there twice.",
+            hint="Leave the path out: scheme, host and port are enough.",
+            id="poketalk.W006",
+        )
 
 
 def _split(url: str) -> SplitResult:

@@ -110,6 +110,17 @@ def hours() -> QuietHours | None:
         raise ImproperlyConfigured(f"POKETALK['QUIET_HOURS']: {error}") from error
 
 
+def allowed_prefixes() -> tuple[str, ...]:
+    """The prefixes that are set, as digits. `ImproperlyConfigured` for what is none, such as "",
+    with which every number begins; a check says so.
+    """
+    written = settings.allowed_prefixes
+    try:
+        return tuple(numbers.wire(numbers.normalise_prefix(prefix)) for prefix in written)
+    except numbers.InvalidNumber as error:
+        raise ImproperlyConfigured(f"POKETALK['ALLOWED_PREFIXES']: {error}") from error
+
+
 def callee_time(call: CallRequest) -> CalleeTime:
     """What clocks show at the callee when the call may first be placed, and whether quiet hours
     hold. Where the number tells no time zone, the site's own is taken.
@@ -146,7 +157,7 @@ def caps(call: CallRequest) -> Iterator[Cap]:
 def _destination(field: str, number: str) -> Iterator[CallRefused]:
     """The allow-lists, and the ranges where fraud is paid for: premium rate and satellite."""
     shown = numbers.display(number)
-    prefixes = tuple(numbers.wire(prefix) for prefix in settings.allowed_prefixes)
+    prefixes = allowed_prefixes()
     if prefixes and numbers.wire(number).startswith(prefixes):
         return
     if not settings.allow_satellite and numbers.is_satellite(number):

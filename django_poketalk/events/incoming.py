@@ -75,17 +75,17 @@ def receive(limits: tokens.Limits, event: Event, remote_address: str) -> Reply:
     if row.status_changed:
         _announce(signals.status_changed, pk, event=event)
     if deadline.is_over():
-        given = reply_without_database(limits, event)
-        answer = {"answer": given.status, "reason": given.reason or TOO_LATE}
-        CallEvent.objects.filter(pk=row.event_pk).update(**answer)
-        return given
+        return _too_late(row.event_pk, limits, event)
     if row.is_over:
         return Reply(GO_ON)
     reason = vetoes.reason(row.facts) or vetoes.reason_of_rules(pk, event)
-    if not reason:
-        return Reply(GO_ON)
-    _write_veto(pk, row.event_pk, reason)
-    return Reply(HANG_UP, reason)
+    if reason:
+        _write_veto(pk, row.event_pk, reason)
+    if (
+        deadline.is_over()
+    ):  # for the project's own rules: what they decided holds for the next event
+        return _too_late(row.event_pk, limits, event)
+    return Reply(HANG_UP, reason) if reason else Reply(GO_ON)
 
 
 def reply_without_database(limits: tokens.Limits, event: Event) -> Reply:
@@ -95,6 +95,14 @@ def reply_without_database(limits: tokens.Limits, event: Event) -> Reply:
     )
     reason = "" if event.status.is_final else vetoes.reason(facts)
     return Reply(HANG_UP, reason) if reason else Reply(UNAVAILABLE)
+
+
+def _too_late(event_pk: int, limits: tokens.Limits, event: Event) -> Reply:
+    """The answer that was given meanwhile, and log it."""
+    given = reply_without_database(limits, event)
+    answer = {"answer": given.status, "reason": given.reason or TOO_LATE}
+    CallEvent.objects.filter(pk=event_pk).update(**answer)
+    return given
 
 
 def _write_veto(pk: int, event_pk: int, reason: str) -> None:

@@ -364,5 +364,7 @@ class CallRequest(models.Model):
 
 
 def _cut(text: str) -> str:
-    """What fits a 255-character column, on one line."""
-    return " ".join(text.split())[:255]
+    """What fits a 255-character column, on one line, without what a database or a terminal would
+    not take.
+    """
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:255]

@@ -52,6 +52,7 @@ def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
         *_ports(),
         *_own_address(),
         *_trusts_everybody(),
+        *appsettings.check_time_zone(f"{ID}.E009"),
     ]
 
 

@@ -158,6 +158,16 @@ def test_the_way_back_never_leaves_the_site(
     assert "evil" not in html
 
 
+def test_the_way_back_of_an_encrypted_page_is_encrypted(
+    anna: Any, new_call: Callable[..., CallRequest]
+) -> None:
+    address, client = f"/poketalk/{new_call(user=anna).pk}/", logged_in(anna)
+
+    for scheme, is_link in (("https", True), ("http", False)):
+        answer = client.get(address, {"next": f"{scheme}://testserver/contacts/"}, secure=True)
+        assert ("poketalk-back" in page(answer)) == is_link
+
+
 def test_the_way_back_is_a_link(anna: Any, new_call: Callable[..., CallRequest]) -> None:
     call = new_call(user=anna)
 

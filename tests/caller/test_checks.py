@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from celery import Celery
 from django.core import checks
 
 from django_poketalk import appsettings
@@ -50,6 +51,13 @@ def test_the_tests_own_settings_are_in_order() -> None:
         ({"MAX_DEBIT": Decimal(0)}, "poketalk.E011", "MAX_DEBIT"),
         ({"READ_TIMEOUT": 0.0}, "poketalk.E011", "READ_TIMEOUT"),
         ({"PLACE_WITHIN": -1}, "poketalk.E011", "PLACE_WITHIN"),
+        ({"MAX_DURATION": 10**10}, "poketalk.E011", "MAX_DURATION"),
+        ({"CALLS_PER_HOUR": -1}, "poketalk.E011", "None"),
+        ({"SPEND_PER_DAY": Decimal(-1)}, "poketalk.E011", "None"),
+        ({"FORGET_NUMBERS_AFTER": -90}, "poketalk.E011", "None"),
+        ({"ALLOWED_PREFIXES": ["+4420", ""]}, "poketalk.E013", "''"),
+        ({"ALLOWED_PREFIXES": ["0044"]}, "poketalk.E013", "0044"),
+        ({"EVENT_BASE_URL": "https://crm.example.com/poketalk/"}, "poketalk.W006", "/poketalk"),
         ({"DEFAULT_REGION": "UK"}, "poketalk.E012", "GB"),
         ({"ALLOWED_COUNTRIES": ["GB", "de"]}, "poketalk.E012", "'de'"),
     ],
@@ -95,6 +103,63 @@ def test_what_travels_in_the_clear_is_named_in_production(
 
     assert f"poketalk.{ident}" in found(deploy=True)
     assert f"poketalk.{ident}" not in found(deploy=False)
+
+
+@pytest.mark.parametrize("host", ["crm.example.org", "[2001:db8::1]"])
+def test_a_host_that_django_would_not_answer_for_is_named_in_production(
+    settings: Any, host: str
+) -> None:
+    settings.ALLOWED_HOSTS = ["crm.example.net"]
+    settings.POKETALK = {**settings.POKETALK, "EVENT_BASE_URL": f"https://{host}:8443"}
+    assert "poketalk.W007" in found(deploy=True)
+    assert "poketalk.W007" not in found(deploy=False)
+
+    settings.ALLOWED_HOSTS = [host]
+    assert "poketalk.W007" not in found(deploy=True)
+
+
+def test_a_base_path_that_the_site_has_before_its_own_paths_is_right(settings: Any) -> None:
+    settings.POKETALK = {**settings.POKETALK, "EVENT_BASE_URL": "https://crm.example.com/poke"}
+
+    assert "poketalk.W006" not in found()
+
+
+def test_a_project_without_time_zones_is_told_so(settings: Any) -> None:
+    settings.USE_TZ = False
+
+    ids = {message.id for message in checks.run_checks()}
+
+    assert {"poketalk.E014", "poketalk_server.E009"} <= ids
+
+
+def test_calls_in_a_database_of_their_own_are_named(settings: Any) -> None:
+    class Elsewhere:
+        def db_for_write(self, model: Any, **hints: Any) -> str:
+            return "calls"
+
+    settings.DATABASE_ROUTERS = [Elsewhere()]
+
+    assert "poketalk.E015" in found()
+
+
+@pytest.mark.parametrize(
+    ("settings_of_celery", "is_named"),
+    [
+        ({}, True),
+        ({"broker_url": "redis://127.0.0.1/0"}, False),
+        ({"broker_write_url": "redis://127.0.0.1/0"}, False),
+        ({"task_always_eager": True}, False),
+    ],
+    ids=str,
+)
+def test_a_celery_without_a_broker_is_named(
+    monkeypatch: pytest.MonkeyPatch, settings_of_celery: dict[str, Any], is_named: bool
+) -> None:
+    app = Celery("projects", set_as_current=False)
+    app.conf.update(settings_of_celery)
+    monkeypatch.setattr("django_poketalk.checks.current_app", app)
+
+    assert ("poketalk.W008" in found()) == is_named
 
 
 def test_settings_are_read_at_every_access(settings: Any) -> None:

@@ -12,10 +12,12 @@ import pytest
 from django.db import connection, transaction
 from django.test import Client
 
-from django_poketalk.events import deadline
+from django_poketalk.events import deadline, incoming, tokens
 from django_poketalk.models import CallEvent, CallRequest
+from django_poketalk.protocol.codes import CallStatus
+from django_poketalk.protocol.eventurl import Event
 
-from .test_events import NewCall, tell
+from .test_events import Change, NewCall, tell
 
 
 @pytest.mark.django_db(transaction=True)
@@ -100,3 +102,44 @@ def test_a_locked_row_holds_no_answer_up(client: Client, new_call: NewCall) -> N
     # What was recorded after all has the answer that was given.
     logged = CallEvent.objects.filter(call=call).order_by("duration")
     assert [(event.answer, bool(event.reason)) for event in logged] == [(503, True), (412, True)]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("says", ["the office is closed", ""])
+def test_a_rule_that_takes_too_long_decides_the_next_event_and_the_log_says_so(
+    client: Client,
+    call: CallRequest,
+    poketalk: Change,
+    monkeypatch: pytest.MonkeyPatch,
+    says: str,
+) -> None:
+    poketalk(VETO_RULES=[f"{__name__}.rule"])
+    monkeypatch.setitem(globals(), "rule", lambda call, event: says)
+    limits = tokens.Limits(call.pk, call.max_duration, call.max_debit)
+    with monkeypatch.context() as patched:
+        patched.setattr(deadline, "is_over", iter([False, True]).__next__)
+        late = incoming.receive(limits, Event(CallStatus.B_ANSWERED), "")
+
+    [event] = CallEvent.objects.filter(call=call)
+    assert (late.status, event.answer, event.reason) == (503, 503, incoming.TOO_LATE)
+    assert CallRequest.objects.get(pk=call.pk).veto_reason == says
+    assert tell(client, call, 7) == (412 if says else 200)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_where_each_request_is_a_transaction_events_are_none(
+    client: Client, new_call: NewCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = new_call()
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    threads: list[int] = []
+
+    def receive(*args: Any) -> incoming.Reply:
+        threads.append(threading.get_ident())
+        return incoming.Reply(200)
+
+    monkeypatch.setattr(incoming, "receive", receive)
+
+    assert tell(client, call, 1) == 200
+    assert len(threads) == 1
+    assert threads != [threading.get_ident()], "recorded within the request's transaction"

@@ -78,10 +78,12 @@ def test_a_limit_can_be_lowered_but_not_raised(new_call: NewCall, poketalk: Chan
 
 
 def test_a_call_that_would_expire_before_it_starts_is_refused(new_call: NewCall) -> None:
-    with pytest.raises(CallRefused) as refusal:
-        new_call(expires_at=timezone.now() - timedelta(seconds=1))
+    now, tomorrow = timezone.now(), timezone.now() + timedelta(days=1)
 
-    assert refusal.value.code == "expired"
+    for starts, ends in ((None, now - timedelta(seconds=1)), (tomorrow, tomorrow)):
+        with pytest.raises(CallRefused) as refusal:
+            new_call(not_before=starts, expires_at=ends)
+        assert refusal.value.code == "expired"
 
 
 def test_the_subject_is_kept(new_call: NewCall, user: Any) -> None:

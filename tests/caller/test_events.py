@@ -122,12 +122,13 @@ class TestHangingUp:
         assert tell(client, new_call(max_duration=300), 8, 301) == 200
 
     def test_an_event_that_arrives_after_the_end_is_answered_200(
-        self, client: Client, placed: CallRequest
+        self, client: Client, new_call: NewCall
     ) -> None:
-        tell(client, placed, 8, 10)
-        dialing.hang_up(placed)
+        call = new_call(max_duration=300)
+        assert tell(client, call, 7, 300) == 412
+        tell(client, call, 8, 301)
 
-        assert tell(client, placed, 7, 10) == 200
+        assert tell(client, call, 7, 301) == 200
 
     def test_a_call_withdrawn_that_rings_nevertheless_is_ended(
         self, client: Client, call: CallRequest
@@ -144,6 +145,14 @@ class TestHangingUp:
         assert tell(client, placed, 7, 29) == 200
         assert tell(client, placed, 7, 30) == 412
         assert placed.events.last().reason == "30 s are enough"
+
+    def test_a_reason_is_kept_as_far_as_there_is_room(
+        self, client: Client, placed: CallRequest, poketalk: Change
+    ) -> None:
+        poketalk(VETO_RULES=[f"{__name__}.talkative_rule"])
+
+        assert tell(client, placed, 1) == 412
+        assert CallRequest.objects.get(pk=placed.pk).veto_reason == "why " * 50
 
     def test_412_is_repeated_until_the_call_is_over_also_where_the_rule_has_changed_its_mind(
         self, client: Client, placed: CallRequest, poketalk: Change
@@ -173,6 +182,10 @@ class TestHangingUp:
 
 def no_long_talks(call: CallRequest, event: Event) -> str:
     return "30 s are enough" if call.duration >= 30 else ""
+
+
+def talkative_rule(call: CallRequest, event: Event) -> str:
+    return "why " * 100
 
 
 def broken_rule(call: CallRequest, event: Event) -> str:

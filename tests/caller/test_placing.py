@@ -49,6 +49,24 @@ def test_without_an_event_base_url_no_events_are_asked_for(
     assert locmem.outbox[0].event_url == ""
 
 
+def test_a_slash_behind_the_base_url_changes_nothing(call: CallRequest, poketalk: Change) -> None:
+    poketalk(EVENT_BASE_URL="https://crm.example.com")
+    plain = placing.order_of(call)
+    poketalk(EVENT_BASE_URL="https://crm.example.com/")
+
+    assert placing.order_of(call) == plain
+
+
+def test_an_event_url_has_255_characters_at_the_most(call: CallRequest, poketalk: Change) -> None:
+    room = 255 - len(placing.order_of(call).event_url)
+    poketalk(EVENT_BASE_URL=f"https://crm.example.com{'x' * room}")
+    assert len(placing.order_of(call).event_url) == 255
+
+    poketalk(EVENT_BASE_URL=f"https://crm.example.com{'x' * (room + 1)}")
+    with pytest.raises(ImproperlyConfigured, match="256 characters"):
+        placing.order_of(call)
+
+
 def test_sending_is_committed_before_the_first_byte_leaves(
     call: CallRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,6 +80,19 @@ def test_sending_is_committed_before_the_first_byte_leaves(
     placing.place(call.pk)
 
     assert seen == [Placement.SENDING]
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_an_answer_that_no_database_takes_is_kept_without_what_it_does_not_take(
+    call: CallRequest, verdict: Verdict
+) -> None:
+    code = ResponseCode.OK if verdict is Verdict.ACCEPTED else None
+    locmem.answers.append(Answer(verdict, code, "00 ok\x00\x1b[1m\ud800 so\n far"))
+
+    placing.place(call.pk)
+
+    placed = CallRequest.objects.get(pk=call.pk)
+    assert (placed.placement, placed.response_detail) == (verdict.value, "00 ok [1m so far")
 
 
 @pytest.mark.parametrize(
@@ -224,7 +255,8 @@ class TestSweep:
     ) -> None:
         call.begin_sending(timezone.now())
 
-        early = placing.sweep(timezone.now() + timedelta(seconds=10))
+        # So long may the request itself take, and a while more.
+        early = placing.sweep(call.sent_at + timedelta(seconds=3.05 + 10 + 4))
         late = placing.sweep(timezone.now() + timedelta(seconds=60))
         placing.place(call.pk)
 

@@ -1,4 +1,4 @@
-"""Limits of a call that are none, and calls that it is too late to withdraw."""
+"""Limits and prefixes that are none, and calls that it is too late to withdraw."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
 from django_poketalk.exceptions import CallRefused
@@ -37,6 +38,26 @@ def test_a_limit_that_is_none_is_refused(new_call: NewCall, limit: dict[str, Any
 
     assert refusal.value.code == "limit_invalid"
     assert not CallRequest.objects.exists()
+
+
+def test_a_cost_is_kept_in_millionths_and_never_as_more_than_was_asked(new_call: NewCall) -> None:
+    assert new_call(max_debit=Decimal("0.1234567")).max_debit == Decimal("0.123456")
+
+
+@pytest.mark.parametrize("written", ["", "+", "0044"])
+def test_a_prefix_that_is_none_does_not_open_the_door_to_every_number(
+    new_call: NewCall, poketalk: Callable[..., None], written: str
+) -> None:
+    poketalk(ALLOWED_COUNTRIES=["GB"], ALLOWED_PREFIXES=["+4930", written])
+
+    with pytest.raises(ImproperlyConfigured, match="ALLOWED_PREFIXES"):
+        new_call(to_number="+870773111632")  # a satellite's
+
+
+def test_a_prefix_may_be_grouped(new_call: NewCall, poketalk: Callable[..., None]) -> None:
+    poketalk(ALLOWED_COUNTRIES=["GB"], ALLOWED_PREFIXES=["+49 30"])
+
+    assert new_call(to_number="+4930231251234").pk
 
 
 @pytest.mark.parametrize("placement", sorted({*Placement.values} - {Placement.QUEUED}))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
+from django.core.management import CommandError, call_command
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from django_poketalk import tasks, wakeups
+from django_poketalk import placing, tasks, wakeups
 from django_poketalk.models import CallRequest, Placement
 from django_poketalk.schedule import BEAT_SCHEDULE
 from tests.celery import app
@@ -49,3 +52,27 @@ def test_old_numbers_are_forgotten(call: CallRequest, poketalk: Change) -> None:
     tasks.forget_old_numbers()
 
     assert CallRequest.objects.get(pk=call.pk).to_number == ""
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("broken", [OperationalError("gone"), InterfaceError("closed")])
+def test_the_command_outlives_a_restart_of_the_database(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], broken: Exception
+) -> None:
+    swept = mock.Mock(side_effect=[broken, placing.Swept(1, 0, 0, 0)])
+    waited = mock.Mock(side_effect=[None, KeyboardInterrupt])
+    monkeypatch.setattr(placing, "sweep", swept)
+    monkeypatch.setattr("time.sleep", waited)
+
+    call_command("poketalk_sweep", every=7.0)
+
+    told = capsys.readouterr()
+    assert "did not answer" in told.err
+    assert "woken 1" in told.out
+    assert waited.call_args_list == [mock.call(7.0)] * 2
+
+
+@pytest.mark.parametrize("every", [0, -1, float("nan")])
+def test_the_command_says_which_interval_is_none(every: float) -> None:
+    with pytest.raises(CommandError, match="--every"):
+        call_command("poketalk_sweep", every=every)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,19 @@ def test_a_speed_that_makes_no_sense_is_named(manage: Manage) -> None:
 
     assert done.returncode == 1
     assert "--speed -1 is not between 0 and 1000" in done.stderr
+
+
+def test_a_database_of_an_older_copy_is_named(manage: Manage, tmp_path: Path) -> None:
+    manage("migrate", "--verbosity=0")
+    with closing(sqlite3.connect(tmp_path / "db.sqlite3")) as database:
+        database.execute("ALTER TABLE poketalk_callevent DROP COLUMN reason")
+
+    done = manage("demo", "--port", str(ports.any_free()))
+
+    assert done.returncode == 1
+    assert "poketalk_callevent has no reason" in done.stderr
+    assert f"Delete {tmp_path / 'db.sqlite3'}" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_it_does_not_run_with_the_settings_of_a_deployment(manage: Manage) -> None:

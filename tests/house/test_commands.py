@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import re
 import tomllib
 from typing import Any
@@ -28,6 +29,15 @@ def test_a_page_gives_the_two_commands(page: str) -> None:
 
 def test_ci_runs_the_tests_by_the_same_command() -> None:
     assert f"bash -c '{TESTS}'" in (tree.ROOT / ".ci" / "run").read_text()
+
+
+def test_tox_lets_the_demo_stop_by_itself_before_it_presses_on() -> None:
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(tree.ROOT / "tox.ini")
+    stop = (tree.ROOT / "example_project" / "demo" / "processes.py").read_text()
+
+    [within] = re.findall(r"^STOP_WITHIN = ([0-9.]+)", stop, re.MULTILINE)
+    assert tox.getfloat("testenv:demo", "suicide_timeout") > float(within)
 
 
 def test_tox_runs_every_combination_that_the_package_says_it_supports(project: Any) -> None:

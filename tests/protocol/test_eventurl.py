@@ -216,3 +216,7 @@ class TestParsing:
 )
 def test_people_read_no_more_of_a_url_than_where_it_goes(url: str, shown: str) -> None:
     assert eventurl.without_path(url) == shown
+
+
+def test_half_a_thousandth_is_rounded_up() -> None:
+    assert eventurl.format_debit(Decimal("0.0005")) == "0.001"

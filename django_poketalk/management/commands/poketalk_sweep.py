@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error as DatabaseError
+from django.db import close_old_connections
 
 from django_poketalk import placing, retention
 
@@ -22,15 +24,23 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, every: float | None, forget: bool, **options: Any) -> None:
+        if every is not None and not every > 0:
+            raise CommandError(f"--every {every:g} is not more than 0.")
         if forget:
             self.stdout.write(f"forgot the numbers of {retention.forget_old_numbers()} calls")
         try:
-            self._sweep()
-            while every:
-                time.sleep(every)
-                self._sweep()
+            self._sweep() if every is None else self._go_on(every)
         except KeyboardInterrupt:
             return
+
+    def _go_on(self, every: float) -> None:
+        while True:
+            try:
+                self._sweep()
+            except DatabaseError as error:  # restarted, or locked: calls wait for the next sweep
+                self.stderr.write(f"The database did not answer: {error}")
+            close_old_connections()
+            time.sleep(every)
 
     def _sweep(self) -> None:
         swept = placing.sweep()

@@ -14,10 +14,11 @@ from argparse import ArgumentParser
 from contextlib import suppress
 from typing import Any, NoReturn
 
+from django.apps import apps
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
-from django.db import connections
+from django.db import connection, connections
 from kombu.exceptions import OperationalError
 
 from contacts import demo_data
@@ -136,6 +137,7 @@ def _prepare(port: int, key_label: str) -> dict[str, str]:
     fresh API key.
     """
     call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
+    _refuse_other_tables()
     site = f"http://{ports.HOST}:{port}"
     key = demo_data.load(key_label)
     connections.close_all()
@@ -146,6 +148,26 @@ def _prepare(port: int, key_label: str) -> dict[str, str]:
         "POKETALK_API_KEY": key,
         "DJANGO_RUNSERVER_HIDE_WARNING": "true",
     }
+
+
+def _refuse_other_tables() -> None:
+    """Tell of a database that an older copy has left: until the first release, changes of the
+    models are folded into the first migration, which has run there.
+    """
+    with connection.cursor() as cursor:
+        for model in apps.get_models():
+            table = model._meta.db_table
+            there = {
+                column.name
+                for column in connection.introspection.get_table_description(cursor, table)
+            }
+            for field in model._meta.concrete_fields:
+                if field.column not in there:
+                    raise CommandError(
+                        f"The demo's database was made by an older copy: {table} has no"
+                        f" {field.column}. Delete {settings.DATABASES['default']['NAME']}, and"
+                        " start again."
+                    )
 
 
 def _begin_again(port: int, speed: float) -> NoReturn:

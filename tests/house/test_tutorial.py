@@ -1,0 +1,84 @@
+"""What the tutorial and the page on testing print works, typed as it stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from . import tree
+
+TUTORIAL = (tree.ROOT / "docs" / "tutorial.md").read_text()
+TESTING = (tree.ROOT / "docs" / "howto" / "testing.md").read_text()
+BLOCK = re.compile(r"```[\w+]+\n(.*?)```", re.DOTALL)
+FILE = re.compile(r"(Replace|Make|Add to the end of) `([\w./]+)`")
+NOT_INHERITED = ("DJANGO_", "POKETALK_", "CELERY_")
+
+BEGIN = """
+from django.core.management import call_command
+call_command("startproject", "office", ".")
+call_command("startapp", "people")
+"""
+GO_ON = """
+import os, django
+os.environ["DJANGO_SETTINGS_MODULE"] = "office.settings"
+django.setup()
+from django.core.management import call_command
+call_command("check")
+call_command("makemigrations", "people")
+call_command("migrate", verbosity=0)
+exec(open("first_data.py").read())
+"""
+
+
+def write_files(folder: Path) -> None:
+    """Each file that the tutorial has people make, change or replace: the block of text that
+    follows the sentence.
+    """
+    for sentence in FILE.finditer(TUTORIAL):
+        block = BLOCK.search(TUTORIAL, sentence.end())
+        assert block is not None, sentence[0]
+        file = folder / sentence[2]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        kept = file.read_text() if sentence[1].startswith("Add") else ""
+        file.write_text(kept + block[1])
+
+
+def run(folder: Path, *arguments: str) -> str:
+    """Python in the project's folder, to its good end: what it printed."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(NOT_INHERITED)}
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**inherited, "PYTHONPATH": str(tree.ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.mark.timeout(600)
+def test_the_tutorials_project_runs_and_so_do_the_tests_on_the_page_on_testing(
+    tmp_path: Path,
+) -> None:
+    run(tmp_path, "-c", BEGIN)
+    write_files(tmp_path)
+
+    told = run(tmp_path, "-c", GO_ON)
+
+    assert set(re.findall(r"\(\w+\.[EW]\d+\)", told)) == {"(poketalk.W002)"}  # no key yet
+    assert re.search(r"^API key: \S{30,}$", told, re.MULTILINE)
+
+    [tests] = [block for block in BLOCK.findall(TESTING) if "TestCase" in block]
+    (tmp_path / "people" / "tests.py").write_text(tests)
+
+    told = run(tmp_path, "manage.py", "test")
+
+    assert re.search(r"^Ran [1-9]\d* tests", told, re.MULTILINE)
+    assert "\nOK\n" in told
