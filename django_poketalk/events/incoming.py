@@ -81,9 +81,7 @@ def receive(limits: tokens.Limits, event: Event, remote_address: str) -> Reply:
     reason = vetoes.reason(row.facts) or vetoes.reason_of_rules(pk, event)
     if reason:
         _write_veto(pk, row.event_pk, reason)
-    if (
-        deadline.is_over()
-    ):  # for the project's own rules: what they decided holds for the next event
+    if deadline.is_over():  # what a slow rule has decided answers the next event
         return _too_late(row.event_pk, limits, event)
     return Reply(HANG_UP, reason) if reason else Reply(GO_ON)
 
