@@ -121,7 +121,8 @@ def _understand(http_status: int, body: bytes) -> Answer:
         return Answer(
             Verdict.REJECTED, detail=text or "The service refused the request as malformed."
         )
-    code = ResponseCode.read(body) if http_status == requests.codes.ok else None
+    is_whole = len(body) < MAX_BODY  # the beginning of a longer one may read like a code
+    code = ResponseCode.read(body) if http_status == requests.codes.ok and is_whole else None
     if code is None:
         return Answer(
             Verdict.UNKNOWN, detail=f"HTTP {http_status}, which is no answer to a request: {text!r}"

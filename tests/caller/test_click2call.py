@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -27,6 +29,7 @@ class Service:
     def __init__(self) -> None:
         self.reply: bytes | None = b""
         self.drip = 0.0  # seconds between the bytes of the reply
+        self.at_once = 0  # bytes of it that do not drip
         self.requests: list[bytes] = []
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
@@ -44,11 +47,12 @@ class Service:
                 self.requests.append(self._read(peer))
                 if self.reply is None:
                     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                for byte in self.reply or b"" if self.drip else ():
-                    peer.sendall(bytes([byte]))
+                reply = self.reply or b""
+                at_once = self.at_once if self.drip else len(reply)
+                peer.sendall(reply[:at_once])
+                for byte in reply[at_once:]:
                     time.sleep(self.drip)
-                if self.reply and not self.drip:
-                    peer.sendall(self.reply)
+                    peer.sendall(bytes([byte]))
 
     @staticmethod
     def _read(peer: socket.socket) -> bytes:
@@ -189,6 +193,7 @@ def test_headers_that_drip_are_not_waited_for_to_their_end(service: Service) -> 
 
 def test_an_answer_that_drips_is_not_waited_for_to_its_end(service: Service) -> None:
     service.answer(b" " * 900 + b"00")
+    service.at_once = len(service.reply or b"") - 902
     service.drip = 0.02  # 20 s for all of it, and never 0.5 s without a byte
 
     started = time.monotonic()
@@ -196,6 +201,32 @@ def test_an_answer_that_drips_is_not_waited_for_to_its_end(service: Service) -> 
 
     assert answer.verdict is Verdict.UNKNOWN
     assert time.monotonic() - started < 10
+
+
+def test_of_a_long_answer_the_first_kibibyte_counts(service: Service) -> None:
+    service.answer(b" " * 1023 + b"00")
+
+    assert Click2CallBackend().place(ORDER).verdict is Verdict.UNKNOWN
+
+
+def test_only_a_certificate_that_is_not_trusted_shows_that_tls_has_sent_nothing(
+    service: Service, poketalk: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TLS that breaks may have carried the request by then; its error is the same before."""
+    errors: list[ssl.SSLError] = [
+        ssl.SSLEOFError("broken off"),
+        ssl.SSLCertVerificationError("self-signed"),
+    ]
+
+    def fail(*args: Any, **options: Any) -> None:
+        raise errors.pop(0)
+
+    poketalk(URL=service.url.replace("http:", "https:"))
+    monkeypatch.setattr(ssl.SSLContext, "wrap_socket", fail)
+
+    assert Click2CallBackend().place(ORDER).verdict is Verdict.UNKNOWN
+    with pytest.raises(NotConnected, match="self-signed"):
+        Click2CallBackend().place(ORDER)
 
 
 def test_proxies_of_the_environment_are_not_used(
