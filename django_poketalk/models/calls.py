@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import signals
 from ..protocol import numbers
 from ..protocol.codes import ResponseCode
+from ..protocol.text import on_one_line
 from .indexes import of_calls as indexes_of_calls
 from .numbers import NUMBER_LENGTH, validate_number
 from .states import ANSWERS, Outcome, Placement, Status
@@ -364,7 +365,5 @@ class CallRequest(models.Model):
 
 
 def _cut(text: str) -> str:
-    """What fits a 255-character column, on one line, without what a database or a terminal would
-    not take.
-    """
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:255]
+    """What fits a 255-character column, on one line."""
+    return " ".join(on_one_line(text).split())[:255]

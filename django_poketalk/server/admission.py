@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from django_poketalk.protocol import numbers
 from django_poketalk.protocol.codes import ResponseCode
+from django_poketalk.protocol.text import on_one_line
 
 from . import destinations, ledger, rating, routing
 from .conf import settings
@@ -39,6 +40,7 @@ logger = logging.getLogger(__name__)
 CUSTOM_LENGTH = 255  # seed, Parameters
 SECOND = timedelta(seconds=1)
 NOT_TEXT = ("Cc", "Cs", "Zl", "Zp")  # control characters, surrogates, line and paragraph separators
+LONGEST_REASON = 300  # characters of what a malformed request is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ def _read(asked: Asked) -> _Wanted | Malformed:
         if wanted.eventurl:
             destinations.check(wanted.eventurl)
     except ValueError as error:  # InvalidNumber and DestinationRefused among them
-        return Malformed(_one_line(str(error)))
+        return Malformed(on_one_line(str(error))[:LONGEST_REASON])
     return wanted
 
 
@@ -160,10 +162,6 @@ def _custom(text: str) -> str:
         if unicodedata.category(character) in NOT_TEXT:
             raise ValueError(f"custom has a control character at position {position}.")
     return text
-
-
-def _one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)[:300]
 
 
 @transaction.atomic

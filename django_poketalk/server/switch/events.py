@@ -23,6 +23,7 @@ from yarl import URL
 
 from django_poketalk.protocol import eventurl
 from django_poketalk.protocol.eventurl import Event
+from django_poketalk.protocol.text import on_one_line
 
 from .. import destinations
 from ..conf import settings
@@ -114,7 +115,7 @@ class EventSender:
         except TimeoutError:
             error = f"No answer within {settings.event_timeout:g} seconds."
         except (aiohttp.ClientError, OSError, ValueError) as problem:
-            error = _one_line(_words(problem) or type(problem).__name__)
+            error = on_one_line(_words(problem) or type(problem).__name__)[:LONGEST_ERROR]
         except Exception as problem:  # the final event of a call must not hang on our mistake
             logger.exception("An event could not be sent.")
             error = type(problem).__name__
@@ -192,7 +193,3 @@ def _words(problem: Exception) -> str:
     if isinstance(problem, aiohttp.ClientResponseError):
         return problem.message
     return "" if isinstance(problem, aiohttp.InvalidURL) else str(problem)
-
-
-def _one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)[:LONGEST_ERROR]
