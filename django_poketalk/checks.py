@@ -18,16 +18,17 @@ from django.http.request import validate_host
 from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
-from . import appsettings, limits
 from .backends import get_backend
 from .backends.click2call import Click2CallBackend
-from .client_address import networks
+from .calls import limits
+from .calls.quiet_hours import QuietHours
+from .calls.requesting import MOST
 from .conf import Settings, settings
-from .dialing import MOST
 from .events import incoming
 from .models import CallRequest
 from .protocol import eventurl, numbers
-from .quiet_hours import QuietHours
+from .shared import app_settings
+from .shared.client_address import networks
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 MORE_THAN_NOTHING = (
@@ -69,7 +70,7 @@ def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
         *check_ranges(),
         *check_countries(),
         *check_prefixes(),
-        *appsettings.check_time_zone("poketalk.E014"),
+        *app_settings.check_time_zone("poketalk.E014"),
         *check_database(),
         *check_broker(),
     ]
@@ -77,7 +78,7 @@ def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
 
 def check_keys() -> list[checks.CheckMessage]:
     """E001, E002: unknown keys and values of a wrong type."""
-    return appsettings.check("POKETALK", Settings, "poketalk")
+    return app_settings.check("POKETALK", Settings, "poketalk")
 
 
 def check_service() -> list[checks.CheckMessage]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from . import appsettings
+from .shared import app_settings
 
 
 @dataclass(frozen=True)
@@ -57,4 +57,4 @@ class Settings:
     forget_numbers_after: int | None = None
 
 
-settings = appsettings.live("POKETALK", Settings)
+settings = app_settings.live("POKETALK", Settings)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from . import placing, retention, wakeups
+from .calls import placing, retention, task_publisher
 
 
-@shared_task(name=wakeups.PLACE_CALL, ignore_result=True)
+@shared_task(name=task_publisher.PLACE_CALL, ignore_result=True)
 def place_call(pk: int) -> None:
     """Place the call request with this primary key, if that is still to be done."""
     placing.place(pk)

@@ -14,6 +14,6 @@ urlpatterns = [
     path("place/", calls.place, name="place"),
     path("my-number/", calls.own_number, name="own-number"),
     path("<int:pk>/", calls.call, name="call"),
-    path("<int:pk>/status/", calls.call_status, name="call-status"),
+    path("<int:pk>/status/", calls.status, name="call-status"),
     path("<int:pk>/hang-up/", calls.hang_up, name="hang-up"),
 ]

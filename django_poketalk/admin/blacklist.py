@@ -15,11 +15,12 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from .. import blacklisting, permissions
+from .. import permissions
+from ..blacklist import bulk
 from ..conf import settings
 from ..forms import BlacklistedNumberForm
 from ..models import BlacklistedNumber
-from ..protocol import fragments, numbers
+from ..protocol import number_search, numbers
 from . import hits
 from .numbers import NumberAdmin
 from .paste import PasteMany
@@ -147,7 +148,7 @@ class BlacklistedNumberAdmin(PasteMany, NumberAdmin):
         if not term or not permissions.may_see_numbers(request.user):
             return queryset, False
         condition = Q(reason__icontains=term)
-        for beginning in fragments.beginnings(term, settings.default_region):
+        for beginning in number_search.beginnings(term, settings.default_region):
             covering = [beginning[:length] for length in range(2, len(beginning) + 1)]
             condition |= Q(number__startswith=beginning) | Q(is_prefix=True, number__in=covering)
         return queryset.filter(condition), False
@@ -241,5 +242,5 @@ class BlacklistedNumberAdmin(PasteMany, NumberAdmin):
 
     def _hits(self, request: HttpRequest, entry: BlacklistedNumber) -> dict[str, Any]:
         calls = permissions.findable_calls(request.user)
-        found = blacklisting.hits([entry], entry.direction, calls, timezone.now())
+        found = bulk.hits([entry], entry.direction, calls, timezone.now())
         return hits.shown(found, request.user, self)

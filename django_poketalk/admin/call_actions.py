@@ -17,7 +17,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
-from .. import dialing, permissions
+from .. import permissions
+from ..calls import requesting
 from ..forms import SettleForm
 from ..models import BlacklistedNumber, CallRequest, Placement
 
@@ -69,7 +70,7 @@ class CallActions(admin.ModelAdmin):  # type: ignore[type-arg]
             return HttpResponseNotAllowed(["POST"])
         if not permissions.may_hang_up(request.user, call):
             raise PermissionDenied
-        if call.is_open and dialing.hang_up(call, request.user):
+        if call.is_open and requesting.hang_up(call, request.user):
             self.log_change(request, call, "Asked to hang up.")
             self.message_user(request, _("The call is being ended."), messages.SUCCESS)
         else:
@@ -89,7 +90,7 @@ class CallActions(admin.ModelAdmin):  # type: ignore[type-arg]
         form = SettleForm(request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
             with transaction.atomic():
-                settled = dialing.settle(call, form.outcome, request.user)
+                settled = requesting.settle(call, form.outcome, request.user)
                 if settled:
                     self.log_change(request, call, form.log_message)
             if not settled:

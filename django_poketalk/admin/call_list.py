@@ -21,10 +21,13 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from .. import again, dialing, live, permissions, spreadsheets, subjects
+from .. import permissions
+from ..calls import redialing, requesting, subjects
 from ..exceptions import CallRefused
 from ..models import CallRequest
 from ..models.calls import IS_OPEN
+from ..presentation import call_status
+from ..shared import csv_export
 from . import columns
 from .shown import state
 
@@ -66,7 +69,7 @@ class CallList(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.action(description=_("Hang up selected calls"), permissions=["hang_up"])
     def hang_up(self, request: HttpRequest, queryset: Calls) -> None:
         going_on = queryset.filter(IS_OPEN)
-        ended = [call for call in going_on if dialing.hang_up(call, request.user)]
+        ended = [call for call in going_on if requesting.hang_up(call, request.user)]
         for call in ended:
             self.log_change(request, call, "Asked to hang up.")
         self.message_user(
@@ -88,7 +91,7 @@ class CallList(admin.ModelAdmin):  # type: ignore[type-arg]
             )
             self.message_user(request, most % MOST_AT_ONCE, messages.WARNING)
             return None
-        doubtful = [call for call in calls if not again.never_rang(call)]
+        doubtful = [call for call in calls if not redialing.never_rang(call)]
         if "confirmed" in request.POST:
             doubtful = []
         for call in calls:
@@ -102,10 +105,10 @@ class CallList(admin.ModelAdmin):  # type: ignore[type-arg]
         everything = request.POST.get("select_across") == "1"
         chosen = len(request.POST.getlist(helpers.ACTION_CHECKBOX_NAME))
         how_many = "all that were found" if everything else str(chosen)
-        spreadsheets.log(request, CallRequest, f"Exported calls as CSV: {how_many}.")
+        csv_export.log(request, CallRequest, f"Exported calls as CSV: {how_many}.")
         today = timezone.localdate().isoformat()
         header = [capfirst(str(title)) for title in HEADER]
-        return spreadsheets.stream(f"calls-{today}.csv", header, _rows(queryset, request.user))
+        return csv_export.stream(f"calls-{today}.csv", header, _rows(queryset, request.user))
 
     def live_rows(self, request: HttpRequest) -> HttpResponseBase:
         """The rows that the page asks after, as JSON with an ETag: 304 while nothing has changed
@@ -126,7 +129,7 @@ class CallList(admin.ModelAdmin):  # type: ignore[type-arg]
     def _call_again(self, request: HttpRequest, call: CallRequest) -> None:
         user: Any = request.user
         try:
-            made = again.call_again(call, user)
+            made = redialing.call_again(call, user)
         except CallRefused as refusal:
             told = gettext("%(call)s was not called again: %(reason)s")
             words = told % {"call": call, "reason": refusal.sentence}
@@ -171,7 +174,7 @@ def _doubt(call: CallRequest, user: Any) -> dict[str, Any]:
     elif call.is_open:
         why = gettext("It has not ended: the phones may ring at any moment.")
     elif call.b_answered_at is not None:
-        why = gettext("Both have talked, for %s.") % live.length(call.duration)
+        why = gettext("Both have talked, for %s.") % call_status.length(call.duration)
     elif call.a_initiated_at is not None or call.status is not None:
         why = gettext("A phone has rung.")
     else:
@@ -181,7 +184,7 @@ def _doubt(call: CallRequest, user: Any) -> dict[str, Any]:
         "call": call,
         "from_number": permissions.shown_number(call.from_number, whole),
         "to_number": permissions.shown_number(call.to_number, whole),
-        "phase": live.phase(call),
+        "phase": call_status.phase(call),
         "state": state(call),
         "why": why,
     }
@@ -189,7 +192,7 @@ def _doubt(call: CallRequest, user: Any) -> dict[str, Any]:
 
 def _rows(calls: Calls, user: Any) -> Iterator[list[Any]]:
     related = calls.select_related("user", "hangup_requested_by")
-    for batch in spreadsheets.batches(related):
+    for batch in csv_export.batches(related):
         subjects.load(batch)
         for call in batch:
             whole = permissions.may_see_numbers(user, call)

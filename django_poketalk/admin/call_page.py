@@ -19,7 +19,8 @@ from django.utils import timezone
 from django.utils.cache import get_conditional_response
 from django.utils.translation import get_language
 
-from .. import permissions, subjects
+from .. import permissions
+from ..calls import subjects
 from ..models import BlacklistedNumber, CallEvent, CallRequest
 from . import call_shown
 from .call_actions import CallActions

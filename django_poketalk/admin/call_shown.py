@@ -14,11 +14,11 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from .. import live, permissions
-from ..lifecycle import exchange, heard, timeline
-from ..lifecycle.heard import Happened, Kind
-from ..lifecycle.timeline import Stage
+from .. import permissions
 from ..models import CallEvent, CallRequest, Placement, Status
+from ..presentation import call_status, event_kinds, sent_request, timeline
+from ..presentation.event_kinds import Happened, Kind
+from ..presentation.timeline import Stage
 from ..protocol.codes import CallStatus
 
 MOST_EVENTS = 250  # on one page: four hours of ticks
@@ -66,7 +66,7 @@ class EventRow:
 
     @property
     def is_refused(self) -> bool:
-        return self.event.answer == heard.REFUSED
+        return self.event.answer == event_kinds.REFUSED
 
 
 def shown(
@@ -88,7 +88,7 @@ def shown(
         picture = dataclasses.replace(picture, gaps=(), height=picture.events_y + timeline.MARGIN)
     return {
         "call": call,
-        "phase": live.phase(call),
+        "phase": call_status.phase(call),
         "state": capfirst(call.state),
         "advice": advice(call, user),
         "from_number": numbers[0],
@@ -97,15 +97,15 @@ def shown(
         and call.hangup_requested_at is None
         and permissions.may_hang_up(user, call),
         "may_settle": call.placement == Placement.UNKNOWN and permissions.may_settle(user),
-        "cost": live.cost(call.debit),
-        "length": live.length(call.duration) if call.duration else "",
+        "cost": call_status.cost(call.debit),
+        "length": call_status.length(call.duration) if call.duration else "",
         "picture": picture,
         "lanes": list(_lanes(call, picture)),
         "nothing": _nothing(call),
         "marks": [(mark, _mark_in_words(mark)) for mark in picture.marks],
         "gaps": [(gap, _gap_in_words(gap)) for gap in picture.gaps],
         "debit_points": " ".join(f"{x},{y}" for x, y in picture.debit),
-        "total": live.cost(picture.total),
+        "total": call_status.cost(picture.total),
         "summary": summary(call, picture),
         "groups": list(groups(call, numbers, whole)),
         "may_see_events": may_see_events,
@@ -150,7 +150,9 @@ def advice(call: CallRequest, user: Any) -> str:
             " minute."
         )
     if call.placement == Placement.REJECTED:
-        return str(live.REJECTED.get(call.response_code) or _("The service refused the call."))
+        return str(
+            call_status.REJECTED.get(call.response_code) or _("The service refused the call.")
+        )
     return ""
 
 
@@ -172,7 +174,7 @@ def summary(call: CallRequest, picture: timeline.Picture) -> str:
 
 def rows(events: list[CallEvent], older: CallEvent | None, whole: bool) -> list[EventRow]:
     """The events for the table, newest first."""
-    kinds = heard.classify(
+    kinds = event_kinds.classify(
         [_happened(event, whole) for event in events], _happened(older, whole) if older else None
     )
     told = [
@@ -186,7 +188,7 @@ def request_and_answer(call: CallRequest, user: Any) -> dict[str, Any]:
     """What the service was asked and what it answered, without anything secret."""
     whole = permissions.may_see_numbers(user, call)
     try:
-        sent, problem = exchange.request_of(call, whole), ""
+        sent, problem = sent_request.request_of(call, whole), ""
     except ImproperlyConfigured as error:
         sent, problem = None, str(error)
     return {
@@ -208,8 +210,8 @@ def groups(call: CallRequest, numbers: list[str], whole: bool) -> Iterator[tuple
     ]
     how = [
         _told(call, "status", f"{call.status} {call.get_status_display()}", call.status),
-        _told(call, "duration", live.length(call.duration), call.duration),
-        _told(call, "debit", live.cost(call.debit)),
+        _told(call, "duration", call_status.length(call.duration), call.duration),
+        _told(call, "debit", call_status.cost(call.debit)),
         *_times(call, "a_initiated_at", "a_answered_at", "b_initiated_at", "b_answered_at"),
         *_times(call, "ended_at", "silent_at", "last_event_at"),
     ]
@@ -222,10 +224,10 @@ def groups(call: CallRequest, numbers: list[str], whole: bool) -> Iterator[tuple
         _told(call, "response_code", call.get_response_code_display()),
     ]
     ending = [
-        _told(call, "max_duration", live.length(call.max_duration)),
+        _told(call, "max_duration", call_status.length(call.max_duration)),
         Fact(
             _name(call, "max_debit"),
-            live.cost(call.max_debit) if call.max_debit is not None else _("no limit"),
+            call_status.cost(call.max_debit) if call.max_debit is not None else _("no limit"),
         ),
         *_times(call, "hangup_requested_at"),
         _told(call, "hangup_requested_by", str(call.hangup_requested_by or "")),
@@ -284,7 +286,7 @@ def _span_in_words(call: CallRequest, span: timeline.Span) -> str:
     stage = _stage_in_words(call, span.stage)
     if span.stage is Stage.ENDED or not span.seconds:
         return stage
-    return f"{stage} {live.length(span.seconds)}"
+    return f"{stage} {call_status.length(span.seconds)}"
 
 
 def _stage_in_words(call: CallRequest, stage: Stage) -> str:
@@ -304,9 +306,9 @@ def _mark_in_words(mark: timeline.Mark) -> str:
     event = mark.event
     said = [f"{event.status.value} {Status(event.status).label}", str(KINDS[mark.kind])]
     if event.duration is not None:
-        said.append(live.length(event.duration))
+        said.append(call_status.length(event.duration))
     if event.debit:
-        said.append(live.cost(event.debit))
+        said.append(call_status.cost(event.debit))
     answered = _("answered %(code)d") % {"code": event.answer}
     said.append(f"{answered}: {event.reason}" if event.reason else answered)
     return " · ".join(said)

@@ -12,9 +12,10 @@ from django.http import HttpRequest
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
-from .. import outcomes, permissions
-from ..longlists import NoNul
+from .. import permissions
 from ..models import CallRequest
+from ..reports import outcomes
+from ..shared.changelist import NoNul
 from . import columns, filters, search
 from .call_list import CallList
 from .call_page import CallPage

@@ -10,8 +10,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from .. import subjects
-from ..longlists import LongChangeList
+from ..calls import subjects
+from ..shared.changelist import LongChangeList
 from . import periods
 from .filters import DayFilter
 from .periods import Period

@@ -17,9 +17,11 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from .. import live, permissions, vetoes
+from .. import permissions
+from ..events import vetoes
 from ..models import CallRequest, Placement
 from ..models.states import MEANINGS
+from ..presentation import call_status
 from ..protocol.codes import ResponseCode
 from ..templatetags.poketalk import clock
 from .shown import number_columns, pill, state
@@ -86,7 +88,7 @@ def length(call: CallRequest) -> str:
 
 @admin.display(description=_("cost"))
 def cost(call: CallRequest) -> str:
-    return _part("cost", live.column_cost(call.debit), gettext("Cost"))
+    return _part("cost", call_status.column_cost(call.debit), gettext("Cost"))
 
 
 def row(call: CallRequest, user: Any) -> dict[str, Any]:
@@ -97,15 +99,15 @@ def row(call: CallRequest, user: Any) -> dict[str, Any]:
     """
     number = permissions.shown_number(call.to_number, permissions.may_see_numbers(user, call))
     return {
-        "phase": live.phase(call),
+        "phase": call_status.phase(call),
         "state": state(call),
         "open": call.is_open,
         "why": reason(call, user),
         "length": lasted(call),
         "seconds": running(call),
-        "cost": live.column_cost(call.debit),
+        "cost": call_status.column_cost(call.debit),
         "news": gettext("Call to %(number)s: %(state)s")
-        % {"number": live.isolated(number), "state": state(call)},
+        % {"number": call_status.isolated(number), "state": state(call)},
     }
 
 

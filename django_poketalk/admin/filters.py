@@ -19,13 +19,15 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from .. import again, outcomes, vetoes
-from ..longlists import ChoiceFilter
+from ..calls import redialing
+from ..events import vetoes
 from ..models import Placement
 from ..models.calls import IS_OPEN
 from ..models.indexes import IS_ASKED_TO_END, IS_SILENT, IS_VETOED
 from ..models.states import ANSWERS
 from ..protocol.codes import CallStatus, ResponseCode
+from ..reports import outcomes
+from ..shared.changelist import ChoiceFilter
 from . import periods
 from .periods import DAY, Period
 
@@ -39,7 +41,7 @@ UNDECIDED = [
 ]
 SPANS = {"7": timedelta(days=6), "30": timedelta(days=29)}  # before today
 
-IS_UNSENT = Q(placement__in=again.UNSENT)
+IS_UNSENT = Q(placement__in=redialing.UNSENT)
 # The same calls as those that reports count under each outcome, and with those whose outcome is
 # unknown the ones that we still hope to hear of: somebody may have to look after them.
 WENT: dict[str, Q] = {

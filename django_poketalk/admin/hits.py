@@ -10,8 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from .. import blacklisting, permissions
-from ..blacklisting import Hits
+from .. import permissions
+from ..blacklist import bulk
+from ..blacklist.bulk import Hits
 from ..models import CallRequest
 
 
@@ -22,7 +23,7 @@ def shown(found: Hits, user: Any, page: admin.ModelAdmin[Any]) -> dict[str, Any]
     return {
         "count": found.count,
         "more": found.more,
-        "days": blacklisting.DAYS,
+        "days": bulk.DAYS,
         "everybody_s": permissions.may_see_all(user) and permissions.may_see_numbers(user),
         "calls": [_call(call, user, page.admin_site.name) for call in found.calls],
     }

@@ -27,7 +27,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .. import permissions
-from ..button import drawing, orders
+from ..button import render, signed_call
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Any]
@@ -98,7 +98,7 @@ class CallsAdminMixin(Base):
         found: list[checks.CheckMessage] = super().check(**kwargs)
         for field in self.call_fields:
             try:
-                orders.check_field(self.model, field)
+                signed_call.check_field(self.model, field)
             except ImproperlyConfigured as error:
                 found.append(
                     checks.Error(
@@ -114,10 +114,10 @@ class CallsAdminMixin(Base):
         back = request.get_full_path()
         drawn = []
         for field, label, number in self._numbers(obj):
-            source = orders.Reference.to(obj)
-            order = orders.Button(nonce=orders.new_nonce(), source=source, field=field)
-            look = drawing.Look(label, "small", back, FORM)
-            context = drawing.context(request, order, number, obj, look)
+            source = signed_call.Reference.to(obj)
+            order = signed_call.Button(nonce=signed_call.new_nonce(), source=source, field=field)
+            look = render.Look(label, "small", back, FORM)
+            context = render.context(request, order, number, obj, look)
             drawn.append(render_to_string("poketalk/call_button.html", context))
         return mark_safe(" ".join(drawn))  # noqa: S308  # what templates have escaped
 
@@ -128,7 +128,7 @@ class CallsAdminMixin(Base):
         held = [
             (field, number)
             for field in self.call_fields
-            if (number := orders.read_field(obj, field))
+            if (number := signed_call.read_field(obj, field))
         ]
         for field, number in held:
             yield field, self._label(field) if len(held) > 1 else _("Call"), number

@@ -14,8 +14,8 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import permissions
 from ..forms import CallerNumberForm
-from ..longlists import NoNul, names_a_number
 from ..models import BlacklistedNumber, CallerNumber
+from ..shared.changelist import NoNul, names_a_number
 
 
 @admin.display(description=_("number"))

@@ -22,12 +22,13 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from .. import blacklisting, pasted, permissions
-from ..blacklisting import Plan
+from .. import permissions
+from ..blacklist import bulk, parse
+from ..blacklist.bulk import Plan
+from ..blacklist.parse import Pasted
 from ..conf import settings
 from ..models import BlacklistedNumber
 from ..models.numbers import REASON_LENGTH
-from ..pasted import Pasted
 from . import hits
 
 NAMED = 100  # lines that are named on the page; the rest is counted
@@ -42,7 +43,7 @@ class PasteForm(forms.Form):
             "One in a line, in any way of writing. With * at the end: all numbers that begin so."
             " After a comma, semicolon or tab a reason, if you like. At most %(most)d lines."
         )
-        % {"most": pasted.MOST_LINES},
+        % {"most": parse.MOST_LINES},
         widget=forms.Textarea(attrs={"rows": 12, "cols": 60, "dir": "ltr", "spellcheck": "false"}),
         strip=False,
     )
@@ -103,8 +104,8 @@ class PasteMany(admin.ModelAdmin):  # type: ignore[type-arg]
         form = PasteForm(request.POST if request.method == "POST" else None)
         if not form.is_valid():
             return self._show(request, form, {})
-        read = pasted.read(form.cleaned_data["lines"], settings.default_region)
-        plan = blacklisting.plan(read.lines, form.cleaned_data["direction"], timezone.now())
+        read = parse.read(form.cleaned_data["lines"], settings.default_region)
+        plan = bulk.plan(read.lines, form.cleaned_data["direction"], timezone.now())
         seal = form.seal(request.user)
         if "_add" in request.POST and not read.problems:
             if not constant_time_compare(request.POST.get("seal", ""), seal):
@@ -120,7 +121,7 @@ class PasteMany(admin.ModelAdmin):  # type: ignore[type-arg]
         user: Any = request.user
         try:
             with transaction.atomic():
-                made, renewed = blacklisting.carry_out(
+                made, renewed = bulk.carry_out(
                     plan, facts["direction"], facts["reason"], facts["until"], user, timezone.now()
                 )
                 for entries, flag in ((made, ADDITION), (renewed, CHANGE)):
@@ -144,7 +145,7 @@ class PasteMany(admin.ModelAdmin):  # type: ignore[type-arg]
         direction = form.cleaned_data["direction"]
         calls = permissions.findable_calls(request.user)
         adding = [*plan.new, *(line for line, _entry in plan.renewed)]
-        found = blacklisting.hits(adding, direction, calls, timezone.now())
+        found = bulk.hits(adding, direction, calls, timezone.now())
         return {
             "problems": read.problems[:NAMED],
             "more_problems": max(0, len(read.problems) - NAMED),
@@ -177,6 +178,6 @@ class PasteMany(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 def _log(user: Any, entries: list[BlacklistedNumber], flag: int) -> None:
-    for start in range(0, len(entries), blacklisting.TOGETHER):
-        part: Any = entries[start : start + blacklisting.TOGETHER]
+    for start in range(0, len(entries), bulk.TOGETHER):
+        part: Any = entries[start : start + bulk.TOGETHER]
         LogEntry.objects.log_actions(user.pk, part, flag, "Pasted.")

@@ -17,15 +17,17 @@ from django.urls import path as route
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
-from .. import dialing, live, permissions
-from ..button import orders
+from .. import permissions
+from ..button import signed_call
+from ..calls import requesting
+from ..calls.limits import Cap
+from ..calls.quiet_hours import CalleeTime
+from ..calls.quote import Party, Quote
 from ..conf import settings
 from ..exceptions import CallRefused, IdempotencyConflict
 from ..forms import PhoneNumberField
-from ..limits import Cap
 from ..models import BlacklistedNumber, CallerNumber, CallRequest
-from ..quiet_hours import CalleeTime
-from ..quotes import Party, Quote
+from ..presentation import call_status
 
 CAPS = {
     "live_calls_per_user": _("Your open calls"),
@@ -80,23 +82,23 @@ class PlaceForm(forms.Form):
         self.fields["max_debit"].help_text = (
             _("Empty: no limit.")
             if most is None
-            else _("%(most)s at most. Empty: that.") % {"most": live.cost(most)}
+            else _("%(most)s at most. Empty: that.") % {"most": call_status.cost(most)}
         )
 
-    def sent_order(self) -> orders.Button:
+    def sent_order(self) -> signed_call.Button:
         """The order that came along; `CallRefused` when it is not this user's, or too old."""
-        return orders.read(self.cleaned_data["order"], self.user)
+        return signed_call.read(self.cleaned_data["order"], self.user)
 
     def token(self) -> str:
         """The order to send along: the one that came, as long as it is good."""
         sent = self.data.get("order", "") if self.is_bound else ""
         try:
-            orders.read(sent, self.user)
+            signed_call.read(sent, self.user)
         except CallRefused:
-            return orders.sign(orders.Button(nonce=orders.new_nonce()), self.user)
+            return signed_call.sign(signed_call.Button(nonce=signed_call.new_nonce()), self.user)
         return str(sent)
 
-    def asked(self) -> dialing.Order:
+    def asked(self) -> requesting.Order:
         """What the filled form asks for."""
         minutes = self.cleaned_data["minutes"]
         return {
@@ -110,7 +112,7 @@ class PlaceForm(forms.Form):
     def quote(self) -> Quote | None:
         """What would come of it; each reason against it becomes an error of its field."""
         try:
-            quote = dialing.full_quote(**self.asked())
+            quote = requesting.full_quote(**self.asked())
         except CallRefused as refusal:
             self.refuse(refusal)
             return None
@@ -166,7 +168,7 @@ class PlaceCall(admin.ModelAdmin):  # type: ignore[type-arg]
         """The call; None, and why in the form, when it is refused."""
         try:
             key = form.sent_order().idempotency_key
-            call = dialing.request_call(**form.asked(), idempotency_key=key)
+            call = requesting.request_call(**form.asked(), idempotency_key=key)
         except CallRefused as refusal:
             form.refuse(refusal)
             return None
@@ -223,8 +225,8 @@ def shown_quote(quote: Quote, user: Any) -> dict[str, Any]:
         "time_is_known": quote.callee_time.known,
         "quiet_hours": quote.quiet_hours,
         "is_quiet": quote.callee_time.quiet,
-        "length": live.length(call.max_duration),
-        "cost": "" if call.max_debit is None else live.cost(call.max_debit),
+        "length": call_status.length(call.max_duration),
+        "cost": "" if call.max_debit is None else call_status.cost(call.max_debit),
         "caps": [_cap(cap) for cap in quote.caps if cap.is_own or may_see_all],
     }
 
@@ -257,7 +259,7 @@ def _cap(cap: Cap) -> dict[str, Any]:
         "name": CAPS[cap.name],
         "is_reached": cap.is_reached,
         **{
-            name: (live.cost(figure) or "0") if isinstance(figure, Decimal) else figure
+            name: (call_status.cost(figure) or "0") if isinstance(figure, Decimal) else figure
             for name, figure in figures.items()
         },
     }

@@ -20,9 +20,11 @@ from django.utils.http import urlencode
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
-from .. import charts, outcomes, permissions, reports, spreadsheets
+from .. import permissions
 from ..models import CallRequest
-from ..reports import Figures, Period, Report, Row
+from ..reports import charts, outcomes, traffic
+from ..reports.traffic import Figures, Period, Report, Row
+from ..shared import csv_export
 from ..templatetags.poketalk import clock
 
 DEFAULT_DAYS = 30
@@ -50,7 +52,7 @@ COLUMNS = {
     "pdd": _("PDD"),
     "spend": _("Spend"),
 }
-FROM_DAYS = {"day": reports.days_of, "outcome": reports.outcomes_of}  # no query more
+FROM_DAYS = {"day": traffic.days_of, "outcome": traffic.outcomes_of}  # no query more
 MEANINGS = {
     "asr": _("Answer-seizure ratio: of the callees who were rung, those who answered."),
     "ner": _("Network effectiveness ratio: of the calls asked for, those brought to a phone."),
@@ -90,14 +92,14 @@ class ReportForm(forms.Form):
         if first and last:
             if first > last:
                 raise forms.ValidationError(_("The first day is after the last."))
-            if first < reports.EARLIEST or last > reports.LATEST:
+            if first < traffic.EARLIEST or last > traffic.LATEST:
                 raise forms.ValidationError(
                     _("A report covers days from %(first)s to %(last)s."),
-                    params={"first": reports.EARLIEST, "last": reports.LATEST},
+                    params={"first": traffic.EARLIEST, "last": traffic.LATEST},
                 )
-            if (last - first).days >= reports.MAX_DAYS:
+            if (last - first).days >= traffic.MAX_DAYS:
                 raise forms.ValidationError(
-                    _("A report covers %(days)s days at most."), params={"days": reports.MAX_DAYS}
+                    _("A report covers %(days)s days at most."), params={"days": traffic.MAX_DAYS}
                 )
             cleaned["period"] = Period(first, last)
         return cleaned
@@ -140,10 +142,10 @@ class ReportsPage(admin.ModelAdmin):  # type: ignore[type-arg]
             if user is not None:
                 calls = calls.filter(user=user)
             if request.GET.get("format") == "csv":
-                spreadsheets.log(request, CallRequest, "Downloaded a report as CSV.")
-                return _csv(by, period, reports.BY[by](calls, period))
-            found = reports.outcomes_by_day(calls, period)
-            report = FROM_DAYS[by](found) if by in FROM_DAYS else reports.BY[by](calls, period)
+                csv_export.log(request, CallRequest, "Downloaded a report as CSV.")
+                return _csv(by, period, traffic.BY[by](calls, period))
+            found = traffic.outcomes_by_day(calls, period)
+            report = FROM_DAYS[by](found) if by in FROM_DAYS else traffic.BY[by](calls, period)
             context |= _shown(by, period, report, user)
             context |= _charts_of(by, report) if by in GROUPED else _charts(found, period)
             context["csv"] = urlencode({**asked, "format": "csv"})
@@ -188,10 +190,10 @@ def _shown(by: str, period: Period, report: Report, user: Any) -> dict[str, Any]
     }
 
 
-def _charts(found: reports.OutcomesByDay, period: Period) -> dict[str, Any]:
+def _charts(found: traffic.OutcomesByDay, period: Period) -> dict[str, Any]:
     counts, spend = [], []
     for label, days in _spans(period):
-        parts = reports.outcomes_of({day: found[day] for day in days})
+        parts = traffic.outcomes_of({day: found[day] for day in days})
         counts.append((label, {row.key: row.figures.calls for row in parts.rows}))
         spend.append((label, {"spend": float(parts.total.spend)}))
     seen = {key for _label, values in counts for key in values}
@@ -305,7 +307,7 @@ def _csv(by: str, period: Period, report: Report) -> HttpResponseBase:
     ]
     named = [(_csv_key(by, row), row.figures) for row in report.rows]
     rows = [(key, *_csv_figures(figures)) for key, figures in [*named, (_("all"), report.total)]]
-    return spreadsheets.stream(f"calls-by-{by}-{period.first}-{period.last}.csv", header, rows)
+    return csv_export.stream(f"calls-by-{by}-{period.first}-{period.last}.csv", header, rows)
 
 
 def _csv_key(by: str, row: Row) -> Any:

@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from .. import permissions
 from ..conf import settings
-from ..protocol import fragments
+from ..protocol import number_search
 
 NOTHING = Q(pk__in=[])
 MOST_USERS = 50  # whose names begin alike
@@ -43,8 +43,8 @@ def _is_word(word: str) -> bool:
 
 def _by_number(text: str) -> Q:
     found = NOTHING
-    for beginning in fragments.beginnings(text, settings.default_region):
-        first, behind = fragments.span(beginning)
+    for beginning in number_search.beginnings(text, settings.default_region):
+        first, behind = number_search.span(beginning)
         for column in ("from_number", "to_number"):
             span = Q(**{f"{column}__gte": first})
             found |= span & Q(**{f"{column}__lt": behind}) if behind else span

@@ -11,8 +11,9 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from .. import live, permissions
+from .. import permissions
 from ..models import CallRequest
+from ..presentation import call_status
 
 Column = Callable[[CallRequest], str]
 
@@ -20,13 +21,15 @@ Column = Callable[[CallRequest], str]
 def pill(call: CallRequest) -> str:
     """How the call stands: a word in the colour of its phase. Its style is in `admin.css`."""
     return format_html(
-        '<span class="poketalk-pill" data-phase="{}">{}</span>', live.phase(call), state(call)
+        '<span class="poketalk-pill" data-phase="{}">{}</span>',
+        call_status.phase(call),
+        state(call),
     )
 
 
 def state(call: CallRequest) -> str:
     """How the call stands, in words; while it is asked to end, that."""
-    return gettext("Hanging up") if live.phase(call) == "ending" else capfirst(call.state)
+    return gettext("Hanging up") if call_status.phase(call) == "ending" else capfirst(call.state)
 
 
 def number_columns(request: HttpRequest) -> list[Column]:

@@ -17,18 +17,14 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
-from .. import dialing, permissions, subjects
+from .. import permissions
+from ..calls import requesting, subjects
 from ..models import CallRequest
 from . import idempotency, orders
 from .filters import CallFilter, FilterBackend
 from .openapi import operation
 from .resources import NewestFirst, Resource, primary_key
-from .serializers import (
-    CallDetailSerializer,
-    CallSerializer,
-    OrderSerializer,
-    QuoteSerializer,
-)
+from .serializers import CallDetailSerializer, CallSerializer, OrderSerializer, QuoteSerializer
 from .throttles import PlaceThrottle, QuoteThrottle
 
 THROTTLES: dict[str, type[BaseThrottle]] = {"create": PlaceThrottle, "quote": QuoteThrottle}
@@ -121,7 +117,7 @@ class CallViewSet(Resource, mixins.ListModelMixin, GenericViewSet[CallRequest]):
         call = self._visible(pk)
         if not permissions.may_hang_up(request.user, call):
             raise PermissionDenied(_("You may not end this call."))
-        dialing.hang_up(call, request.user)
+        requesting.hang_up(call, request.user)
         return self._tell(call, CallSerializer)
 
     def _read(self, request: Request) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from django.db.models import Model
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import PermissionDenied
 
-from .. import dialing, permissions, subjects
+from .. import permissions
+from ..calls import requesting, subjects
 from ..exceptions import CallRefused
 from ..models import CallerNumber, CallRequest
 
@@ -17,13 +18,13 @@ def place(order: dict[str, Any], user: Any, key: str | None) -> CallRequest:
     """The call, or the one that this user has made with this key before. `CallRefused`,
     `IdempotencyConflict`, `PermissionDenied`.
     """
-    made = dialing.made_with(key, user) if key is not None else None
-    return dialing.request_call(**_complete(order, user, made), idempotency_key=key)
+    made = requesting.made_with(key, user) if key is not None else None
+    return requesting.request_call(**_complete(order, user, made), idempotency_key=key)
 
 
 def quote(order: dict[str, Any], user: Any) -> CallRequest:
     """The call that the order would make, not saved. `CallRefused`, `PermissionDenied`."""
-    return dialing.quote(**_complete(order, user, None))
+    return requesting.quote(**_complete(order, user, None))
 
 
 def _complete(order: dict[str, Any], user: Any, made: CallRequest | None) -> Any:

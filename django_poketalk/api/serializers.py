@@ -8,9 +8,10 @@ from django.contrib.contenttypes.models import ContentType
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
-from .. import live, permissions
+from .. import permissions
 from ..forms import WRITTEN_LENGTH
 from ..models import CallEvent, CallRequest
+from ..presentation import call_status
 from ..protocol import numbers
 from .fields import IntegerField, MomentField, MoneyField, TextField
 from .openapi import component, returns
@@ -184,7 +185,7 @@ class CallSerializer(ShownSerializer):
 
     @returns(serializers.ChoiceField(choices=PHASES))
     def get_phase(self, call: CallRequest) -> str:
-        return live.phase(call)
+        return call_status.phase(call)
 
     def get_may_hang_up(self, call: CallRequest) -> bool:
         return (

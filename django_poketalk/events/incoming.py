@@ -15,12 +15,12 @@ from django.dispatch import Signal
 from django.urls import reverse
 from django.utils import timezone
 
-from .. import signals, vetoes
+from .. import signals
 from ..conf import settings
 from ..models import CallEvent, CallRequest
 from ..protocol import eventurl
 from ..protocol.eventurl import Event
-from . import deadline, recording, tokens
+from . import deadline, recording, tokens, vetoes
 
 GO_ON = 200
 HANG_UP = 412

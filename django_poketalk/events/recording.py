@@ -20,7 +20,7 @@ from django.db import connections, router, transaction
 from ..models import STAGES, CallEvent, CallRequest, Placement
 from ..protocol.codes import CallStatus
 from ..protocol.eventurl import Event
-from ..vetoes import Facts
+from .vetoes import Facts
 
 ZERO = Decimal(0)
 ANSWERED_SO_FAR = 200  # what the log says until a veto corrects it

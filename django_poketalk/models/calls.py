@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import signals
 from ..protocol import numbers
 from ..protocol.codes import ResponseCode
-from ..protocol.text import on_one_line
+from ..shared.text import on_one_line
 from .indexes import of_calls as indexes_of_calls
 from .numbers import NUMBER_LENGTH, validate_number
 from .states import ANSWERS, Outcome, Placement, Status

@@ -21,19 +21,13 @@ from django.utils import timezone
 
 from django_poketalk.protocol import numbers
 from django_poketalk.protocol.codes import ResponseCode
-from django_poketalk.protocol.text import on_one_line
+from django_poketalk.shared.text import on_one_line
 
-from . import destinations, ledger, rating, routing
+from . import destinations
+from .billing import ledger, rating
 from .conf import settings
-from .models import (
-    Account,
-    ApiKey,
-    BlacklistedNumber,
-    Call,
-    Gateway,
-    Rate,
-    ServiceProvider,
-)
+from .models import Account, ApiKey, BlacklistedNumber, Call, Gateway, Rate, ServiceProvider
+from .routing import routes
 
 logger = logging.getLogger(__name__)
 
@@ -198,14 +192,14 @@ def _live_call(account: Account, custom: str) -> Call | None:
 
 def _reachable(provider: ServiceProvider, *wire_numbers: str) -> bool:
     gateways = list(Gateway.objects.filter(provider=provider, is_active=True).order_by())
-    return all(routing.gateways_for(number, gateways) for number in wire_numbers)
+    return all(routes.gateways_for(number, gateways) for number in wire_numbers)
 
 
 def _rates(provider: ServiceProvider, *wire_numbers: str) -> list[Rate | None]:
     """The rate of each number, in one query."""
-    prefixes = {prefix for number in wire_numbers for prefix in routing.prefixes_of(number)}
+    prefixes = {prefix for number in wire_numbers for prefix in routes.prefixes_of(number)}
     found = {rate.prefix: rate for rate in provider.rates.order_by().filter(prefix__in=prefixes)}
-    longest = [routing.longest_prefix(number, found) for number in wire_numbers]
+    longest = [routes.longest_prefix(number, found) for number in wire_numbers]
     return [None if prefix is None else found[prefix] for prefix in longest]
 
 

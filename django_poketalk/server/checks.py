@@ -12,8 +12,8 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, router
 
-from django_poketalk import appsettings
-from django_poketalk.client_address import networks
+from django_poketalk.shared import app_settings
+from django_poketalk.shared.client_address import networks
 
 from .conf import Settings, settings
 from .models import Gateway
@@ -42,7 +42,7 @@ def register() -> None:
 
 def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
     """E001 and E002 for keys and types; only when these are right, the others for values."""
-    found = appsettings.check(NAME, Settings, ID)
+    found = app_settings.check(NAME, Settings, ID)
     if found:
         return found
     return [
@@ -52,7 +52,7 @@ def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
         *_ports(),
         *_own_address(),
         *_trusts_everybody(),
-        *appsettings.check_time_zone(f"{ID}.E009"),
+        *app_settings.check_time_zone(f"{ID}.E009"),
     ]
 
 
@@ -103,7 +103,7 @@ def check_asterisks_deployed(
 
 def check_networks_deployed(**_kwargs: Any) -> list[checks.CheckMessage]:
     """W002: in production, events should not reach loopback or link-local addresses."""
-    if appsettings.check(NAME, Settings, ID):
+    if app_settings.check(NAME, Settings, ID):
         return []
     return [
         checks.Warning(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django_poketalk import appsettings
+from django_poketalk.shared import app_settings
 
 
 @dataclass(frozen=True)
@@ -44,4 +44,4 @@ class Settings:
     event_networks: tuple[str, ...] = ()
 
 
-settings = appsettings.live("POKETALK_SERVER", Settings)
+settings = app_settings.live("POKETALK_SERVER", Settings)

@@ -12,8 +12,8 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
-from django_poketalk.client_address import networks
 from django_poketalk.protocol.eventurl import MAX_LENGTH
+from django_poketalk.shared.client_address import networks
 
 from .conf import settings
 

@@ -10,8 +10,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_POST
 
-from django_poketalk.client_address import client_address
 from django_poketalk.protocol.codes import ResponseCode
+from django_poketalk.shared.client_address import client_address
 
 from . import admission
 from .conf import settings

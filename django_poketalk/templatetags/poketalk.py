@@ -12,8 +12,9 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.safestring import mark_safe
 
-from .. import permissions, subjects
-from ..button import drawing, orders, pagenumbers
+from .. import permissions
+from ..button import page_numbers, render, signed_call
+from ..calls import subjects
 
 register = template.Library()
 
@@ -58,10 +59,10 @@ def call_button(
     if user is None or not permissions.may_place(user):
         return {}
     source, number = _target(callee, field)
-    order = orders.Button(
-        nonce=orders.new_nonce(),
+    order = signed_call.Button(
+        nonce=signed_call.new_nonce(),
         number="" if source else number,
-        source=orders.Reference.to(source) if source else None,
+        source=signed_call.Reference.to(source) if source else None,
         field=field,
         subject=_reference(subject),
         max_duration=_seconds(max_duration),
@@ -69,9 +70,9 @@ def call_button(
     )
     if not number:
         return {}
-    look = drawing.Look(label, _size(size), back, form)
+    look = render.Look(label, _size(size), back, form)
     return {
-        **drawing.context(request, order, number, subject or source, look),
+        **render.context(request, order, number, subject or source, look),
         "csrf_token": context.get("csrf_token"),
     }
 
@@ -89,7 +90,7 @@ def call_form(context: template.Context, id: str, *, back: str = "") -> dict[str
     return {
         "form": id,
         "back": back or request.get_full_path(),
-        "texts": drawing.texts(),
+        "texts": render.texts(),
         "csrf_token": context.get("csrf_token"),
     }
 
@@ -117,9 +118,9 @@ def call_buttons(
     user = getattr(request, "user", None)
     if user is None or not permissions.may_place(user):
         return content
-    own_form = "" if form else f"poketalk-{orders.new_nonce()}"
-    look = drawing.Look("", _size(size), back, form or own_form)
-    marked = pagenumbers.mark(request, content, _objects(objects), fields, look)
+    own_form = "" if form else f"poketalk-{signed_call.new_nonce()}"
+    look = render.Look("", _size(size), back, form or own_form)
+    marked = page_numbers.mark(request, content, _objects(objects), fields, look)
     if own_form and marked != content:
         marked += render_to_string(
             "poketalk/call_form.html", call_form(context, own_form, back=back)
@@ -208,18 +209,18 @@ def _target(callee: Any, field: str) -> tuple[Model | None, str]:
         raise template.TemplateSyntaxError(
             f"call_button: field={field!r} needs an object, not a {type(callee).__name__}."
         )
-    number = orders.read_field(callee, field)
+    number = signed_call.read_field(callee, field)
     return (callee, number) if callee.pk is not None else (None, "")
 
 
-def _reference(subject: Any) -> orders.Reference | None:
+def _reference(subject: Any) -> signed_call.Reference | None:
     if subject is None or subject == "":
         return None
     if not isinstance(subject, Model):
         raise template.TemplateSyntaxError(
             f"call_button: subject must be an object, not a {type(subject).__name__}."
         )
-    return orders.Reference.to(subject)
+    return signed_call.Reference.to(subject)
 
 
 def _seconds(value: Any) -> int | None:

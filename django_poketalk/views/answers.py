@@ -14,10 +14,11 @@ from django.urls import reverse
 from django.utils.cache import get_conditional_response
 from django.utils.translation import gettext as _
 
-from .. import live, subjects
-from ..button import orders
+from ..button import signed_call
+from ..calls import subjects
 from ..exceptions import CallRefused
 from ..models import CallRequest
+from ..presentation import call_status
 
 MACHINE = "application/json"
 
@@ -30,7 +31,7 @@ def wanted(request: HttpRequest) -> bool:
 def state(request: HttpRequest, call: CallRequest) -> HttpResponseBase:
     """How the call stands, or 304 when nothing has changed but the clock, which runs by itself."""
     subjects.load([call])
-    shown = live.show(call, request.user)
+    shown = call_status.show(call, request.user)
     known = etag(shown)
     response = JsonResponse(shown, headers={"ETag": known})
     return get_conditional_response(request, etag=known, response=response) or response
@@ -43,7 +44,7 @@ def etag(shown: dict[str, Any]) -> str:
 
 
 def placed(
-    request: HttpRequest, call: CallRequest, pressed: orders.Button, back: str
+    request: HttpRequest, call: CallRequest, pressed: signed_call.Button, back: str
 ) -> JsonResponse:
     """What the press has made: how it stands, where to ask after it and to end it, and the token of
     the next call that the same button can make.
@@ -52,8 +53,10 @@ def placed(
     user: Any = request.user
     return JsonResponse(
         {
-            **live.follow(call, user, back),
-            "token": orders.sign(dataclasses.replace(pressed, nonce=orders.new_nonce()), user),
+            **call_status.follow(call, user, back),
+            "token": signed_call.sign(
+                dataclasses.replace(pressed, nonce=signed_call.new_nonce()), user
+            ),
         }
     )
 
@@ -71,7 +74,7 @@ def refused(request: HttpRequest, refusal: CallRefused, back: str) -> JsonRespon
 
 def logged_out(back: str) -> HttpResponse:
     """401, with the way to the login and back."""
-    login = live.with_way_back(resolve_url(project.LOGIN_URL), back)
+    login = call_status.with_way_back(resolve_url(project.LOGIN_URL), back)
     sentence = _("You are logged out by now. Log in, then try again.")
     link = {"url": login, "label": _("Log in")}
     return _no_call("refused", sentence, "logged_out", link, 401)
@@ -100,12 +103,12 @@ def _no_call(
 
 def _way_out(request: HttpRequest, refusal: CallRefused, back: str) -> dict[str, str] | None:
     if refusal.code == "no_own_number":
-        url = live.with_way_back(reverse("poketalk:own-number"), back)
+        url = call_status.with_way_back(reverse("poketalk:own-number"), back)
         return {"url": url, "label": _("Set your own phone number")}
     if refusal.code == "live_calls_per_user":
         user: Any = request.user
         going_on = CallRequest.objects.open().filter(user=user).first()
         if going_on is not None:
-            url = live.with_way_back(reverse("poketalk:call", args=[going_on.pk]), back)
+            url = call_status.with_way_back(reverse("poketalk:call", args=[going_on.pk]), back)
             return {"url": url, "label": _("Show that call")}
     return None

@@ -23,12 +23,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from .. import dialing, live, permissions, subjects
-from ..button import orders
+from .. import permissions
+from ..button import signed_call
+from ..calls import requesting, subjects
 from ..exceptions import CallRefused
 from ..forms import OwnNumberForm
-from ..lifecycle import story
 from ..models import CallerNumber, CallRequest
+from ..presentation import call_log, call_status
 from ..protocol.codes import CallStatus
 from . import answers
 
@@ -67,7 +68,7 @@ def place(request: HttpRequest) -> HttpResponse:
     if not permissions.may_place(request.user):
         return refuse(request, _("You may not place calls."))
     try:
-        pressed = orders.read(request.POST.get("token", ""), request.user)
+        pressed = signed_call.read(request.POST.get("token", ""), request.user)
         call = order(pressed, request.user)
     except CallRefused as refusal:
         if answers.wanted(request):
@@ -81,12 +82,12 @@ def place(request: HttpRequest) -> HttpResponse:
     back = way_back(request)
     if answers.wanted(request):
         return answers.placed(request, call, pressed, back)
-    return redirect(live.with_way_back(reverse("poketalk:call", args=[call.pk]), back))
+    return redirect(call_status.with_way_back(reverse("poketalk:call", args=[call.pk]), back))
 
 
-def order(pressed: orders.Button, user: Any) -> CallRequest:
+def order(pressed: signed_call.Button, user: Any) -> CallRequest:
     """The call that this button means: a new one, or the one that it has made already."""
-    made = dialing.made_with(pressed.idempotency_key, user)
+    made = requesting.made_with(pressed.idempotency_key, user)
     if made:  # also where a stored number was changed since, which would make it another call
         return made
     from_number = CallerNumber.objects.filter(user=user).values_list("number", flat=True).first()
@@ -97,7 +98,7 @@ def order(pressed: orders.Button, user: Any) -> CallRequest:
             "from_number",
         )
     number, subject = pressed.callee()
-    return dialing.request_call(
+    return requesting.request_call(
         from_number=from_number,
         to_number=number,
         user=user,
@@ -122,7 +123,7 @@ def call(request: HttpRequest, pk: int) -> HttpResponse:
         "poketalk/call.html",
         {
             "call": shown,
-            "story": story.tell(shown),
+            "story": call_log.tell(shown),
             "from_number": permissions.shown_number(shown.from_number, whole),
             "to_number": permissions.shown_number(shown.to_number, whole),
             "detail": permissions.shown_text(shown.response_detail, whole),
@@ -132,7 +133,7 @@ def call(request: HttpRequest, pk: int) -> HttpResponse:
             and shown.hangup_requested_at is None
             and permissions.may_hang_up(request.user, shown),
             "refresh": refresh_after(shown),
-            "etag": answers.etag(live.show(shown, request.user)),
+            "etag": answers.etag(call_status.show(shown, request.user)),
             "paused": request.GET.get("refresh") == "off",
             "back": way_back(request),
         },
@@ -142,7 +143,7 @@ def call(request: HttpRequest, pk: int) -> HttpResponse:
 @login_not_required
 @never_cache
 @require_safe
-def call_status(request: HttpRequest, pk: int) -> HttpResponseBase:
+def status(request: HttpRequest, pk: int) -> HttpResponseBase:
     """One call's state as JSON (`live.show`), with an ETag: 304 while nothing has changed.
 
     Whoever is logged out gets 401 when JSON was asked for, else the login page.
@@ -162,11 +163,11 @@ def hang_up(request: HttpRequest, pk: int) -> HttpResponseBase:
     shown = visible_call(request, pk)
     if not permissions.may_hang_up(request.user, shown):
         return refuse(request, _("You may not end this call."))
-    dialing.hang_up(shown, request.user)
+    requesting.hang_up(shown, request.user)
     if answers.wanted(request):
         return answers.state(request, shown)
     page = reverse("poketalk:call", args=[shown.pk])
-    return redirect(live.with_way_back(page, way_back(request)))
+    return redirect(call_status.with_way_back(page, way_back(request)))
 
 
 @login_required

@@ -12,10 +12,10 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from ..client_address import client_address
 from ..conf import settings
 from ..events import deadline, incoming, tokens
 from ..protocol import eventurl
+from ..shared.client_address import client_address
 
 logger = logging.getLogger(__name__)
 

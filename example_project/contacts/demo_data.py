@@ -14,7 +14,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
 
 from django_poketalk.models import CallerNumber
-from django_poketalk.server import ledger
+from django_poketalk.server.billing import ledger
 from django_poketalk.server.models import (
     Account,
     AllowedAddress,

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
-from django_poketalk.schedule import BEAT_SCHEDULE
+from django_poketalk.calls.schedule import BEAT_SCHEDULE
 
 from . import environment
 

@@ -14,7 +14,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from contacts.models import Contact
-from django_poketalk import dialing
+from django_poketalk.calls import requesting
 from django_poketalk.exceptions import CallRefused
 from django_poketalk.models import CallRequest, Placement
 from django_poketalk.protocol.codes import CallStatus
@@ -49,7 +49,7 @@ class Attempt:
         call = CallRequest.objects.get(pk=self._pk)
         if self._is_moment(call):
             self._asked_to_hang_up = True
-            dialing.hang_up(call)
+            requesting.hang_up(call)
             call.refresh_from_db()
         served = Call.objects.filter(custom=call.webcallid).first()
         over = call.placement in NEVER_MADE or (
@@ -74,7 +74,7 @@ class Attempt:
         if case.key_of is not None:
             return self._place_here(keys.get(case.key_of, case.key_of))
         later = timezone.now() + timedelta(hours=1) if case.hang_up is Moment.WAITING else None
-        call = dialing.request_call(
+        call = requesting.request_call(
             from_number=case.from_number,
             to_number=case.to_number,
             max_duration=case.max_duration,

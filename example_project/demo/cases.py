@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from contacts import demo_data
+from django_poketalk.events.vetoes import HANG_UP, MAX_DEBIT, MAX_DURATION
 from django_poketalk.models import Placement
 from django_poketalk.protocol.codes import CallStatus, ResponseCode
-from django_poketalk.vetoes import HANG_UP, MAX_DEBIT, MAX_DURATION
 
 
 class Moment(enum.Enum):

@@ -17,7 +17,7 @@ from typing import Any
 from django.contrib.contenttypes.models import ContentType
 
 from contacts.models import Contact
-from django_poketalk import vetoes
+from django_poketalk.events import vetoes
 from django_poketalk.models import CallEvent, CallRequest, Placement
 from django_poketalk.protocol.codes import CallStatus as S
 from django_poketalk.protocol.codes import ResponseCode

@@ -25,7 +25,9 @@ django.setup()
 from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
 
-from django_poketalk.server import admission, ledger, rating, wakening  # noqa: E402, F401
+from django_poketalk.server.billing import ledger, rating  # noqa: E402
+from django_poketalk.server.database import notify  # noqa: E402
+from django_poketalk.server.database.notify import News  # noqa: E402
 from django_poketalk.server.models import (  # noqa: E402
     Account,
     AllowedAddress,
@@ -39,7 +41,6 @@ from django_poketalk.server.models import (  # noqa: E402
     ServiceProvider,
     Switch,
 )
-from django_poketalk.server.wakening import News  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -104,7 +105,7 @@ class Service:
             account = ledger.lock(self.account.pk)
             Account.objects.filter(pk=account.pk).update(held=account.held + first * calls)
             Call.objects.bulk_create(rows)
-            wakening.tell(News.QUEUED)
+            notify.tell(News.QUEUED)
 
 
 @dataclass
@@ -146,7 +147,7 @@ def switch(log: str = os.devnull, *arguments: str) -> Iterator[Measured]:
     """A switch on the benchmark's database, once it has shown a sign of life."""
     environment = {
         **os.environ,
-        "DJANGO_SETTINGS_MODULE": "tests.switch.switch_settings",
+        "DJANGO_SETTINGS_MODULE": "tests.server.switch.switch_settings",
         "SWITCH_DATABASE": str(connection.settings_dict["NAME"]),
         "SWITCH_LEASE": "15",
     }

@@ -40,7 +40,7 @@ django.setup()
 from django.core.management import call_command  # noqa: E402
 from django.db import connection, connections, transaction  # noqa: E402
 
-from django_poketalk.server import ledger, rating  # noqa: E402
+from django_poketalk.server.billing import ledger, rating  # noqa: E402
 from django_poketalk.server.models import (  # noqa: E402
     Account,
     Call,
@@ -51,7 +51,7 @@ from django_poketalk.server.models import (  # noqa: E402
     ServiceProvider,
     Side,
 )
-from tests.sip.conftest import free_port, wait_for  # noqa: E402
+from tests.server.switch.gateways.sip.conftest import free_port, wait_for  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 PHONE = Path(__file__).with_name("load_phone.xml")

@@ -13,7 +13,7 @@ from django.test import Client, override_settings
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
-from django_poketalk import placing
+from django_poketalk.calls import placing
 from tests.caller.people import agent, contact
 from tests.crm.models import Contact
 from tests.needs import CHROMIUM
@@ -91,7 +91,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         threads.append(threading.Thread(target=work, args=(pk,)))
         threads[-1].start()
 
-    monkeypatch.setattr("django_poketalk.wakeups.wake", wake)
+    monkeypatch.setattr("django_poketalk.calls.task_publisher.wake", wake)
     yield
     for thread in threads:
         thread.join()
@@ -100,7 +100,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def no_worker(worker: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody takes a wake-up: calls stay queued."""
-    monkeypatch.setattr("django_poketalk.wakeups.wake", lambda pk, delay=0: None)
+    monkeypatch.setattr("django_poketalk.calls.task_publisher.wake", lambda pk, delay=0: None)
 
 
 @pytest.fixture

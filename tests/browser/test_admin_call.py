@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from django_poketalk import dialing
+from django_poketalk.calls import requesting
 from django_poketalk.events import incoming
 from django_poketalk.models import CallRequest, Placement
 from django_poketalk.protocol.codes import CallStatus
@@ -30,7 +30,7 @@ Open = Callable[..., Page]
 @pytest.fixture
 def call(site: str, no_worker: None) -> CallRequest:
     """A call that rings at leg A."""
-    call = dialing.request_call(from_number=CALLER, to_number=CALLEE)
+    call = requesting.request_call(from_number=CALLER, to_number=CALLEE)
     call.begin_sending(timezone.now())
     call.accept(timezone.now(), "00")
     tell(call, 1)
@@ -240,7 +240,7 @@ def test_the_page_keeps_nobody_out(
 ) -> None:
     for status in (3, 5, 7, 7, 5):  # the last two repeated and late
         tell(call, status, status)
-    dialing.hang_up(call)
+    requesting.hang_up(call)
     tell(call, 7, 60)
     page = open_call(color_scheme=scheme)
     page.get_by_text("The time line as a table").click()

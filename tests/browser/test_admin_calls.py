@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
-from django_poketalk import dialing
+from django_poketalk.calls import requesting
 from django_poketalk.models import CallRequest, Placement
 from tests.caller.conftest import CALLEE, CALLER
 from tests.caller.people import connected, someone
@@ -30,7 +30,7 @@ CALLS = "/admin/poketalk/callrequest/"
 @pytest.fixture
 def new_call(no_worker: None, site: str) -> Callable[..., CallRequest]:
     def make(**changes: Any) -> CallRequest:
-        return dialing.request_call(**{"from_number": CALLER, "to_number": CALLEE, **changes})
+        return requesting.request_call(**{"from_number": CALLER, "to_number": CALLEE, **changes})
 
     return make
 

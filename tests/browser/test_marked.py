@@ -7,7 +7,7 @@ import random
 import pytest
 from playwright.sync_api import Browser
 
-from django_poketalk.button import marking
+from django_poketalk.button import number_linker
 
 NUMBER = "020 7946 0123"
 BUTTON = '<poketalk-call title="&quot;>"><span><button>%s</button></span></poketalk-call>'
@@ -52,7 +52,7 @@ def pages(count: int) -> list[tuple[str, str]]:
     while len(made) < count:
         html = "".join(dice.choices(FRAGMENTS, k=dice.randint(2, 9)))
         html += f"{NUMBER} onmouseover=x {NUMBER}" if dice.random() < 0.6 else NUMBER
-        marked = marking.mark(html, lambda digits, written: BUTTON % written)
+        marked = number_linker.mark(html, lambda digits, written: BUTTON % written)
         if marked != html:
             made.append((html, marked))
     return made

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 
-from django_poketalk import dialing
 from django_poketalk.backends import locmem
+from django_poketalk.calls import requesting
 from django_poketalk.models import CallRequest
 
 CALLER = "+442079460000"
@@ -28,7 +28,7 @@ def woken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float]]:
     """The wake-ups that would have gone to the broker: (primary key, delay in seconds)."""
     calls: list[tuple[int, float]] = []
     monkeypatch.setattr(
-        "django_poketalk.wakeups.wake", lambda pk, delay=0: calls.append((pk, delay))
+        "django_poketalk.calls.task_publisher.wake", lambda pk, delay=0: calls.append((pk, delay))
     )
     return calls
 
@@ -43,7 +43,7 @@ def new_call(db: None) -> Callable[..., CallRequest]:
     """Make a call request as the front door does; keywords override."""
 
     def make(**changes: Any) -> CallRequest:
-        return dialing.request_call(**{"from_number": CALLER, "to_number": CALLEE, **changes})
+        return requesting.request_call(**{"from_number": CALLER, "to_number": CALLEE, **changes})
 
     return make
 

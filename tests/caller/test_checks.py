@@ -9,9 +9,9 @@ import pytest
 from celery import Celery
 from django.core import checks
 
-from django_poketalk import appsettings
 from django_poketalk.conf import Settings
 from django_poketalk.conf import settings as poketalk_settings
+from django_poketalk.shared import app_settings
 
 
 def found(deploy: bool = False) -> dict[str, checks.CheckMessage]:
@@ -84,7 +84,7 @@ def test_what_placing_needs_is_asked_for(settings: Any, key: str, ident: str) ->
 def test_settings_that_are_no_dict_are_named(settings: Any) -> None:
     settings.POKETALK = ["URL"]
 
-    messages = appsettings.check("POKETALK", Settings, "poketalk")
+    messages = app_settings.check("POKETALK", Settings, "poketalk")
 
     assert [message.id for message in messages] == ["poketalk.E001"]
 

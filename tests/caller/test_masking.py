@@ -13,7 +13,7 @@ from django.test import Client
 
 from django_poketalk.models import BlacklistedNumber, CallerNumber, CallEvent, CallRequest
 
-from .api import BLACKLIST, CALLS
+from .api.rest_client import BLACKLIST, CALLS
 from .conftest import CALLEE, CALLER
 from .people import connected, page, someone, tells_number
 

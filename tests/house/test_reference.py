@@ -10,7 +10,7 @@ import pytest
 
 from django_poketalk.protocol.codes import CallStatus, ResponseCode
 from django_poketalk.server.switch.gateways.simulated import PHONES
-from django_poketalk.server.switch.messages import Cause
+from django_poketalk.server.switch.machine.facts_and_commands import Cause
 
 from . import tree
 

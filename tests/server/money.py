@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from django.db import transaction
 
-from django_poketalk.server import ledger
-from django_poketalk.server.ledger import Till
+from django_poketalk.server.billing import ledger
+from django_poketalk.server.billing.ledger import Till
 from django_poketalk.server.models import Call
 
 

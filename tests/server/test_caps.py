@@ -12,7 +12,8 @@ import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from django_poketalk.server import admission, ledger
+from django_poketalk.server import admission
+from django_poketalk.server.billing import ledger
 from django_poketalk.server.models import Account, Call
 
 from . import money

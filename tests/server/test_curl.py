@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from django_poketalk.server import ledger
+from django_poketalk.server.billing import ledger
 from django_poketalk.server.models import AllowedAddress, BlacklistedNumber, Rate
 
 from .conftest import CALLEE, CALLER, PATH, Customer

@@ -13,8 +13,8 @@ from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.protocol.eventurl import Event
 from django_poketalk.server import destinations
 from django_poketalk.server.destinations import DestinationRefused
-from django_poketalk.server.switch.events import Delivery, EventSender
-from django_poketalk.server.switch.resolver import CheckedResolver
+from django_poketalk.server.switch.delivery.resolver import CheckedResolver
+from django_poketalk.server.switch.delivery.sender import Delivery, EventSender
 
 PUBLIC = "93.184.216.34"
 
@@ -188,7 +188,7 @@ def test_a_name_that_changes_its_address_is_connected_to_at_the_checked_one() ->
 
 
 def test_a_socket_is_refused_for_an_address_that_slipped_through() -> None:
-    from django_poketalk.server.switch.resolver import checked_socket
+    from django_poketalk.server.switch.delivery.resolver import checked_socket
 
     with pytest.raises(PermissionError):
         checked_socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80)))

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from django_poketalk.server import health
 from django_poketalk.server.models import Account, Call, EventDelivery, Gateway, Rate, Switch
-from django_poketalk.server.switch import presence
+from django_poketalk.server.switch.monitoring import heartbeat
 
 from .conftest import Customer
 
@@ -51,27 +51,27 @@ def watcher(*codenames: str) -> Client:
 
 
 def test_a_service_with_a_switch_and_a_gateway_is_well(customer: Customer) -> None:
-    presence.beat("office", 3)
+    heartbeat.beat("office", 3)
 
     assert problems() == []
 
 
 def test_without_a_switch_that_is_alive_no_call_is_served(customer: Customer) -> None:
     assert problems() == ["no_switch"]
-    presence.beat("office", 3)
+    heartbeat.beat("office", 3)
     Switch.objects.update(seen_at=timezone.now() - timedelta(minutes=1))
     assert problems() == ["no_switch"]
 
 
 def test_without_an_active_gateway_no_phone_is_rung(customer: Customer) -> None:
-    presence.beat("office", 3)
+    heartbeat.beat("office", 3)
     Gateway.objects.update(is_active=False)
 
     assert problems() == ["no_gateway"]
 
 
 def test_a_queue_that_nobody_serves_is_a_problem(customer: Customer, queued: Any) -> None:
-    presence.beat("office", 0)
+    heartbeat.beat("office", 0)
     call = queued()
     assert problems() == []
 
@@ -84,7 +84,7 @@ def test_a_queue_that_nobody_serves_is_a_problem(customer: Customer, queued: Any
 
 
 def test_calls_that_were_left_behind_are_a_problem(customer: Customer, queued: Any) -> None:
-    presence.beat("office", 0)
+    heartbeat.beat("office", 0)
     call = queued()
     lapsed = timezone.now() - timedelta(seconds=5)
     Call.objects.filter(pk=call.pk).update(state="active", lease_until=lapsed)
@@ -157,7 +157,7 @@ def test_monitors_get_a_status_and_json_that_names_no_customer(customer: Custome
     Account.objects.update(balance=0)
 
     unwell = client.get(HEALTH, {"format": "json"})
-    presence.beat("office", 2)
+    heartbeat.beat("office", 2)
     well = client.get(HEALTH, {"format": "json"})
 
     assert (unwell.status_code, unwell.json()["problems"]) == (503, ["no_switch"])
@@ -173,6 +173,6 @@ def test_others_see_nothing(customer: Customer) -> None:
 
 def test_queries(customer: Customer, queued: Any, django_assert_num_queries: Any) -> None:
     queued()
-    presence.beat("office", 2)
+    heartbeat.beat("office", 2)
     with django_assert_num_queries(10):
         health.look(timezone.now())

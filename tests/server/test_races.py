@@ -16,13 +16,15 @@ from django.test import override_settings
 from django.utils import timezone
 
 from django_poketalk.protocol.codes import CallStatus, ResponseCode
-from django_poketalk.server import admission, ledger
+from django_poketalk.server import admission
 from django_poketalk.server.admission import Admitted, Asked, Refused
+from django_poketalk.server.billing import ledger
 from django_poketalk.server.models import Account, Call, LedgerEntry, Rate
-from django_poketalk.server.switch import claims, store
-from django_poketalk.server.switch.changes import Change
+from django_poketalk.server.switch.calls import store
+from django_poketalk.server.switch.calls.changes import Change
 from django_poketalk.server.switch.gateways.base import CallKey
-from django_poketalk.server.switch.messages import Cause, Finish
+from django_poketalk.server.switch.machine.facts_and_commands import Cause, Finish
+from django_poketalk.server.switch.ownership import claims
 from tests.conftest import Times
 
 from . import money

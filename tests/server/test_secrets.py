@@ -13,14 +13,7 @@ from django.db.models import Model
 from django.views.debug import ExceptionReporter
 
 from django_poketalk.server.admission import Asked
-from django_poketalk.server.models import (
-    Account,
-    AllowedAddress,
-    ApiKey,
-    Call,
-    Gateway,
-    Rate,
-)
+from django_poketalk.server.models import Account, AllowedAddress, ApiKey, Call, Gateway, Rate
 
 from .conftest import CALLEE, CALLER, Customer
 

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
-from django_poketalk import placing, retention
+from django_poketalk.calls import placing, retention
 
 
 class Command(BaseCommand):

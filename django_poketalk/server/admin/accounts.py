@@ -16,9 +16,9 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
-from django_poketalk.longlists import NoNul
+from django_poketalk.shared.changelist import NoNul
 
-from .. import ledger
+from ..billing import ledger
 from ..models import Account, AllowedAddress
 from .shown import amount
 from .statements import StatementPage

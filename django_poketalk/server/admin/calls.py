@@ -18,8 +18,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from django_poketalk.longlists import LongChangeList
-from django_poketalk.protocol import eventurl, fragments, numbers
+from django_poketalk.protocol import eventurl, number_search, numbers
+from django_poketalk.shared.changelist import LongChangeList
 
 from ..models import Call, EventDelivery, LedgerEntry, Leg
 from .causes import InWords
@@ -141,8 +141,8 @@ class CallAdmin(InWords, ReadOnly, MaskedNumbersPage):
             return queryset, False
         found = Q(custom=search_term)
         if may_see_numbers(request):
-            for beginning in fragments.beginnings(search_term):
-                first, behind = fragments.span(numbers.wire(beginning))
+            for beginning in number_search.beginnings(search_term):
+                first, behind = number_search.span(numbers.wire(beginning))
                 for column in ("from_number", "to_number"):
                     span = Q(**{f"{column}__gte": first})
                     found |= span & Q(**{f"{column}__lt": behind}) if behind else span

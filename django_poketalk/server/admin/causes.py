@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
-from ..switch.messages import Cause
+from ..switch.machine.facts_and_commands import Cause
 
 WORDS = {
     Cause.NORMAL: _("normal"),

@@ -21,8 +21,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from django_poketalk import spreadsheets
-from django_poketalk.longlists import NoNul
+from django_poketalk.shared import csv_export
+from django_poketalk.shared.changelist import NoNul
 
 from ..models import Gateway, ServiceProvider
 from ..models.rates import PrefixRate
@@ -95,13 +95,13 @@ class RateDecks(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
         """The form; what the file would do; and, once that was seen, the import."""
         if not CAN_IMPORT or not self._may_import(request):
             raise PermissionDenied
-        from .. import ratedecks
+        from ..billing import rate_decks
 
         context: dict[str, Any] = {
             **self.admin_site.each_context(request),
             "title": _("Import %(rates)s") % {"rates": self.opts.verbose_name_plural},
             "opts": self.opts,
-            "columns": ratedecks.COLUMNS,
+            "columns": rate_decks.COLUMNS,
         }
         if "order" in request.POST:
             return self._import(request)
@@ -110,8 +110,8 @@ class RateDecks(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
             deck = form.cleaned_data
             owner = deck[self.model.owner_field]
             try:
-                outcome = ratedecks.read(owner, deck["file"], whole=deck["whole"])
-            except ratedecks.UnreadableDeck as error:
+                outcome = rate_decks.read(owner, deck["file"], whole=deck["whole"])
+            except rate_decks.UnreadableDeck as error:
                 form.add_error("file", str(error))
             else:
                 asked = {"owner": owner.pk, "csv": deck["file"], "whole": deck["whole"]}
@@ -122,7 +122,7 @@ class RateDecks(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
                 else:
                     context |= {
                         "outcome": outcome,
-                        "errors": outcome.errors[: ratedecks.MOST_TOLD],
+                        "errors": outcome.errors[: rate_decks.MOST_TOLD],
                         "owner": named(owner),
                         "order": order,
                     }
@@ -130,7 +130,7 @@ class RateDecks(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
         return TemplateResponse(request, "admin/poketalk_server/import_rates.html", context)
 
     def _import(self, request: HttpRequest) -> HttpResponseBase:
-        from .. import ratedecks
+        from ..billing import rate_decks
 
         try:
             order = signing.loads(request.POST["order"], salt=self._salt, max_age=MAX_AGE)
@@ -138,7 +138,7 @@ class RateDecks(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
             self.message_user(request, gettext("Look at the file again, then import it."), "error")
             return redirect(self._url("import"))
         owner = get_object_or_404(self._owners(), pk=order["owner"])
-        outcome = ratedecks.write(owner, order["csv"], whole=order["whole"])
+        outcome = rate_decks.write(owner, order["csv"], whole=order["whole"])
         if outcome.errors:
             self.message_user(request, gettext("Nothing was imported: a row is wrong."), "error")
             return redirect(self._url("import"))
@@ -165,12 +165,12 @@ class RateDecks(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
         """An owner's deck as a CSV file, as it can be imported again."""
         if not self.has_view_permission(request) or not CAN_IMPORT:
             raise PermissionDenied
-        from .. import ratedecks
+        from ..billing import rate_decks
 
         found = get_object_or_404(self._owners(), pk=owner)
-        spreadsheets.log(request, self.model, f"Exported the rates of {named(found)}.")
+        csv_export.log(request, self.model, f"Exported the rates of {named(found)}.")
         name = f"{self.opts.model_name}s-{found.pk}.csv"
-        return spreadsheets.stream(name, ratedecks.COLUMNS, ratedecks.rows(found))
+        return csv_export.stream(name, rate_decks.COLUMNS, rate_decks.rows(found))
 
     def _owners(self) -> QuerySet[Any]:
         owner: Any = self.opts.get_field(self.model.owner_field).related_model

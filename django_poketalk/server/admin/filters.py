@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from django_poketalk.longlists import ChoiceFilter, Conditions
+from django_poketalk.shared.changelist import ChoiceFilter, Conditions
 
 from ..models import Call
 from . import causes

@@ -14,8 +14,8 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
-from django_poketalk.longlists import NoNul
 from django_poketalk.protocol import numbers
+from django_poketalk.shared.changelist import NoNul
 
 from ..models import Gateway, TrialCall
 from .causes import InWords

@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from .. import health
-from ..databasetime import database_now
+from ..database.clock import database_now
 from ..models import Switch
 from .shown import ReadOnly
 

@@ -18,9 +18,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
-from django_poketalk.longlists import NoNul
+from django_poketalk.shared.changelist import NoNul
 
-from .. import ledger
+from ..billing import ledger
 from ..models import ApiKey
 
 

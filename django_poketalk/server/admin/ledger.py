@@ -11,9 +11,9 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from django_poketalk.longlists import NoNul
+from django_poketalk.shared.changelist import NoNul
 
-from .. import ledger
+from ..billing import ledger
 from ..models import LedgerEntry
 
 

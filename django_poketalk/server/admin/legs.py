@@ -12,9 +12,9 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from django_poketalk import spreadsheets
-from django_poketalk.longlists import LongChangeList, count
-from django_poketalk.protocol import fragments, numbers
+from django_poketalk.protocol import number_search, numbers
+from django_poketalk.shared import csv_export
+from django_poketalk.shared.changelist import LongChangeList, count
 
 from ..models import EventDelivery, Leg
 from .causes import InWords
@@ -107,7 +107,7 @@ class LegAdmin(LegNumber, InWords, ReadOnly, MaskedNumbersPage):
             return queryset, False
         found = Q(call__custom=search_term)
         if may_see_numbers(request):
-            for beginning in fragments.beginnings(search_term):
+            for beginning in number_search.beginnings(search_term):
                 found |= Q(number__startswith=numbers.wire(beginning))
         return queryset.filter(found), False
 
@@ -130,13 +130,13 @@ class LegAdmin(LegNumber, InWords, ReadOnly, MaskedNumbersPage):
     def export_csv(self, request: HttpRequest, queryset: QuerySet[Leg]) -> HttpResponseBase:
         """The call detail records as a file, sent as it is made."""
         rows = queryset.select_related("call__account", "gateway")
-        spreadsheets.log(request, Leg, f"Exported call detail records as CSV: {count(queryset)}.")
+        csv_export.log(request, Leg, f"Exported call detail records as CSV: {count(queryset)}.")
         name = f"cdr-{timezone.localdate()}.csv"
-        return spreadsheets.stream(name, CDR, _records(rows, may_see_numbers(request)))
+        return csv_export.stream(name, CDR, _records(rows, may_see_numbers(request)))
 
 
 def _records(legs: QuerySet[Leg], whole: bool) -> Iterator[tuple[Any, ...]]:
-    for batch in spreadsheets.batches(legs):
+    for batch in csv_export.batches(legs):
         for leg in batch:
             yield (
                 leg.pk,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from django_poketalk.longlists import NoNul
+from django_poketalk.shared.changelist import NoNul
 
 from ..models import BuyRate, Gateway, Rate, ServiceProvider
 from .decks import RateDecks

@@ -15,8 +15,8 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 
-from django_poketalk.longlists import NoNul, names_a_number
 from django_poketalk.protocol import numbers
+from django_poketalk.shared.changelist import NoNul, names_a_number
 
 
 class NumbersNotLookedUp(NoNul):

@@ -18,10 +18,10 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from django_poketalk import spreadsheets
+from django_poketalk.shared import csv_export
 
+from ..billing.statements import Statement, statement
 from ..models import Account, LedgerEntry
-from ..statements import Statement, statement
 from .shown import one_or_404, seconds
 
 MOST_SHOWN = 200  # entries on the page; the file has all
@@ -120,7 +120,7 @@ class StatementPage(admin.ModelAdmin):  # type: ignore[type-arg]
         self.log_change(request, account, f"Statement taken out as CSV: {first} to {last}.")
         header = [capfirst(str(title)) for title in HEADER]
         name = f"statement-{account.pk}-{first}-{last}.csv"
-        return spreadsheets.stream(name, header, _lines(shown))
+        return csv_export.stream(name, header, _lines(shown))
 
 
 def _entries(entries: QuerySet[LedgerEntry]) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _lines(shown: Statement) -> Iterator[list[Any]]:
     """The file's lines: the closing balance, the entries from the newest on, the opening one."""
     empty = [""] * (len(HEADER) - 2)
     yield [gettext("Closing balance"), *empty, shown.closing]
-    for batch in spreadsheets.batches(shown.entries.select_related("created_by", "call")):
+    for batch in csv_export.batches(shown.entries.select_related("created_by", "call")):
         for entry in batch:
             yield [
                 seconds(entry.created_at),

@@ -18,9 +18,9 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from .. import ledger
+from ..billing import ledger
+from ..billing.rating import THOUSANDTH
 from ..models import Account, LedgerEntry
-from ..rating import THOUSANDTH
 from .shown import one_or_404
 
 

@@ -10,8 +10,8 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from django_poketalk.client_address import client_address
 from django_poketalk.protocol.codes import ResponseCode
+from django_poketalk.shared.client_address import client_address
 
 from .. import admission
 from ..conf import settings

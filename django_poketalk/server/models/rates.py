@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from ..rating import Tariff
+from ..billing.rating import Tariff
 from .routes import Gateway, ServiceProvider, prefix_validator
 
 

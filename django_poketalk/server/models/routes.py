@@ -13,7 +13,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from ..trunk import ANONYMOUS, NUMBER, AsteriskTrunk, SipTrunk, Trunk
+from ..routing.trunk import ANONYMOUS, NUMBER, AsteriskTrunk, SipTrunk, Trunk
 
 prefix_validator = RegexValidator(
     r"^[0-9]{0,15}\Z", _("Digits only, as on the wire: no + and no spaces.")

@@ -20,24 +20,25 @@ from types import MappingProxyType
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from ..conf import settings
-from ..databasetime import database_now
-from ..wakening import News
-from . import claims, planning, presence
+from ..database.clock import database_now
+from ..database.notify import News
+from .calls.runner import LiveCall, Means
+from .calls.write_queue import Writer
 from .clock import Clock, DatabaseTime
 from .database import Database, rest
-from .events import EventSender
+from .delivery.sender import EventSender
 from .gateways import KINDS
 from .gateways.base import BaseGateway, CallKey
-from .intake import Intake
-from .lease import Lease
-from .listening import Listener
-from .live import LiveCall, Means
-from .messages import Cause, EndAsked, Fact, LegFact, Route
-from .meter import Meter
-from .orphans import Orphans
-from .trials import Trials
-from .vitals import State, Vitals
-from .writing import Writer
+from .listener import Listener
+from .machine.facts_and_commands import Cause, EndAsked, Fact, LegFact, Route
+from .monitoring import heartbeat
+from .monitoring.stats import Meter
+from .monitoring.watchdog import State, Vitals
+from .ownership import claims, plan
+from .ownership.intake import Intake
+from .ownership.lease import Lease
+from .probe_calls import Trials
+from .recovery.orphans import Orphans
 
 logger = logging.getLogger(__name__)
 
@@ -282,14 +283,14 @@ class Engine:
             self._drop(key)
 
     async def _beat(self) -> None:
-        await self._lifeline.run(presence.beat, self.identity, self.calls)
+        await self._lifeline.run(heartbeat.beat, self.identity, self.calls)
         await self._measure_time()
 
     async def _measure_time(self) -> None:
         self._time.measured(*await self._lifeline.run(_measured))
 
     async def _watch(self) -> None:
-        routes = await self._database.run(planning.routes, tuple(self._gateways))
+        routes = await self._database.run(plan.routes, tuple(self._gateways))
         self._tell_of_missing_passwords(routes)
         for kind, gateway in self._gateways.items():
             gateway.watch([route for route in routes if route.kind == kind])
@@ -344,7 +345,7 @@ class Engine:
         """Nothing depends on it: a database that is away is not waited for."""
         try:
             async with asyncio.timeout(SIGN_OFF_WITHIN):
-                await self._database.run(presence.sign_off, self.identity)
+                await self._database.run(heartbeat.sign_off, self.identity)
         except (DatabaseError, TimeoutError) as error:
             why = str(error) or "the database is away"
             logger.warning("Switch %s could not sign off: %s", self.identity, why)

@@ -14,9 +14,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from django_poketalk.server.conf import settings
 from django_poketalk.server.models import Gateway
-from django_poketalk.server.switch import monitor
 from django_poketalk.server.switch.engine import Engine
 from django_poketalk.server.switch.gateways import KINDS
+from django_poketalk.server.switch.monitoring import http
 
 logger = logging.getLogger("django_poketalk.server")
 
@@ -75,7 +75,7 @@ class Command(BaseCommand):
         address = settings.health_address if health is None else health
         try:
             if address:
-                monitor.read_address(address)
+                http.read_address(address)
         except ValueError as error:
             raise CommandError(f"--health or HEALTH_ADDRESS: {error}") from error
         if speed != 1:
@@ -102,7 +102,7 @@ class Command(BaseCommand):
         try:
             async with contextlib.AsyncExitStack() as stack:
                 try:
-                    await stack.enter_async_context(monitor.monitored(engine, health))
+                    await stack.enter_async_context(http.monitored(engine, health))
                 except OSError as error:
                     raise CommandError(
                         f"--health or HEALTH_ADDRESS, {health}: {error.strerror}."

@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..clock import Clock
-from ..messages import Answered, Cause, Failed, HungUp, LegFact, Ringing, Route, Side
+from ..machine.facts_and_commands import (
+    Answered,
+    Cause,
+    Failed,
+    HungUp,
+    LegFact,
+    Ringing,
+    Route,
+    Side,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 
-from ...trunk import Trunk
-from ..messages import Route
+from django_poketalk.server.routing.trunk import Trunk
+
+from ..machine.facts_and_commands import Route
 from .base import LegKey
 
 SECOND = 1.0

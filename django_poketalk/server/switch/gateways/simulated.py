@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..clock import Clock
-from ..messages import Cause, Route
+from ..machine.facts_and_commands import Cause, Route
 from .base import BaseGateway, LegKey, Report
 
 

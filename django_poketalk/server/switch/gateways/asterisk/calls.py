@@ -9,7 +9,8 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ...messages import Cause, Side
+from django_poketalk.server.switch.machine.facts_and_commands import Cause, Side
+
 from ..base import CallKey, LegKey
 from . import causes, names
 from .connection import Address, Connection, Json, Unanswered

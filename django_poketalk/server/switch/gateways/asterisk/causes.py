@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...messages import Cause
+from django_poketalk.server.switch.machine.facts_and_commands import Cause
 
 NORMAL_CLEARING = 16
 DECLINE = 603  # the SIP response, which Asterisk gives the same cause as refusals by the network

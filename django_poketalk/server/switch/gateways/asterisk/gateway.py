@@ -7,9 +7,10 @@ import logging
 from collections.abc import Iterable
 from functools import partial
 
-from ....trunk import ANONYMOUS, AsteriskTrunk
-from ...clock import Clock
-from ...messages import Cause, Route, Side
+from django_poketalk.server.routing.trunk import ANONYMOUS, AsteriskTrunk
+from django_poketalk.server.switch.clock import Clock
+from django_poketalk.server.switch.machine.facts_and_commands import Cause, Route, Side
+
 from ..base import BaseGateway, LegKey, Report
 from ..limits import Limits
 from .calls import Asterisk

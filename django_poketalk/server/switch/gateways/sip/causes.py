@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...messages import Cause
+from django_poketalk.server.switch.machine.facts_and_commands import Cause
 
 Q850 = range(1, 128)  # seven bits
 NORMAL_CLEARING = 16

@@ -29,8 +29,9 @@ from sippy.MsgBody import MsgBody
 from sippy.SipReason import SipReason
 from sippy.Time.Timeout import Timeout
 
-from ....trunk import ANONYMOUS, SipTrunk
-from ...messages import Cause, Side
+from django_poketalk.server.routing.trunk import ANONYMOUS, SipTrunk
+from django_poketalk.server.switch.machine.facts_and_commands import Cause, Side
+
 from ..base import LegKey
 from . import causes, sdp
 from .agent import Agent

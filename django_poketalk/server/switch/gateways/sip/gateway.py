@@ -16,10 +16,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ....conf import settings
-from ....trunk import SipTrunk
-from ...clock import Clock
-from ...messages import Cause, Route
+from django_poketalk.server.conf import settings
+from django_poketalk.server.routing.trunk import SipTrunk
+from django_poketalk.server.switch.clock import Clock
+from django_poketalk.server.switch.machine.facts_and_commands import Cause, Route
+
 from ..base import BaseGateway, LegKey, Report
 from ..limits import Limits
 from . import causes, loop

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ....trunk import SipTrunk
+from django_poketalk.server.routing.trunk import SipTrunk
 
 DOWN_AFTER = 2  # probes in a row without an answer
 

@@ -82,9 +82,9 @@ def _run(ready: Future[Reactor]) -> None:
     try:
         from sippy.Core.EventDispatcher import ED2
 
-        from . import thrift
+        from . import sippy_patches
 
-        thrift.apply()
+        sippy_patches.apply()
         ED2.my_ident = threading.get_ident()
         ED2.elp = reactor = Reactor(
             lambda: ED2.tlisteners[0].etime.monot if ED2.tlisteners else None

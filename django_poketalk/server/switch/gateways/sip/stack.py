@@ -23,8 +23,9 @@ from sippy.SipTransactionManager import SipTransactionManager
 from sippy.SipURL import SipURL
 from sippy.Udp_server import Udp_server_opts
 
-from ....trunk import SipTrunk
-from ...messages import Cause
+from django_poketalk.server.routing.trunk import SipTrunk
+from django_poketalk.server.switch.machine.facts_and_commands import Cause
+
 from ..base import CallKey, LegKey
 from .agent import Agent
 from .exchange import Exchange

@@ -1,0 +1,112 @@
+"""Numbers and prefixes as people paste them: one in a line, with a reason if they like."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from ..models.numbers import REASON_LENGTH
+from ..protocol import numbers
+
+WRITTEN_LENGTH = 40  # a number with brackets, spaces and dashes
+MOST_LINES = 5000
+_REASON = re.compile(r"[,;\t]")
+_QUOTES = "\"' "
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one line means: an E.164 number, or with `is_prefix` the beginning of numbers. `at` is
+    the line's number, from 1; `repeats` that of the earlier line that says the same, or None.
+    """
+
+    at: int
+    number: str
+    is_prefix: bool
+    reason: str
+    repeats: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A line that means nothing, as it was `written`, and why, for people."""
+
+    at: int
+    written: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pasted:
+    """All lines of a text: those to use, those that repeat one of them, those that mean nothing."""
+
+    lines: tuple[Line, ...]
+    repeated: tuple[Line, ...]
+    problems: tuple[Problem, ...]
+
+
+def read(text: str, region: str | None) -> Pasted:
+    """Each line of the text: a number in any usual way of writing, or the beginning of numbers and
+    `*`; then, after a comma, a semicolon or a tab, a reason.
+
+    Numbers without country code belong to `region`. Empty lines, and those that begin with `#`,
+    mean nothing and do no harm.
+    """
+    lines: dict[tuple[str, bool], Line] = {}
+    repeated: list[Line] = []
+    problems: list[Problem] = []
+    written = text.splitlines()
+    if len(written) > MOST_LINES:
+        too_many = _("%(lines)d lines are more than the %(most)d that can be added at once.") % {
+            "lines": len(written),
+            "most": MOST_LINES,
+        }
+        return Pasted((), (), (Problem(MOST_LINES + 1, "", too_many),))
+    for at, line in enumerate(written, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        try:
+            number, is_prefix, reason = _meaning(line, region)
+        except ValueError as error:
+            problems.append(Problem(at, line.strip()[:60], str(error)))
+            continue
+        first = lines.get((number, is_prefix))
+        meant = Line(at, number, is_prefix, reason, first.at if first else None)
+        if first:
+            repeated.append(meant)
+        else:
+            lines[number, is_prefix] = meant
+    return Pasted(tuple(lines.values()), tuple(repeated), tuple(problems))
+
+
+def _meaning(line: str, region: str | None) -> tuple[str, bool, str]:
+    parts = _REASON.split(line, maxsplit=1)
+    written, reason = parts[0].strip(_QUOTES), " ".join(parts[-1].strip(_QUOTES).split())
+    if len(parts) == 1:
+        reason = ""
+    if len(reason) > REASON_LENGTH:
+        raise ValueError(
+            _("The reason has %(length)d characters, and may have %(most)d.")
+            % {"length": len(reason), "most": REASON_LENGTH}
+        )
+    if len(written) > WRITTEN_LENGTH:
+        raise ValueError(_("This is too long for a phone number."))
+    if written.endswith("*"):
+        return _prefix(written.rstrip("* ")), True, reason
+    try:
+        return numbers.normalise(written, region), False, reason
+    except numbers.InvalidNumber:
+        raise ValueError(
+            _("This is not a phone number. Write it with + and country code.")
+        ) from None
+
+
+def _prefix(written: str) -> str:
+    try:
+        return numbers.normalise_prefix(written)
+    except numbers.InvalidNumber:
+        raise ValueError(
+            _("Write the beginning of the numbers with + and country code, e.g. +4420*.")
+        ) from None

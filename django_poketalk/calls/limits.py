@@ -1,0 +1,224 @@
+"""What may be called, when, how often, and for how much: every reason to refuse a call before
+anybody is asked to dial.
+
+Each rule gives a `CallRefused` with a machine code and a sentence. They guard against toll fraud
+and against calling somebody to death; they do not depend on who has which permission. Counts are
+taken, not reserved: requests that race each other in the same instant can pass a cap by as many as
+race.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Literal
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import Sum
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from ..conf import settings
+from ..exceptions import CallRefused
+from ..models import BlacklistedNumber, CallRequest
+from ..models.calls import CallRequestQuerySet
+from ..protocol import numbers
+from . import quiet_hours
+from .quiet_hours import CalleeTime, QuietHours
+
+HOUR = timedelta(hours=1)
+MILLIONTH = Decimal("0.000001")  # of the currency: what the columns hold
+
+Leg = Literal["from_number", "to_number"]
+LEGS: tuple[Leg, Leg] = ("from_number", "to_number")
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """A limit of all calls that is set: its `name` is the setting's in lower case, and the code of
+    its refusal. `used` is counted by now, in calls (`int`) or money (`Decimal`).
+    """
+
+    name: str
+    limit: int | Decimal
+    used: int | Decimal
+    sentence: str
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it counts the calls of the user who asks, and nobody else's."""
+        return self.name.endswith("_per_user")
+
+    @property
+    def left(self) -> int | Decimal:
+        """What is left of it, never less than nothing."""
+        return max(self.limit - self.used, type(self.limit)(0))
+
+    @property
+    def is_reached(self) -> bool:
+        return self.used >= self.limit
+
+
+def check(call: CallRequest) -> None:
+    """Refuse the call, which is not saved, if any rule forbids it: `CallRefused`."""
+    for refusal in refusals(call):
+        raise refusal
+
+
+def refusals(
+    call: CallRequest,
+    entries: Mapping[Leg, BlacklistedNumber | None] | None = None,
+    counted: Iterable[Cap] | None = None,
+) -> Iterator[CallRefused]:
+    """Each reason to refuse the call, asked for one after the other; what `blacklisting` and `caps`
+    have found already may be given.
+    """
+    for leg in LEGS:
+        yield from _destination(leg, getattr(call, leg))
+        entry = blacklisting(call, leg) if entries is None else entries[leg]
+        if entry is not None:
+            sentence = _("%s is on the blacklist") % numbers.display(getattr(call, leg))
+            reason = f": {entry.reason}" if entry.reason else "."
+            yield CallRefused("blacklisted", f"{sentence}{reason}", leg)
+    if call.from_number == call.to_number:
+        yield CallRefused("same_number", _("Both phones have the same number."), "to_number")
+    if settings.quiet_hours is not None:
+        seen = callee_time(call)
+        if seen.quiet:
+            yield CallRefused("quiet_hours", _quiet(call.to_number, seen), "to_number")
+    for cap in caps(call) if counted is None else counted:
+        if cap.is_reached:
+            yield CallRefused(cap.name, cap.sentence)
+
+
+def blacklisting(call: CallRequest, leg: Leg) -> BlacklistedNumber | None:
+    """The entry that forbids this leg of the call."""
+    directions = BlacklistedNumber.Direction
+    direction = directions.FROM if leg == "from_number" else directions.TO
+    return BlacklistedNumber.matching(getattr(call, leg), direction, call.created_at)
+
+
+def hours() -> QuietHours | None:
+    """The quiet hours that are set. `ImproperlyConfigured` for what is none; a check says so."""
+    written = settings.quiet_hours
+    try:
+        return None if written is None else QuietHours.parse(written)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"POKETALK['QUIET_HOURS']: {error}") from error
+
+
+def allowed_prefixes() -> tuple[str, ...]:
+    """The prefixes that are set, as digits. `ImproperlyConfigured` for what is none, such as "",
+    with which every number begins; a check says so.
+    """
+    written = settings.allowed_prefixes
+    try:
+        return tuple(numbers.wire(numbers.normalise_prefix(prefix)) for prefix in written)
+    except numbers.InvalidNumber as error:
+        raise ImproperlyConfigured(f"POKETALK['ALLOWED_PREFIXES']: {error}") from error
+
+
+def callee_time(call: CallRequest) -> CalleeTime:
+    """What clocks show at the callee when the call may first be placed, and whether quiet hours
+    hold. Where the number tells no time zone, the site's own is taken.
+    """
+    starts = max(call.created_at, call.not_before)
+    return quiet_hours.look(call.to_number, starts, hours(), timezone.get_default_timezone())
+
+
+def caps(call: CallRequest) -> Iterator[Cap]:
+    """The limits of all calls that are set and bind this one, each counted when it is its turn."""
+    calls = CallRequest.objects.all()
+    now = call.created_at
+    last_hour = calls.filter(created_at__gt=now - HOUR)
+    today = calls.filter(
+        created_at__gte=timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    )
+    too_many = _("Too many calls in the last hour. Try again later.")
+    spent = _("Today's budget for calls is spent.")
+    if call.user is not None:
+        own = {"user": call.user}
+        busy = _("You have a call already.")
+        yield from _count("live_calls_per_user", calls.open().filter(**own), busy)
+        yield from _count("calls_per_hour_per_user", last_hour.filter(**own), too_many)
+        yield from _spend("spend_per_day_per_user", today.filter(**own), spent)
+    callee = _("This number was called too often in the last hour.")
+    same_callee = last_hour.filter(to_number=call.to_number)
+    yield from _count("calls_per_hour_per_callee", same_callee, callee)
+    busy = _("All lines are busy. Try again in a moment.")
+    yield from _count("live_calls", calls.open(), busy)
+    yield from _count("calls_per_hour", last_hour, too_many)
+    yield from _spend("spend_per_day", today, spent)
+
+
+def _destination(field: str, number: str) -> Iterator[CallRefused]:
+    """The allow-lists, and the ranges where fraud is paid for: premium rate and satellite."""
+    shown = numbers.display(number)
+    prefixes = allowed_prefixes()
+    if prefixes and numbers.wire(number).startswith(prefixes):
+        return
+    if not settings.allow_satellite and numbers.is_satellite(number):
+        yield CallRefused("satellite", _("%s is a satellite number.") % shown, field)
+    if not settings.allow_premium and numbers.is_premium(number):
+        yield CallRefused("premium", _("%s costs extra to call.") % shown, field)
+    countries = settings.allowed_countries
+    if countries is not None and numbers.country(number) not in countries:
+        yield CallRefused(
+            "country_not_allowed", _("Calls to the country of %s are not allowed.") % shown, field
+        )
+    if countries is None and prefixes:
+        yield CallRefused("prefix_not_allowed", _("Calls to %s are not allowed.") % shown, field)
+
+
+def _quiet(number: str, seen: CalleeTime) -> str:
+    """What time it is for the callee, and when calls are allowed again: there, and here where that
+    is another time.
+    """
+    words = {
+        "number": numbers.display(number),
+        "earliest": date_format(seen.local[0], "TIME_FORMAT"),
+        "latest": date_format(seen.local[-1], "TIME_FORMAT"),
+    }
+    if len(seen.local) > 1:
+        sentence = _(
+            "%(number)s may be where it is between %(earliest)s and %(latest)s, within quiet hours."
+        )
+    elif seen.known:
+        sentence = _("It is %(earliest)s where %(number)s is, within quiet hours.")
+    else:
+        sentence = _(
+            "It is %(earliest)s here, within quiet hours; nobody knows where %(number)s is."
+        )
+    return f"{sentence % words} {_allowed_again(seen)}"
+
+
+def _allowed_again(seen: CalleeTime) -> str:
+    if seen.again is None:
+        return _("It is always within quiet hours somewhere, so it can't be called.")
+    here = timezone.localtime(seen.again)
+    words = {
+        "there": date_format(seen.again, "DATETIME_FORMAT"),
+        "here": date_format(here, "DATETIME_FORMAT"),
+    }
+    if len(seen.local) > 1:
+        return _("Calls are allowed again from %(here)s, your time.") % words
+    if here.replace(tzinfo=None) == seen.again.replace(tzinfo=None):
+        return _("Calls are allowed again from %(there)s.") % words
+    return _("Calls are allowed again from %(there)s there, %(here)s your time.") % words
+
+
+def _count(name: str, calls: CallRequestQuerySet, sentence: str) -> Iterator[Cap]:
+    limit: int | None = getattr(settings, name)
+    if limit is not None:
+        yield Cap(name, limit, calls.count(), sentence)
+
+
+def _spend(name: str, calls: CallRequestQuerySet, sentence: str) -> Iterator[Cap]:
+    limit: Decimal | None = getattr(settings, name)
+    if limit is not None:
+        spent: Decimal | None = calls.aggregate(spent=Sum("debit"))["spent"]
+        # SQLite adds in floats.
+        yield Cap(name, limit, (spent or Decimal(0)).quantize(MILLIONTH), sentence)

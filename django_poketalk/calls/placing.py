@@ -1,0 +1,136 @@
+"""Takes queued call requests to the service, each at most once.
+
+Celery only wakes; the row decides. A request is claimed by the committed step queued → sending,
+before the first byte leaves. After that, an answer that is not clearly a code is `unknown` and is
+never sent again; only failures to connect are retried.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from ..backends import Answer, Order, Verdict, get_backend
+from ..conf import settings
+from ..events import incoming
+from ..exceptions import NotConnected
+from ..models import CallRequest, Placement
+from ..protocol import numbers
+from . import task_publisher
+
+logger = logging.getLogger(__name__)
+
+BACK_OFF = (1, 2, 4, 8, 16)  # seconds before the next attempt to connect; the last one repeats
+GRACE = timedelta(seconds=5)  # for a fresh task to be taken before the sweep wakes it again
+BATCH = 500  # rows of each kind that one sweep takes on
+
+
+def place(pk: int) -> None:
+    """Place one request if it is due and nobody else has it. Safe to run any number of times,
+    anywhere.
+    """
+    call = CallRequest.objects.filter(pk=pk).first()
+    if call is None or call.placement != Placement.QUEUED:
+        return
+    now = timezone.now()
+    if call.expires_at <= now:
+        call.expire(now)
+        logger.warning("Call %s expired before it could be placed.", call.pk)
+        return
+    backend = get_backend()
+    order = order_of(call)
+    if not call.begin_sending(now):
+        return
+    try:
+        answer = backend.place(order)
+    except NotConnected as error:
+        _try_again(call, str(error))
+    except Exception as error:
+        logger.exception("Call %s: the backend failed; whether it rings is unknown.", call.pk)
+        call.lose(f"{type(error).__name__}: {error}")
+    else:
+        _settle(call, answer)
+
+
+def order_of(call: CallRequest) -> Order:
+    """What the service is asked for this call. Raises `ImproperlyConfigured` when its event URL
+    would be too long.
+    """
+    return Order(
+        from_number=numbers.wire(call.from_number),
+        to_number=numbers.wire(call.to_number),
+        webcallid=call.webcallid,
+        event_url=incoming.event_url(call),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How many requests a sweep woke, expired, gave up as unknown, and labelled as over from
+    silence.
+    """
+
+    woken: int
+    expired: int
+    unknown: int
+    silent: int
+
+
+def sweep(now: datetime | None = None) -> Swept:
+    """Put right what a lost task, a dead worker or a silent service has left behind. Run it every
+    few seconds.
+    """
+    now = now or timezone.now()
+    due = CallRequest.objects.due(now - GRACE).values_list("pk", flat=True)[:BATCH]
+    for pk in due:
+        task_publisher.wake(pk)
+    lost_since = now - timedelta(seconds=settings.connect_timeout + settings.read_timeout) - GRACE
+    return Swept(
+        woken=len(due),
+        expired=sum(call.expire(now) for call in CallRequest.objects.past_expiry(now)[:BATCH]),
+        unknown=sum(
+            call.lose("The worker that was sending it vanished.")
+            for call in CallRequest.objects.sending_since(lost_since)[:BATCH]
+        ),
+        silent=sum(
+            call.give_up(now)
+            for call in CallRequest.objects.silent_since(_silence_limit(now))[:BATCH]
+        ),
+    )
+
+
+def _silence_limit(now: datetime) -> datetime:
+    """Live calls not heard of since this moment are taken to be over. Without events, that is their
+    maximum duration.
+    """
+    seconds = (
+        settings.silence if settings.event_base_url else settings.silence + settings.max_duration
+    )
+    return now - timedelta(seconds=seconds)
+
+
+def _try_again(call: CallRequest, why: str) -> None:
+    delay = BACK_OFF[min(call.attempts, len(BACK_OFF)) - 1]
+    if call.retry(timezone.now() + timedelta(seconds=delay), why):
+        logger.warning("Call %s: %s (attempt %s, %s)", call.pk, why, call.attempts, call.placement)
+        if call.placement == Placement.QUEUED:
+            task_publisher.wake(call.pk, delay)
+
+
+def _settle(call: CallRequest, answer: Answer) -> None:
+    now = timezone.now()
+    if answer.verdict is Verdict.ACCEPTED:
+        settled = call.accept(now, answer.detail)
+    elif answer.verdict is Verdict.REJECTED:
+        settled = call.reject(now, answer.code, answer.detail)
+    else:
+        settled = call.lose(answer.detail)
+    if answer.verdict is not Verdict.ACCEPTED:
+        # What the service said may hold a phone number: that is for the row, not for the log.
+        why = f"{answer.code} {answer.code.meaning}" if answer.code else "Its answer is in its row."
+        logger.warning("Call %s is %s. %s", call.pk, answer.verdict.value, why)
+    if not settled:
+        logger.warning("Call %s was settled otherwise before the service answered.", call.pk)

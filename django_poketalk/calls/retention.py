@@ -1,0 +1,28 @@
+"""Forgets old numbers: personal data is kept no longer than the project says."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from ..conf import settings
+from ..models import CallRequest
+from ..models.calls import IS_OPEN
+
+BATCH = 1000
+
+
+def forget_old_numbers(now: datetime | None = None) -> int:
+    """Blank both numbers of calls created more than `FORGET_NUMBERS_AFTER` days ago; how many calls
+    that were.
+    """
+    days = settings.forget_numbers_after
+    if days is None:
+        return 0
+    limit = (now or timezone.now()) - timedelta(days=days)
+    kept = CallRequest.objects.filter(created_at__lt=limit).exclude(from_number="", to_number="")
+    forgotten = 0
+    while batch := list(kept.exclude(IS_OPEN).values_list("pk", flat=True)[:BATCH]):
+        forgotten += CallRequest.objects.filter(pk__in=batch).update(from_number="", to_number="")
+    return forgotten

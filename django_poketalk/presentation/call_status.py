@@ -1,0 +1,258 @@
+"""What the call element on a page shows of a call: how far it is, in one sentence for whoever
+placed it.
+
+All words come from here, in the reader's language; the script on the page has none of its own.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.functional import Promise
+from django.utils.http import urlencode
+from django.utils.text import capfirst
+from django.utils.translation import get_language_bidi, gettext_lazy
+from django.utils.translation import gettext as _
+
+from .. import permissions
+from ..events import vetoes
+from ..models import CallRequest, Placement
+from ..protocol import numbers
+from ..protocol.codes import CallStatus, ResponseCode
+
+Words = Callable[[CallRequest], str]
+
+TALKING = (CallStatus.B_ANSWERED,)
+RINGING = (CallStatus.A_ANSWERED, CallStatus.B_INITIATED)
+FIRST_STRONG = {"L": False, "R": True, "AL": True}
+
+REJECTED: dict[str, str | Promise] = {
+    ResponseCode.BLACKLISTED: gettext_lazy(
+        "Refused: one of the numbers is on the service’s blacklist."
+    ),
+    ResponseCode.NO_GATEWAY: gettext_lazy(
+        "Refused: the service has no way to reach one of the numbers."
+    ),
+    ResponseCode.NO_TIMEOUT: gettext_lazy(
+        "No credit: what is left does not pay for this call, or the service has no rate for it."
+    ),
+    ResponseCode.EMPTY_API_KEY: gettext_lazy(
+        "Refused: the service does not know this site. Tell whoever runs it."
+    ),
+}
+REJECTED |= dict.fromkeys(
+    (
+        ResponseCode.UNKNOWN_API_USER,
+        ResponseCode.NO_SERVICE_PROVIDER,
+        ResponseCode.UNKNOWN_ADDRESS,
+    ),
+    REJECTED[ResponseCode.EMPTY_API_KEY],
+)
+
+
+def show(call: CallRequest, user: Any) -> dict[str, Any]:
+    """The call as JSON for this user, who may see it.
+
+    `phase` is `calling`, `ringing`, `talking`, `ending`, `unknown`, `ended` or `failed`; `sentence`
+    says it in words; `clock` is the seconds both have talked by now, null unless they do; `cost` is
+    the cost for people to read, "" when there is none so far. `duration` is in seconds, `debit`
+    decimal text, `ended` ISO 8601 or null, as the service told them. The call's subject is best
+    loaded before (`subjects.load`).
+    """
+    now = phase(call)
+    own = call.user_id == user.pk
+    return {
+        "phase": now,
+        "sentence": sentence(call) if own else capfirst(call.state),
+        "clock": _talked(call) if now == "talking" else None,
+        "cost": cost(call.debit),
+        "may_hang_up": call.is_open
+        and call.hangup_requested_at is None
+        and permissions.may_hang_up(user, call),
+        "placement": call.placement,
+        "status": call.status,
+        "state": call.state,
+        "duration": call.duration,
+        "debit": str(call.debit),
+        "open": call.is_open,
+        "ended": call.ended_at.isoformat() if call.ended_at else None,
+    }
+
+
+def follow(call: CallRequest, user: Any, back: str) -> dict[str, Any]:
+    """`show`, and where to ask after the call, to end it, and to read all of it. Where these lead
+    elsewhere, as to the login, they lead on to `back`, the page that the button is on.
+    """
+    return {
+        **show(call, user),
+        "status_url": with_way_back(reverse("poketalk:call-status", args=[call.pk]), back),
+        "hang_up_url": reverse("poketalk:hang-up", args=[call.pk]),
+        "link": {
+            "url": with_way_back(reverse("poketalk:call", args=[call.pk]), back),
+            "label": _("Details"),
+        },
+    }
+
+
+def with_way_back(url: str, back: str) -> str:
+    """The address, which takes the way back along, if there is one."""
+    return f"{url}?{urlencode({'next': back})}" if back else url
+
+
+def phase(call: CallRequest) -> str:
+    """How far the call is: one word for style sheets and scripts (see `show`)."""
+    if not call.is_open:
+        fine = call.status == CallStatus.AB_DISCONNECTED or _ended_by_us(call)
+        return "ended" if fine or call.placement == Placement.CANCELLED else "failed"
+    if call.hangup_requested_at is not None:
+        return "ending"
+    if call.status in TALKING:
+        return "talking"
+    if call.status in RINGING:
+        return "ringing"
+    unheard = call.placement == Placement.UNKNOWN and not call.status
+    return "unknown" if unheard else "calling"
+
+
+def sentence(call: CallRequest) -> str:
+    """How the call stands and, where it failed, why: for the person whose phone rings first."""
+    return str(SENTENCES[phase(call)](call))
+
+
+def callee(call: CallRequest) -> str:
+    """Who is called: the object that it is about, else the number."""
+    return isolated(str(call.subject) if call.subject else numbers.display(call.to_number))
+
+
+def isolated(name: str) -> str:
+    """The name, marked so that its direction does not disturb that of the sentence around it."""
+    runs = (FIRST_STRONG.get(unicodedata.bidirectional(letter)) for letter in name)
+    from_right = next((run for run in runs if run is not None), False)
+    if from_right == get_language_bidi():
+        return name
+    return f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}"
+
+
+def cost(debit: Decimal) -> str:
+    """Money as people write it, with two decimals, or three where it has them; "" for nothing."""
+    exact = _thousandths(debit)
+    places = 2 if exact == exact.quantize(Decimal("0.01")) else 3
+    return number_format(exact, places) if exact else ""
+
+
+def column_cost(debit: Decimal) -> str:
+    """Money below other money: with the wire's three decimals; "" for nothing."""
+    exact = _thousandths(debit)
+    return number_format(exact, 3) if exact else ""
+
+
+def _thousandths(debit: Decimal) -> Decimal:
+    return debit.quantize(Decimal("0.001"), ROUND_HALF_UP)
+
+
+def length(seconds: int) -> str:
+    """Seconds in words: `42 s`, `3 min`, `3 min 12 s`."""
+    minutes, rest = divmod(seconds, 60)
+    told = {"minutes": minutes, "seconds": rest}
+    if not minutes:
+        return _("%(seconds)d s") % told
+    return (_("%(minutes)d min %(seconds)d s") if rest else _("%(minutes)d min")) % told
+
+
+def _calling(call: CallRequest) -> str:
+    if call.placement == Placement.QUEUED and call.attempts:
+        return _("The service cannot be reached yet. Trying again …")
+    return _("Calling your phone …")
+
+
+def _ringing(call: CallRequest) -> str:
+    return _("Ringing %(name)s …") % {"name": callee(call)}
+
+
+def _connected(call: CallRequest) -> str:
+    return _("Connected")
+
+
+def _ending(call: CallRequest) -> str:
+    return _(
+        "Hanging up … The service is told when it reports next, which it does at least once a"
+        " minute."
+    )
+
+
+def _unknown(call: CallRequest) -> str:
+    return _(
+        "No clear answer came from the service, so the phones may ring or not. Check before"
+        " calling again."
+    )
+
+
+def _ended(call: CallRequest) -> str:
+    if call.placement == Placement.CANCELLED:
+        return _("Cancelled before anybody was rung.")
+    if call.status != CallStatus.AB_DISCONNECTED:
+        words = _("Ended before %(name)s answered.") % {"name": callee(call)}
+    else:
+        figures = {"length": length(call.duration), "cost": cost(call.debit)}
+        told = _("Ended, %(length)s, %(cost)s") if figures["cost"] else _("Ended, %(length)s")
+        words = told % figures
+    return f"{words} {why}" if (why := _veto(call)) else words
+
+
+def _failed(call: CallRequest) -> str:
+    if call.placement == Placement.REJECTED:
+        return str(REJECTED.get(call.response_code) or _("The service refused the call."))
+    if call.placement == Placement.FAILED:
+        return _("The service could not be reached, so nobody was rung. Try again later.")
+    if call.placement == Placement.EXPIRED:
+        return _("The call could not be placed in time, so nobody was rung. Try again.")
+    if call.status == CallStatus.A_FAILED:
+        return _("Your phone was not reached: busy, no answer, or declined.")
+    if call.status == CallStatus.B_FAILED:
+        return _("%(name)s was not reached: busy, no answer, or declined.") % {"name": callee(call)}
+    if call.status == CallStatus.A_DISCONNECTED:
+        return _("Ended before %(name)s answered.") % {"name": callee(call)}
+    if call.placement == Placement.UNKNOWN:
+        return _("It never became clear what came of the call. Check before calling again.")
+    return _("No news of the call came any more, so it is taken to be over.")
+
+
+SENTENCES: dict[str, Words] = {
+    "calling": _calling,
+    "ringing": _ringing,
+    "talking": _connected,
+    "ending": _ending,
+    "unknown": _unknown,
+    "ended": _ended,
+    "failed": _failed,
+}
+
+
+def _ended_by_us(call: CallRequest) -> bool:
+    return call.ended_at is not None and bool(call.hangup_requested_at or call.veto_reason)
+
+
+def _veto(call: CallRequest) -> str:
+    """Why we ended the call, as a sentence; "" when somebody asked for it, or we did not."""
+    match call.veto_reason:
+        case "" | vetoes.HANG_UP:
+            return ""
+        case vetoes.MAX_DURATION:
+            return _("It had reached its maximum duration.")
+        case vetoes.MAX_DEBIT:
+            return _("It had reached its maximum cost.")
+        case reason:
+            return _("We ended it: %(reason)s.") % {"reason": reason}
+
+
+def _talked(call: CallRequest) -> int:
+    """Seconds that both are on the line by now; those of A where we missed that B answered."""
+    if call.b_answered_at is None:
+        return call.duration
+    return max(0, int((timezone.now() - call.b_answered_at).total_seconds()))

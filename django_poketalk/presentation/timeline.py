@@ -1,0 +1,341 @@
+"""A call's life as a picture: where on it each stage, event, missing tick and cost stands.
+
+Pure: no clock, no database, no words. Times are aware datetimes, money is decimal; lengths on the
+picture are those of an SVG's viewBox, x from left to right, y downwards.
+"""
+
+from __future__ import annotations
+
+import enum
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from .event_kinds import REFUSED, Happened, Kind, classify, missing_ticks
+from .timescale import Moment, Scale
+
+WIDTH = 960.0  # of the SVG's viewBox, and so are all lengths here
+LEFT = 104.0  # the lanes' names are before it
+RIGHT = 924.0
+TAIL = 26.0  # what is drawn after a call's end
+AXIS = 16.0
+LANES = 34.0
+LANE = 28.0
+BETWEEN = 10.0
+ROW = 20.0
+MOST_ROWS = 6
+TICK_WIDTH = 1.2
+DEBIT = 56.0
+MARGIN = 14.0
+MIN_SPAN = 2.0
+BASELINE = 4.0  # of a text, below its middle
+
+
+class Stage(enum.StrEnum):
+    """What a lane shows over some time."""
+
+    WAITING = "waiting"
+    ASKING = "asking"
+    RINGING = "ringing"
+    ANSWERED = "answered"  # A is on the line and waits for B
+    TALKING = "talking"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The moments of a call that are known. `over_at` is None while it is open."""
+
+    asked_at: datetime
+    sent_at: datetime | None = None
+    placed_at: datetime | None = None
+    a_initiated_at: datetime | None = None
+    a_answered_at: datetime | None = None
+    b_initiated_at: datetime | None = None
+    b_answered_at: datetime | None = None
+    over_at: datetime | None = None
+    is_open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    stage: Stage
+    x: float
+    width: float
+    begin: datetime
+    end: datetime
+    is_open: bool = False
+
+    @property
+    def middle(self) -> float:
+        return round(self.x + self.width / 2, 1)
+
+    @property
+    def seconds(self) -> int:
+        return round((self.end - self.begin).total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """`name` is "request", "a" or "b"."""
+
+    name: str
+    y: float
+    spans: tuple[Span, ...]
+    height: float = LANE
+
+    @property
+    def middle(self) -> float:
+        return self.y + self.height / 2
+
+    @property
+    def text_y(self) -> float:
+        return self.middle + BASELINE
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An event at its place."""
+
+    event: Happened
+    kind: Kind
+    x: float
+    y: float
+
+    @property
+    def is_refused(self) -> bool:
+        return self.event.answer == REFUSED
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time without the ticks that were due: `missing` of them."""
+
+    x: float
+    width: float
+    begin: datetime
+    end: datetime
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Everything at its place. `debit` are the points of the cost's steps, from the first second to
+    the last; empty without any cost.
+    """
+
+    width: float
+    height: float
+    left: float
+    right: float
+    axis_y: float
+    moments: tuple[Moment, ...]
+    lanes: tuple[Lane, ...]
+    events_y: float
+    events_height: float
+    marks: tuple[Mark, ...]
+    gaps: tuple[Gap, ...]
+    debit_y: float
+    debit_height: float
+    debit: tuple[tuple[float, float], ...]
+    total: Decimal
+    now_x: float | None
+
+    @property
+    def axis_line_y(self) -> float:
+        return self.axis_y + 6
+
+    @property
+    def nothing_x(self) -> float:
+        return self.left + 2 * BASELINE
+
+    @property
+    def bottom(self) -> float:
+        return self.height - BASELINE
+
+    @property
+    def now_text_x(self) -> float | None:
+        return None if self.now_x is None else self.now_x + BASELINE
+
+    @property
+    def events_text_y(self) -> float:
+        return self.events_y + ROW / 2 + BASELINE
+
+    @property
+    def debit_text_y(self) -> float:
+        return self.debit_y + ROW / 2 + BASELINE
+
+    @property
+    def total_text_y(self) -> float:
+        return self.debit_text_y + ROW
+
+    @property
+    def debit_bottom(self) -> float:
+        return self.debit_y + self.debit_height
+
+
+def draw(
+    facts: Facts,
+    events: Sequence[Happened],
+    now: datetime,
+    previous: Happened | None = None,
+) -> Picture:
+    """The picture of a call, with these of its events in the order in which they came.
+
+    `previous` is the event before them where older ones are left out.
+    """
+    over_at = None if facts.is_open else facts.over_at or _last_moment(facts)
+    stages = [moment for moment in (*_moments(facts), over_at) if moment is not None]
+    told = [event.at for event in events]
+    last = max([*stages, *told, *([now] if over_at is None else [])])
+    right = RIGHT if over_at is None or last > over_at else RIGHT - TAIL
+    scale = Scale(min([*stages, *told]), last, stages, LEFT, right)
+    lanes = tuple(_lanes(facts, scale, over_at, now))
+    events_y = LANES + len(lanes) * (LANE + BETWEEN) + ROW / 2
+    marks, rows = _marks(events, scale, events_y, previous)
+    events_height = max(1, rows) * ROW
+    debit_y = events_y + events_height + BETWEEN / 2
+    total = max((event.debit or Decimal(0) for event in events), default=Decimal(0))
+    return Picture(
+        width=WIDTH,
+        height=debit_y + DEBIT + MARGIN,
+        left=LEFT,
+        right=RIGHT,
+        axis_y=AXIS,
+        moments=tuple(scale.moments()),
+        lanes=lanes,
+        events_y=events_y - ROW / 2,
+        events_height=events_height,
+        marks=marks,
+        gaps=tuple(_gaps(facts, events, scale, over_at or scale.last, previous)),
+        debit_y=debit_y,
+        debit_height=DEBIT,
+        debit=tuple(_steps(events, scale, debit_y, total, previous)) if total else (),
+        total=total,
+        now_x=scale.x(now) if facts.is_open else None,
+    )
+
+
+def _moments(facts: Facts) -> tuple[datetime | None, ...]:
+    return (
+        facts.asked_at,
+        facts.sent_at,
+        facts.placed_at,
+        facts.a_initiated_at,
+        facts.a_answered_at,
+        facts.b_initiated_at,
+        facts.b_answered_at,
+        facts.over_at,
+    )
+
+
+def _last_moment(facts: Facts) -> datetime:
+    return max(moment for moment in _moments(facts) if moment is not None)
+
+
+def _lanes(facts: Facts, scale: Scale, over_at: datetime | None, now: datetime) -> Iterable[Lane]:
+    rung = min(filter(None, (facts.a_initiated_at, facts.a_answered_at)), default=None)
+    end = max(scale.first, over_at or now)
+    answered = facts.placed_at or rung or end
+    request = [(Stage.WAITING, facts.asked_at), (Stage.ASKING, facts.sent_at)]
+    leg_a = [
+        (Stage.RINGING, facts.a_initiated_at),
+        (Stage.ANSWERED, facts.a_answered_at),
+        (Stage.TALKING, facts.b_answered_at),
+    ]
+    leg_b = [(Stage.RINGING, facts.b_initiated_at), (Stage.TALKING, facts.b_answered_at)]
+    asked = facts.placed_at is not None or rung is not None or over_at is not None
+    for index, (name, stages, until, is_open) in enumerate(
+        (
+            ("request", request, min(answered, end), not asked),
+            ("a", leg_a, end, over_at is None),
+            ("b", leg_b, end, over_at is None),
+        )
+    ):
+        spans = list(_spans(stages, until, scale, is_open))
+        if spans and name != "request" and over_at is not None:
+            x = spans[-1].x + spans[-1].width
+            width = max(MIN_SPAN, RIGHT - x)
+            spans.append(Span(Stage.ENDED, x, round(width, 1), over_at, scale.last))
+        yield Lane(name, LANES + index * (LANE + BETWEEN), tuple(spans))
+
+
+def _spans(
+    stages: Sequence[tuple[Stage, datetime | None]], end: datetime, scale: Scale, is_open: bool
+) -> Iterable[Span]:
+    """Each stage from its beginning to the next one's; one told too late has no time of its own."""
+    known = [(stage, begin) for stage, begin in stages if begin is not None]
+    ends = [end]
+    for _stage, begin in reversed(known):
+        ends.insert(0, min(begin, ends[0]))
+    for index, (stage, _begin) in enumerate(known):
+        begin, until = ends[index], ends[index + 1]
+        is_last = index + 1 == len(known)
+        if begin == until and not is_last:
+            continue
+        x = min(scale.x(begin), RIGHT - MIN_SPAN)
+        width = max(MIN_SPAN, scale.x(until) - x)
+        yield Span(stage, x, round(width, 1), begin, until, is_open and is_last)
+
+
+def _marks(
+    events: Sequence[Happened], scale: Scale, y: float, previous: Happened | None
+) -> tuple[tuple[Mark, ...], int]:
+    """Each event once, in the first row where it has room, and how many rows there are."""
+    free = [0.0] * MOST_ROWS
+    marks: list[Mark] = []
+    used = 0
+    for event, kind in zip(events, classify(events, previous), strict=True):
+        x = scale.x(event.at)
+        half = TICK_WIDTH / 2 if kind is Kind.TICK and event.answer != REFUSED else 9.0
+        row = next((row for row in range(MOST_ROWS) if free[row] <= x - half), MOST_ROWS - 1)
+        free[row] = max(free[row], x + half)
+        used = max(used, row + 1)
+        marks.append(Mark(event, kind, x, y + row * ROW))
+    return tuple(marks), used
+
+
+def _gaps(
+    facts: Facts,
+    events: Sequence[Happened],
+    scale: Scale,
+    end: datetime,
+    previous: Happened | None,
+) -> Iterable[Gap]:
+    """Where more than a tick's time passed without a word, from leg A's answer to the end."""
+    answers = (facts.a_answered_at, facts.b_initiated_at, facts.b_answered_at)
+    answered = min(filter(None, answers), default=None)
+    if answered is None:
+        return
+    begin = answered if previous is None else max(answered, previous.at)
+    heard = sorted(event.at for event in events if begin < event.at < end)
+    for last, following in itertools.pairwise([begin, *heard, end]):
+        missing = missing_ticks(last - answered, following - answered)
+        if missing:
+            x = scale.x(last)
+            width = max(MIN_SPAN, scale.x(following) - x)
+            yield Gap(min(x, RIGHT - MIN_SPAN), round(width, 1), last, following, missing)
+
+
+def _steps(
+    events: Sequence[Happened], scale: Scale, y: float, total: Decimal, previous: Happened | None
+) -> Iterable[tuple[float, float]]:
+    """The cost so far at each event: a line that only climbs."""
+    bottom = y + DEBIT
+    so_far = (previous.debit if previous else None) or Decimal(0)
+    reached = max(so_far, total)
+    height = round(bottom - float(so_far / reached) * DEBIT, 1)
+    yield LEFT, height
+    x = LEFT
+    for event in sorted(events, key=lambda event: event.at):
+        if (event.debit or Decimal(0)) > so_far:
+            so_far = event.debit or so_far
+            x = scale.x(event.at)
+            yield x, height
+            height = round(bottom - float(so_far / reached) * DEBIT, 1)
+            yield x, height
+    last = scale.x(scale.last)
+    if last > x:
+        yield last, height

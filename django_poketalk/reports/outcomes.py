@@ -1,0 +1,57 @@
+"""How calls went, in the words of those who look after many: each call has exactly one outcome."""
+
+from __future__ import annotations
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from ..models import Placement
+from ..protocol.codes import CallStatus
+
+LIVE = "live"
+CONNECTED = "connected"
+CALLEE = "callee"
+CALLER = "caller"
+EARLY = "early"
+REFUSED = "refused"
+UNREACHABLE = "unreachable"
+WITHDRAWN = "withdrawn"
+UNKNOWN = "unknown"
+
+# In the order in which people read them: what went well first, what is wrong last.
+WORDS: dict[str, str | Promise] = {
+    CONNECTED: _("Connected"),
+    CALLEE: _("Callee not reached"),
+    EARLY: _("Ended before the callee answered"),
+    CALLER: _("Caller not reached"),
+    REFUSED: _("Refused by the service"),
+    UNREACHABLE: _("Service unreachable"),
+    WITHDRAWN: _("Cancelled or expired"),
+    UNKNOWN: _("Outcome unknown"),
+    LIVE: _("Going on now"),
+}
+
+_BY_STATUS = {
+    CallStatus.B_ANSWERED: CONNECTED,
+    CallStatus.AB_DISCONNECTED: CONNECTED,
+    CallStatus.B_FAILED: CALLEE,
+    CallStatus.A_FAILED: CALLER,
+    CallStatus.A_DISCONNECTED: EARLY,
+}
+_BY_PLACEMENT: dict[str, str] = {
+    Placement.REJECTED: REFUSED,
+    Placement.FAILED: UNREACHABLE,
+    Placement.CANCELLED: WITHDRAWN,
+    Placement.EXPIRED: WITHDRAWN,
+}
+
+
+def of(placement: str, status: int | None, is_open: bool) -> str:
+    """The outcome of a call by its two facts, and whether it is neither over nor given up.
+
+    One that went silent while both talked was connected; one that went silent before is unknown.
+    """
+    if is_open:
+        return LIVE
+    by_status = None if status is None else _BY_STATUS.get(CallStatus(status))
+    return by_status or _BY_PLACEMENT.get(placement, UNKNOWN)

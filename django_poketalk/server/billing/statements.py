@@ -1,0 +1,58 @@
+"""An account's statement: what its balance was, what came in and went out, and what it became."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import Q, QuerySet, Sum
+
+from ..models import Account, LedgerEntry
+from .rating import FREE, THOUSANDTH
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """Money in the account's currency. `entries` are those of the period, newest first; `paid_in`
+    is 0 or more, `paid_out` 0 or less, and opening + paid in + paid out = closing.
+    """
+
+    opening: Decimal
+    paid_in: Decimal
+    paid_out: Decimal
+    entries: QuerySet[LedgerEntry]
+
+    @property
+    def closing(self) -> Decimal:
+        """The balance at the end of the period."""
+        return self.opening + self.paid_in + self.paid_out
+
+
+def statement(account: Account, since: datetime, until: datetime) -> Statement:
+    """The account's statement from `since` on and before `until`. Two queries.
+
+    It opens where the statement before it closed: what was booked since is taken from the newest
+    balance. An older entry's own balance need not be that of its moment, since hosts whose clocks
+    differ book in another order than their times say.
+    """
+    booked = LedgerEntry.objects.filter(account=account).order_by("-id")
+    newest, balance = booked.values_list("id", "balance").first() or (0, FREE)
+    later = booked.filter(id__lte=newest, created_at__gte=since)
+    entries = later.filter(created_at__lt=until)
+    sums = later.order_by().aggregate(
+        booked=Sum("amount"),
+        paid_in=Sum("amount", filter=Q(created_at__lt=until, amount__gt=0)),
+        paid_out=Sum("amount", filter=Q(created_at__lt=until, amount__lt=0)),
+    )
+    return Statement(
+        opening=balance - _exact(sums["booked"]),
+        paid_in=_exact(sums["paid_in"]),
+        paid_out=_exact(sums["paid_out"]),
+        entries=entries,
+    )
+
+
+def _exact(total: Decimal | None) -> Decimal:
+    # SQLite adds in floats.
+    return FREE if total is None else total.quantize(THOUSANDTH)

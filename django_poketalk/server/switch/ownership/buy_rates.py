@@ -1,0 +1,38 @@
+"""What gateways ask for the legs that they carry: the buy side of a call's money."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from typing import Any
+
+from django_poketalk.server.billing.rating import Tariff
+from django_poketalk.server.models import BuyRate
+from django_poketalk.server.routing import routes
+
+
+class BuyRates:
+    """The buy rates of some gateways for some numbers (digits), read at once: one query."""
+
+    def __init__(self, gateways: Collection[int], numbers: Collection[str]) -> None:
+        self._rates: dict[int, dict[str, BuyRate]] = defaultdict(dict)
+        prefixes = {prefix for number in numbers for prefix in routes.prefixes_of(number)}
+        rates = BuyRate.objects.filter(gateway__in=gateways, prefix__in=prefixes).order_by()
+        for rate in rates:
+            self._rates[rate.gateway_id][rate.prefix] = rate
+
+    def tariff(self, gateway: int, number: str) -> Tariff | None:
+        """By the longest prefix; None where the gateway has no rate for the number."""
+        rates = self._rates.get(gateway, {})
+        prefix = routes.longest_prefix(number, rates)
+        return None if prefix is None else rates[prefix].tariff
+
+
+def columns(tariff: Tariff | None) -> dict[str, Any]:
+    """The columns of a leg that keep its buy tariff."""
+    return {
+        "buy_price_per_minute": tariff and tariff.price_per_minute,
+        "buy_connect_fee": tariff and tariff.connect_fee,
+        "buy_initial_increment": tariff and tariff.initial_increment,
+        "buy_subsequent_increment": tariff and tariff.subsequent_increment,
+    }

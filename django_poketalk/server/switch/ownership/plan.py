@@ -1,0 +1,149 @@
+"""What is known of a call when it is claimed: its plan, its ways out, and what they ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django_poketalk.server.billing.rating import FREE, Tariff
+from django_poketalk.server.conf import settings
+from django_poketalk.server.models import Call, Gateway, LegABilling, Rate
+from django_poketalk.server.routing.routes import gateways_for
+
+from ..gateways.base import CallKey
+from ..machine.facts_and_commands import Cause, Plan, Route, Side
+from .buy_rates import BuyRates
+
+UNRATED = Tariff(FREE, FREE, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A call that is now ours. `refused`: it is to end at once, and nobody is rung. `bought` has
+    what each gateway asks for a leg, where it has a rate for the number.
+    """
+
+    key: CallKey
+    from_number: str
+    to_number: str
+    eventurl: str
+    plan: Plan
+    account: int = 0
+    waited: float = 0.0  # seconds since it was asked for
+    refused: Cause | None = None
+    bought: Mapping[tuple[Side, int], Tariff] = field(default_factory=dict)
+
+    def number(self, side: Side) -> str:
+        """The number of a leg (digits)."""
+        return self.from_number if side is Side.A else self.to_number
+
+    def tariff(self, side: Side) -> Tariff:
+        """The tariff of a leg."""
+        return self.plan.tariff_a if side is Side.A else self.plan.tariff_b
+
+
+def patience() -> timedelta:
+    """How long a call may wait to be claimed."""
+    return timedelta(seconds=settings.queue_timeout)
+
+
+class _Gateways:
+    """The active gateways of each provider, read once for all calls that are claimed together."""
+
+    def __init__(self, kinds: Iterable[str]) -> None:
+        # In any order: `routing` puts them into theirs.
+        self._active = Gateway.objects.filter(is_active=True, kind__in=list(kinds)).order_by()
+        self._of: dict[int, list[Gateway]] = {}
+
+    def routes(self, provider: int, number: str) -> tuple[Route, ...]:
+        if provider not in self._of:
+            self._of[provider] = list(self._active.filter(provider=provider))
+        return tuple(map(route, gateways_for(number, self._of[provider])))
+
+
+def routes(kinds: Iterable[str]) -> list[Route]:
+    """All active gateways of these kinds."""
+    return [route(row) for row in Gateway.objects.filter(is_active=True, kind__in=list(kinds))]
+
+
+def route(gateway: Gateway) -> Route:
+    """The gateway as the switch uses it."""
+    return Route(gateway.pk, gateway.kind, gateway.ring_timeout, gateway.trunk)
+
+
+def planned(calls: list[Call], kinds: Iterable[str]) -> list[Claimed]:
+    """Calls as they were read before they were taken, with the database's time as `taken_at`. They
+    go out through gateways of `kinds`. A few queries, however many they are.
+    """
+    if not calls:
+        return []
+    gateways = _Gateways(kinds)
+    rates = Rate.objects.order_by().in_bulk(
+        {pk for call in calls for pk in (call.rate_a_id, call.rate_b_id)}
+    )
+    routes = {call.pk: _routes(call, gateways) for call in calls}
+    buy_rates = BuyRates(
+        {route.gateway for sides in routes.values() for ways in sides.values() for route in ways},
+        {number for call in calls for number in (call.from_number, call.to_number)},
+    )
+    return [_claimed(call, routes[call.pk], rates, buy_rates) for call in calls]
+
+
+def _routes(call: Call, gateways: _Gateways) -> dict[Side, tuple[Route, ...]]:
+    return {
+        side: gateways.routes(call.provider_id, number) for side, number in _numbers(call).items()
+    }
+
+
+def _numbers(call: Call) -> dict[Side, str]:
+    return {Side.A: call.from_number, Side.B: call.to_number}
+
+
+def _claimed(
+    call: Any,
+    routes: Mapping[Side, tuple[Route, ...]],
+    rates: Mapping[int, Rate],
+    buy_rates: BuyRates,
+) -> Claimed:
+    rate_a, rate_b = rates.get(call.rate_a_id), rates.get(call.rate_b_id)
+    plan = Plan(
+        webcallid=call.custom,
+        tariff_a=rate_a.tariff if rate_a else UNRATED,
+        tariff_b=rate_b.tariff if rate_b else UNRATED,
+        routes_a=routes[Side.A],
+        routes_b=routes[Side.B],
+        max_duration=call.duration_cap or call.max_duration,
+        hold=call.held,
+        hold_slice=settings.hold,
+        event_interval=settings.event_interval,
+        granted=call.max_duration,
+        a_free_until_connected=call.leg_a_billed == LegABilling.CONNECTED,
+    )
+    bought = {
+        (side, route.gateway): tariff
+        for side, number in _numbers(call).items()
+        for route in routes[side]
+        if (tariff := buy_rates.tariff(route.gateway, number))
+    }
+    waited = call.taken_at - call.created_at
+    return Claimed(
+        key=CallKey(call.pk, call.fence + 1),
+        from_number=call.from_number,
+        to_number=call.to_number,
+        eventurl=call.eventurl,
+        plan=plan,
+        account=call.account_id,
+        waited=max(0.0, waited.total_seconds()),
+        refused=_refusal(call, waited, rated=rate_a is not None and rate_b is not None),
+        bought=bought,
+    )
+
+
+def _refusal(call: Call, waited: timedelta, *, rated: bool) -> Cause | None:
+    if call.hangup_requested_at is not None:
+        return Cause.HANG_UP_REQUESTED
+    if waited > patience():
+        return Cause.QUEUE_TIMEOUT
+    return None if rated else Cause.NO_RATE

@@ -1,0 +1,319 @@
+"""What people do with one call in the admin: hang up, settle it by hand, block its numbers."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from django.utils import timezone
+
+from django_poketalk.calls import placing, requesting
+from django_poketalk.events import incoming
+from django_poketalk.exceptions import CallRefused
+from django_poketalk.models import BlacklistedNumber, CallRequest, Outcome, Placement
+from django_poketalk.protocol.codes import CallStatus
+from django_poketalk.protocol.eventurl import Event
+
+from ..conftest import CALLEE, CALLER
+from ..people import connected, limits_of, page, staff, tells_number
+
+CALLS = "/admin/poketalk/callrequest/"
+
+
+@pytest.fixture
+def boss(db: None) -> Client:
+    return staff("boss", is_superuser=True)
+
+
+@pytest.fixture
+def watcher(db: None) -> Client:
+    return staff("watcher", "view_callrequest")
+
+
+@pytest.fixture
+def unknown(call: CallRequest) -> CallRequest:
+    """A call of which the service gave no clear answer."""
+    assert call.begin_sending(timezone.now())
+    assert call.lose("HTTP 502")
+    return call
+
+
+def address(call: CallRequest, what: str) -> str:
+    return f"{CALLS}{call.pk}/{what}/"
+
+
+def history(call: CallRequest) -> list[str]:
+    entries = LogEntry.objects.filter(object_id=str(call.pk)).order_by("pk")
+    return [
+        entry.get_change_message() for entry in entries if entry.content_type.model == "callrequest"
+    ]
+
+
+# Hanging up
+
+
+def test_a_call_is_ended_and_it_is_logged(call: CallRequest) -> None:
+    operator = staff("operator", "view_callrequest", "hang_up_any_call")
+    connected(call)
+    button = 'id="poketalk-hang-up-button"'
+    assert button in page(operator.get(address(call, "change")))
+
+    html = page(operator.post(address(call, "hang-up"), follow=True))
+
+    call.refresh_from_db()
+    assert call.hangup_requested_by.username == "operator"
+    assert "The call is being ended." in html
+    assert button not in html
+    assert history(call) == ["Asked to hang up."]
+    assert "<strong><bdi>operator</bdi></strong> Asked to hang up." in html
+
+
+def test_hanging_up_needs_its_permission_and_a_post(
+    boss: Client, watcher: Client, call: CallRequest
+) -> None:
+    connected(call)
+
+    assert "hang-up" not in page(watcher.get(address(call, "change")))
+    page(watcher.post(address(call, "hang-up")), 403)
+    page(boss.get(address(call, "hang-up")), 405)
+
+    call.refresh_from_db()
+    assert call.hangup_requested_at is None
+
+
+def test_forms_of_other_sites_end_nothing(call: CallRequest) -> None:
+    connected(call)
+    boss = staff("boss", is_superuser=True)
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = boss.cookies
+
+    for what in ("hang-up", "settle", "block"):
+        page(strict.post(address(call, what), {"leg": "to"}), 403)
+
+    assert not LogEntry.objects.exists()
+
+
+def test_ending_what_is_over_is_a_warning(boss: Client, call: CallRequest) -> None:
+    connected(call, status=8, ended_at=timezone.now())
+
+    html = page(boss.post(address(call, "hang-up"), follow=True))
+
+    assert "There is nothing to end" in html
+    assert history(call) == []
+
+
+# Settling
+
+
+@pytest.mark.parametrize(
+    ("result", "placement", "is_open"),
+    [
+        (Outcome.RANG, Placement.ACCEPTED, True),
+        (Outcome.NEVER_RANG, Placement.FAILED, False),
+        (Outcome.OVER, Placement.ACCEPTED, False),
+    ],
+)
+def test_an_unknown_call_is_settled_by_hand_with_a_note(
+    result: Outcome, placement: Placement, is_open: bool, unknown: CallRequest
+) -> None:
+    keeper = staff("keeper", "view_callrequest", "change_callrequest")
+    link = f'href="{address(unknown, "settle")}"'
+    assert link in page(keeper.get(address(unknown, "change")))
+    assert unknown.webcallid in page(keeper.get(address(unknown, "settle")))
+
+    answer = {"result": result.value, "note": "asked the service"}
+    html = page(keeper.post(address(unknown, "settle"), answer, follow=True))
+
+    unknown.refresh_from_db()
+    assert (unknown.placement, unknown.is_open) == (placement, is_open)
+    assert history(unknown) == [f"Settled by hand ({result.value}): asked the service"]
+    assert "asked the service" in html
+    assert link not in html
+
+
+@pytest.mark.parametrize("result", list(Outcome))
+def test_a_later_event_wins_over_what_a_person_said(result: Outcome, unknown: CallRequest) -> None:
+    assert requesting.settle(unknown, result)
+
+    reply = incoming.receive(limits_of(unknown), Event(CallStatus.A_ANSWERED), "192.0.2.7")
+
+    unknown.refresh_from_db()
+    assert reply.status == 200
+    assert (unknown.placement, unknown.status) == (Placement.ACCEPTED, 3)
+    assert unknown.is_open
+
+
+@pytest.mark.parametrize("result", list(Outcome))
+def test_an_event_that_came_first_leaves_nothing_to_settle(
+    result: Outcome, unknown: CallRequest
+) -> None:
+    stale = CallRequest.objects.get(pk=unknown.pk)
+    incoming.receive(limits_of(unknown), Event(CallStatus.A_ANSWERED), "192.0.2.7")
+
+    assert not requesting.settle(stale, result)
+
+    unknown.refresh_from_db()
+    assert (unknown.placement, unknown.status) == (Placement.ACCEPTED, 3)
+    assert unknown.is_open
+
+
+def test_a_call_that_was_given_up_stays_over_when_it_is_said_to_have_rung(
+    unknown: CallRequest,
+) -> None:
+    CallRequest.objects.update(sent_at=timezone.now() - timedelta(hours=1))
+    assert placing.sweep().silent == 1
+    unknown.refresh_from_db()
+
+    assert requesting.settle(unknown, Outcome.RANG)
+
+    unknown.refresh_from_db()
+    assert unknown.placement == Placement.ACCEPTED
+    assert not unknown.is_open
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"result": "rang", "note": ""},
+        {"result": "rang", "note": "   "},
+        {"result": "perhaps", "note": "asked"},
+        {"note": "asked"},
+        {"result": "rang", "note": "x" * 201},
+        {},
+    ],
+)
+def test_settling_wants_a_result_and_a_note(
+    answer: dict[str, str], boss: Client, unknown: CallRequest
+) -> None:
+    html = page(boss.post(address(unknown, "settle"), answer))
+
+    unknown.refresh_from_db()
+    assert 'class="errorlist"' in html
+    assert unknown.placement == Placement.UNKNOWN
+    assert history(unknown) == []
+
+
+def test_settling_needs_its_permission(watcher: Client, unknown: CallRequest) -> None:
+    assert "settle" not in page(watcher.get(address(unknown, "change")))
+    page(watcher.get(address(unknown, "settle")), 403)
+    page(watcher.post(address(unknown, "settle"), {"result": "rang", "note": "so"}), 403)
+
+    unknown.refresh_from_db()
+    assert unknown.placement == Placement.UNKNOWN
+
+
+def test_a_call_that_is_known_is_not_settled(boss: Client, call: CallRequest) -> None:
+    connected(call)
+
+    answer = {"result": "never_rang", "note": "so"}
+    html = page(boss.post(address(call, "settle"), answer, follow=True))
+
+    call.refresh_from_db()
+    assert "there is nothing to settle" in html
+    assert call.placement == Placement.ACCEPTED
+    assert history(call) == []
+
+
+def test_a_note_s_markup_is_shown_as_text(boss: Client, unknown: CallRequest) -> None:
+    answer = {"result": "rang", "note": "<script>alert(1)</script>"}
+
+    html = page(boss.post(address(unknown, "settle"), answer, follow=True))
+
+    assert "&lt;script&gt;alert(1)" in html
+    assert "<script>" not in html
+
+
+# Blocking
+
+
+@pytest.mark.parametrize(("leg", "number"), [("from", CALLER), ("to", CALLEE)])
+def test_a_number_is_blocked_with_one_press(leg: str, number: str, call: CallRequest) -> None:
+    keeper = staff("keeper", "view_callrequest", "add_blacklistednumber", "view_blacklistednumber")
+    shown = page(keeper.get(address(call, "change")))
+    [reason] = re.findall(rf'id="poketalk-reason-{leg}"[^>]* value="([^"]*)"', shown)
+
+    html = page(keeper.post(address(call, "block"), {"leg": leg, "reason": reason}, follow=True))
+
+    entry = BlacklistedNumber.objects.get()
+    assert (entry.number, entry.direction, entry.is_prefix, entry.until) == (
+        number,
+        leg,
+        False,
+        None,
+    )
+    assert entry.reason == f"Blocked from call {call.pk}."
+    assert entry.created_by.username == "keeper"
+    assert "Blocked already." in html
+    assert f'href="/admin/poketalk/blacklistednumber/{entry.pk}/change/"' in html
+    assert history(call) == [f"Blocked the number it was {leg}."]
+    assert LogEntry.objects.filter(content_type__model="blacklistednumber").count() == 1
+    with pytest.raises(CallRefused):
+        requesting.quote(from_number=CALLER, to_number=CALLEE)
+
+
+def test_what_is_blocked_already_is_said_and_not_blocked_twice(
+    boss: Client, call: CallRequest
+) -> None:
+    BlacklistedNumber.objects.create(number="+4420", is_prefix=True, reason="all of London")
+
+    html = page(boss.get(address(call, "change")))
+    again = page(boss.post(address(call, "block"), {"leg": "to"}, follow=True))
+
+    assert html.count("Blocked already.") == 2
+    assert "all of London" in html
+    assert "Block the" not in html
+    assert "That number is blocked already." in again
+    assert BlacklistedNumber.objects.count() == 1
+
+
+def test_an_entry_whose_time_has_passed_comes_into_force_again(
+    boss: Client, call: CallRequest
+) -> None:
+    yesterday = timezone.now() - timedelta(days=1)
+    BlacklistedNumber.objects.create(number=CALLEE, direction="to", until=yesterday)
+
+    boss.post(address(call, "block"), {"leg": "to", "reason": "again"})
+
+    entry = BlacklistedNumber.objects.get()
+    assert (entry.until, entry.reason) == (None, "again")
+
+
+def test_blocking_needs_its_permission_and_a_post(
+    boss: Client, watcher: Client, call: CallRequest
+) -> None:
+    assert "Block the" not in page(watcher.get(address(call, "change")))
+    page(watcher.post(address(call, "block"), {"leg": "to"}), 403)
+    page(boss.get(address(call, "block")), 405)
+
+    assert not BlacklistedNumber.objects.exists()
+
+
+@pytest.mark.parametrize("leg", ["", "both", "x", "FROM"])
+def test_only_the_call_s_own_numbers_are_blocked(leg: str, boss: Client, call: CallRequest) -> None:
+    page(boss.post(address(call, "block"), {"leg": leg, "number": "+442079460999"}), 404)
+
+    assert not BlacklistedNumber.objects.exists()
+
+
+def test_a_forgotten_number_is_not_blocked(boss: Client, call: CallRequest) -> None:
+    CallRequest.objects.update(to_number="")
+
+    page(boss.post(address(call, "block"), {"leg": "to"}), 404)
+
+
+def test_a_long_reason_is_cut(boss: Client, call: CallRequest) -> None:
+    boss.post(address(call, "block"), {"leg": "to", "reason": " so \n" * 200})
+
+    assert len(BlacklistedNumber.objects.get().reason) <= 200
+
+
+def test_masked_numbers_stay_masked_where_they_are_blocked(call: CallRequest) -> None:
+    keeper = staff("keeper", "view_callrequest", "add_blacklistednumber")
+
+    html = page(keeper.post(address(call, "block"), {"leg": "to"}, follow=True))
+
+    assert not tells_number(html)
+    assert BlacklistedNumber.objects.get().number == CALLEE

@@ -1,0 +1,312 @@
+"""The list of calls in the admin: one line says it all, and a page costs the same however many
+calls there are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.utils import timezone
+
+from django_poketalk.models import CallRequest, Placement
+from django_poketalk.shared import changelist
+
+from ..people import connected, contact, page, someone, staff, tells_number
+
+CALLS = "/admin/poketalk/callrequest/"
+INJECTED = "<script>alert('x')</script>"
+
+
+@pytest.fixture
+def boss(db: None) -> Client:
+    return staff("boss", is_superuser=True)
+
+
+@pytest.fixture
+def watcher(db: None) -> Client:
+    return staff("watcher", "view_callrequest")
+
+
+@pytest.fixture
+def few_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three calls a page, and ten are too many to count."""
+    monkeypatch.setattr(admin.site.get_model_admin(CallRequest), "list_per_page", 3)
+    monkeypatch.setattr(admin.site.get_model_admin(CallRequest), "list_max_show_all", 5)
+    monkeypatch.setattr(changelist, "MOST_COUNTED", 9)
+
+
+def cells(html: str) -> list[dict[str, str]]:
+    """The text of each row's cells, by column."""
+    body = html.partition("<tbody>")[2].partition("</tbody>")[0]
+    return [
+        {
+            name: re.sub(r"<[^>]*>", "", text).strip()
+            for name, text in re.findall(r'class="field-(\w+)[^>]*>(.*?)</t[dh]>', row, re.DOTALL)
+        }
+        for row in body.split("</tr>")[:-1]
+    ]
+
+
+def change(call: CallRequest, **facts: Any) -> CallRequest:
+    CallRequest.objects.filter(pk=call.pk).update(**facts)
+    call.refresh_from_db()
+    return call
+
+
+def many(count: int, **facts: Any) -> None:
+    now = timezone.now()
+    CallRequest.objects.bulk_create(
+        CallRequest(
+            **{
+                "from_number": "+442079460000",
+                "to_number": "+442079460123",
+                "max_duration": 60,
+                "expires_at": now,
+                **facts,
+            }
+        )
+        for _ in range(count)
+    )
+
+
+# One line
+
+
+def test_a_line_says_who_called_whom_about_what_how_it_went_for_how_long_and_for_how_much(
+    boss: Client, user: Any, new_call: Callable[..., CallRequest]
+) -> None:
+    call = connected(new_call(user=user, subject=contact("Bob")))
+    at = datetime(2026, 5, 4, 9, 30, 7, tzinfo=UTC)
+    change(call, status=8, ended_at=at, created_at=at)
+
+    html = page(boss.get(CALLS))
+
+    assert cells(html) == [
+        {
+            "when": "05/04/2026 09:30:07",
+            "caller": "+44 20 7946 0000",
+            "callee": "+44 20 7946 0123",
+            "user": "anna",
+            "about": "Bob",
+            "outcome": "Ended after talking",
+            "why": "",
+            "length": "1:15",
+            "cost": "0.421",
+        }
+    ]
+    assert '<time datetime="2026-05-04T09:30:07+00:00">' in html
+    assert '<span class="poketalk-pill" data-phase="ended">Ended after talking</span>' in html
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        (
+            {"placement": "rejected", "response_code": "60"},
+            "60: One of the numbers is blacklisted by the service.",
+        ),
+        ({"placement": "rejected", "response_detail": "No such custom."}, "No such custom."),
+        ({"placement": "failed", "response_detail": "Connection refused"}, "Connection refused"),
+        ({"placement": "accepted", "veto_reason": "maximum cost"}, "maximum cost reached"),
+        ({"placement": "accepted", "veto_reason": "maximum duration"}, "maximum duration reached"),
+        ({"placement": "accepted", "veto_reason": "lunch"}, "lunch"),
+        ({"placement": "accepted", "veto_reason": "hang-up asked"}, "hang-up asked"),
+        ({"placement": "accepted"}, ""),
+    ],
+)
+def test_a_line_says_why(facts: dict[str, str], why: str, boss: Client, call: CallRequest) -> None:
+    change(call, **facts)
+
+    assert cells(page(boss.get(CALLS)))[0]["why"] == why
+
+
+def test_a_line_says_who_asked_to_hang_up(boss: Client, user: Any, call: CallRequest) -> None:
+    connected(call, hangup_requested_at=timezone.now(), hangup_requested_by=user)
+
+    line = cells(page(boss.get(CALLS)))[0]
+
+    assert (line["outcome"], line["why"]) == ("Hanging up", "hang-up asked by anna")
+
+
+def test_a_call_that_goes_on_has_lasted_until_now(boss: Client, call: CallRequest) -> None:
+    connected(call, duration=0, a_answered_at=timezone.now() - timedelta(seconds=75))
+
+    assert cells(page(boss.get(CALLS)))[0]["length"] in ("1:15", "1:16")
+
+
+def test_numbers_are_masked_in_a_line_and_in_its_reason(watcher: Client, call: CallRequest) -> None:
+    detail = "Nobody reaches +44 (0)20 7946 0123, sorry, nor 442079460123."
+    change(call, placement=Placement.REJECTED, response_detail=detail)
+
+    html = page(watcher.get(CALLS))
+
+    assert not tells_number(html)
+    assert "••••••23, sorry" in html
+
+
+def test_whoever_placed_a_call_sees_its_numbers(new_call: Callable[..., CallRequest]) -> None:
+    client = staff("anna", "view_callrequest")
+    anna = someone("else")
+    own = type(anna).objects.get(username="anna")
+    new_call(user=own), new_call(user=anna)
+
+    lines = cells(page(client.get(CALLS)))
+
+    assert [line["callee"] for line in lines] == ["+44 ••••••••23", "+44 20 7946 0123"]
+
+
+def test_what_a_call_is_about_links_to_its_page_for_those_who_may_see_it(
+    watcher: Client, boss: Client, new_call: Callable[..., CallRequest]
+) -> None:
+    sales = Group.objects.create(name="Sales & <b>")
+    new_call(subject=sales)
+    link = f'<a href="/admin/auth/group/{sales.pk}/change/">Sales &amp; &lt;b&gt;</a>'
+
+    assert link in page(boss.get(CALLS))
+    html = page(watcher.get(CALLS))
+    assert link not in html
+    assert cells(html)[0]["about"] == "Sales &amp; &lt;b&gt;"
+
+
+def test_what_has_no_page_in_the_admin_is_named(
+    boss: Client, new_call: Callable[..., CallRequest]
+) -> None:
+    new_call(subject=contact("Bob"))
+
+    assert '<td class="field-about">Bob</td>' in page(boss.get(CALLS))
+
+
+def test_markup_from_outside_is_text(
+    boss: Client, user: Any, new_call: Callable[..., CallRequest]
+) -> None:
+    type(user).objects.filter(pk=user.pk).update(username=INJECTED)
+    call = new_call(user=user, subject=contact(INJECTED))
+    change(call, placement=Placement.REJECTED, response_detail=INJECTED)
+
+    html = page(boss.get(CALLS))
+
+    assert html.count("&lt;script&gt;alert") == 3
+    assert "<script>alert" not in html
+
+
+# What a page costs
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_a_page_costs_the_same_for_any_number_of_calls(
+    count: int,
+    boss: Client,
+    user: Any,
+    new_call: Callable[..., CallRequest],
+    django_assert_num_queries: Any,
+) -> None:
+    for number in range(count):
+        call = new_call(user=user, subject=contact(f"Bob {number}"))
+        connected(call, hangup_requested_at=timezone.now(), hangup_requested_by=user)
+    boss.get(CALLS)  # fills the cache of content types
+
+    # session, user; calls, the contacts they are about; the first call and the last
+    with django_assert_num_queries(6):
+        html = page(boss.get(CALLS))
+
+    assert len(cells(html)) == count
+
+
+def test_a_page_of_many_costs_four_queries_of_its_own(
+    boss: Client, few_a_page: None, django_assert_num_queries: Any
+) -> None:
+    many(30)
+
+    with django_assert_num_queries(6):  # session, user; calls, count; the first call and the last
+        assert len(cells(page(boss.get(CALLS)))) == 3
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    ["outcome=live", "day=2026", "user=boss", "ended_by=person", "code=60", "q=%2B4420", "o=-1"],
+)
+def test_no_filter_costs_another_query(
+    chosen: str, boss: Client, few_a_page: None, django_assert_max_num_queries: Any
+) -> None:
+    many(30)
+
+    with django_assert_max_num_queries(6):
+        page(boss.get(f"{CALLS}?{chosen}"))
+
+
+@pytest.mark.parametrize("chosen", ["day=today", "day=2026-05-04"])
+def test_a_day_does_not_ask_for_the_first_call_and_the_last(
+    chosen: str, boss: Client, few_a_page: None, django_assert_max_num_queries: Any
+) -> None:
+    many(30)
+
+    with django_assert_max_num_queries(4):
+        page(boss.get(f"{CALLS}?{chosen}"))
+
+
+# Pages
+
+
+def test_what_is_found_is_counted_only_so_far(boss: Client, few_a_page: None) -> None:
+    many(9)
+    assert "9 calls" in page(boss.get(CALLS))
+
+    many(3)
+    html = page(boss.get(CALLS))
+
+    assert "9+ calls" in html
+    assert "Select all 9+ calls" in html
+
+
+def test_pages_go_on_behind_what_is_counted(boss: Client, few_a_page: None) -> None:
+    many(14)
+    seen = []
+    for number in range(1, 6):
+        html = page(boss.get(CALLS, {"p": number}))
+        seen += re.findall(r'data-poketalk-call="(\d+)"', html)
+        assert (f'href="?p={number + 1}"' in html) == (number < 5)
+
+    assert len(set(seen)) == 14
+    assert seen == sorted(seen, key=int, reverse=True)
+    assert "14 calls" in html  # the last page knows
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "6", "1000000000000000000000000", "١٢"])
+def test_a_page_that_is_none_leads_to_the_first(
+    number: str, boss: Client, few_a_page: None
+) -> None:
+    many(14)
+
+    response = boss.get(CALLS, {"p": number})
+
+    assert response.status_code == 302
+    assert response.url == f"{CALLS}?e=1"
+
+
+def test_few_calls_can_be_shown_on_one_page(boss: Client, few_a_page: None) -> None:
+    many(5)
+    assert len(cells(page(boss.get(CALLS)))) == 3
+    assert len(cells(page(boss.get(f"{CALLS}?all=")))) == 5
+
+    many(1)
+    assert len(cells(page(boss.get(f"{CALLS}?all=")))) == 3
+
+
+def test_the_number_of_calls_is_grouped(
+    boss: Client, monkeypatch: pytest.MonkeyPatch, few_a_page: None
+) -> None:
+    monkeypatch.setattr(changelist, "count", lambda calls: changelist.AtLeast(10_000))
+    many(4)
+
+    assert "10,000+ calls" in page(boss.get(CALLS))
+
+
+def test_an_empty_list_says_so(boss: Client) -> None:
+    assert "0 calls" in page(boss.get(CALLS))

@@ -1,0 +1,296 @@
+"""What people do with the calls of the list: end them, make them again, take them out as CSV."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from django.utils import timezone
+
+from django_poketalk.admin import call_list
+from django_poketalk.calls.redialing import never_rang
+from django_poketalk.models import BlacklistedNumber, CallerNumber, CallRequest, Placement
+from django_poketalk.shared import csv_export
+
+from ..conftest import CALLEE, CALLER
+from ..people import connected, contact, page, someone, staff, tells_number
+
+CALLS = "/admin/poketalk/callrequest/"
+
+
+@pytest.fixture
+def boss(db: None) -> Client:
+    return staff("boss", is_superuser=True)
+
+
+def act(client: Client, action: str, *calls: CallRequest, **more: str) -> Any:
+    order = {"action": action, "_selected_action": [call.pk for call in calls], **more}
+    return client.post(CALLS, order, follow=True)
+
+
+def change(call: CallRequest, **facts: Any) -> CallRequest:
+    CallRequest.objects.filter(pk=call.pk).update(**facts)
+    call.refresh_from_db()
+    return call
+
+
+def newest() -> CallRequest:
+    return CallRequest.objects.latest()
+
+
+# Hanging up
+
+
+def test_hanging_up_reads_only_the_calls_that_go_on(
+    boss: Client, new_call: Callable[..., CallRequest], django_assert_max_num_queries: Any
+) -> None:
+    over = [change(new_call(), status=8, ended_at=timezone.now()) for _ in range(20)]
+    talking = connected(new_call())
+
+    with django_assert_max_num_queries(20):
+        html = page(act(boss, "hang_up", talking, *over))
+
+    assert "1 call is being ended." in html
+
+
+# Calling again
+
+
+@pytest.mark.parametrize("placement", ["rejected", "cancelled", "expired", "failed"])
+def test_what_never_rang_is_called_again_at_once(
+    placement: str, boss: Client, new_call: Callable[..., CallRequest], woken: list[Any]
+) -> None:
+    bob = contact()
+    call = change(new_call(subject=bob, max_duration=90), placement=placement)
+    woken.clear()
+
+    html = page(act(boss, "call_again", call))
+
+    made = newest()
+    assert made.pk != call.pk
+    assert (made.from_number, made.to_number) == (CALLER, CALLEE)
+    assert (made.subject, made.max_duration, made.user.username) == (bob, 90, "boss")
+    assert "is called again." in html
+    assert f"/admin/poketalk/callrequest/{made.pk}/change/" in html
+    told = dict(LogEntry.objects.values_list("object_id", "change_message"))
+    assert told == {
+        str(call.pk): f"Called again: call {made.pk}.",
+        str(made.pk): f"Called again, after call {call.pk}.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        ({"placement": "unknown"}, "the phones may ring at any moment"),
+        ({"placement": "unknown", "silent_at": timezone.now()}, "no clear answer came"),
+        ({"placement": "queued"}, "the phones may ring at any moment"),
+        ({"placement": "accepted", "status": 3}, "It is going on."),
+        ({"placement": "accepted", "status": 2, "ended_at": timezone.now()}, "A phone has rung."),
+        ({"placement": "failed", "status": 1}, "A phone has rung."),
+        (
+            {"status": 8, "b_answered_at": timezone.now(), "ended_at": timezone.now(),
+             "placement": "accepted", "duration": 75},
+            "Both have talked, for 1 min 15 s.",
+        ),
+    ],
+)  # fmt: skip
+def test_what_may_have_rung_is_asked_about_first(
+    facts: dict[str, Any], why: str, boss: Client, call: CallRequest
+) -> None:
+    change(call, **facts)
+
+    html = page(act(boss, "call_again", call))
+
+    assert CallRequest.objects.count() == 1
+    assert "may ring the same people a second time" in html
+    assert why in html
+
+    asked = dict(re.findall(r'<input type="hidden" name="(\w+)" value="(\w*)"', html))
+    page(boss.post(CALLS, asked, follow=True))
+
+    assert CallRequest.objects.count() == 2
+
+
+def test_certain_and_doubtful_calls_are_told_apart(
+    boss: Client, new_call: Callable[..., CallRequest]
+) -> None:
+    certain = change(new_call(), placement="failed")
+    doubtful = change(new_call(to_number="+442079460124"), placement="unknown")
+
+    html = page(act(boss, "call_again", certain, doubtful))
+
+    assert newest().to_number == CALLEE
+    assert CallRequest.objects.count() == 3
+    assert f'value="{doubtful.pk}"' in html
+    assert f'value="{certain.pk}"' not in html
+
+
+def test_two_presses_make_one_call(boss: Client, call: CallRequest) -> None:
+    change(call, placement="failed")
+
+    act(boss, "call_again", call)
+    html = page(act(boss, "call_again", call))
+
+    assert CallRequest.objects.count() == 2
+    assert "is being called again already." in html
+
+
+def test_what_was_called_again_and_is_over_can_be_called_once_more(
+    boss: Client, call: CallRequest
+) -> None:
+    change(call, placement="failed")
+    for count in (2, 3, 4):
+        page(act(boss, "call_again", call))
+        assert CallRequest.objects.count() == count
+        change(newest(), placement="expired")
+
+
+def test_each_refusal_is_told_by_itself(boss: Client, new_call: Callable[..., CallRequest]) -> None:
+    listed = change(new_call(to_number="+442079460777"), placement="failed")
+    fine = change(new_call(), placement="failed")
+    forgotten = change(new_call(), placement="failed", from_number="", to_number="")
+    BlacklistedNumber.objects.create(number="+442079460777", reason="Asked us to stop.")
+
+    html = page(act(boss, "call_again", listed, fine, forgotten))
+
+    assert "is on the blacklist: Asked us to stop." in html
+    assert "Its numbers were forgotten." in html
+    assert newest().to_number == CALLEE
+    assert CallRequest.objects.count() == 4
+
+
+def test_a_refusal_gives_no_number_away(new_call: Callable[..., CallRequest]) -> None:
+    clerk = staff("clerk", "view_callrequest", "place_call", "change_callernumber")
+    call = change(new_call(to_number="+442079460777"), placement="failed")
+    BlacklistedNumber.objects.create(number="+442079460777")
+
+    html = page(act(clerk, "call_again", call))
+
+    assert "+44 ••••••••77 is on the blacklist" in html
+    assert not tells_number(html)
+
+
+def test_the_page_that_asks_gives_no_number_away(call: CallRequest) -> None:
+    clerk = staff("clerk", "view_callrequest", "place_call", "change_callernumber")
+
+    html = page(act(clerk, "call_again", call))
+
+    assert "+44 ••••••••23" in html
+    assert not tells_number(html)
+
+
+def test_nobody_has_anothers_phone_ring_without_the_permission(call: CallRequest) -> None:
+    clerk = staff("clerk", "view_callrequest", "place_call")
+    change(call, placement="failed")
+
+    html = page(act(clerk, "call_again", call))
+    assert "You may not choose whose phone rings first." in html
+    assert CallRequest.objects.count() == 1
+
+    own = someone("dora")
+    CallerNumber.objects.create(
+        user=type(own).objects.get(username="clerk"), number=call.from_number
+    )
+    page(act(clerk, "call_again", call))
+    assert CallRequest.objects.count() == 2
+
+
+def test_calling_again_needs_the_permission_to_call(call: CallRequest) -> None:
+    watcher = staff("watcher", "view_callrequest")
+    change(call, placement="failed")
+
+    assert "call_again" not in page(watcher.get(CALLS))
+    act(watcher, "call_again", call)
+
+    assert CallRequest.objects.count() == 1
+
+
+def test_one_press_makes_only_so_many_calls(
+    boss: Client, new_call: Callable[..., CallRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(call_list, "MOST_AT_ONCE", 2)
+    calls = [change(new_call(), placement="failed") for _ in range(3)]
+
+    html = page(act(boss, "call_again", *calls))
+
+    assert "Select no more than 2 calls at a time." in html
+    assert CallRequest.objects.count() == 3
+
+
+# CSV
+
+
+def lines(response: Any) -> list[dict[str, str]]:
+    text = b"".join(response.streaming_content).decode().removeprefix("\ufeff")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def test_selected_calls_are_exported(
+    boss: Client, user: Any, new_call: Callable[..., CallRequest]
+) -> None:
+    call = connected(new_call(user=user, subject=contact("Bob")))
+    new_call()
+
+    (line,) = lines(act(boss, "export_csv", call))
+
+    assert line["Call id"] == call.webcallid
+    assert line["From"] == "'+44 20 7946 0000"
+    assert line["To"] == "'+44 20 7946 0123"
+    assert (line["User"], line["About"], line["State"]) == ("anna", "Bob", "connected")
+    assert (line["Duration"], line["Cost"]) == ("75", "0.420500")
+    assert LogEntry.objects.get().change_message == "Exported calls as CSV: 1."
+
+
+def test_all_that_was_found_is_exported_in_batches(
+    boss: Client, new_call: Callable[..., CallRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_export, "BATCH", 2)
+    wanted = [change(new_call(), placement="rejected") for _ in range(5)]
+    kept = new_call()
+
+    order = {"action": "export_csv", "_selected_action": [wanted[0].pk], "select_across": "1"}
+    response = boss.post(f"{CALLS}?outcome=refused", {**order, "index": "0"})
+
+    ids = [line["Call id"] for line in lines(response)]
+    assert ids == [call.webcallid for call in reversed(wanted)]
+    assert kept.webcallid not in ids
+    assert LogEntry.objects.get().change_message == "Exported calls as CSV: all that were found."
+
+
+def test_an_export_masks_numbers_and_is_no_formula(
+    user: Any, new_call: Callable[..., CallRequest]
+) -> None:
+    watcher = staff("watcher", "view_callrequest")
+    type(user).objects.filter(pk=user.pk).update(username="@SUM(1)")
+    call = new_call(user=user, subject=contact("=HYPERLINK(1)"))
+    change(call, placement="rejected", response_detail="\t=1+1 for 442079460123")
+
+    (line,) = lines(act(watcher, "export_csv", call))
+
+    assert line["To"] == "'+44 ••••••••23"
+    assert not tells_number("".join(line.values()))
+    assert line["About"] == "'=HYPERLINK(1)"
+    assert line["User"] == "'@SUM(1)"
+    assert line["Why"].startswith("'")
+
+
+def test_an_export_needs_the_permission_to_see_calls(call: CallRequest) -> None:
+    clerk = staff("clerk", "place_call")
+
+    assert act(clerk, "export_csv", call).status_code == 403
+
+
+def test_only_what_was_never_sent_or_was_refused_has_certainly_rung_nobody(
+    call: CallRequest,
+) -> None:
+    for placement in Placement:
+        call.placement, call.status = placement, None
+        assert never_rang(call) == (placement in ("rejected", "cancelled", "expired", "failed"))
+        call.status = 1
+        assert not never_rang(call)

@@ -1,0 +1,299 @@
+"""Calls in the project's own admin: buttons and history on the change page, buttons in the list."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from django_poketalk.admin.mixin import CallsAdminMixin
+from django_poketalk.button import signed_call
+from django_poketalk.models import CallRequest
+from tests.crm.admin_site import ContactAdmin, site
+from tests.crm.models import Contact
+
+from ..conftest import CALLEE
+from ..people import connected, contact, logged_in, page, someone
+
+pytestmark = pytest.mark.urls("tests.crm.admin_site")
+
+LIST = "/crm/crm/contact/"
+NewCall = Callable[..., CallRequest]
+
+
+def person(name: str, *permissions: str) -> Any:
+    """Somebody of the staff who keeps contacts, and has these permissions of `poketalk`."""
+    user = someone(name, *permissions, is_staff=True)
+    user.user_permissions.add(*Permission.objects.filter(content_type__app_label="crm"))
+    return user
+
+
+@pytest.fixture
+def anna(db: None) -> Any:
+    return person("anna", "place_call")
+
+
+@pytest.fixture
+def bob(db: None) -> Contact:
+    return contact()
+
+
+def change(who: Contact) -> str:
+    return f"{LIST}{who.pk}/change/"
+
+
+class Forms(HTMLParser):
+    """Forms inside forms, which no browser takes, and the forms that buttons stand in or name."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: set[str] = set()
+        self.nested: list[str] = []
+        self.of_buttons: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        has = dict(attrs)
+        if tag == "form":
+            self.nested += self.open
+            self.open.append(has.get("id") or has.get("class") or "")
+            self.ids.add(self.open[-1])
+        elif tag == "button" and has.get("type") == "submit":
+            self.of_buttons.append(has.get("form") or (self.open or [""])[-1])
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self.open.pop()
+
+
+# The change page
+
+
+def test_the_change_page_has_a_button_and_the_calls(
+    anna: Any, bob: Contact, new_call: NewCall
+) -> None:
+    call = connected(new_call(user=anna, subject=bob), ended_at="2026-03-02T09:00Z", status=8)
+
+    html = page(logged_in(anna).get(change(bob)))
+
+    assert html.count("</poketalk-call>") == 1
+    assert 'aria-label="Call: Bob">Call</button>' in html
+    assert f'href="/poketalk/{call.pk}/?next=' in html
+    token = re.findall(r'name="token" value="([^"]*)"', html)[0]
+    assert signed_call.read(token, anna).callee() == (CALLEE, bob)
+
+
+def test_several_numbers_are_told_apart_by_their_fields(
+    anna: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ContactAdmin, "call_fields", ("phone", "phone_of_name"))
+    eve = contact("Eve +442079460999")
+
+    html = page(logged_in(anna).get(change(eve)))
+
+    assert re.findall(r'<button type="submit" aria-label="(.*?):', html) == [
+        "Call phone",
+        "Call Phone of name",
+    ]
+
+
+@pytest.mark.parametrize("where", ["change", "list"])
+def test_no_form_stands_in_another_one(where: str, anna: Any, bob: Contact) -> None:
+    html = page(logged_in(anna).get(change(bob) if where == "change" else LIST))
+
+    forms = Forms(html)
+    assert forms.nested == []
+    assert {"poketalk-button", "poketalk-calls"} & {*forms.of_buttons}
+    assert "poketalk-calls" not in forms.of_buttons or "poketalk-calls" in forms.ids
+
+
+def test_style_and_script_come_along_and_nothing_is_inline(anna: Any, bob: Contact) -> None:
+    for address in (LIST, change(bob)):
+        html = page(logged_in(anna).get(address))
+
+        assert '<script src="/static/poketalk/call.js" type="module"></script>' in html
+        assert 'href="/static/poketalk/poketalk.css"' in html
+        assert not re.search(r"<style|\sstyle=|<script(?![^>]*\ssrc=)|\son\w+=", html)
+
+
+def test_the_page_to_add_one_and_popups_have_none(anna: Any, bob: Contact) -> None:
+    for address in (f"{LIST}add/", f"{change(bob)}?_popup=1", f"{LIST}?_popup=1"):
+        assert "poketalk-call>" not in page(logged_in(anna).get(address))
+
+
+def test_the_project_s_own_template_stays(
+    anna: Any, bob: Contact, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    templates = {
+        "own_form.html": '{% extends "admin/change_form.html" %}'
+        "{% block form_top %}Our own form{% endblock %}",
+        "admin/crm/contact/change_list.html": '{% extends "admin/change_list.html" %}'
+        "{% block search %}Our own list{% endblock %}",
+    }
+    loaders = ["django.template.loaders.app_directories.Loader"]
+    [engine] = settings.TEMPLATES
+    settings.TEMPLATES = [
+        {
+            **engine,
+            "APP_DIRS": False,
+            "OPTIONS": {
+                **engine["OPTIONS"],
+                "loaders": [("django.template.loaders.locmem.Loader", templates), *loaders],
+            },
+        }
+    ]
+    monkeypatch.setattr(ContactAdmin, "change_form_template", "own_form.html")
+
+    shown, listed = (page(logged_in(anna).get(where)) for where in (change(bob), LIST))
+
+    assert "Our own form" in shown
+    assert "Our own list" in listed
+    assert "</poketalk-call>" in shown
+    assert "</poketalk-call>" in listed
+
+
+# The list
+
+
+def test_the_list_has_a_column_of_buttons(anna: Any, bob: Contact) -> None:
+    contact("Nora", phone="")
+
+    html = page(logged_in(anna).get(f"{LIST}?q=o"))
+
+    assert html.count("</poketalk-call>") == 1
+    assert re.search(r'<th[^>]*column-call[^>]*>.*?<div class="text"><span>Call</span>', html, re.S)
+    assert 'name="next" value="/crm/crm/contact/?q=o"' in html
+    [(form, token)] = re.findall(
+        r'<button type="submit" form="([^"]*)" name="token" value="([^"]*)"', html
+    )
+    assert f'<form id="{form}" method="post" action="/poketalk/place/"' in html
+    assert signed_call.read(token, anna).callee() == (CALLEE, bob)
+
+
+def test_the_list_costs_one_query_more_than_without_however_long_it_is(
+    anna: Any, bob: Contact, monkeypatch: pytest.MonkeyPatch, new_call: NewCall
+) -> None:
+    client = logged_in(anna)
+    new_call(user=anna, subject=bob)
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            page(client.get(LIST))
+        return len(captured)
+
+    queries()  # fills the content types
+    few = queries()
+    for number in range(20):
+        contact(f"Bob {number}")
+    many = queries()
+    monkeypatch.setattr(ContactAdmin, "call_column", False)
+
+    assert many == few
+    assert queries() == few - 1
+
+
+def test_the_change_page_costs_two_queries_more(
+    anna: Any, bob: Contact, new_call: NewCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = logged_in(anna)
+    for _ in range(3):
+        new_call(user=anna, subject=bob)
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            page(client.get(change(bob)))
+        return len(captured)
+
+    queries()
+    ours = queries()
+    monkeypatch.setattr(
+        "django_poketalk.permissions.may_follow_calls", lambda user: False, raising=True
+    )
+
+    assert ours - queries() == 2  # what is going on, and the history
+
+
+def test_saving_the_list_still_works(anna: Any, bob: Contact) -> None:
+    answer = logged_in(anna).post(
+        LIST,
+        {
+            "form-TOTAL_FORMS": 1,
+            "form-INITIAL_FORMS": 1,
+            "form-0-id": bob.pk,
+            "form-0-phone": "+442079460999",
+            "_save": "Save",
+        },
+    )
+
+    assert answer.status_code == 302
+    bob.refresh_from_db()
+    assert bob.phone == "+442079460999"
+
+
+def test_an_action_s_own_page_is_left_alone(anna: Any, bob: Contact) -> None:
+    answer = logged_in(anna).post(
+        LIST, {"action": "delete_selected", "_selected_action": bob.pk, "index": 0}
+    )
+
+    assert "Are you sure" in page(answer)
+
+
+# Who sees it
+
+
+@pytest.mark.parametrize("permissions", [(), ("hang_up_any_call", "view_numbers")])
+def test_there_is_nothing_for_those_who_may_not(permissions: Any, bob: Contact) -> None:
+    client = logged_in(person("clerk", *permissions))
+
+    for address in (LIST, change(bob)):
+        html = page(client.get(address))
+        assert "</poketalk-call>" not in html
+        assert "poketalk-panel" not in html.replace("admin_calls_panel.css", "")
+        assert "column-call" not in html
+        assert "/poketalk/place/" not in html
+
+
+def test_whoever_may_only_watch_sees_the_calls_and_no_button(
+    anna: Any, bob: Contact, new_call: NewCall
+) -> None:
+    call = new_call(user=anna, subject=bob)
+
+    html = page(logged_in(person("watcher", "view_callrequest")).get(change(bob)))
+
+    assert f"/poketalk/{call.pk}/" in html
+    assert "</poketalk-call>" not in html
+
+
+def test_hostile_names_and_labels_are_escaped(anna: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    mallory = contact('"><script>alert(1)</script> +442079460999')
+    monkeypatch.setattr(ContactAdmin, "call_fields", ("phone", "phone_of_name"))
+    monkeypatch.setattr(Contact._meta.get_field("phone"), "verbose_name", "<i>phone</i>")
+
+    for address in (LIST, change(mallory)):
+        html = page(logged_in(anna).get(address))
+        assert "<script>alert" not in html
+        assert html.count("</poketalk-call>") == 2
+        assert "Call <i>" not in html
+
+
+# What a project may get wrong
+
+
+@pytest.mark.parametrize("field", ["telephone", "company"])
+def test_a_field_that_holds_no_number_is_an_error_of_the_check(field: str) -> None:
+    class Wrong(CallsAdminMixin, admin.ModelAdmin):  # type: ignore[type-arg]
+        call_fields = (field,)
+
+    [error] = Wrong(Contact, site).check()
+
+    assert error.id == "poketalk.E010"
+    assert field in error.msg
+    assert ContactAdmin(Contact, site).check() == []

@@ -1,0 +1,45 @@
+"""How the tests of the API ask it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.test import Client
+
+from ..people import logged_in
+
+ROOT = "/poketalk/api"
+CALLS = f"{ROOT}/calls/"
+QUOTE = f"{CALLS}quote/"
+BLACKLIST = f"{ROOT}/blacklist/"
+OWN_NUMBER = f"{ROOT}/own-number/"
+PROBLEM = "application/problem+json"
+
+
+def client(user: Any) -> Client:
+    """A logged-in user, whose errors are told rather than raised."""
+    return logged_in(user, raise_request_exception=False)
+
+
+def post(asking: Client, path: str, body: Any = None, key: str | None = None) -> Any:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return asking.post(path, body, "application/json", headers=headers)
+
+
+def problem(response: Any, status: int, code: str) -> Any:
+    """The problem, which says the same in its body as in its head."""
+    assert response.status_code == status, response.content
+    assert response.headers["Content-Type"] == PROBLEM
+    told = response.json()
+    assert told["type"] == "about:blank"
+    assert told["status"] == status
+    assert told["title"]
+    assert told["detail"]
+    assert told["code"] == code, told
+    return told
+
+
+def wrong(response: Any) -> dict[str, str]:
+    """What is wrong with the body: pointer → code."""
+    told = problem(response, 400, "invalid")
+    return {each["pointer"]: each["code"] for each in told["errors"]}

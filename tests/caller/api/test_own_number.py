@@ -1,0 +1,68 @@
+"""The API's own number: one for each user who may place calls, and nobody else's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from django_poketalk.models import CallerNumber
+
+from ..conftest import CALLER
+from ..people import agent, someone
+from .rest_client import OWN_NUMBER, client, problem, wrong
+
+pytestmark = pytest.mark.django_db
+
+
+def put(asking: Any, body: Any) -> Any:
+    return asking.put(OWN_NUMBER, body, "application/json")
+
+
+def test_a_number_is_set_shown_replaced_and_forgotten(poketalk: Any) -> None:
+    poketalk(DEFAULT_REGION="GB")
+    anna = someone("anna", "place_call")
+    asking = client(anna)
+
+    problem(asking.get(OWN_NUMBER), 404, "not_found")
+    assert put(asking, {"number": "020 7946 0000"}).json() == {"number": CALLER}
+    assert asking.get(OWN_NUMBER).json() == {"number": CALLER}
+    assert put(asking, {"number": "+44 20 7946 0999"}).json() == {"number": "+442079460999"}
+    assert CallerNumber.objects.get().user == anna
+    assert asking.delete(OWN_NUMBER).status_code == 204
+    assert asking.delete(OWN_NUMBER).status_code == 204
+    problem(asking.get(OWN_NUMBER), 404, "not_found")
+
+
+def test_everybody_has_a_number_of_their_own() -> None:
+    agent("anna")
+    bob = client(someone("bob", "place_call"))
+
+    problem(bob.get(OWN_NUMBER), 404, "not_found")
+    put(bob, {"number": "+442079460999"})
+    bob.delete(OWN_NUMBER)
+    assert CallerNumber.objects.get().number == CALLER
+
+
+def test_whoever_may_not_place_calls_has_none() -> None:
+    eve = client(someone("eve"))
+
+    problem(eve.get(OWN_NUMBER), 403, "permission_denied")
+    problem(put(eve, {"number": CALLER}), 403, "permission_denied")
+    problem(eve.delete(OWN_NUMBER), 403, "permission_denied")
+    assert not CallerNumber.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "number", [None, "", 442079460000, True, [], "12", "\x00", "x" * 41, "<script>"]
+)
+def test_what_is_no_number_is_told_and_changes_nothing(number: Any) -> None:
+    assert list(wrong(put(client(agent()), {"number": number}))) == ["#/number"]
+    assert CallerNumber.objects.get().number == CALLER
+
+
+def test_it_costs_a_few_queries(django_assert_num_queries: Any) -> None:
+    asking = client(agent())
+
+    with django_assert_num_queries(5):  # session, user, 2 × permissions, number
+        assert asking.get(OWN_NUMBER).status_code == 200

@@ -1,0 +1,353 @@
+"""The API's orders: one call for a key, by those who may, and nothing but what was meant."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.core.cache import cache
+from django.utils import timezone, translation
+
+from django_poketalk.models import BlacklistedNumber, CallerNumber, CallRequest
+
+from ..conftest import CALLEE, CALLER
+from ..people import agent, contact, someone
+from .rest_client import CALLS, QUOTE, client, post, problem, wrong
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _nothing_was_asked_before() -> None:
+    cache.clear()
+
+
+# Placing
+
+
+def test_a_call_is_placed_from_the_users_own_number(woken: Any) -> None:
+    anna = agent()
+    response = post(client(anna), CALLS, {"to_number": "+44 20 7946 0123"})
+
+    call = CallRequest.objects.get()
+    assert response.status_code == 201
+    assert response.headers["Location"] == f"http://testserver{CALLS}{call.pk}/"
+    assert "Idempotent-Replayed" not in response.headers
+    assert (call.from_number, call.to_number, call.user) == (CALLER, CALLEE, anna)
+    told = response.json()
+    assert told["from_number"] == CALLER
+    assert told["to_number"] == CALLEE
+    assert told["phase"] == "calling"
+    assert told["placement"] == "queued"
+    assert told["status"] is None
+    assert told["open"] is True
+    assert told["may_hang_up"] is True
+    assert told["username"] == "anna"
+    assert told["created_at"].endswith("Z")
+
+
+def test_all_that_a_call_can_be_asked_for_with_is_heeded() -> None:
+    anna = agent("anna", "change_callernumber")
+    bob = contact()
+    later = timezone.now() + timedelta(hours=1)
+    give_permission(anna, "crm", "view_contact")
+    order = {
+        "from_number": "+442079460999",
+        "to_number": CALLEE,
+        "subject": {"type": "crm.Contact", "id": str(bob.pk)},
+        "max_duration": 60,
+        "max_debit": "0.5",
+        "not_before": later.isoformat(),
+        "expires_at": (later + timedelta(minutes=5)).isoformat(),
+    }
+    told = post(client(anna), CALLS, order).json()
+
+    call = CallRequest.objects.get()
+    assert call.from_number == "+442079460999"
+    assert call.subject == bob
+    assert (call.max_duration, call.max_debit) == (60, Decimal("0.5"))
+    assert (call.not_before, call.expires_at) == (later, later + timedelta(minutes=5))
+    assert told["subject"] == {"type": "crm.contact", "id": str(bob.pk), "text": "Bob"}
+    assert told["max_debit"] == "0.500000"
+
+
+def give_permission(user: Any, app: str, codename: str) -> None:
+    user.user_permissions.add(
+        Permission.objects.get(content_type__app_label=app, codename=codename)
+    )
+
+
+def test_a_null_is_the_same_as_nothing() -> None:
+    order = {"to_number": CALLEE, "from_number": None, "subject": None, "max_debit": None}
+
+    assert post(client(agent()), CALLS, order).status_code == 201
+
+
+def test_a_limit_whose_name_is_misspelt_is_not_left_out_in_silence() -> None:
+    asking = client(agent())
+
+    for path in (CALLS, QUOTE):
+        order = {"to_number": CALLEE, "max_durations": 60, "<b>/~": 1}
+        told = problem(post(asking, path, order), 400, "invalid")
+        assert told["errors"] == [
+            {"pointer": "#", "detail": f"There is no field “{name}”.", "code": "unknown"}
+            for name in ("<b>/~", "max_durations")
+        ]
+    assert not CallRequest.objects.exists()
+
+
+def test_whoever_may_not_place_calls_is_told_403() -> None:
+    asking = client(someone("eve"))
+
+    for path in (CALLS, QUOTE):
+        problem(post(asking, path, {"to_number": CALLEE}), 403, "permission_denied")
+    assert not CallRequest.objects.exists()
+
+
+def test_only_some_may_have_another_phone_ring_first() -> None:
+    order = {"to_number": CALLEE, "from_number": "+442079460999"}
+
+    problem(post(client(agent()), CALLS, order), 403, "permission_denied")
+    assert post(client(agent("boss", "change_callernumber")), CALLS, order).status_code == 201
+
+
+def test_without_a_number_of_ones_own_a_call_is_refused() -> None:
+    response = post(client(someone("anna", "place_call")), CALLS, {"to_number": CALLEE})
+
+    assert problem(response, 422, "no_own_number")["field"] == "from_number"
+
+
+def test_a_refusal_tells_its_code_and_its_field() -> None:
+    BlacklistedNumber.objects.create(number=CALLEE, reason="Asked not to be called.")
+    asking = client(agent())
+
+    for path in (CALLS, QUOTE):
+        told = problem(post(asking, path, {"to_number": CALLEE}), 422, "blacklisted")
+        assert told["field"] == "to_number"
+        assert "Asked not to be called." in told["detail"]
+    with translation.override("de"):
+        told = problem(post(asking, CALLS, {"to_number": "12"}), 422, "number_invalid")
+    assert told["detail"].startswith("„12“ ist keine Rufnummer.")
+    assert told["field"] == "to_number"
+
+
+def test_an_object_that_may_not_be_seen_is_answered_as_one_that_is_not_there() -> None:
+    anna = agent()
+    bob = contact()
+    asking = client(anna)
+
+    def about(kind: str, pk: str) -> Any:
+        body = {"to_number": CALLEE, "subject": {"type": kind, "id": pk}}
+        return problem(post(asking, CALLS, body), 422, "subject_unknown")
+
+    hidden = about("crm.contact", str(bob.pk))
+    for kind, pk in (
+        ("crm.contact", "999"),
+        ("crm.contact", "x"),
+        ("crm.contact", "9" * 60),
+        ("crm.contact", "٣"),
+        ("crm.nothing", "1"),
+        ("crm", "1"),
+        ("..", "1"),
+    ):
+        assert about(kind, pk) == hidden
+    give_permission(anna, "crm", "view_contact")
+    body = {"to_number": CALLEE, "subject": {"type": "crm.contact", "id": str(bob.pk)}}
+    assert post(client(anna.__class__.objects.get(pk=anna.pk)), CALLS, body).status_code == 201
+
+
+# The key
+
+
+def test_the_same_key_and_body_is_the_same_call(woken: Any) -> None:
+    asking = client(agent())
+    first = post(asking, CALLS, {"to_number": CALLEE}, '"k-1"')
+    second = post(asking, CALLS, {"to_number": "+44 20 7946 0123"}, '"k-1"')
+
+    assert CallRequest.objects.count() == 1
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert second.headers["Idempotent-Replayed"] == "true"
+    assert second.headers["Location"] == first.headers["Location"]
+    assert second.json() == first.json()
+
+
+def test_a_key_is_the_same_with_quotation_marks_and_without() -> None:
+    asking = client(agent())
+    post(asking, CALLS, {"to_number": CALLEE}, '"k-1"')
+
+    assert post(asking, CALLS, {"to_number": CALLEE}, " k-1 ").status_code == 201
+    assert CallRequest.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"to_number": "+442079460124"},
+        {"max_duration": 60},
+        {"max_debit": "1"},
+        {"expires_at": "2999-01-01T00:00:00Z"},
+        {"not_before": "2998-01-01T00:00:00Z", "expires_at": "2999-01-01T00:00:00Z"},
+    ],
+)
+def test_the_same_key_for_another_call_is_a_conflict(change: dict[str, Any]) -> None:
+    asking = client(agent())
+    post(asking, CALLS, {"to_number": CALLEE}, '"k-1"')
+    response = post(asking, CALLS, {"to_number": CALLEE, **change}, '"k-1"')
+
+    assert problem(response, 422, "idempotency_conflict")["header"] == "Idempotency-Key"
+    assert CallRequest.objects.count() == 1
+
+
+def test_another_users_key_neither_conflicts_nor_tells_anything() -> None:
+    post(client(agent("anna")), CALLS, {"to_number": CALLEE}, '"k-1"')
+    response = post(client(agent("bob")), CALLS, {"to_number": "+442079460124"}, '"k-1"')
+
+    assert response.status_code == 201
+    assert response.json()["username"] == "bob"
+    assert CallRequest.objects.count() == 2
+
+
+def test_a_key_means_its_call_though_the_own_number_was_changed_since() -> None:
+    anna = agent()
+    first = post(client(anna), CALLS, {"to_number": CALLEE}, '"k-1"')
+    CallerNumber.objects.update(number="+442079460999")
+    second = post(client(anna), CALLS, {"to_number": CALLEE}, '"k-1"')
+
+    assert second.json()["id"] == first.json()["id"]
+
+
+def test_a_refusal_uses_no_key_up() -> None:
+    asking = client(agent())
+    listed = BlacklistedNumber.objects.create(number=CALLEE)
+    problem(post(asking, CALLS, {"to_number": CALLEE}, '"k-1"'), 422, "blacklisted")
+    listed.delete()
+
+    assert post(asking, CALLS, {"to_number": CALLEE}, '"k-1"').status_code == 201
+
+
+@pytest.mark.parametrize(
+    "key", ["", '""', " ", "k 1", '"k', "k,1", '"k" ; a=1', "schlüssel", "٣", '"\x7f"', "k" * 256]
+)
+def test_what_is_no_key_is_told(key: str) -> None:
+    response = post(client(agent()), CALLS, {"to_number": CALLEE}, key)
+
+    assert problem(response, 400, "invalid_header")["header"] == "Idempotency-Key"
+    assert not CallRequest.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "key", ["k" * 255, '"a b, \\"c\\" \\\\"', "8e03978e-40d5-43dd-bc93-6894a57f9324"]
+)
+def test_what_is_a_key_is_taken(key: str) -> None:
+    assert post(client(agent()), CALLS, {"to_number": CALLEE}, key).status_code == 201
+
+
+# Quoting
+
+
+def test_a_quote_tells_the_call_and_makes_none(woken: Any) -> None:
+    order = {"to_number": "+44 20 7946 0123", "max_duration": 99}
+    told = post(client(agent()), QUOTE, order).json()
+
+    assert told["from_number"] == CALLER
+    assert told["to_number"] == CALLEE
+    assert told["max_duration"] == 99
+    assert told["max_debit"] is None
+    assert told["subject"] is None
+    assert not CallRequest.objects.exists()
+    assert woken == []
+
+
+# What is sent
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"to_number": None}, "#/to_number"),
+        ({"to_number": ""}, "#/to_number"),
+        ({"to_number": 442079460123}, "#/to_number"),
+        ({"to_number": True}, "#/to_number"),
+        ({"to_number": ["1"]}, "#/to_number"),
+        ({"to_number": "1" * 41}, "#/to_number"),
+        ({"to_number": "+44\x00"}, "#/to_number"),
+        ({"from_number": {}}, "#/from_number"),
+        ({"subject": "crm.contact"}, "#/subject"),
+        ({"subject": {"type": "crm.contact"}}, "#/subject/id"),
+        ({"subject": {"type": "crm.contact", "id": 3}}, "#/subject/id"),
+        ({"subject": {"type": "crm.contact", "id": "\x00"}}, "#/subject/id"),
+        ({"max_duration": "٣"}, "#/max_duration"),
+        ({"max_duration": True}, "#/max_duration"),
+        ({"max_duration": 1.5}, "#/max_duration"),
+        ({"max_duration": 2**31}, "#/max_duration"),
+        ({"max_duration": "9" * 5000}, "#/max_duration"),
+        ({"max_debit": "1E+999999"}, "#/max_debit"),
+        ({"max_debit": "1E-999999"}, "#/max_debit"),
+        ({"max_debit": "٣"}, "#/max_debit"),
+        ({"max_debit": "NaN"}, "#/max_debit"),
+        ({"max_debit": "-Infinity"}, "#/max_debit"),
+        ({"max_debit": "0.0000001"}, "#/max_debit"),
+        ({"max_debit": False}, "#/max_debit"),
+        ({"max_debit": {}}, "#/max_debit"),
+        ({"not_before": 5}, "#/not_before"),
+        ({"not_before": "tomorrow"}, "#/not_before"),
+        ({"not_before": "9999-12-31T23:59:59Z"}, "#/not_before"),
+        ({"not_before": "9999-12-31T23:59:59-23:59"}, "#/not_before"),
+        ({"expires_at": "0001-01-01T00:00:00Z"}, "#/expires_at"),
+        ({"expires_at": "٢٠٢٦-01-01T00:00:00Z"}, "#/expires_at"),
+    ],
+)
+def test_a_field_that_cannot_be_is_told_with_its_place(change: Any, pointer: str) -> None:
+    asking = client(agent())
+
+    for path in (CALLS, QUOTE):
+        assert list(wrong(post(asking, path, {"to_number": CALLEE, **change}))) == [pointer]
+    assert not CallRequest.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"max_duration": 0}, "limit_invalid"),
+        ({"max_duration": -5}, "limit_invalid"),
+        ({"max_debit": "-1"}, "limit_invalid"),
+        ({"expires_at": "2000-01-01T00:00:00Z"}, "expired"),
+        ({"to_number": CALLER}, "same_number"),
+        ({"to_number": "<script>"}, "number_invalid"),
+    ],
+)
+def test_a_value_that_may_not_be_is_refused(change: Any, code: str) -> None:
+    problem(post(client(agent()), CALLS, {"to_number": CALLEE, **change}), 422, code)
+
+
+def test_orders_are_throttled_for_each_user(settings: Any) -> None:
+    settings.REST_FRAMEWORK = {"DEFAULT_THROTTLE_RATES": {"poketalk_place": "2/min"}}
+    anna, bob = client(agent("anna")), client(agent("bob"))
+    for _ in range(2):
+        assert post(anna, CALLS, {"to_number": CALLEE}).status_code == 201
+    response = post(anna, CALLS, {"to_number": CALLEE})
+
+    problem(response, 429, "throttled")
+    assert 0 < int(response.headers["Retry-After"]) <= 60
+    assert CallRequest.objects.count() == 2
+    assert post(bob, CALLS, {"to_number": CALLEE}).status_code == 201
+    assert post(anna, QUOTE, {"to_number": CALLEE}).status_code == 200
+    assert anna.get(CALLS).status_code == 200
+
+
+@pytest.mark.parametrize(("path", "most"), [(CALLS, 30), (QUOTE, 60)])
+def test_there_is_a_rate_where_the_project_has_set_none(path: str, most: int) -> None:
+    asking = client(agent())
+    answers = [post(asking, path, {}).status_code for _ in range(most + 1)]
+
+    assert answers == [400] * most + [429]
+
+
+def test_a_rate_can_be_switched_off(settings: Any) -> None:
+    settings.REST_FRAMEWORK = {"DEFAULT_THROTTLE_RATES": {"poketalk_place": None}}
+    asking = client(agent())
+
+    assert {post(asking, CALLS, {}).status_code for _ in range(40)} == {400}

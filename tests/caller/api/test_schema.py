@@ -1,0 +1,107 @@
+"""The API's OpenAPI document: there is one where drf-spectacular is, without a warning."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+DOCUMENT = """
+from django.conf import settings
+settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "drf_spectacular"]
+settings.REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
+import django
+django.setup()
+from django.core.management import call_command
+call_command(
+    "spectacular", urlconf="django_poketalk.api.urls", validate=True, fail_on_warn=True
+)
+"""
+WITHOUT = """
+import sys
+sys.modules["drf_spectacular"] = None
+import django
+django.setup()
+from django_poketalk.api import urls
+assert len(urls.urlpatterns) == 7, urls.urlpatterns
+assert "drf_spectacular.utils" not in sys.modules
+"""
+
+
+def run(program: str) -> str:
+    """What a Python of its own writes, where nothing of ours has been imported yet."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def document() -> Any:
+    """As a project has it that follows drf-spectacular's own instructions."""
+    return yaml.safe_load(run(DOCUMENT))
+
+
+def test_every_operation_is_named_and_told(document: Any) -> None:
+    named = {
+        (path, method): operation["operationId"].removeprefix("poketalk_")
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+
+    assert named == {
+        ("/blacklist/", "get"): "list_blacklist",
+        ("/blacklist/", "post"): "add_blacklisted",
+        ("/blacklist/{id}/", "delete"): "delete_blacklisted",
+        ("/blacklist/{id}/", "get"): "retrieve_blacklisted",
+        ("/blacklist/{id}/", "patch"): "change_blacklisted",
+        ("/calls/", "get"): "list_calls",
+        ("/calls/", "post"): "place_call",
+        ("/calls/quote/", "post"): "quote_call",
+        ("/calls/{id}/", "get"): "retrieve_call",
+        ("/calls/{id}/hang-up/", "post"): "hang_up_call",
+        ("/own-number/", "delete"): "delete_own_number",
+        ("/own-number/", "get"): "get_own_number",
+        ("/own-number/", "put"): "set_own_number",
+    }
+
+
+def test_every_error_is_told_as_a_problem(document: Any) -> None:
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for status, answer in operation["responses"].items():
+                kinds = list(answer.get("content", {}))
+                wanted = ["application/problem+json"] if status >= "400" else ["application/json"]
+                assert kinds == ([] if status == "204" else wanted)
+
+
+def test_names_are_not_mixed_up_with_those_of_the_project(document: Any) -> None:
+    names = [name for name in document["components"]["schemas"] if not name.endswith("Enum")]
+
+    assert names
+    assert [name for name in names if "PokeTalk" not in name] == []
+
+
+def test_placing_takes_a_key(document: Any) -> None:
+    [key] = document["paths"]["/calls/"]["post"]["parameters"]
+
+    assert (key["in"], key["name"], key.get("required", False)) == (
+        "header",
+        "Idempotency-Key",
+        False,
+    )
+
+
+def test_the_api_works_where_drf_spectacular_is_not_installed() -> None:
+    assert run(WITHOUT) == ""

@@ -1,0 +1,95 @@
+"""The calls about an object, on its page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.template import TemplateSyntaxError
+
+from django_poketalk import permissions
+from django_poketalk.models import CallRequest
+from tests.crm.models import Company, Contact
+
+from ..people import agent, connected, contact, render, someone, tells_number
+
+HISTORY = "call_history contact"
+NewCall = Callable[..., CallRequest]
+
+
+@pytest.fixture
+def anna(db: None) -> Any:
+    return agent()
+
+
+@pytest.fixture
+def bob(db: None) -> Contact:
+    return contact()
+
+
+def test_each_call_tells_what_became_of_it_and_leads_to_its_page(
+    anna: Any, bob: Contact, new_call: NewCall
+) -> None:
+    call = connected(new_call(user=anna, subject=bob))
+
+    html = render(HISTORY, anna, contact=bob)
+
+    assert f'href="/poketalk/{call.pk}/?next=%2Fcontacts%2F7%2F%3Ftab%3Dphones"' in html
+    for words in (">Connected</a>", ">anna</td>", ">1:15</td>", ">0.421</td>"):
+        assert words in html
+    assert not tells_number(html)
+
+
+def test_only_calls_about_this_object_are_there(anna: Any, bob: Contact, new_call: NewCall) -> None:
+    company = Company.objects.create(pk=bob.pk, name="Example Ltd")
+    new_call(user=anna, subject=company)
+    new_call(user=anna, subject=contact("Carol"))
+    new_call(user=anna)
+
+    assert "No calls yet." in render(HISTORY, anna, contact=bob)
+
+
+def test_somebody_else_s_calls_are_for_those_who_may_watch(
+    anna: Any, bob: Contact, new_call: NewCall
+) -> None:
+    call = new_call(user=anna, subject=bob)
+    eve, watcher = agent("eve"), someone("watcher", "view_callrequest")
+
+    assert f"/poketalk/{call.pk}/" not in render(HISTORY, eve, contact=bob)
+    assert f"/poketalk/{call.pk}/" in render(HISTORY, watcher, contact=bob)
+    for user in (anna, eve, watcher):
+        assert permissions.may_see(user, call) == permissions.visible_calls(user).exists()
+
+
+def test_the_newest_come_first_and_no_more_than_asked_for(
+    anna: Any, bob: Contact, new_call: NewCall
+) -> None:
+    old, new, newest = (new_call(user=anna, subject=bob).pk for _ in range(3))
+
+    html = render(f"{HISTORY} limit=2", anna, contact=bob)
+
+    assert html.index(f"/poketalk/{newest}/") < html.index(f"/poketalk/{new}/")
+    assert f"/poketalk/{old}/" not in html
+
+
+def test_there_is_nothing_for_visitors_and_without_an_object(anna: Any, bob: Contact) -> None:
+    assert render(HISTORY, None, contact=bob) == ""
+    assert render(HISTORY, anna, contact=None) == ""
+    assert render(HISTORY, anna) == ""
+
+
+def test_what_is_no_object_is_a_clear_error(anna: Any) -> None:
+    with pytest.raises(TemplateSyntaxError, match="call_history needs an object, not a str"):
+        render("call_history contact", anna, contact="Bob")
+
+
+def test_a_history_costs_one_query_however_long_it_is(
+    anna: Any, bob: Contact, new_call: NewCall, django_assert_num_queries: Any
+) -> None:
+    for _ in range(5):
+        new_call(user=anna, subject=bob)
+    render(HISTORY, anna, contact=bob)  # fills the user's permissions and the content types
+
+    with django_assert_num_queries(1):
+        render(HISTORY, anna, contact=bob)

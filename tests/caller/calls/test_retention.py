@@ -1,0 +1,62 @@
+"""Personal data is kept no longer than the project says."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from django_poketalk.calls import requesting, retention
+from django_poketalk.models import CallRequest
+
+from ..conftest import CALLEE, CALLER
+from .test_placing import Change, NewCall
+
+NEXT_MONTH = timezone.now() + timedelta(days=31)
+
+
+def test_old_numbers_are_forgotten_and_the_call_stays(call: CallRequest, poketalk: Change) -> None:
+    poketalk(FORGET_NUMBERS_AFTER=30)
+    requesting.cancel(call)
+
+    assert retention.forget_old_numbers(NEXT_MONTH) == 1
+    assert retention.forget_old_numbers(NEXT_MONTH) == 0
+
+    call.refresh_from_db()
+    assert (call.from_number, call.to_number) == ("", "")
+    assert str(call)
+
+
+@pytest.mark.parametrize("days", [None, 32])
+def test_young_numbers_are_kept(call: CallRequest, poketalk: Change, days: int | None) -> None:
+    poketalk(FORGET_NUMBERS_AFTER=days)
+    requesting.cancel(call)
+
+    assert retention.forget_old_numbers(NEXT_MONTH) == 0
+    assert CallRequest.objects.get(pk=call.pk).to_number == CALLEE
+
+
+def test_a_call_that_still_waits_keeps_its_numbers(new_call: NewCall, poketalk: Change) -> None:
+    poketalk(FORGET_NUMBERS_AFTER=30)
+    call = new_call(not_before=NEXT_MONTH)
+
+    assert retention.forget_old_numbers(NEXT_MONTH) == 0
+    assert CallRequest.objects.get(pk=call.pk).from_number == CALLER
+
+
+def test_the_command_sweeps_and_forgets(call: CallRequest, poketalk: Change) -> None:
+    poketalk(FORGET_NUMBERS_AFTER=30)
+    CallRequest.objects.filter(pk=call.pk).update(
+        created_at=timezone.now() - timedelta(days=31),
+        expires_at=timezone.now() - timedelta(days=30),
+    )
+    out = StringIO()
+
+    call_command("poketalk_sweep", stdout=out)
+    call_command("poketalk_sweep", forget=True, stdout=out)
+
+    assert "expired 1" in out.getvalue()
+    assert "forgot the numbers of 1 calls" in out.getvalue()

@@ -1,0 +1,254 @@
+"""What the call element is told: phases, sentences, and answers that only it understands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import time_machine
+from django.utils import timezone, translation
+
+from django_poketalk.button import signed_call
+from django_poketalk.models import CallerNumber, CallRequest, Placement
+from django_poketalk.presentation import call_status
+from tests.crm.models import Contact
+
+from ..people import agent, connected, contact, logged_in, page, someone, token
+
+PLACE = "/poketalk/place/"
+JSON = {"Accept": "application/json"}
+NewCall = Callable[..., CallRequest]
+NOW = timezone.now()
+LATER = NOW + timedelta(seconds=2)  # by the clock of another machine
+
+
+@pytest.fixture
+def anna(db: None) -> Any:
+    return agent()
+
+
+@pytest.fixture
+def bob(db: None) -> Contact:
+    return contact()
+
+
+@pytest.mark.parametrize(
+    ("facts", "phase", "words"),
+    [
+        ({"placement": Placement.QUEUED, "status": None}, "calling", "Calling your phone …"),
+        ({"placement": Placement.QUEUED, "status": None, "attempts": 1}, "calling", "cannot be"),
+        ({"placement": Placement.SENDING, "status": None}, "calling", "Calling your phone …"),
+        ({"status": None}, "calling", "Calling your phone …"),
+        ({"status": 0}, "calling", "Calling your phone …"),
+        ({"status": 1}, "calling", "Calling your phone …"),
+        ({"status": 3}, "ringing", "Ringing Bob …"),
+        ({"status": 5}, "ringing", "Ringing Bob …"),
+        ({"status": 7}, "talking", "Connected"),
+        ({"status": 7, "hangup_requested_at": NOW}, "ending", "Hanging up …"),
+        ({"placement": Placement.UNKNOWN, "status": None}, "unknown", "Check before calling"),
+        ({"placement": Placement.UNKNOWN, "status": 1}, "calling", "Calling your phone …"),
+        ({"placement": Placement.CANCELLED, "status": None}, "ended", "Cancelled before"),
+        ({"placement": Placement.EXPIRED, "status": None}, "failed", "could not be placed in time"),
+        ({"placement": Placement.FAILED, "status": None}, "failed", "could not be reached"),
+        ({"status": 2, "ended_at": NOW}, "failed", "Your phone was not reached"),
+        ({"status": 4, "ended_at": NOW}, "failed", "Ended before Bob answered."),
+        ({"status": 6, "ended_at": NOW}, "failed", "Bob was not reached: busy"),
+        (
+            {"status": 6, "ended_at": NOW, "hangup_requested_at": NOW},
+            "ended",
+            "Ended before Bob answered.",
+        ),
+        ({"status": 7, "silent_at": NOW}, "failed", "No news of the call came any more"),
+        (
+            {"placement": Placement.UNKNOWN, "status": None, "silent_at": NOW},
+            "failed",
+            "Check before calling again.",
+        ),
+    ],
+)
+def test_each_state_of_a_call_has_its_phase_and_sentence(
+    facts: dict[str, Any], phase: str, words: str, anna: Any, bob: Contact, new_call: NewCall
+) -> None:
+    call = connected(new_call(user=anna, subject=bob), **facts)
+
+    assert call_status.phase(call) == phase
+    assert words in call_status.sentence(call)
+
+
+@pytest.mark.parametrize(
+    ("veto", "why"),
+    [
+        ("", ""),
+        ("hang-up asked", ""),
+        ("maximum duration", " It had reached its maximum duration."),
+        ("maximum cost", " It had reached its maximum cost."),
+        ("after hours", " We ended it: after hours."),
+    ],
+)
+def test_a_call_that_has_ended_tells_its_length_its_cost_and_why(
+    veto: str, why: str, anna: Any, new_call: NewCall
+) -> None:
+    facts = {"status": 8, "duration": 192, "ended_at": NOW}
+    call = connected(new_call(user=anna), veto_reason=veto, **facts)
+
+    assert call_status.sentence(call) == f"Ended, 3 min 12 s, 0.421{why}"
+
+
+@pytest.mark.parametrize(
+    ("answered_at", "clock"), [(NOW - timedelta(seconds=10), 10), (None, 75), (LATER, 0)]
+)
+def test_the_clock_runs_from_the_callee_s_answer_on(
+    answered_at: datetime | None, clock: int, anna: Any, new_call: NewCall
+) -> None:
+    call = connected(new_call(user=anna), b_answered_at=answered_at)
+
+    with time_machine.travel(NOW, tick=False):
+        assert call_status.show(call, anna)["clock"] == clock
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3661, "61 min 1 s")]
+)
+def test_a_length_is_told_in_words(seconds: int, words: str) -> None:
+    assert call_status.length(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("debit", "words"), [("0", ""), ("0.4", "0.40"), ("0.42", "0.42"), ("0.4205", "0.421")]
+)
+def test_a_cost_has_two_decimals_or_the_three_that_it_needs(debit: str, words: str) -> None:
+    assert call_status.cost(Decimal(debit)) == words
+
+
+@pytest.mark.parametrize(
+    ("language", "name", "marked"),
+    [("en", "Bob", False), ("en", "דנה", True), ("he", "Bob", True), ("he", "דנה", False)],
+)
+def test_a_name_that_runs_the_other_way_is_isolated(language: str, name: str, marked: bool) -> None:
+    with translation.override(language):
+        assert (call_status.isolated(name) != name) == marked
+
+
+def test_who_watches_somebody_else_s_call_is_not_told_of_their_own_phone(
+    anna: Any, new_call: NewCall
+) -> None:
+    call = connected(new_call(user=anna), status=1)
+
+    shown = call_status.show(call, someone("watcher", "view_callrequest"))
+
+    assert (shown["sentence"], shown["may_hang_up"]) == ("Calling the caller", False)
+
+
+# Answers
+
+
+def test_a_press_that_asks_for_json_is_told_the_call_and_where_it_is(
+    anna: Any, bob: Contact
+) -> None:
+    order = {"token": token(anna, contact=bob), "next": "/contacts/7/"}
+
+    told = logged_in(anna).post(PLACE, order, headers=JSON).json()
+
+    call = CallRequest.objects.get()
+    assert (told["phase"], told["may_hang_up"]) == ("calling", True)
+    assert told["status_url"] == f"/poketalk/{call.pk}/status/?next=%2Fcontacts%2F7%2F"
+    assert told["hang_up_url"] == f"/poketalk/{call.pk}/hang-up/"
+    assert told["link"]["url"] == f"/poketalk/{call.pk}/?next=%2Fcontacts%2F7%2F"
+
+
+def test_the_token_of_the_next_call_is_the_same_order_with_a_nonce_of_its_own(
+    anna: Any, bob: Contact
+) -> None:
+    signed = token(anna, 'call_button contact field="phone" max_duration=90', contact=bob)
+
+    told = logged_in(anna).post(PLACE, {"token": signed}, headers=JSON).json()
+
+    first, second = (signed_call.read(each, anna) for each in (signed, told["token"]))
+    assert first.idempotency_key != second.idempotency_key
+    assert (first.source, first.max_duration) == (second.source, second.max_duration)
+
+
+def test_a_refusal_is_an_answer_with_its_code_and_the_way_out(anna: Any, bob: Contact) -> None:
+    CallerNumber.objects.all().delete()
+    order = {"token": token(anna, contact=bob), "next": "/contacts/7/"}
+
+    told = logged_in(anna).post(PLACE, order, headers=JSON).json()
+
+    assert (told["phase"], told["code"], told["open"]) == ("refused", "no_own_number", False)
+    assert told["link"]["url"] == "/poketalk/my-number/?next=%2Fcontacts%2F7%2F"
+
+
+def test_a_press_without_the_permission_is_a_sentence_too(anna: Any, bob: Contact) -> None:
+    signed = token(anna, contact=bob)
+    anna.user_permissions.clear()
+
+    response = logged_in(anna).post(PLACE, {"token": signed}, headers=JSON)
+
+    assert (response.status_code, response.json()["sentence"]) == (403, "You may not place calls.")
+
+
+@pytest.mark.parametrize("address", [PLACE, "/poketalk/1/hang-up/", "/poketalk/1/status/"])
+def test_whoever_is_logged_out_is_told_so(address: str, client: Any, db: None) -> None:
+    ask = client.get if address.endswith("status/") else client.post
+
+    response = ask(address, headers=JSON)
+
+    assert response.status_code == 401
+    assert response.json()["link"]["url"] == "/admin/login/"
+
+
+def test_whoever_is_logged_out_comes_back_to_the_button(client: Any, db: None) -> None:
+    for back, login in (
+        ("/contacts/7/", "/admin/login/?next=%2Fcontacts%2F7%2F"),
+        ("https://evil.example/", "/admin/login/"),
+    ):
+        response = client.get("/poketalk/1/status/", {"next": back}, headers=JSON)
+
+        assert response.json()["link"]["url"] == login
+
+
+@pytest.mark.parametrize(
+    "accept", ["*/*", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"]
+)
+def test_who_does_not_ask_for_json_gets_the_page(accept: str, anna: Any, bob: Contact) -> None:
+    order = {"token": token(anna, contact=bob)}
+
+    page(logged_in(anna).post(PLACE, order, headers={"Accept": accept}), 302)
+
+
+def test_hanging_up_answers_how_the_call_stands_then(anna: Any, new_call: NewCall) -> None:
+    call = connected(new_call(user=anna))
+
+    told = logged_in(anna).post(f"/poketalk/{call.pk}/hang-up/", headers=JSON).json()
+
+    assert (told["phase"], told["may_hang_up"]) == ("ending", False)
+
+
+def test_a_status_that_has_not_changed_is_304_though_the_clock_runs(
+    anna: Any, new_call: NewCall
+) -> None:
+    call = connected(new_call(user=anna), b_answered_at=NOW - timedelta(seconds=10))
+    client, address = logged_in(anna), f"/poketalk/{call.pk}/status/"
+    known = {"If-None-Match": client.get(address)["ETag"]}
+
+    CallRequest.objects.update(b_answered_at=NOW - timedelta(seconds=20))
+    same = client.get(address, headers=known)
+    CallRequest.objects.update(debit=Decimal("0.84"))
+    changed = client.get(address, headers=known)
+
+    assert (same.status_code, same.content) == (304, b"")
+    assert (changed.status_code, changed.json()["cost"]) == (200, "0.84")
+
+
+def test_a_look_costs_a_fixed_number_of_queries(
+    anna: Any, bob: Contact, new_call: NewCall, django_assert_num_queries: Any
+) -> None:
+    call = connected(new_call(user=anna, subject=bob))
+    client, address = logged_in(anna), f"/poketalk/{call.pk}/status/"
+    client.get(address)
+
+    with django_assert_num_queries(4):  # session, user, call with its users, subject
+        client.get(address)

@@ -1,0 +1,75 @@
+"""What the service was asked and what it answered, as the call's page in the admin shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from django_poketalk.events import incoming, tokens
+from django_poketalk.models import CallRequest
+
+from ..people import connected, page, staff, text
+
+
+@pytest.fixture
+def boss(db: None) -> Client:
+    return staff("boss", is_superuser=True)
+
+
+@pytest.fixture(autouse=True)
+def _real_backend(poketalk: Callable[..., None]) -> None:
+    """The request is shown as the real backend sends it; nothing is sent here."""
+    poketalk(BACKEND="django_poketalk.backends.click2call.Click2CallBackend")
+
+
+def address(call: CallRequest) -> str:
+    return f"/admin/poketalk/callrequest/{call.pk}/change/"
+
+
+def test_the_request_is_shown_as_it_is_sent_but_for_what_is_secret(
+    boss: Client, call: CallRequest
+) -> None:
+    connected(call, response_code="00", response_detail="00 OK")
+    token = tokens.make(tokens.Limits(call.pk, call.max_duration, call.max_debit))
+    assert token in incoming.event_url(call)
+
+    html = page(boss.get(address(call)))
+    shown = text(html)
+
+    assert "POST https://calls.example.com/index.php/api/click2call" in shown
+    for field in ("to 442079460123", "from 442079460000", "api_key …", f"custom {call.webcallid}"):
+        assert field in shown
+    assert f"/poketalk/events/{token[:-22]}…/?webcallid=$webcallid" in shown
+    assert token[-22:] not in html
+    assert "the-key" not in html
+    assert "What was sent is not kept." in shown
+    assert "00 OK" in shown
+
+
+def test_secrets_in_the_service_s_address_are_not_shown(
+    boss: Client, call: CallRequest, poketalk: Callable[..., None]
+) -> None:
+    poketalk(URL="https://anna:hush@calls.example.com/c2c?pass=hush")
+
+    html = page(boss.get(address(call)))
+
+    assert "POST https://calls.example.com/c2c" in html
+    assert "hush" not in html
+
+
+def test_a_request_that_cannot_be_made_again_says_why(
+    boss: Client, call: CallRequest, poketalk: Callable[..., None]
+) -> None:
+    poketalk(EVENT_BASE_URL=f"https://crm.example.com/{'x' * 255}")
+
+    assert "255 is the limit" in page(boss.get(address(call)))
+
+
+def test_a_backend_that_does_not_tell_is_no_error(
+    boss: Client, call: CallRequest, poketalk: Callable[..., None]
+) -> None:
+    poketalk(BACKEND="django_poketalk.backends.locmem.LocmemBackend")
+
+    assert "does not tell what it sends" in page(boss.get(address(call)))

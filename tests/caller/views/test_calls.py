@@ -1,0 +1,264 @@
+"""Pressing the button, what is refused, and what all pages keep."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+from django.utils import timezone, translation
+
+from django_poketalk.models import BlacklistedNumber, CallerNumber, CallRequest
+from tests.crm.models import Contact
+
+from ..conftest import CALLEE, CALLER
+from ..people import agent, connected, contact, logged_in, page, token
+
+PLACE = "/poketalk/place/"
+OWN_NUMBER = "/poketalk/my-number/"
+INJECTED = "<script>alert('x')</script>"
+
+
+@pytest.fixture
+def anna(db: None) -> Any:
+    return agent()
+
+
+@pytest.fixture
+def bob(db: None) -> Contact:
+    return contact()
+
+
+# The button
+
+
+def test_a_press_makes_the_call_and_leads_to_its_page(
+    anna: Any, bob: Contact, woken: list[Any]
+) -> None:
+    signed = token(
+        anna, 'call_button contact field="phone" max_duration=90 max_debit="0.4"', contact=bob
+    )
+
+    response = logged_in(anna).post(PLACE, {"token": signed, "next": "/contacts/7/"})
+
+    call = CallRequest.objects.get()
+    assert response.status_code == 302
+    assert response.url == f"/poketalk/{call.pk}/?next=%2Fcontacts%2F7%2F"
+    assert (call.from_number, call.to_number, call.user) == (CALLER, CALLEE, anna)
+    assert (call.subject, call.max_duration, call.max_debit) == (bob, 90, Decimal("0.4"))
+
+
+def test_the_same_press_twice_is_one_call(anna: Any, bob: Contact) -> None:
+    client, signed = logged_in(anna), token(anna, contact=bob)
+
+    first, second = (client.post(PLACE, {"token": signed}) for _ in range(2))
+
+    assert first.url == second.url
+    assert CallRequest.objects.count() == 1
+
+
+def test_a_replay_is_the_same_call_whatever_has_changed_since(
+    anna: Any, bob: Contact, poketalk: Callable[..., None]
+) -> None:
+    client, signed = logged_in(anna), token(anna, contact=bob)
+    first = client.post(PLACE, {"token": signed})
+    Contact.objects.update(phone="")
+    CallerNumber.objects.all().delete()
+    poketalk(LIVE_CALLS_PER_USER=1)
+
+    replay = client.post(PLACE, {"token": signed})
+
+    assert replay.url == first.url
+    assert CallRequest.objects.count() == 1
+
+
+def test_a_number_that_the_page_sends_is_ignored(anna: Any, bob: Contact) -> None:
+    forged = "+442079460666"
+    order = {
+        "token": token(anna, contact=bob),
+        "to": forged,
+        "number": forged,
+        "to_number": forged,
+        "from_number": forged,
+        "field": "name",
+    }
+
+    logged_in(anna).post(PLACE, order)
+
+    call = CallRequest.objects.get()
+    assert (call.from_number, call.to_number) == (CALLER, CALLEE)
+
+
+def test_a_press_without_the_csrf_token_is_refused(anna: Any, bob: Contact) -> None:
+    client = logged_in(anna, enforce_csrf_checks=True)
+
+    page(client.post(PLACE, {"token": token(anna, contact=bob)}), 403)
+
+    assert not CallRequest.objects.exists()
+
+
+def test_the_permission_is_checked_again_at_the_press(anna: Any, bob: Contact) -> None:
+    signed = token(anna, contact=bob)
+    anna.user_permissions.clear()
+
+    page(logged_in(anna).post(PLACE, {"token": signed}), 403)
+
+    assert not CallRequest.objects.exists()
+
+
+def test_a_button_of_another_user_makes_no_call(anna: Any, bob: Contact) -> None:
+    signed = token(anna, contact=bob)
+
+    html = page(logged_in(agent("eve")).post(PLACE, {"token": signed}), 422)
+
+    assert "made for somebody else" in html
+    assert not CallRequest.objects.exists()
+
+
+@pytest.mark.parametrize("order", [{}, {"token": ""}, {"token": "eyJ1IjoiMSJ9:1abc:x"}])
+def test_an_altered_button_makes_no_call(order: dict[str, str], anna: Any) -> None:
+    html = page(logged_in(anna).post(PLACE, order), 422)
+
+    assert "was altered" in html
+    assert not CallRequest.objects.exists()
+
+
+def test_a_button_that_is_too_old_makes_no_call(anna: Any, bob: Contact) -> None:
+    signed = token(anna, contact=bob)
+    client = logged_in(anna)
+
+    with time_machine.travel(timezone.now() + timedelta(hours=13), tick=False):
+        html = page(client.post(PLACE, {"token": signed}), 422)
+
+    assert "too old" in html
+    assert not CallRequest.objects.exists()
+
+
+@pytest.mark.parametrize("address", [PLACE, "/poketalk/1/hang-up/"])
+@pytest.mark.parametrize("method", ["get", "head", "put", "delete"])
+def test_only_a_post_changes_anything(address: str, method: str, anna: Any) -> None:
+    response = getattr(logged_in(anna), method)(address)
+
+    assert response.status_code == 405
+
+
+@pytest.mark.parametrize("address", [PLACE, "/poketalk/1/hang-up/"])
+@pytest.mark.parametrize(
+    ("claimed", "after_login"),
+    [
+        ("/contacts/7/?tab=phones", "/contacts/7/%3Ftab%3Dphones"),
+        ("https://evil.example/", "/accounts/profile/"),
+        ("//evil.example/", "/accounts/profile/"),
+        ("javascript:alert(1)", "/accounts/profile/"),
+    ],
+)
+def test_whoever_was_logged_out_comes_back_to_the_page_of_the_button(
+    address: str, claimed: str, after_login: str, db: None
+) -> None:
+    response = Client().post(address, {"next": claimed})
+
+    assert response.status_code == 302
+    assert response.url == f"/admin/login/?next={after_login}"
+
+
+@pytest.mark.parametrize("address", [OWN_NUMBER, "/poketalk/1/", "/poketalk/1/status/"])
+def test_pages_need_a_login(address: str, db: None) -> None:
+    response = Client().get(address)
+
+    assert response.status_code == 302
+    assert response.url == f"/admin/login/?next={address}"
+
+
+@pytest.mark.parametrize("address", [OWN_NUMBER, "/poketalk/1/", "/poketalk/1/status/"])
+def test_pages_need_a_login_without_django_s_own_middleware_for_it_too(
+    address: str, db: None, settings: Any
+) -> None:
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "LoginRequired" not in name]
+
+    response = Client().get(address)
+
+    assert response.status_code == 302
+    assert response.url == f"/admin/login/?next={address}"
+
+
+# Refusals
+
+
+def test_a_refusal_is_a_page_with_the_sentence_and_the_way_back(anna: Any, bob: Contact) -> None:
+    BlacklistedNumber.objects.create(number=CALLEE, reason=INJECTED)
+
+    response = logged_in(anna).post(
+        PLACE, {"token": token(anna, contact=bob), "next": "/contacts/7/"}
+    )
+
+    html = page(response, 422)
+    assert "is on the blacklist" in html
+    assert 'href="/contacts/7/"' in html
+    assert "<script" not in html
+    assert not CallRequest.objects.exists()
+
+
+def test_without_an_own_number_the_page_leads_to_where_it_is_set(anna: Any, bob: Contact) -> None:
+    CallerNumber.objects.all().delete()
+
+    response = logged_in(anna).post(
+        PLACE, {"token": token(anna, contact=bob), "next": "/contacts/7/?a=1&b=2"}
+    )
+
+    html = page(response, 422)
+    assert f'href="{OWN_NUMBER}?next=%2Fcontacts%2F7%2F%3Fa%3D1%26b%3D2"' in html
+
+
+def test_an_object_without_a_number_by_now_is_refused(anna: Any, bob: Contact) -> None:
+    signed = token(anna, contact=bob)
+    Contact.objects.update(phone="")
+
+    html = page(logged_in(anna).post(PLACE, {"token": signed}), 422)
+
+    assert "no phone number to call any more" in html
+
+
+def test_what_is_no_number_is_refused_with_its_text(anna: Any) -> None:
+    signed = token(anna, contact=contact(phone=INJECTED))
+
+    html = page(logged_in(anna).post(PLACE, {"token": signed}), 422)
+
+    assert "&lt;script&gt;" in html
+    assert "<script" not in html
+
+
+# What all pages keep
+
+
+def all_pages(client: Client, call: CallRequest) -> list[str]:
+    return [
+        page(client.get(f"/poketalk/{call.pk}/")),
+        page(client.get(OWN_NUMBER)),
+        page(client.post(OWN_NUMBER, {"number": "x"})),
+        page(client.post(PLACE, {"token": "x"}), 422),
+    ]
+
+
+def test_no_page_has_inline_script_or_style(
+    anna: Any, new_call: Callable[..., CallRequest]
+) -> None:
+    call = connected(new_call(user=anna))
+
+    for html in all_pages(logged_in(anna), call):
+        assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=|javascript:", html)
+        assert '<html lang="en-us" dir="ltr">' in html
+
+
+def test_pages_turn_round_for_languages_that_run_from_right_to_left(
+    anna: Any, new_call: Callable[..., CallRequest]
+) -> None:
+    call = connected(new_call(user=anna))
+
+    with translation.override("he"):
+        for html in all_pages(logged_in(anna), call):
+            assert '<html lang="he" dir="rtl">' in html

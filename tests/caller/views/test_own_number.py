@@ -1,0 +1,84 @@
+"""The own number: each user's own phone, which is leg A."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from django_poketalk.models import CallerNumber
+
+from ..conftest import CALLER
+from ..people import agent, logged_in, page, someone
+
+OWN_NUMBER = "/poketalk/my-number/"
+INJECTED = "<script>alert('x')</script>"
+
+
+@pytest.fixture
+def anna(db: None) -> Any:
+    return agent()
+
+
+@pytest.mark.parametrize("written", ["+44 (20) 7946-0555", "442079460555", " +442079460555 "])
+def test_one_s_own_number_is_stored_as_e164(written: str, anna: Any) -> None:
+    response = logged_in(anna).post(OWN_NUMBER, {"number": written, "next": "/contacts/7/"})
+
+    assert response.url == "/contacts/7/"
+    assert CallerNumber.objects.get().number == "+442079460555"
+
+
+def test_a_national_number_belongs_to_the_default_region(
+    anna: Any, poketalk: Callable[..., None]
+) -> None:
+    poketalk(DEFAULT_REGION="GB")
+
+    logged_in(anna).post(OWN_NUMBER, {"number": "020 7946 0555"})
+
+    assert CallerNumber.objects.get().number == "+442079460555"
+
+
+def test_what_is_no_number_stays_in_the_form_with_a_sentence(anna: Any) -> None:
+    html = page(logged_in(anna).post(OWN_NUMBER, {"number": INJECTED}))
+
+    assert "is not a phone number" in html
+    assert "<script" not in html
+    assert "<title>Error:" in html
+    assert CallerNumber.objects.get().number == CALLER
+
+
+def test_an_empty_number_is_forgotten(anna: Any) -> None:
+    logged_in(anna).post(OWN_NUMBER, {"number": ""})
+
+    assert not CallerNumber.objects.exists()
+
+
+def test_nobody_sets_anybody_else_s_number(anna: Any) -> None:
+    eve = agent("eve")
+
+    logged_in(eve).post(OWN_NUMBER, {"number": "+442079460555", "user": anna.pk})
+
+    assert CallerNumber.objects.get(user=anna).number == CALLER
+
+
+def test_the_stored_number_is_in_the_form(anna: Any) -> None:
+    html = page(logged_in(anna).get(OWN_NUMBER))
+
+    assert 'value="+44 20 7946 0000"' in html
+
+
+def test_an_own_number_is_for_those_who_may_place_calls(db: None) -> None:
+    page(logged_in(someone("watcher", "view_callrequest")).get(OWN_NUMBER), 403)
+
+
+@pytest.mark.parametrize(
+    ("region", "words"),
+    [(None, "With + and country code"), ("GB", "it is taken for a number of GB")],
+)
+def test_the_form_says_how_to_write_the_number(
+    region: str | None, words: str, poketalk: Callable[..., None], db: None
+) -> None:
+    poketalk(DEFAULT_REGION=region)
+
+    assert words in page(logged_in(agent()).get("/poketalk/my-number/"))

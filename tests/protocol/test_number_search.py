@@ -1,0 +1,77 @@
+"""What is typed to find a number means its beginning, in any way to write it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from django_poketalk.protocol import number_search, numbers
+
+NUMBERS = st.from_regex(r"\+[1-9][0-9]{6,13}", fullmatch=True)
+
+
+def is_normal(number: str) -> bool:
+    """Whether it can be stored so."""
+    try:
+        return numbers.normalise(number) == number
+    except numbers.InvalidNumber:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("text", "region", "meant"),
+    [
+        ("+49 (0)30 123", None, "+4930123"),
+        ("+49 030 123", None, "+4930123"),
+        ("0049 30 123", None, "+4930123"),
+        ("0049-30/123", "DE", "+4930123"),
+        ("030 123", "DE", "+4930123"),
+        ("(030) 123", "DE", "+4930123"),
+        ("30123", "DE", "+4930123"),
+        ("4930123", None, "+4930123"),
+        ("011 49 30 123", "US", "+4930123"),
+        ("(415) 555", "US", "+1415555"),
+        ("1-415-555", "US", "+1415555"),
+        ("06 123", "IT", "+3906123"),  # where the zero belongs to the number
+        ("+44\N{NO-BREAK SPACE}20 7946\N{NON-BREAKING HYPHEN}0123", None, "+442079460123"),
+        ("\N{LEFT-TO-RIGHT ISOLATE}+44 20\N{POP DIRECTIONAL ISOLATE}", None, "+4420"),
+    ],
+)
+def test_a_beginning_is_found_however_it_is_written(
+    text: str, region: str | None, meant: str
+) -> None:
+    assert meant in number_search.beginnings(text, region)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "+", "00", "anna", "030 123", "٠٣٠", "+1" * 9, "1" * 40, "+0"]
+)
+def test_what_is_no_number_means_none(text: str) -> None:
+    assert number_search.beginnings(text) == []
+
+
+@given(NUMBERS, st.integers(min_value=2, max_value=16), st.sampled_from([None, "DE", "US", "IT"]))
+def test_each_beginning_of_a_number_finds_it(number: str, length: int, region: str | None) -> None:
+    assume(is_normal(number))
+    for typed in (number[:length], f"00{number[1:length]}", numbers.display(number)[:length]):
+        meant = number_search.beginnings(typed, region)
+        assert any(number.startswith(beginning) for beginning in meant), (typed, meant)
+
+
+@given(NUMBERS, NUMBERS, st.integers(min_value=2, max_value=8))
+def test_a_span_holds_what_begins_so_and_nothing_else(number: str, other: str, length: int) -> None:
+    beginning = number[:length]
+    first, behind = number_search.span(beginning)
+
+    for each in (number, other):
+        within = first <= each and (behind is None or each < behind)
+        assert within == each.startswith(beginning)
+
+
+@given(st.text(max_size=40), st.sampled_from([None, "DE", "ZZ"]))
+def test_any_text_is_read(text: str, region: str | None) -> None:
+    for beginning in number_search.beginnings(text, region):
+        assert beginning.startswith("+")
+        assert beginning[1:].isascii()
+        assert beginning[1:].isdigit()

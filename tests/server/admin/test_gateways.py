@@ -1,0 +1,158 @@
+"""A gateway's page asks for what its kind needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+from django.core.exceptions import ValidationError
+from django.test import Client
+
+from django_poketalk.server.models import Gateway
+from django_poketalk.server.routing.trunk import AsteriskTrunk
+
+from ..conftest import Customer
+from ..staff import page, staff
+
+pytestmark = pytest.mark.django_db
+
+PERMISSIONS = ("add_gateway", "change_gateway", "view_gateway", "view_serviceprovider")
+SIP_ONLY = {"host", "port", "from_domain", "early_media", "late_offer", "keep_alive"}
+ASTERISK_ONLY = {"ari_url", "application", "endpoint"}
+REAL = {"username", "password_variable", "caller_id", "strip_digits", "max_channels"}
+
+URL = "https://pbx.example.com:8089"
+
+
+@pytest.fixture
+def client() -> Client:
+    return staff(*PERMISSIONS)
+
+
+def asked(response: Any) -> set[str]:
+    """The fields of the form, as far as they tell kinds apart."""
+    assert response.status_code == 200
+    html = response.content.decode()
+    fields = SIP_ONLY | ASTERISK_ONLY | REAL
+    return {name for name in fields if f'name="{name}"' in html}
+
+
+def basics(gateway: Gateway, kind: str) -> dict[str, Any]:
+    """What is sent of every kind."""
+    return {
+        "provider": gateway.provider_id,
+        "name": gateway.name,
+        "kind": kind,
+        "is_active": "on",
+        "priority": 10,
+        "ring_timeout": 30,
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [("simulated", set()), ("sip", SIP_ONLY | REAL), ("asterisk", ASTERISK_ONLY | REAL)],
+)
+def test_each_kind_asks_for_its_own(
+    client: Client, customer: Customer, kind: str, fields: set[str]
+) -> None:
+    Gateway.objects.update(kind=kind)
+
+    assert asked(client.get(page(Gateway, "change", customer.gateway.pk))) == fields
+
+
+def test_a_new_one_may_become_any(client: Client, customer: Customer) -> None:
+    assert asked(client.get(page(Gateway, "add"))) == SIP_ONLY | ASTERISK_ONLY | REAL
+
+
+def test_a_gateway_of_another_kind_is_asked_for_what_that_needs_and_nothing_else(
+    client: Client, customer: Customer
+) -> None:
+    address = page(Gateway, "change", customer.gateway.pk)
+    form = basics(customer.gateway, "asterisk")
+
+    response = client.post(address, form)
+
+    assert asked(response) == ASTERISK_ONLY | REAL
+    assert set(response.context["adminform"].form.errors) == {"ari_url", "endpoint", "username"}
+    form |= {"ari_url": URL, "endpoint": "PJSIP/{number}@trunk", "username": "poketalk"}
+    assert client.post(address, form).status_code == 302
+    customer.gateway.refresh_from_db()
+    assert customer.gateway.trunk == AsteriskTrunk(
+        url=URL, application="poketalk", endpoint="PJSIP/{number}@trunk", username="poketalk"
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "taken"),
+    [
+        ("sip.example.com", True),
+        ("sip.example.com.", True),
+        ("pbx_2", True),
+        ("192.0.2.7", True),
+        ("sip.example.com:5060", False),
+        ("sip:trunk@example.com", False),
+        ("sip..example.com", False),
+        ("2001:db8::7", False),
+        ("-sip.example.com", False),
+        ("sip.exämple.com", False),
+    ],
+)
+def test_a_host_is_a_name_or_an_address_and_nothing_more(
+    customer: Customer, host: str, taken: bool
+) -> None:
+    customer.gateway.kind, customer.gateway.host = "sip", host
+
+    if taken:
+        customer.gateway.full_clean()
+    else:
+        with pytest.raises(ValidationError) as refused:
+            customer.gateway.full_clean()
+        assert set(refused.value.message_dict) == {"host"}
+
+
+def test_what_is_emptied_is_emptied(client: Client, customer: Customer) -> None:
+    fields = {"ari_url": URL, "endpoint": "PJSIP/{number}@trunk", "username": "poketalk"}
+    Gateway.objects.update(kind="asterisk", add_prefix="+", **fields)
+    form = basics(customer.gateway, "asterisk") | fields | {"add_prefix": ""}
+
+    assert client.post(page(Gateway, "change", customer.gateway.pk), form).status_code == 302
+
+    customer.gateway.refresh_from_db()
+    assert customer.gateway.add_prefix == ""
+
+
+def test_a_kind_that_is_none_is_refused(client: Client, customer: Customer) -> None:
+    form = basics(customer.gateway, "pigeon")
+
+    response = client.post(page(Gateway, "change", customer.gateway.pk), form)
+
+    assert "kind" in response.context["adminform"].form.errors
+
+
+@pytest.mark.parametrize(
+    ("url", "ids"),
+    [
+        ("http://pbx.example.com:8088", ["poketalk_server.W004"]),
+        ("http://10.0.0.5:8088", ["poketalk_server.W004"]),
+        ("https://pbx.example.com:8089", []),
+        ("http://127.0.0.1:8088", []),
+        ("http://[::1]:8088", []),
+        ("http://localhost:8088", []),
+    ],
+)
+def test_a_password_in_the_clear_is_told_in_deployment(
+    customer: Customer, url: str, ids: list[str]
+) -> None:
+    Gateway.objects.update(kind="asterisk", ari_url=url)
+
+    def found(**asked_of: Any) -> list[str | None]:
+        messages = run_checks(tags=["database"], **asked_of)
+        return [message.id for message in messages if str(message.id).startswith("poketalk")]
+
+    assert found(databases=["default"], include_deployment_checks=True) == ids
+    assert found(databases=["default"]) == []
+    assert found(databases=[], include_deployment_checks=True) == []
+    Gateway.objects.update(is_active=False)
+    assert found(databases=["default"], include_deployment_checks=True) == []

@@ -1,0 +1,239 @@
+"""The query API: an account reads its own calls, with its own key, from its own addresses."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+from django.test import override_settings
+
+from django_poketalk.server.models import Account, AllowedAddress, ApiKey, Call, EventDelivery, Leg
+
+from ..conftest import CALLEE, CALLER, Customer, make_customer
+
+CALLS = "/api/calls/"
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+Queued = Callable[..., Call]
+
+
+def get(customer: Customer, path: str = CALLS, secret: str | None = None, **query: Any) -> Any:
+    headers = {"Authorization": f"Api-Key {secret or customer.secret}"}
+    return customer.client.get(path, query, headers=headers)
+
+
+def cursor(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def test_a_call_is_found_by_its_custom(customer: Customer, queued: Queued) -> None:
+    wanted = queued(custom="web 1&x=ü ")
+    queued(custom="web2")
+    response = get(customer, custom="web 1&x=ü ")
+    assert response.status_code == 200
+    assert [call["id"] for call in response.json()["results"]] == [wanted.pk]
+    assert get(customer, custom="web3").json()["results"] == []
+
+
+def test_a_call_tells_its_whole_life(customer: Customer, queued: Queued) -> None:
+    call = queued(
+        custom="web1",
+        eventurl="https://crm.example.com/e",
+        state=Call.State.ENDED,
+        status=8,
+        duration=75,
+        debit=Decimal("1.5"),
+        hangup_cause="b_hung_up",
+        created_at=NOON,
+        ended_at=NOON + timedelta(minutes=2),
+    )
+    leg = {
+        "call": call,
+        "price_per_minute": Decimal("0.6"),
+        "connect_fee": 0,
+        "initial_increment": 1,
+        "subsequent_increment": 1,
+        "initiated_at": NOON,
+    }
+    Leg.objects.create(side="B", number=CALLEE, cost=Decimal("0.7"), duration=70, **leg)
+    Leg.objects.create(
+        side="A", number=CALLER, cost=Decimal("0.8"), answered_at=NOON, hangup_cause="x", **leg
+    )
+    EventDelivery.objects.create(
+        call=call,
+        sequence=1,
+        status=1,
+        duration=0,
+        debit=0,
+        sent_at=NOON,
+        seconds=0.25,
+        answer=None,
+        error="timeout",
+    )
+    body = get(customer, f"{CALLS}{call.pk}/").json()
+    legs = body.pop("legs")
+    assert body == {
+        "id": call.pk,
+        "custom": "web1",
+        "from_number": CALLER,
+        "to_number": CALLEE,
+        "state": "ended",
+        "status": 8,
+        "duration": 75,
+        "max_duration": 3600,
+        "debit": "1.500",
+        "currency": "EUR",
+        "hangup_cause": "b_hung_up",
+        "eventurl": "https://crm.example.com/e",
+        "created_at": "2026-03-01T12:00:00Z",
+        "ended_at": "2026-03-01T12:02:00Z",
+        "events": [
+            {
+                "sequence": 1,
+                "status": 1,
+                "duration": 0,
+                "debit": "0.000",
+                "sent_at": "2026-03-01T12:00:00Z",
+                "seconds": 0.25,
+                "answer": None,
+                "error": "timeout",
+            }
+        ],
+    }
+    assert [leg["side"] for leg in legs] == ["A", "B"]
+    assert legs[0] == {
+        "side": "A",
+        "attempt": 1,
+        "number": CALLER,
+        "initiated_at": "2026-03-01T12:00:00Z",
+        "ringing_at": None,
+        "answered_at": "2026-03-01T12:00:00Z",
+        "ended_at": None,
+        "duration": 0,
+        "cost": "0.800",
+        "hangup_cause": "x",
+    }
+
+
+def test_the_list_is_newest_first_in_bounded_pages(customer: Customer, queued: Queued) -> None:
+    pks = [queued(custom=str(number)).pk for number in range(205)]
+    first = get(customer).json()
+    assert [call["id"] for call in first["results"]] == pks[:-51:-1]
+    second = get(customer, first["next"]).json()
+    assert [call["id"] for call in second["results"]] == pks[-51:-101:-1]
+    assert len(get(customer, page_size=1000).json()["results"]) == 200
+
+
+def test_a_page_costs_the_same_queries_however_many_calls_it_has(
+    customer: Customer, queued: Queued, django_assert_num_queries: Any
+) -> None:
+    for number in range(20):
+        queued(custom=str(number))
+    with django_assert_num_queries(4):  # key, addresses, calls, legs
+        assert len(get(customer).json()["results"]) == 20
+
+
+def test_calls_of_others_do_not_exist(customer: Customer, queued: Queued) -> None:
+    call = queued(custom="web1")
+    other = make_customer("Other")
+    assert get(other, custom="web1").json()["results"] == []
+    assert get(other, f"{CALLS}{call.pk}/").status_code == 404
+    assert get(customer, f"{CALLS}{call.pk}/").status_code == 200
+
+
+def refused(response: HttpResponse, status: int) -> str:
+    assert response.status_code == status
+    detail: str = response.json()["detail"]
+    return detail
+
+
+@pytest.mark.parametrize(
+    "header",
+    [None, "", "Api-Key", "Api-Key  ", "Api-Key wrong", "Token x", "Bearer x", "Api-Key ü"],
+)
+def test_401_without_a_key_that_is_known(customer: Customer, header: str | None) -> None:
+    headers = {} if header is None else {"Authorization": header}
+    response = customer.client.get(CALLS, headers=headers)
+    assert refused(response, 401)
+    assert response["WWW-Authenticate"] == "Api-Key"
+
+
+def test_the_key_is_not_taken_from_the_url_or_a_session(
+    customer: Customer, admin_user: Any
+) -> None:
+    customer.client.force_login(admin_user)
+    response = customer.client.get(CALLS, {"api_key": customer.secret})
+    assert response.status_code == 401
+
+
+def test_a_revoked_key_and_a_sleeping_account_are_unknown(customer: Customer) -> None:
+    Account.objects.update(is_active=False)
+    assert refused(get(customer), 401)
+    Account.objects.update(is_active=True)
+    ApiKey.objects.update(revoked_at=NOON)
+    assert refused(get(customer), 401)
+
+
+def test_403_from_an_address_that_is_not_on_the_list_and_a_warning(
+    customer: Customer, caplog: pytest.LogCaptureFixture
+) -> None:
+    AllowedAddress.objects.update(network="198.51.100.7/32")
+    with caplog.at_level(logging.WARNING, logger="django_poketalk"):
+        assert refused(get(customer), 403)
+    assert "127.0.0.1" in caplog.text
+    assert customer.secret not in caplog.text
+    with override_settings(POKETALK_SERVER={"TRUSTED_PROXIES": ["127.0.0.1"]}):
+        customer.client.defaults["HTTP_X_FORWARDED_FOR"] = "198.51.100.7"
+        assert get(customer).status_code == 200
+
+
+def test_two_keys_work_at_once_so_that_one_can_follow_the_other(customer: Customer) -> None:
+    key, secret = ApiKey.issue(customer.account)
+    assert get(customer).status_code == get(customer, secret=secret).status_code == 200
+    ApiKey.objects.exclude(pk=key.pk).update(revoked_at=NOON)
+    assert get(customer).status_code == 401
+    assert get(customer, secret=secret).status_code == 200
+
+
+@pytest.mark.parametrize("path", [CALLS, CALLS + "1/"])
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+def test_405_for_every_method_that_writes(customer: Customer, path: str, method: str) -> None:
+    headers = {"Authorization": f"Api-Key {customer.secret}"}
+    assert getattr(customer.client, method)(path, headers=headers).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ({"custom": "a\0b"}, 400),
+        ({"custom": "x" * 256}, 400),
+        ({"state": "dead"}, 400),
+        ({"cursor": "nonsense"}, 404),
+        ({"cursor": "\0"}, 200),
+        ({"cursor": cursor("p=")}, 404),
+        ({"cursor": cursor("p=abc")}, 404),
+        ({"cursor": cursor("p=%00")}, 404),
+        ({"cursor": cursor("p=" + "9" * 19)}, 200),
+        ({"cursor": cursor("p=" + "9" * 5000)}, 404),
+        ({"cursor": cursor("o=" + "9" * 5000)}, 404),
+        ({"cursor": cursor("r=1&p=5")}, 200),
+        ({"page_size": "-1"}, 200),
+        ({"page_size": "٣"}, 200),
+        ({"nonsense": "1"}, 200),
+        ({"custom": ["a", "b"]}, 200),
+    ],
+)
+def test_odd_queries_are_the_askers_fault(
+    customer: Customer, query: dict[str, Any], status: int
+) -> None:
+    assert get(customer, **query).status_code == status
+
+
+@pytest.mark.parametrize("number", ["0", "9" * 40])
+def test_404_for_a_call_that_there_cannot_be(customer: Customer, number: str) -> None:
+    assert get(customer, f"{CALLS}{number}/").status_code == 404

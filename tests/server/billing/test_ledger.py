@@ -1,0 +1,350 @@
+"""Money: never past the limit, exact to the last unit, charged once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import IntegrityError, transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from django_poketalk.server.billing import ledger
+from django_poketalk.server.models import Account, Call, LedgerEntry
+
+from .. import money
+from ..conftest import Customer
+from ..money import extend, settle, till
+
+D = Decimal
+Queued = Callable[..., Call]
+
+
+def money_of(account: Account) -> tuple[Decimal, Decimal]:
+    """Balance and hold as they stand in the database, checked against the entries."""
+    account.refresh_from_db()
+    entries = LedgerEntry.objects.filter(account=account).order_by("id")
+    assert sum((entry.amount for entry in entries), D(0)) == account.balance
+    last = entries.last()
+    assert last is None or last.balance == account.balance
+    held = Call.objects.filter(account=account).values_list("held", flat=True)
+    assert sum(held, D(0)) == account.held
+    assert account.funds >= 0
+    return account.balance, account.held
+
+
+def test_a_top_up_is_booked_with_its_reason_and_its_author(customer: Customer) -> None:
+    anna = get_user_model().objects.create_user("anna")
+    entry = ledger.top_up(customer.account, D("25.5"), note="Invoice 7", by=anna)
+    assert money_of(customer.account) == (D("125.500"), D(0))
+    assert (entry.kind, entry.amount, entry.balance) == ("top_up", D("25.5"), D("125.500"))
+    assert (entry.note, entry.created_by) == ("Invoice 7", anna)
+
+
+@pytest.mark.parametrize(
+    "amount", [D(0), D("-1"), D("0.0001"), D("NaN"), D("Infinity"), D("1e15"), 1.5]
+)
+def test_a_top_up_is_a_positive_amount_of_thousandths(customer: Customer, amount: Any) -> None:
+    with pytest.raises(ValueError, match=r"amount of money|more than 0"):
+        ledger.top_up(customer.account, amount)
+    assert money_of(customer.account) == (D("100.000"), D(0))
+
+
+def test_an_adjustment_may_take_money_but_not_past_the_credit_limit(customer: Customer) -> None:
+    ledger.adjust(customer.account, D("-100"))
+    assert money_of(customer.account) == (D(0), D(0))
+    with pytest.raises(ledger.InsufficientFunds):
+        ledger.adjust(customer.account, D("-0.001"))
+    Account.objects.filter(pk=customer.account.pk).update(credit_limit=D("0.5"))
+    ledger.adjust(customer.account, D("-0.5"))
+    assert money_of(customer.account) == (D("-0.500"), D(0))
+
+
+def test_an_entry_of_nothing_is_refused(customer: Customer) -> None:
+    with pytest.raises(ValueError, match="changes nothing"):
+        ledger.adjust(customer.account, D(0))
+
+
+def test_a_balance_that_no_column_can_hold_is_refused(customer: Customer) -> None:
+    with pytest.raises(ValueError, match="more than an account can hold"):
+        ledger.top_up(customer.account, ledger.HIGHEST)
+
+
+@pytest.mark.parametrize(("a_day", "most"), [(None, D("100.000")), (D(5), D("5.000"))])
+def test_a_call_is_queued_with_its_hold_or_not_at_all(
+    customer: Customer, a_day: Decimal | None, most: Decimal
+) -> None:
+    Account.objects.update(max_spend_per_day=a_day)
+    for amount, held in ((most + D("0.001"), D(0)), (most, most)):
+        assert money.queue(customer.wants(), amount) == bool(held) == Call.objects.exists()
+        assert money_of(customer.account) == (D(100), held)
+
+
+def test_what_is_held_cannot_be_taken_back_by_an_adjustment(
+    customer: Customer, queued: Queued
+) -> None:
+    queued(D(60))
+    with pytest.raises(ledger.InsufficientFunds):
+        ledger.adjust(customer.account, D("-40.001"))
+    ledger.adjust(customer.account, D("-40"))
+    assert money_of(customer.account) == (D(60), D(60))
+
+
+def test_a_hold_is_extended_as_far_as_the_funds_reach_and_never_lowered(
+    customer: Customer, queued: Queued
+) -> None:
+    call = queued(D(10))
+    queued(D(70))
+    assert extend(call, D(20)) == D(20)
+    assert extend(call, D(5)) == D(20)
+    assert extend(call, D(50)) == D(30)
+    assert extend(call, D(50)) == D(30)
+    assert money_of(customer.account) == (D(100), D(100))
+
+
+def test_settling_charges_each_leg_and_releases_the_rest(
+    customer: Customer, queued: Queued
+) -> None:
+    call = queued(D(10))
+    settle(call, D("0.515"), D("1.2"))
+    assert money_of(customer.account) == (D("98.285"), D(0))
+    call.refresh_from_db()
+    assert (call.held, call.debit) == (D(0), D("1.715"))
+    assert call.settled_at is not None
+    charges = call.entries.order_by("side").values_list("kind", "side", "amount")
+    assert list(charges) == [("charge", "A", D("-0.515")), ("charge", "B", D("-1.2"))]
+
+
+def test_a_leg_without_cost_gets_no_entry(customer: Customer, queued: Queued) -> None:
+    busy, unanswered = queued(D(10)), queued()
+    settle(busy, D(0), D(0))
+    settle(unanswered, D("0.01"), D(0))
+    assert not busy.entries.exists()
+    assert [entry.side for entry in unanswered.entries.all()] == ["A"]
+    assert money_of(customer.account) == (D("99.990"), D(0))
+
+
+def test_a_call_is_settled_once_even_when_it_was_free(customer: Customer, queued: Queued) -> None:
+    call = queued()
+    settle(call, D(0), D(0))
+    settle(call, D(1), D(1))
+    assert money_of(customer.account) == (D(100), D(0))
+
+
+def test_after_settling_nothing_is_held_for_the_call(customer: Customer, queued: Queued) -> None:
+    call = queued(D(1))
+    settle(call, D(1), D(1))
+    assert extend(call, D(1)) == 0
+    assert money_of(customer.account) == (D(98), D(0))
+
+
+def test_a_switch_that_lost_the_call_moves_no_money(customer: Customer, queued: Queued) -> None:
+    stale = queued(D(10), fence=1)
+    Call.objects.filter(pk=stale.pk).update(fence=2)
+    assert extend(stale, D(20)) == 0
+    settle(stale, D(5), D(5))
+    assert money_of(customer.account) == (D(100), D(10))
+    settle(Call.objects.get(pk=stale.pk), D(5), D(5))
+    assert money_of(customer.account) == (D(90), D(0))
+
+
+def test_costs_that_outran_hold_and_funds_are_charged_up_to_the_limit_and_reported(
+    customer: Customer, queued: Queued, caplog: pytest.LogCaptureFixture
+) -> None:
+    call = queued(D(10))
+    queued(D(80))
+    settle(call, D(15), D(15))
+    assert money_of(customer.account) == (D(80), D(80))
+    call.refresh_from_db()
+    assert call.debit == D(20)
+    assert "only 20" in caplog.text
+
+
+@pytest.mark.parametrize("costs", [(D("-1"), D(2)), (D("0.0001"), D(0)), (0.5, D(0))])
+def test_costs_that_are_no_money_are_refused(
+    customer: Customer, queued: Queued, costs: tuple[Any, Any]
+) -> None:
+    with pytest.raises(ValueError, match=r"less than nothing|amount of money"):
+        settle(queued(), *costs)
+    with pytest.raises(ValueError, match=r"less than nothing|amount of money"):
+        queued(costs[0])
+
+
+def test_the_database_itself_refuses_a_balance_past_the_limit(customer: Customer) -> None:
+    rows = Account.objects.filter(pk=customer.account.pk)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        rows.update(held=D("100.001"))
+    with pytest.raises(IntegrityError), transaction.atomic():
+        rows.update(balance=D("-0.001"))
+    with pytest.raises(IntegrityError), transaction.atomic():
+        rows.update(held=D("-0.001"))
+
+
+@pytest.mark.parametrize(("credit", "held"), [("0.5", "0.8"), ("0.4", "0.7"), ("0.1", "0.3")])
+def test_the_last_thousandth_can_be_spent_on_every_database(
+    customer: Customer, queued: Queued, credit: str, held: str
+) -> None:
+    # In floats 0.8 - 0.5 is more than 0.3.
+    ledger.adjust(customer.account, D(held) - D(credit) - D(100))
+    Account.objects.filter(pk=customer.account.pk).update(credit_limit=D(credit))
+    queued(D(held))
+    assert money_of(customer.account) == (D(held) - D(credit), D(held))
+
+
+def test_the_database_itself_refuses_to_charge_a_leg_twice(
+    customer: Customer, queued: Queued
+) -> None:
+    call = queued()
+    settle(call, D(1), D(0))
+    with pytest.raises(IntegrityError), transaction.atomic():
+        LedgerEntry.objects.create(
+            account=customer.account, kind="charge", amount=D(-1), balance=D(0), call=call, side="A"
+        )
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"kind": "charge", "amount": D(-1)},
+        {"kind": "charge", "amount": D(-1), "side": "A"},
+        {"kind": "top_up", "amount": D(-1)},
+    ],
+)
+def test_the_database_itself_refuses_entries_that_mean_nothing(
+    customer: Customer, facts: dict[str, Any]
+) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        LedgerEntry.objects.create(account=customer.account, balance=D(0), **facts)
+
+
+def test_entries_stand_for_good(customer: Customer) -> None:
+    entry = LedgerEntry.objects.get()
+    with pytest.raises(TypeError, match="append-only"):
+        entry.save()
+    with pytest.raises(TypeError, match="append-only"):
+        entry.delete()
+
+
+def test_saving_a_stale_account_does_not_turn_its_money_back(
+    customer: Customer, queued: Queued
+) -> None:
+    stale = Account.objects.get(pk=customer.account.pk)
+    queued(D(10))
+    ledger.top_up(customer.account, D(5))
+    stale.name = "Renamed"
+    stale.save()
+    assert money_of(customer.account) == (D(105), D(10))
+    assert customer.account.name == "Renamed"
+
+
+amounts = st.decimals(min_value=0, max_value=60, places=3, allow_nan=False, allow_infinity=False)
+turns = st.lists(st.tuples(st.sampled_from(["extend", "settle"]), amounts, amounts), max_size=4)
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["top_up", "adjust", "queue"]), amounts),
+        st.tuples(st.just("till"), turns),
+    ),
+    max_size=12,
+)
+thorough = settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@given(steps=steps, credit=amounts)
+@thorough
+def test_whatever_is_done_in_whatever_order_the_books_are_right(
+    customer: Customer, queued: Queued, steps: list[Any], credit: Decimal
+) -> None:
+    with transaction.atomic():
+        account = customer.account
+        Account.objects.filter(pk=account.pk).update(credit_limit=credit)
+        money_of(account)
+        calls = [queued() for _ in range(3)]
+        costs: dict[int, Decimal] = {}
+        for action, what in steps:
+            match action:
+                case "top_up" if what:
+                    ledger.top_up(account, what)
+                case "adjust" if what:
+                    try:
+                        ledger.adjust(account, -what)
+                    except ledger.InsufficientFunds:
+                        assert what > account.funds
+                case "queue":
+                    call = customer.wants()
+                    reaches = what <= account.funds
+                    assert money.queue(call, what) == reaches
+                    calls += [call] * reaches
+                case "till":
+                    costs |= take_turns(calls, what, costs)
+            money_of(account)
+        for call in calls:
+            call.refresh_from_db()
+            assert -sum((entry.amount for entry in call.entries.all()), D(0)) == call.debit
+            assert call.debit <= costs.get(call.pk, D(0))
+            assert (call.settled_at is not None) == (call.pk in costs)
+        transaction.set_rollback(True)
+
+
+def take_turns(calls: list[Call], turns: list[Any], settled: Collection[int]) -> dict[int, Decimal]:
+    """The newest calls each do something, in one till; the costs of those that are settled now."""
+    costs = {}
+    turn = list(zip(reversed(calls), turns, strict=False))
+    before = dict(Call.objects.values_list("pk", "held"))
+    with till(*[call for call, _what in turn]) as opened:
+        for call, (action, one, other) in turn:
+            if action == "extend":
+                held = opened.extend(call.pk, one)
+                if call.pk in settled:
+                    assert held == 0
+                else:
+                    assert before[call.pk] <= held <= max(one, before[call.pk])
+            else:
+                opened.settle(call.pk, one, other)
+                if call.pk not in settled:
+                    costs[call.pk] = one + other
+    return costs
+
+
+@given(turns=turns, funds=amounts, a_day=st.one_of(st.none(), amounts), credit=amounts)
+@thorough
+def test_many_calls_in_one_till_are_as_each_in_its_own(
+    customer: Customer,
+    queued: Queued,
+    turns: list[Any],
+    funds: Decimal,
+    a_day: Decimal | None,
+    credit: Decimal,
+) -> None:
+    outcomes = []
+    for is_together in (True, False):
+        with transaction.atomic():
+            calls = [queued(D(5)) for _ in turns]
+            Account.objects.update(
+                balance=funds + 5 * len(calls), credit_limit=credit, max_spend_per_day=a_day
+            )
+            groups = [[*zip(calls, turns, strict=True)]]
+            if not is_together:
+                groups = [[each] for each in groups[0]]
+            for group in groups:
+                with till(*[call for call, _turn in group]) as opened:
+                    for call, (action, one, other) in group:
+                        if action == "extend":
+                            opened.extend(call.pk, one)
+                        else:
+                            opened.settle(call.pk, one, other)
+            entries = LedgerEntry.objects.order_by("id").filter(kind="charge")
+            outcomes.append(
+                (
+                    list(Account.objects.values_list("balance", "held", "spent", "spent_on")),
+                    list(Call.objects.order_by("pk").values_list("held", "debit")),
+                    list(entries.values_list("side", "amount", "balance")),
+                )
+            )
+            transaction.set_rollback(True)
+    assert outcomes[0] == outcomes[1]

@@ -1,0 +1,165 @@
+"""What a call costs, and how long it may last."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from django_poketalk.server.billing.rating import Tariff, call_cost, cost, maximum_duration
+
+money = st.decimals(min_value=0, max_value=50, places=6, allow_nan=False, allow_infinity=False)
+increments = st.integers(min_value=1, max_value=600)
+tariffs = st.builds(Tariff, money, money, increments, increments)
+seconds = st.integers(min_value=0, max_value=20_000)
+funds = st.decimals(min_value=0, max_value=5000, places=3, allow_nan=False, allow_infinity=False)
+caps = st.integers(min_value=1, max_value=20_000)
+
+
+def tariff(price: str, fee: str = "0", initial: int = 1, subsequent: int = 1) -> Tariff:
+    return Tariff(Decimal(price), Decimal(fee), initial, subsequent)
+
+
+@pytest.mark.parametrize(
+    ("a_tariff", "after", "expected"),
+    [
+        (tariff("0.60"), 0, "0.010"),  # an answer is billed its initial increment
+        (tariff("0.60"), 1, "0.010"),
+        (tariff("0.60"), 60, "0.600"),
+        (tariff("0.60", initial=30), 1, "0.300"),
+        (tariff("0.60", initial=30), 30, "0.300"),
+        (tariff("0.60", initial=30, subsequent=6), 31, "0.360"),
+        (tariff("0.60", initial=30, subsequent=6), 36, "0.360"),
+        (tariff("0.60", initial=30, subsequent=6), 37, "0.420"),
+        (tariff("0.60", fee="0.05", initial=60, subsequent=60), 61, "1.250"),
+        (tariff("0.01"), 1, "0.001"),  # 0.000166…, rounded up
+        (tariff("0.01"), 6, "0.001"),
+        (tariff("0.01"), 7, "0.002"),
+        (tariff("0", fee="0.0001"), 5, "0.001"),
+        (tariff("0"), 3600, "0.000"),
+    ],
+)
+def test_cost_is_the_fee_and_whole_increments_rounded_up_to_a_thousandth(
+    a_tariff: Tariff, after: int, expected: str
+) -> None:
+    assert cost(a_tariff, after) == Decimal(expected)
+    assert cost(a_tariff, after).as_tuple().exponent == -3
+
+
+def test_a_leg_that_was_not_answered_costs_nothing() -> None:
+    dear = tariff("60", fee="1")
+    assert call_cost(dear, dear, None, None) == 0
+    assert call_cost(dear, dear, 1, None) == Decimal(2)
+    assert call_cost(dear, dear, 1, 0) == Decimal(4)
+
+
+@given(tariffs, seconds)
+def test_cost_is_exact_but_for_the_last_rounding(a_tariff: Tariff, after: int) -> None:
+    billed = a_tariff.initial_increment
+    while billed < after:
+        billed += a_tariff.subsequent_increment
+    sixtieths = a_tariff.price_per_minute * billed + a_tariff.connect_fee * 60
+    told = cost(a_tariff, after) * 60
+    assert sixtieths <= told < sixtieths + Decimal("0.060")
+
+
+@given(tariffs, seconds, seconds)
+def test_cost_never_falls_with_time(a_tariff: Tariff, one: int, other: int) -> None:
+    assert cost(a_tariff, min(one, other)) <= cost(a_tariff, max(one, other))
+
+
+@given(tariffs, tariffs, funds, caps)
+def test_a_call_cut_at_its_maximum_duration_never_costs_more_than_the_funds(
+    a: Tariff, b: Tariff, available: Decimal, cap: int
+) -> None:
+    longest = maximum_duration(a, b, available, cap)
+    assert 0 <= longest <= cap
+    if longest:
+        assert call_cost(a, b, longest, longest) <= available
+        assert call_cost(a, b, longest, None) <= available
+
+
+@given(tariffs, tariffs, funds, caps, st.data())
+def test_leg_b_answered_later_than_reckoned_only_makes_it_cheaper(
+    a: Tariff, b: Tariff, available: Decimal, cap: int, data: st.DataObject
+) -> None:
+    longest = maximum_duration(a, b, available, cap)
+    assume(longest)
+    b_offset = data.draw(st.integers(min_value=0, max_value=longest))
+    assert call_cost(a, b, longest, longest - b_offset) <= available
+    assert maximum_duration(a, b, available, cap, b_offset) >= longest
+
+
+@given(tariffs, tariffs, funds, caps)
+def test_one_second_more_than_the_maximum_duration_could_not_be_paid(
+    a: Tariff, b: Tariff, available: Decimal, cap: int
+) -> None:
+    longest = maximum_duration(a, b, available, cap)
+    if longest < cap:
+        assert call_cost(a, b, longest + 1, longest + 1) > available
+
+
+@given(tariffs, tariffs, funds, caps, st.booleans())
+def test_the_first_block_of_both_legs_is_counted_before_anything_may_be_spent(
+    a: Tariff, b: Tariff, available: Decimal, cap: int, is_free: bool
+) -> None:
+    """Connect fees and initial increments are due at once, however short the call."""
+    longest = maximum_duration(a, b, available, cap, a_free_until_connected=is_free)
+    blocks = sum(
+        each.connect_fee + each.price_per_minute * each.initial_increment / 60 for each in (a, b)
+    )
+    assert not longest or available >= blocks
+    assert longest or available < call_cost(a, b, 1, 1)
+
+
+@given(tariffs, tariffs, funds, caps, st.booleans(), st.integers(0, 3000))
+def test_the_maximum_duration_with_a_known_answer_of_leg_b_is_paid_to_the_second(
+    a: Tariff, b: Tariff, available: Decimal, cap: int, is_free: bool, b_offset: int
+) -> None:
+    longest = maximum_duration(a, b, available, cap, b_offset, a_free_until_connected=is_free)
+
+    def cost_at(seconds: int) -> Decimal:
+        b_seconds = seconds - b_offset if seconds >= b_offset else None
+        return call_cost(a, b, b_seconds if is_free else seconds, b_seconds)
+
+    assert not longest or cost_at(longest) <= available
+    assert longest == cap or cost_at(longest + 1) > available
+
+
+@given(tariffs, tariffs, funds, caps, st.booleans(), st.data())
+def test_until_leg_b_answers_there_is_always_enough_for_its_first_block(
+    a: Tariff, b: Tariff, available: Decimal, cap: int, is_free: bool, data: st.DataObject
+) -> None:
+    ringing = maximum_duration(a, b, available, cap, None, a_free_until_connected=is_free)
+    assume(ringing)
+    b_offset = data.draw(st.integers(min_value=0, max_value=ringing))
+    a_seconds = 0 if is_free else b_offset
+    assert call_cost(a, b, a_seconds, 0) <= available
+    answered = maximum_duration(a, b, available, cap, b_offset, a_free_until_connected=is_free)
+    assert answered >= b_offset
+
+
+def test_there_is_no_duration_when_the_shortest_call_cannot_be_paid() -> None:
+    a, b = tariff("0.60", initial=60), tariff("0.60", fee="0.10")
+    shortest = call_cost(a, b, 0, 0)
+    assert maximum_duration(a, b, shortest - Decimal("0.001"), 3600) == 0
+    assert maximum_duration(a, b, shortest, 3600) == 1
+
+
+def test_a_free_call_lasts_as_long_as_the_cap() -> None:
+    assert maximum_duration(tariff("0"), tariff("0"), Decimal(0), 3600) == 3600
+
+
+def test_durations_below_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="-1 seconds"):
+        cost(tariff("1"), -1)
+
+
+@pytest.mark.parametrize(
+    "fields", [("-1", "0", 1, 1), ("0", "-1", 1, 1), ("0", "0", 0, 1), ("0", "0", 1, 0)]
+)
+def test_tariffs_that_make_no_sense_are_refused(fields: tuple[str, str, int, int]) -> None:
+    with pytest.raises(ValueError, match="tariff"):
+        tariff(*fields)

@@ -1,0 +1,128 @@
+"""What the switch's tests share: a service with simulated phones, and engines that serve it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from django_poketalk.server.billing import ledger, rating
+from django_poketalk.server.models import Account, Call, Gateway, Rate, ServiceProvider
+from django_poketalk.server.switch.engine import Engine
+
+SPEED = 40.0  # call seconds in a real one: a stall of a second is not to cost a call its hold
+PATIENCE = 30.0  # real seconds, for what takes a fraction of one
+
+# Fictional numbers (Ofcom's drama range); the last two digits say what the phone does.
+ANSWERS = "442079460199"
+
+
+def number(ending: str) -> str:
+    return f"4420794601{ending}"
+
+
+@dataclass
+class Service:
+    """One account whose calls cost a hundredth a second on each leg."""
+
+    account: Account
+    provider: ServiceProvider
+    gateway: Gateway
+    rate: Rate
+
+    def queue(
+        self,
+        a: str = "99",
+        b: str = "99",
+        *,
+        max_duration: int = 3600,
+        hold: int = 120,
+        **fields: Any,
+    ) -> Call:
+        """An admitted call between the phones with these endings, `hold` seconds of it held."""
+        call = Call(
+            **{
+                "account": self.account,
+                "provider": self.provider,
+                "custom": "web1",
+                "from_number": number(a),
+                "to_number": number(b),
+                "remote_address": "127.0.0.1",
+                "rate_a": self.rate,
+                "rate_b": self.rate,
+                "max_duration": max_duration,
+                **fields,
+            }
+        )
+        held = min(hold, max_duration)
+        tariff = self.rate.tariff
+        with transaction.atomic():
+            account = ledger.lock(self.account.pk)
+            assert ledger.queue(call, account, rating.call_cost(tariff, tariff, held, held))
+        call.refresh_from_db()
+        return call
+
+
+@pytest.fixture
+def service(transactional_db: None, settings: Any) -> Service:
+    settings.POKETALK_SERVER = {"EVENT_NETWORKS": ("127.0.0.0/8",)}
+    provider = ServiceProvider.objects.create(name="Carrier")
+    account = Account.objects.create(name="Customer", provider=provider)
+    ledger.top_up(account, Decimal(1000))
+    gateway = Gateway.objects.create(provider=provider, name="Phones", kind="simulated")
+    rate = Rate.objects.create(provider=provider, prefix="", price_per_minute=Decimal("0.6"))
+    return Service(account, provider, gateway, rate)
+
+
+def serve(
+    *engines: Engine,
+    until: Callable[[], bool],
+    during: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Run engines until the database says that it is enough, then stop them."""
+    asyncio.run(serving(*engines, until=until, during=during))
+
+
+async def serving(
+    *engines: Engine,
+    until: Callable[[], bool],
+    during: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    running = [asyncio.create_task(engine.run()) for engine in engines]
+    try:
+        if during is not None:
+            await during()
+        await eventually(until)
+        assert not any(task.done() for task in running)
+    finally:
+        for engine in engines:
+            engine.stop()
+        await asyncio.gather(*running)
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Wait until the database says so."""
+    async with asyncio.timeout(PATIENCE):
+        while not await asyncio.to_thread(closing, holds):
+            await asyncio.sleep(0.02)
+
+
+def closing(function: Callable[[], Any]) -> Any:
+    """Ask in a thread, and leave no connection behind."""
+    from django.db import connection
+
+    try:
+        return function()
+    finally:
+        connection.close()
+
+
+def ended(*calls: Call) -> Callable[[], bool]:
+    """Whether these calls (or all) are over, their events sent."""
+    rows = Call.objects.filter(pk__in=[call.pk for call in calls]) if calls else Call.objects.all()
+    return lambda: not rows.exclude(state=Call.State.ENDED).exists()

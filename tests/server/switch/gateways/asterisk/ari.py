@@ -1,0 +1,375 @@
+"""A small Asterisk: its REST interface as published, with phones that do as they are told.
+
+It lives in a thread of its own. What is public here may be used from any thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import WSCloseCode, web
+
+from tests.server.switch.endpoints import stop_listening
+
+from .channels import RINGING, UP, Channel, Phone
+
+USER, PASSWORD = "poketalk", "correct horse & battery"
+REASONS = {"normal": 16, "busy": 17, "congestion": 34, "no_answer": 19}
+
+
+@dataclass
+class Ari:
+    """What can be seen of it, and switches for what goes wrong.
+
+    `phones` by the last two digits of a number; the others answer and stay on. `slow`: seconds
+    before `POST /channels` is answered, when its channel is there already; `late`: seconds before
+    it, or `POST /bridges`, is carried out. `answers`: statuses that
+    requests are given instead of being carried out, by method and the path's first part. `silent`:
+    requests that are carried out but whose connection is then cut.
+    """
+
+    port: int = 0
+    prefix: str = ""
+    phones: dict[str, Phone] = field(default_factory=dict)
+    slow: float = 0
+    late: float = 0
+    answers: dict[tuple[str, str], int] = field(default_factory=dict)
+    silent: set[tuple[str, str]] = field(default_factory=set)
+    lets_listen: bool = True
+    answers_pings: bool = True
+    tells: bool = True
+    channels: dict[str, Channel] = field(default_factory=dict)
+    bridges: dict[str, set[str]] = field(default_factory=dict)
+    made: dict[str, Channel] = field(default_factory=dict)  # all that ever were
+    ended: dict[str, int] = field(default_factory=dict)  # their causes
+    requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    sockets: dict[str, web.WebSocketResponse] = field(default_factory=dict)
+    filters: dict[str, set[str]] = field(default_factory=dict)
+    handshakes: int = 0
+    joined: list[frozenset[str]] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}{self.prefix}"
+
+    def asked(self, method: str, path: str) -> list[dict[str, str]]:
+        """The queries of all requests like this."""
+        return [query for m, p, query in self.requests if (m, p) == (method, path)]
+
+    def of(self, ending: str) -> list[Channel]:
+        """All channels that ever led to the phone with this ending."""
+        return [each for each in self.made.values() if each.ending == ending]
+
+    def drop(self, *, for_good: bool = False) -> None:
+        """Cut all WebSockets; with `for_good`, let nobody listen until `lets_listen` again."""
+        self.lets_listen = not for_good
+        self._do(self._drop)
+
+    def pick_up(self, channel: Channel) -> None:
+        self._do(self._answer, channel)
+
+    def put_down(self, channel: Channel, cause: int = 16) -> None:
+        self._do(self._destroy, channel, cause)
+
+    def lead_away(self, channel: Channel) -> None:
+        """Send a phone on into the dialplan, as a transfer does."""
+        self._do(self._leave_stasis, channel)
+
+    def restart(self) -> None:
+        """Lose all channels and bridges without a word, as Asterisk does when it is restarted."""
+        self._do(self._forget)
+
+    def tell(self, app: str, text: str) -> None:
+        """Send this, whatever it is, down the WebSocket."""
+        self._do(lambda: self._send(app, text))
+
+    # HTTP
+
+    def application(self) -> web.Application:
+        app = web.Application(middlewares=[self._guard])
+        root = f"{self.prefix}/ari"
+        app.router.add_get(f"{root}/events", self._listen)
+        app.router.add_put(f"{root}/applications/{{app}}/eventFilter", self._filter)
+        app.router.add_get(f"{root}/channels", self._list_channels)
+        app.router.add_post(f"{root}/channels", self._originate)
+        app.router.add_delete(f"{root}/channels/{{id}}", self._hang_up)
+        app.router.add_get(f"{root}/bridges", self._list_bridges)
+        app.router.add_post(f"{root}/bridges", self._make_bridge)
+        app.router.add_post(f"{root}/bridges/{{id}}/addChannel", self._add_channel)
+        app.router.add_delete(f"{root}/bridges/{{id}}", self._end_bridge)
+        return app
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        wanted = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode("ascii")
+        if request.headers.get("Authorization") != f"Basic {wanted}":
+            return _error(401, "Unauthorized")
+        path = request.path.removeprefix(f"{self.prefix}/ari/")
+        self.requests.append((request.method, path, dict(request.query)))
+        kind = (request.method, path.split("/")[0])
+        if kind in self.answers:
+            return _error(self.answers[kind], "As told")
+        answer: web.StreamResponse = await handler(request)
+        if kind in self.silent and request.transport is not None:
+            request.transport.abort()
+        return answer
+
+    async def _listen(self, request: web.Request) -> web.StreamResponse:
+        self.handshakes += 1
+        if not self.lets_listen:
+            return _error(503, "Nobody may listen now")
+        app = request.query["app"]
+        socket = web.WebSocketResponse(autoping=self.answers_pings)
+        await socket.prepare(request)
+        if before := self.sockets.get(app):
+            await before.send_json(self._event("ApplicationReplaced", app))
+            await before.close()
+        self.sockets[app] = socket
+        try:
+            async for _message in socket:
+                pass
+        finally:
+            if self.sockets.get(app) is socket:
+                del self.sockets[app]
+        return socket
+
+    async def _filter(self, request: web.Request) -> web.StreamResponse:
+        if request.match_info["app"] not in self.sockets:
+            return _error(404, "Application not found")
+        allowed = (await request.json())["allowed"]
+        self.filters[request.match_info["app"]] = {each["type"] for each in allowed}
+        return web.json_response({"name": request.match_info["app"]})
+
+    async def _list_channels(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response([channel.as_json() for channel in self.channels.values()])
+
+    async def _list_bridges(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response([_bridge(*bridge) for bridge in self.bridges.items()])
+
+    async def _originate(self, request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(self.late)
+        query = dict(request.query)
+        endpoint, name = query.get("endpoint", ""), query.get("channelId", "")
+        if not endpoint:
+            return _error(400, "Endpoint must be specified")
+        if "app" not in query:
+            return _error(400, "Application or extension must be specified")
+        if "originator" in query and query["originator"] not in self.channels:
+            return _error(400, "Provided originator channel was not found")
+        if name in self.channels:
+            return _error(409, "Channel with given unique ID already exists")
+        if "/" not in endpoint:
+            return _error(400, "Invalid endpoint specified")
+        if not endpoint.endswith("@trunk"):
+            return _error(500, "Allocation failed")
+        channel = Channel(name, endpoint, query)
+        channel.phone = self.phones.get(channel.ending, channel.phone)
+        self.channels[name] = self.made[name] = channel
+        self._ring(channel)
+        answer = web.json_response(channel.as_json())
+        await asyncio.sleep(self.slow)
+        return answer
+
+    async def _hang_up(self, request: web.Request) -> web.StreamResponse:
+        channel = self.channels.get(request.match_info["id"])
+        if channel is None:
+            return _error(404, "Channel not found")
+        cause = REASONS.get(request.query.get("reason", "normal"))
+        if cause is None:
+            return _error(400, "Invalid reason for hangup provided")
+        self._destroy(channel, cause)
+        return web.Response(status=204)
+
+    async def _make_bridge(self, request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(self.late)
+        name = request.query["bridgeId"]
+        if request.query.get("type") != "mixing":
+            return _error(400, "In no other bridge do two phones hear each other")
+        if name in self.bridges:
+            return _error(409, "Bridge with the same ID already exists")
+        self.bridges[name] = set()
+        return web.json_response(_bridge(name, set()))
+
+    async def _add_channel(self, request: web.Request) -> web.StreamResponse:
+        bridge = self.bridges.get(request.match_info["id"])
+        if bridge is None:
+            return _error(404, "Bridge not found")
+        names = request.query["channel"].split(",")
+        for name in names:
+            if name not in self.channels:
+                return _error(400, "Channel not found")
+            if not self.channels[name].in_stasis:
+                return _error(422, "Channel not in Stasis application")
+        bridge.update(names)
+        self.joined.append(frozenset(names))
+        return web.Response(status=204)
+
+    async def _end_bridge(self, request: web.Request) -> web.StreamResponse:
+        found = self.bridges.pop(request.match_info["id"], None)
+        return web.Response(status=204) if found is not None else _error(404, "Bridge not found")
+
+    # Phones
+
+    def _ring(self, channel: Channel) -> None:
+        phone, later = channel.phone, asyncio.get_running_loop().call_later
+        self._tell(channel, "Dial", peer=channel.as_json(), dialstatus="")
+        if phone.rings:
+            channel.state = RINGING
+            self._tell(channel, "ChannelStateChange")
+            self._tell(channel, "Dial", peer=channel.as_json(), dialstatus="RINGING")
+        if phone.answers is not None:
+            channel.timers.append(later(phone.answers, self._answer, channel))
+        if phone.fails is not None:
+            channel.timers.append(later(phone.fails, self._destroy, channel, phone.cause))
+        unanswered = float(channel.query.get("timeout", 30))
+        channel.timers.append(later(unanswered, self._give_up, channel))
+
+    def _give_up(self, channel: Channel) -> None:
+        if channel.state != UP:
+            self._destroy(channel, 0)  # the time is up for whoever dials: no cause is the phone's
+
+    def _answer(self, channel: Channel) -> None:
+        if channel.id not in self.channels:
+            return
+        channel.state = UP
+        self._tell(channel, "ChannelStateChange")
+        self._tell(channel, "Dial", peer=channel.as_json(), dialstatus="ANSWER")
+        if channel.app not in self.sockets:  # "Stasis app is not active": it is not even begun
+            self._destroy(channel, 16)
+            return
+        channel.in_stasis = True
+        self._tell(channel, "StasisStart", args=channel.query.get("appArgs", "").split(","))
+        if channel.phone.talks is not None:
+            later = asyncio.get_running_loop().call_later
+            channel.timers.append(
+                later(channel.phone.talks, self._destroy, channel, channel.phone.cause)
+            )
+
+    def _leave_stasis(self, channel: Channel) -> None:
+        channel.in_stasis = False
+        self._tell(channel, "StasisEnd")
+
+    def _destroy(self, channel: Channel, cause: int) -> None:
+        if self.channels.pop(channel.id, None) is None:
+            return
+        for timer in channel.timers:
+            timer.cancel()
+        self.ended[channel.id] = cause
+        self._tell(channel, "ChannelHangupRequest", cause=cause)
+        for name, bridge in self.bridges.items():
+            if channel.id in bridge:
+                bridge.discard(channel.id)
+                self._tell(channel, "ChannelLeftBridge", bridge=_bridge(name, bridge))
+        if channel.in_stasis:
+            self._leave_stasis(channel)
+        facts = {"tech_cause": channel.phone.tech_cause} if channel.phone.tech_cause else {}
+        self._tell(channel, "ChannelDestroyed", cause=cause, cause_txt="", **facts)
+
+    def _forget(self) -> None:
+        for channel in self.channels.values():
+            for timer in channel.timers:
+                timer.cancel()
+        self.channels.clear()
+        self.bridges.clear()
+
+    def _tell(self, channel: Channel, kind: str, **facts: Any) -> None:
+        if kind != "Dial":
+            facts["channel"] = channel.as_json()
+        if kind in self.filters.get(channel.app, {kind}):
+            self._send(channel.app, json.dumps(self._event(kind, channel.app, **facts)))
+
+    def _event(self, kind: str, app: str, **facts: Any) -> dict[str, Any]:
+        now = datetime.now(UTC).isoformat()
+        return {
+            "type": kind,
+            "timestamp": now,
+            "asterisk_id": "00:00:00",
+            "application": app,
+            **facts,
+        }
+
+    def _send(self, app: str, text: str) -> None:
+        if self.tells and (socket := self.sockets.get(app)):
+            self._outbox.put_nowait((socket, text))
+
+    async def _post(self) -> None:
+        while True:
+            socket, text = await self._outbox.get()
+            with contextlib.suppress(OSError):
+                await socket.send_str(text)
+
+    # Its thread
+
+    def _drop(self) -> None:
+        for app, listener in list(self.sockets.items()):
+            del self.sockets[app]
+            task = asyncio.ensure_future(listener.close(code=WSCloseCode.GOING_AWAY, drain=False))
+            self._closing.append(task)
+
+    def _do(self, work: Callable[..., object], *args: Any) -> None:
+        done = threading.Event()
+
+        def act() -> None:
+            try:
+                work(*args)
+            finally:
+                done.set()
+
+        self._loop.call_soon_threadsafe(act)
+        assert done.wait(5)
+
+    def serve(self, started: threading.Event) -> None:
+        """Serve in this thread until `stop()`."""
+        asyncio.run(self._serve(started))
+
+    async def _serve(self, started: threading.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._closing: list[asyncio.Future[bool]] = []
+        self._outbox: asyncio.Queue[tuple[web.WebSocketResponse, str]] = asyncio.Queue()
+        posting = asyncio.ensure_future(self._post())
+        runner = web.AppRunner(self.application(), shutdown_timeout=0.1)
+        await runner.setup()
+        listening = socket.create_server(("127.0.0.1", self.port))
+        self.port = listening.getsockname()[1]
+        await web.SockSite(runner, listening).start()
+        started.set()
+        await self._stop.wait()
+        await stop_listening(listening)
+        self._drop()
+        posting.cancel()
+        await runner.cleanup()
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+
+
+@contextlib.contextmanager
+def asterisk(port: int = 0, prefix: str = "") -> Iterator[Ari]:
+    """An Asterisk on this port of loopback, or on any."""
+    ari, started = Ari(port=port, prefix=prefix), threading.Event()
+    thread = threading.Thread(target=ari.serve, args=(started,), daemon=True)
+    thread.start()
+    assert started.wait(10)
+    try:
+        yield ari
+    finally:
+        ari.stop()
+        thread.join(10)
+
+
+def _bridge(name: str, channels: set[str]) -> dict[str, Any]:
+    return {"id": name, "bridge_type": "mixing", "channels": sorted(channels)}
+
+
+def _error(status: int, message: str) -> web.Response:
+    return web.json_response({"error": message}, status=status)

@@ -1,0 +1,138 @@
+"""A service whose gateways lead to SIPp, on loopback."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from django_poketalk.server.billing import ledger, rating
+from django_poketalk.server.models import Account, Call, Gateway, Leg, Rate, ServiceProvider
+from django_poketalk.server.switch.engine import Engine
+from django_poketalk.server.switch.machine.facts_and_commands import Side
+from tests.server.switch.conftest import ended, serve
+
+from .peer import Part, playing
+from .phones import Phone, Step, ringing
+
+A, B = "4420794600", "4420794601"  # what the numbers of the legs begin with
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    return port if port < 50_000 else port - 20_000  # SIPp's media port is 10,000 above
+
+
+def wait_for(port: int, transport: str = "udp") -> None:
+    """Until somebody listens on this port."""
+    wanted = f":{port:04X} "
+    for _ in range(200):
+        with open(f"/proc/net/{transport}") as table:
+            if wanted in table.read():
+                return
+        time.sleep(0.02)
+    raise AssertionError(f"nobody listens on {port}")
+
+
+@dataclass
+class Lines:
+    """Leg A's and leg B's ways out, and what is behind them."""
+
+    provider: ServiceProvider
+    account: Account
+    rate: Rate
+    stack: ExitStack
+    port: int
+
+    def phone(self, prefix: str, steps: list[Step], **trunk: Any) -> Phone:
+        """A phone behind a gateway of its own for numbers with this prefix."""
+        phone = self.stack.enter_context(ringing(steps, free_port()))
+        wait_for(phone.port)
+        self.gateway(prefix, phone.port, **trunk)
+        return phone
+
+    def gateway(self, prefix: str, port: int, **trunk: Any) -> Gateway:
+        return Gateway.objects.create(
+            provider=self.provider,
+            name=f"{prefix} {port}",
+            kind="sip",
+            prefixes=prefix,
+            host="127.0.0.1",
+            port=port,
+            **trunk,
+        )
+
+    def queue(self, *, max_duration: int = 3, **fields: Any) -> Call:
+        """An admitted call from A's phone to B's."""
+        call = Call(
+            account=self.account,
+            provider=self.provider,
+            custom="web1",
+            from_number=f"{A}01",
+            to_number=f"{B}02",
+            remote_address="127.0.0.1",
+            rate_a=self.rate,
+            rate_b=self.rate,
+            max_duration=max_duration,
+            **fields,
+        )
+        tariff = self.rate.tariff
+        hold = rating.call_cost(tariff, tariff, max_duration, max_duration)
+        with transaction.atomic():
+            assert ledger.queue(call, ledger.lock(self.account.pk), hold)
+        return call
+
+    def place(self, call: Call | None = None, **queued: Any) -> Call:
+        """Serve one call from its first event to its last."""
+        call = call or self.queue(**queued)
+        self.place_all(call)
+        return call
+
+    def place_all(self, *calls: Call) -> None:
+        """Serve these calls, all at a time."""
+        serve(Engine("test"), until=ended(*calls))
+        for call in calls:
+            call.refresh_from_db()
+
+    def between(self, caller: Part, callee: Part, max_duration: int = 30) -> Call:
+        """A call between two peers that play these parts to their ends."""
+        with playing(caller) as (a_port, a), playing(callee) as (b_port, b):
+            self.gateway(A, a_port)
+            self.gateway(B, b_port)
+            call = self.place(max_duration=max_duration)
+            a.result(20)
+            b.result(20)
+        return call
+
+    def idle(self, until: Callable[[], bool]) -> None:
+        """Run a switch without any calls."""
+        serve(Engine("test"), until=until)
+
+
+@pytest.fixture
+def lines(transactional_db: None, settings: Any) -> Iterator[Lines]:
+    port = free_port()
+    settings.POKETALK_SERVER = {
+        "EVENT_NETWORKS": ("127.0.0.0/8",),
+        "SIP_ADDRESS": "127.0.0.1",
+        "SIP_PORT": port,
+    }
+    provider = ServiceProvider.objects.create(name="Carrier")
+    account = Account.objects.create(name="Customer", provider=provider)
+    ledger.top_up(account, Decimal(1000))
+    rate = Rate.objects.create(provider=provider, prefix="", price_per_minute=Decimal("0.6"))
+    with ExitStack() as stack:
+        yield Lines(provider, account, rate, stack, port)
+
+
+def leg(call: Call, side: Side, attempt: int = 1) -> Leg:
+    return call.legs.get(side=side, attempt=attempt)

@@ -1,0 +1,113 @@
+"""The whole path once, with nothing simulated: a button, a Celery worker, HTTP to the service, a
+switch, two soft phones that talk; and the caller's side that ends it at its limit.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from celery import Celery
+from django.db import connection
+from django.urls import reverse
+
+from django_poketalk.models import CallerNumber, CallRequest
+from django_poketalk.protocol.codes import CallStatus
+from django_poketalk.server.models import AllowedAddress, ApiKey, Call
+from django_poketalk.server.switch.machine.facts_and_commands import Cause
+from tests.caller import people
+from tests.caller.calls.test_brokers import BROKER, broker  # noqa: F401
+from tests.server.switch.processes import ROOT, switch, wait_for
+
+from .baresip import listening
+from .conftest import A, B, Lines, free_port
+
+pytestmark = [
+    pytest.mark.needs("baresip", "sippy", "rabbitmq" if BROKER.startswith("amqp") else "redis"),
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+LIMIT = 2  # seconds that the caller's side allows
+
+
+@contextmanager
+def working(app: Celery, site: str, api_key: str) -> Iterator[None]:
+    """A Celery worker that places calls with the service at `site`."""
+    queue = app.conf.task_default_queue
+    command = ["worker", "--concurrency=1", "--loglevel=WARNING", "--queues", queue]
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "celery", "-A", "tests.celery", *command, "-n", f"{queue}@%h"],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "tests.server.switch.gateways.sip.chain_settings",
+            "WORKER_DATABASE_NAME": str(connection.settings_dict["NAME"]),
+            "WORKER_SERVICE_URL": f"{site}/index.php/api/click2call",
+            "WORKER_BROKER_URL": app.conf.broker_url,
+            "WORKER_API_KEY": api_key,
+            "WORKER_EVENT_BASE_URL": site,
+        },
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+
+
+def press(from_number: str, to_number: str) -> None:
+    """Press the button beside a contact, as a user with this phone."""
+    anna = people.agent()
+    CallerNumber.objects.filter(user=anna).update(number=from_number)
+    tag = f'call_button contact field="phone" max_duration={LIMIT}'
+    signed = people.token(anna, tag, contact=people.contact(phone=to_number))
+    response = people.logged_in(anna).post(reverse("poketalk:place"), {"token": signed})
+    assert response.status_code == 302
+
+
+def test_from_the_button_to_two_people_who_talk_and_are_cut_off_at_the_limit(
+    lines: Lines,
+    broker: Celery,  # noqa: F811
+    live_server: Any,
+) -> None:
+    AllowedAddress.objects.create(account=lines.account, network="127.0.0.1")
+    _, api_key = ApiKey.issue(lines.account)
+    with (
+        listening(f"{A}01", 440) as a,
+        listening(f"{B}02", 880) as b,
+        working(broker, live_server.url, api_key),
+        switch(speed=1, SWITCH_SIP_PORT=str(free_port()), SWITCH_EVENT_INTERVAL="1") as process,
+    ):
+        lines.gateway(A, a.port)
+        lines.gateway(B, b.port)
+
+        press(from_number=f"+{A}01", to_number=f"+{B}02")
+
+        finals = CallRequest.objects.filter(status=CallStatus.AB_DISCONNECTED)
+        wait_for(finals.exists)
+        at_a, at_b = a.heard(), b.heard()  # which each says when it was put down
+        wait_for(Call.objects.filter(state=Call.State.ENDED).exists)
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=30)
+
+    mine, theirs = CallRequest.objects.get(), Call.objects.get()
+    assert theirs.custom == mine.webcallid
+    assert (mine.status, theirs.status) == (8, 8)
+    assert theirs.hangup_cause == Cause.VETOED
+    assert mine.events.filter(answer=412, status=7, duration=LIMIT).count() == 1
+    assert mine.duration == theirs.duration >= LIMIT
+    assert mine.debit == theirs.debit == -sum(entry.amount for entry in theirs.entries.all()) > 0
+    for one, other in ((at_a, at_b), (at_b, at_a)):
+        assert other.sent > 0
+        assert one.received >= other.sent - 5  # on their way when it was put down
+        assert one.errors == 0
+    assert "Traceback" not in said
+    assert "wrong thread" not in said

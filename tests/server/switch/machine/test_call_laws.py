@@ -1,0 +1,289 @@
+"""What holds for every call, whatever facts come in and in whatever order."""
+
+from __future__ import annotations
+
+import itertools
+from decimal import Decimal
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from django_poketalk.protocol.codes import CallStatus
+from django_poketalk.server.billing.rating import Tariff, call_cost, cost
+from django_poketalk.server.switch.machine.call import CallMachine
+from django_poketalk.server.switch.machine.facts_and_commands import (
+    Answered,
+    Bridge,
+    Cause,
+    Command,
+    Dial,
+    EndAsked,
+    ExtendHold,
+    Fact,
+    Failed,
+    Finish,
+    HangUp,
+    HoldGranted,
+    HungUp,
+    Plan,
+    Ringing,
+    Route,
+    SendEvent,
+    Side,
+    TimeUp,
+)
+
+prices = st.decimals(min_value=0, max_value=5, places=4)
+increments = st.sampled_from([1, 6, 30, 60])
+tariffs = st.builds(Tariff, prices, prices, increments, increments)
+kinds = st.sampled_from(["simulated", "simulated", "simulated", "sip"])
+routes = st.lists(st.tuples(kinds, st.integers(1, 90)), max_size=3).map(
+    lambda found: tuple(
+        Route(number, kind, timeout) for number, (kind, timeout) in enumerate(found, 1)
+    )
+)
+plans = st.builds(
+    Plan,
+    webcallid=st.just("web1"),
+    tariff_a=tariffs,
+    tariff_b=tariffs,
+    routes_a=routes,
+    routes_b=routes,
+    max_duration=st.one_of(st.integers(1, 150), st.integers(1, 2000)),
+    hold=st.decimals(min_value=0, max_value=60, places=3),
+    hold_slice=st.sampled_from([1, 30, 120]),
+    event_interval=st.just(60),
+    granted=st.integers(0, 60),
+    a_free_until_connected=st.booleans(),
+)
+sides = st.sampled_from(Side)
+attempts = st.integers(1, 3)
+causes = st.sampled_from([cause for cause in Cause if cause is not Cause.NO_FUNDS])
+waits = st.one_of(st.just(0.0), st.floats(0, 10), st.floats(0, 400))
+
+
+class AnyCall(RuleBasedStateMachine):
+    """A machine that is told anything, at any time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[Command] = []
+        self.now = 0.0
+
+    @initialize(
+        plan=plans,
+        begin=st.floats(0, 1e9),
+        refused=st.sampled_from([None, None, None, None, Cause.NO_RATE]),
+        patience=st.integers(0, 25),
+        answers=st.lists(st.floats(0, 40), max_size=2),
+    )
+    def begin(
+        self,
+        plan: Plan,
+        begin: float,
+        refused: Cause | None,
+        patience: int,
+        answers: list[float],
+    ) -> None:
+        self.machine = CallMachine(plan)
+        self.now = begin
+        self.patience = patience  # steps before anybody may end the call, so that some become old
+        self.debits: list[Decimal] = []
+        self.over = False
+        self.take(self.machine.start(self.now, refused))
+        for wait in answers:
+            self.answer_what_rings(wait)
+
+    def take(self, commands: list[Command]) -> None:
+        assert not (self.over and commands), f"after the end: {commands}"
+        self.given += commands
+        self.debits.append(self.machine.debit)
+        self.over = self.machine.ended
+
+    def tell(self, fact: Fact) -> None:
+        self.patience -= 1
+        self.take(self.machine.handle(fact, self.now))
+
+    @rule(wait=waits)
+    def wait(self, wait: float) -> None:
+        self.now += wait
+        self.tell(TimeUp())
+
+    @precondition(lambda self: self.machine.deadline is not None)
+    @rule(late=st.sampled_from([0.0, 0.0, 0.02, 7.0]))
+    def meet_the_deadline(self, late: float) -> None:
+        deadline = self.machine.deadline
+        assert deadline is not None
+        self.now = max(self.now, deadline) + late
+        self.tell(TimeUp())
+        following = self.machine.deadline
+        assert following is None or following > deadline
+
+    @rule(side=sides, attempt=attempts, wait=waits)
+    def ring(self, side: Side, attempt: int, wait: float) -> None:
+        self.now += wait
+        self.tell(Ringing(side, attempt))
+
+    @rule(side=sides, attempt=attempts)
+    def answer(self, side: Side, attempt: int) -> None:
+        self.tell(Answered(side, attempt))
+
+    @rule(wait=st.floats(0, 10))
+    def answer_what_rings(self, wait: float) -> None:
+        self.now += wait
+        for attempt in list(self.machine.attempts):
+            self.tell(Answered(attempt.side, attempt.number))
+
+    @precondition(lambda self: self.patience <= 0)
+    @rule(side=sides, attempt=attempts, cause=causes, transport=st.booleans())
+    def fail(self, side: Side, attempt: int, cause: Cause, transport: bool) -> None:
+        self.tell(Failed(side, attempt, cause, transport))
+
+    @rule(side=sides, attempt=attempts)
+    def fail_at_the_gateway(self, side: Side, attempt: int) -> None:
+        self.tell(Failed(side, attempt, Cause.GATEWAY_DOWN, transport=True))
+
+    @precondition(lambda self: self.patience <= 0)
+    @rule(side=sides, attempt=attempts, wait=waits)
+    def put_down(self, side: Side, attempt: int, wait: float) -> None:
+        self.now += wait
+        self.tell(HungUp(side, attempt))
+
+    @precondition(lambda self: self.patience <= 0)
+    @rule(cause=causes)
+    def ask_to_end(self, cause: Cause) -> None:
+        self.tell(EndAsked(cause))
+
+    @precondition(lambda self: any(isinstance(c, ExtendHold) for c in self.given))
+    @rule(share=st.sampled_from([Decimal(0), Decimal("0.5"), Decimal(1)]), wait=waits)
+    def grant(self, share: Decimal, wait: float) -> None:
+        wanted = [c.wanted for c in self.given if isinstance(c, ExtendHold)][-1]
+        self.now += wait
+        self.tell(HoldGranted(max(self.machine.hold, wanted * share)))
+
+    # The laws
+
+    @invariant()
+    def statuses_follow_each_other(self) -> None:
+        previous: CallStatus | None = None
+        for command in self.given:
+            if isinstance(command, SendEvent):
+                assert command.event.status.may_follow(previous)
+                previous = command.event.status
+        assert self.machine.status == previous
+
+    @invariant()
+    def it_ends_once(self) -> None:
+        finals = [c for c in self.given if isinstance(c, SendEvent) and c.event.status.is_final]
+        finishes = [c for c in self.given if isinstance(c, Finish)]
+        assert len(finals) == len(finishes) == (1 if self.machine.ended else 0)
+        if finishes:
+            assert self.given[-2:] == [finals[0], finishes[0]]
+            assert self.machine.deadline is None
+
+    @invariant()
+    def a_live_call_always_has_a_deadline(self) -> None:
+        assert self.machine.ended or self.machine.deadline is not None
+
+    @invariant()
+    def leg_b_is_not_dialled_before_leg_a_has_answered(self) -> None:
+        answered = False
+        for command in self.given:
+            if isinstance(command, SendEvent):
+                answered = answered or command.event.status is CallStatus.A_ANSWERED
+            if isinstance(command, Dial) and command.side is Side.B:
+                assert answered
+
+    @invariant()
+    def only_answered_legs_are_bridged(self) -> None:
+        bridges = [c for c in self.given if isinstance(c, Bridge)]
+        assert len(bridges) <= 1
+        answered = {a.side: a.number for a in self.machine.attempts if a.answered is not None}
+        by = {a.side: a.route.kind for a in self.machine.attempts if a.answered is not None}
+        assert len(set(by.values())) <= 1  # else nothing could connect them
+        for bridge in bridges:
+            assert answered == {Side.A: bridge.attempt_a, Side.B: bridge.attempt_b}
+
+    @invariant()
+    def each_gateway_is_tried_once_and_one_at_a_time(self) -> None:
+        for side in Side:
+            tried = [c.route.gateway for c in self.given if isinstance(c, Dial) and c.side is side]
+            assert tried == sorted(set(tried))
+            assert sum(a.side is side and a.ended is None for a in self.machine.attempts) <= 1
+
+    @invariant()
+    def legs_are_put_down_once_and_none_is_left_up(self) -> None:
+        put_down = [(c.side, c.attempt) for c in self.given if isinstance(c, HangUp)]
+        assert len(put_down) == len(set(put_down))
+        if self.machine.ended:
+            assert all(a.ended is not None and a.cause is not None for a in self.machine.attempts)
+
+    @invariant()
+    def there_is_at_most_one_tick_a_minute(self) -> None:
+        told = [c.event.status for c in self.given if isinstance(c, SendEvent)]
+        ticks = sum(one is other for one, other in itertools.pairwise(told))
+        assert ticks <= self.machine.duration // self.machine.plan.event_interval
+
+    @invariant()
+    def the_debit_never_falls_and_stays_within_the_hold(self) -> None:
+        assert self.debits == sorted(self.debits)
+        assert self.debits[-1] <= self.machine.hold
+        told = [c.event.debit for c in self.given if isinstance(c, SendEvent)]
+        assert told == sorted(told)  # type: ignore[type-var]
+
+    @invariant()
+    def the_last_event_the_legs_and_the_charge_agree(self) -> None:
+        if not self.machine.ended:
+            return
+        final, finish = self.given[-2:]
+        assert isinstance(final, SendEvent)
+        assert isinstance(finish, Finish)
+        assert final.event.debit == finish.cost_a + finish.cost_b == self.machine.debit
+        assert final.event.duration == finish.duration <= self.machine.plan.max_duration
+        if self.answered(Side.B) is not None:
+            assert finish.duration <= self.machine.max_duration
+        assert final.event.status is finish.status
+        if final.event.status is CallStatus.A_FAILED:
+            assert final.event.debit == 0
+
+    def answered(self, side: Side) -> float | None:
+        return next((a.answered for a in self.machine.attempts if a.side is side), None)
+
+    @invariant()
+    def leg_a_is_paid_for_from_when_its_provider_says(self) -> None:
+        a, b = self.machine.seconds(Side.A), self.machine.seconds(Side.B)
+        paid = b if self.machine.plan.a_free_until_connected else a
+        tariff = self.machine.plan.tariff_a
+        assert self.machine.cost(Side.A) == (0 if paid is None else cost(tariff, paid))
+        assert self.machine.duration == (a or 0)  # in either case
+
+    @invariant()
+    def a_call_that_the_money_ends_could_not_have_paid_one_second_more(self) -> None:
+        machine, last = self.machine, self.given[-1]
+        if not isinstance(last, Finish) or last.cause is not Cause.NO_FUNDS:
+            return
+        seconds = machine.seconds(Side.A)
+        if seconds is None:  # the shortest call was more than the hold
+            assert self.cost_at(0, 0) > machine.hold
+            return
+        a, b = self.answered(Side.A), self.answered(Side.B)
+        offset = seconds + 1 if a is None or b is None else int(b - a + 1e-6)
+        b_seconds = max(0, seconds + 1 - offset)
+        a_seconds = b_seconds if machine.plan.a_free_until_connected else seconds + 1
+        assert self.cost_at(a_seconds, b_seconds) > machine.hold
+
+    def cost_at(self, a_seconds: int, b_seconds: int) -> Decimal:
+        return call_cost(
+            self.machine.plan.tariff_a, self.machine.plan.tariff_b, a_seconds, b_seconds
+        )
+
+
+AnyCall.TestCase.settings = settings(max_examples=200, stateful_step_count=25, deadline=None)
+TestAnyCall = AnyCall.TestCase

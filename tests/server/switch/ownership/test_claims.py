@@ -1,0 +1,36 @@
+"""An error while calls are claimed leaves none of them with nobody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+
+from django_poketalk.server.models import Call
+from django_poketalk.server.switch.ownership import claims, plan
+
+from ..conftest import Service
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_after_an_error_all_calls_are_there_to_be_claimed(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = service.queue(custom="first"), service.queue(custom="second")
+    whole = plan._claimed
+
+    def fails_once(call: Call, *args: Any) -> Any:
+        if call.pk == second.pk:
+            monkeypatch.setattr(plan, "_claimed", whole)
+            raise OperationalError("the connection is gone")
+        return whole(call, *args)
+
+    monkeypatch.setattr(plan, "_claimed", fails_once)
+    with pytest.raises(OperationalError):
+        claims.claim("office", 10, ["simulated"])
+
+    assert Call.objects.queued().count() == 2
+    claimed = claims.claim("office", 10, ["simulated"])
+    assert [each.key.pk for each in claimed] == [first.pk, second.pk]

@@ -1,0 +1,105 @@
+"""A switch takes no more calls than it may and can."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+
+from django_poketalk.server.models import Account, Call
+from django_poketalk.server.switch.database import Database
+from django_poketalk.server.switch.engine import Engine
+from django_poketalk.server.switch.ownership import intake
+from django_poketalk.server.switch.ownership.intake import Intake, Pace
+
+from ..conftest import SPEED, Service, ended, serve
+
+
+@given(
+    per_second=st.integers(1, 50),
+    steps=st.lists(st.tuples(st.floats(0, 3), st.integers(0, 100)), max_size=60),
+)
+def test_in_no_second_more_come_than_may_with_what_the_last_one_left(
+    per_second: int, steps: list[tuple[float, int]]
+) -> None:
+    pace, now = Pace(), 0.0
+    came: list[tuple[float, int]] = []
+    for passed, wanted in steps:
+        now += passed
+        taken = min(wanted, pace.room(per_second, now))
+        pace.take(taken)
+        came.append((now, taken))
+    for at, _taken in came:
+        assert sum(n for when, n in came if at <= when < at + 1) <= 2 * per_second
+
+
+@pytest.mark.django_db(transaction=True)
+class TestLimits:
+    def take(self, service: Service, live: int = 0, backlog: float = 0.0) -> list[Any]:
+        async def once() -> list[Any]:
+            database = Database(1, 5.0)
+            taking = Intake("one", database, ("simulated",), lambda: live, lambda: backlog)
+            try:
+                claimed, _more = await taking.take()
+                return claimed
+            finally:
+                await asyncio.to_thread(database.close)
+
+        return asyncio.run(once())
+
+    def test_the_calls_in_hand_count(self, service: Service, settings: Any) -> None:
+        settings.POKETALK_SERVER = {"SWITCH_CALLS": 5}
+        for _ in range(4):
+            service.queue()
+        assert len(self.take(service, live=3)) == 2
+        assert Call.objects.queued().count() == 2
+
+    def test_a_full_switch_leaves_calls_to_another(self, service: Service, settings: Any) -> None:
+        settings.POKETALK_SERVER = {"SWITCH_CALLS": 5}
+        service.queue()
+        assert self.take(service, live=5) == []
+        assert len(self.take(service)) == 1
+
+    def test_a_second_has_so_many_calls(self, service: Service, settings: Any) -> None:
+        settings.POKETALK_SERVER = {"SWITCH_CALLS_PER_SECOND": 3}
+        for _ in range(5):
+            service.queue()
+        assert len(self.take(service)) == 3
+
+    def test_what_waited_too_long_is_failed_by_a_full_switch_too(
+        self, service: Service, settings: Any
+    ) -> None:
+        settings.POKETALK_SERVER = {"SWITCH_CALLS": 1}
+        old, young = service.queue(), service.queue()
+        Call.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(seconds=31))
+        [claimed] = self.take(service, live=1)
+        assert (claimed.key.pk, claimed.refused) == (old.pk, "queue_timeout")
+        assert Call.objects.queued().get() == young
+
+    def test_a_switch_that_cannot_keep_up_takes_nothing(self, service: Service) -> None:
+        service.queue()
+        assert self.take(service, backlog=intake.OVERLOADED + 1) == []
+        assert Call.objects.queued().exists()
+        assert len(self.take(service, backlog=0.1)) == 1
+
+    def test_a_switch_with_limits_serves_all_in_turn(self, service: Service, settings: Any) -> None:
+        settings.POKETALK_SERVER = {"SWITCH_CALLS": 2, "SWITCH_CALLS_PER_SECOND": 50}
+        for _ in range(6):
+            service.queue(b="01")
+        most = 0
+
+        class Counted(Engine):
+            async def _take(self) -> None:
+                nonlocal most
+                await super()._take()
+                most = max(most, self.calls)
+
+        serve(Counted("test", SPEED), until=ended())
+        assert 0 < most <= 2
+        assert set(Call.objects.values_list("hangup_cause", flat=True)) == {"busy"}
+        assert Account.objects.get().held == 0

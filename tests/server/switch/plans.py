@@ -1,0 +1,55 @@
+"""Plans for machines, and what a list of commands holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from decimal import Decimal
+
+from django_poketalk.server.billing.rating import Tariff
+from django_poketalk.server.switch.machine.facts_and_commands import (
+    Command,
+    Dial,
+    ExtendHold,
+    HangUp,
+    Plan,
+    Route,
+    SendEvent,
+    Side,
+)
+
+A, B = Side.A, Side.B
+PER_SECOND = Tariff(Decimal("0.60"), Decimal(0), 1, 1)  # a hundredth a second
+
+PLAN = Plan(
+    webcallid="web1",
+    tariff_a=PER_SECOND,
+    tariff_b=PER_SECOND,
+    routes_a=(Route(1, "simulated", 30), Route(2, "simulated", 30)),
+    routes_b=(Route(1, "simulated", 30), Route(2, "simulated", 30)),
+    max_duration=3600,
+    hold=Decimal(100),
+    hold_slice=120,
+    event_interval=60,
+)
+
+
+def plan(**changes: object) -> Plan:
+    """The plan of a call at a hundredth a second on each leg, with enough funds for an hour."""
+    return replace(PLAN, **changes)  # type: ignore[arg-type]
+
+
+def statuses(commands: Iterable[Command]) -> list[int]:
+    return [command.event.status.value for command in commands if isinstance(command, SendEvent)]
+
+
+def dialled(commands: Iterable[Command]) -> list[tuple[Side, int, int]]:
+    return [(c.side, c.attempt, c.route.gateway) for c in commands if isinstance(c, Dial)]
+
+
+def hung_up(commands: Iterable[Command]) -> set[Side]:
+    return {command.side for command in commands if isinstance(command, HangUp)}
+
+
+def wanted(commands: Iterable[Command]) -> list[Decimal]:
+    return [command.wanted for command in commands if isinstance(command, ExtendHold)]

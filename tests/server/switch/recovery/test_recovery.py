@@ -1,0 +1,288 @@
+"""Calls that a switch left behind are ended, charged to the last proof of life, and told."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+
+from django_poketalk.protocol.codes import CallStatus
+from django_poketalk.protocol.eventurl import Event
+from django_poketalk.server.models import Account, Call, EventDelivery, Leg
+from django_poketalk.server.switch.calls import store
+from django_poketalk.server.switch.calls.changes import Change
+from django_poketalk.server.switch.engine import Engine
+from django_poketalk.server.switch.gateways.base import CallKey
+from django_poketalk.server.switch.gateways.simulated import SimulatedGateway
+from django_poketalk.server.switch.machine.facts_and_commands import Cause, Finish, Route
+from django_poketalk.server.switch.ownership import claims
+from django_poketalk.server.switch.recovery import recovery
+
+from ..conftest import SPEED, Service, ended, number, serve
+from ..customer import Customer
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+URL = "http://127.0.0.1:9/?status=$status"
+
+
+@pytest.fixture
+def died_at() -> datetime:
+    """The last proof of life of a switch that has been dead for a minute."""
+    return timezone.now() - timedelta(minutes=1)
+
+
+def abandon(call: Call, died_at: datetime, **fields: object) -> Call:
+    """Leave a call as a killed switch would."""
+    lapsed = died_at + timedelta(seconds=15)
+    Call.objects.filter(pk=call.pk).update(
+        **{
+            "state": "active",
+            "switch": "dead",
+            "fence": 1,
+            "seen_at": died_at,
+            "lease_until": lapsed,
+            **fields,
+        }
+    )
+    call.refresh_from_db()
+    return call
+
+
+def leg(
+    service: Service, call: Call, side: str, answered_at: datetime | None, **fields: int
+) -> Leg:
+    tariff = service.rate.tariff
+    return Leg.objects.create(
+        call=call,
+        side=side,
+        gateway=service.gateway,
+        number=number("99"),
+        price_per_minute=tariff.price_per_minute,
+        connect_fee=tariff.connect_fee,
+        initial_increment=tariff.initial_increment,
+        subsequent_increment=tariff.subsequent_increment,
+        initiated_at=(answered_at or call.seen_at or call.created_at) - timedelta(seconds=5),
+        answered_at=answered_at,
+        **fields,
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(None, [1, 2]), (1, [1, 2]), (3, [4]), (5, [4]), (7, [8])],
+)
+def test_the_final_event_follows_the_phase(
+    service: Service, died_at: datetime, status: int | None, told: list[int]
+) -> None:
+    with Customer() as customer:
+        call = abandon(service.queue(eventurl=customer.eventurl), died_at, status=status)
+        serve(Engine("next", SPEED), until=ended(call))
+    call.refresh_from_db()
+    assert customer.statuses() == told
+    assert (call.status, call.hangup_cause) == (told[-1], "switch_lost")
+    assert Account.objects.get().held == 0
+    assert call.deliveries.count() == len(told)
+
+
+def test_billing_stops_at_the_last_proof_of_life(service: Service, died_at: datetime) -> None:
+    call = abandon(service.queue(), died_at, status=7)
+    leg(service, call, "A", died_at - timedelta(seconds=50.5), duration=40)
+    leg(service, call, "B", died_at - timedelta(seconds=42.5), duration=32)
+    recovery.recover("next", 10)
+    call.refresh_from_db()
+    legs = {each.side: each for each in call.legs.all()}
+    assert (call.duration, legs["A"].duration, legs["B"].duration) == (50, 50, 42)
+    assert call.debit == legs["A"].cost + legs["B"].cost == Decimal("0.92")
+    assert call.ended_at == legs["A"].ended_at == died_at
+    assert legs["B"].hangup_cause == "switch_lost"
+
+
+def test_a_write_after_the_lease_proves_no_life(service: Service, died_at: datetime) -> None:
+    """As one that waited for a frozen database while its switch had to drop the call."""
+    call = abandon(service.queue(), died_at, status=7, lease_until=died_at - timedelta(seconds=20))
+    for side in "AB":
+        leg(service, call, side, died_at - timedelta(seconds=60))
+    recovery.recover("next", 10)
+    call.refresh_from_db()
+    assert (call.duration, call.debit) == (40, Decimal("0.8"))
+
+
+def test_nor_when_the_switch_that_took_the_call_over_has_died_too(
+    service: Service, died_at: datetime
+) -> None:
+    call = abandon(service.queue(), died_at, status=7, lease_until=died_at - timedelta(seconds=20))
+    for side in "AB":
+        leg(service, call, side, died_at - timedelta(seconds=60))
+    assert claims.take_over("second", call) == CallKey(call.pk, 2)
+    Call.objects.update(lease_until=died_at + timedelta(seconds=30))
+    recovery.recover("third", 10)
+    call.refresh_from_db()
+    assert (call.fence, call.duration, call.debit) == (3, 40, Decimal("0.8"))
+
+
+def test_what_the_owner_wrote_until_the_call_was_taken_over_stands(
+    service: Service, died_at: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when both waited for a frozen database."""
+    call, take_over = abandon(service.queue(eventurl=URL), died_at, status=7), claims.take_over
+
+    def charged_before(switch: str, stale: Call) -> CallKey | None:
+        charge(call)
+        return take_over(switch, stale)
+
+    monkeypatch.setattr(claims, "take_over", charged_before)
+    [orphan] = recovery.recover("next", 10)
+    assert orphan.events == (Event(CallStatus.AB_DISCONNECTED, "web1", 5, Decimal("0.08")),)
+    call.refresh_from_db()
+    assert (call.duration, call.debit, call.hangup_cause) == (5, Decimal("0.08"), "normal")
+
+
+def test_an_attempt_that_had_failed_stays_as_it_was(service: Service, died_at: datetime) -> None:
+    call = abandon(service.queue(), died_at, status=5)
+    leg(service, call, "A", died_at - timedelta(seconds=10))
+    failed = leg(service, call, "B", None, sip_status=503, q850=38)
+    Leg.objects.filter(pk=failed.pk).update(ended_at=died_at, hangup_cause="gateway_down")
+    before = Leg.objects.filter(pk=failed.pk).values().get()
+    recovery.recover("next", 10)
+    assert Leg.objects.filter(pk=failed.pk).values().get() == before
+
+
+def test_nothing_is_billed_beyond_the_hold(service: Service, died_at: datetime) -> None:
+    call = abandon(service.queue(hold=30), died_at, status=7)
+    leg(service, call, "A", died_at - timedelta(seconds=500))
+    leg(service, call, "B", died_at - timedelta(seconds=500))
+    recovery.recover("next", 10)
+    call.refresh_from_db()
+    assert (call.duration, call.debit) == (30, Decimal("0.6"))
+
+
+def test_no_less_is_billed_than_was_told_before(service: Service, died_at: datetime) -> None:
+    """As on a clock that ran faster, or after the system's clock was put back."""
+    call = abandon(service.queue(), died_at, status=7, duration=60, debit=Decimal("1.1"))
+    leg(service, call, "A", died_at, duration=60)
+    leg(service, call, "B", died_at, duration=50)
+    recovery.recover("next", 10)
+    call.refresh_from_db()
+    assert (call.duration, call.debit) == (60, Decimal("1.1"))
+
+
+def test_a_leg_b_that_never_answered_is_not_charged(service: Service, died_at: datetime) -> None:
+    call = abandon(service.queue(), died_at, status=5)
+    leg(service, call, "A", died_at - timedelta(seconds=10))
+    leg(service, call, "B", None)
+    recovery.recover("next", 10)
+    call.refresh_from_db()
+    assert call.debit == Decimal("0.1")
+    assert list(call.entries.values_list("side", flat=True)) == ["A"]
+
+
+def test_1_is_not_told_again(service: Service, died_at: datetime) -> None:
+    call = abandon(service.queue(eventurl=URL), died_at, status=1)
+    EventDelivery.objects.create(
+        call=call, sequence=1, status=1, duration=0, debit=0, sent_at=died_at, seconds=0, answer=200
+    )
+    [orphan] = recovery.recover("next", 10)
+    assert [event.status for event in orphan.events] == [2]
+    assert orphan.sequence == 2
+
+
+def settled(service: Service, died_at: datetime) -> Call:
+    """A call whose switch died after charging it, before its final event was kept."""
+    call = abandon(service.queue(eventurl=URL), died_at, status=7)
+    charge(call)
+    call.refresh_from_db()
+    assert call.state == "ending"
+    return call
+
+
+def charge(call: Call) -> None:
+    """As its switch does at its end."""
+    finish = Finish(CallStatus.AB_DISCONNECTED, Cause.NORMAL, 5, Decimal("0.05"), Decimal("0.03"))
+    change = Change(
+        CallKey(call.pk, 1),
+        status=finish.status,
+        duration=5,
+        debit=Decimal("0.08"),
+        finish=finish,
+        ended_at=call.seen_at,
+    )
+    store.save([change])
+
+
+def test_a_charged_call_is_not_charged_again_but_told(service: Service, died_at: datetime) -> None:
+    call = settled(service, died_at)
+    [orphan] = recovery.recover("next", 10)
+    assert orphan.events == (Event(CallStatus.AB_DISCONNECTED, "web1", 5, Decimal("0.08")),)
+    assert call.entries.count() == 2
+    assert Account.objects.get().balance == Decimal("999.92")
+    call.refresh_from_db()
+    assert call.hangup_cause == "normal"
+
+
+def test_a_call_whose_final_event_was_sent_is_not_told_again(
+    service: Service, died_at: datetime
+) -> None:
+    call = settled(service, died_at)
+    EventDelivery.objects.create(
+        call=call, sequence=4, status=8, duration=5, debit=0, sent_at=died_at, seconds=0, answer=200
+    )
+    assert recovery.recover("next", 10) == []
+    call.refresh_from_db()
+    assert call.state == "ended"
+
+
+def test_only_lapsed_leases_are_taken_and_only_once(service: Service, died_at: datetime) -> None:
+    alive = abandon(service.queue(eventurl=URL), died_at)
+    Call.objects.update(lease_until=timezone.now() + timedelta(seconds=15))
+    assert recovery.recover("next", 10) == []
+
+    Call.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    stale = Call.objects.get(pk=alive.pk)
+    assert len(recovery.recover("next", 10)) == 1
+    assert claims.take_over("third", stale) is None
+    assert recovery.recover("third", 10) == []
+
+
+@pytest.mark.parametrize("error", [ValueError, OperationalError])
+def test_a_call_that_cannot_be_ended_does_not_keep_others_from_it(
+    service: Service,
+    died_at: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: type[Exception],
+) -> None:
+    bad, good = (abandon(service.queue(eventurl=URL), died_at, status=1) for _ in range(2))
+    save = store.save
+
+    def fail_for_one(changes: list[Change]) -> list[Decimal | None]:
+        if bad.pk in [change.key.pk for change in changes]:
+            raise error("poison")
+        return save(changes)
+
+    monkeypatch.setattr(store, "save", fail_for_one)
+    assert [orphan.key.pk for orphan in recovery.recover("next", 10)] == [good.pk]
+    [told] = [record for record in caplog.records if "could not be ended" in record.message]
+    assert bool(told.exc_info) is (error is ValueError)  # a database that is away is no mistake
+
+
+def test_a_phone_that_cannot_be_put_down_keeps_no_other_call_from_its_end(
+    service: Service, died_at: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(SimulatedGateway):
+        def end_dialog(self, dialog: str, route: Route) -> None:
+            raise RuntimeError("broken")
+
+    with Customer() as customer:
+        calls = [
+            abandon(service.queue(eventurl=customer.eventurl), died_at, status=7) for _ in range(3)
+        ]
+        for call in calls:
+            up = leg(service, call, "A", died_at - timedelta(seconds=5))
+            Leg.objects.filter(pk=up.pk).update(dialog="<dialog>")
+        serve(Engine("next", SPEED, kinds={"simulated": Broken}), until=ended(*calls))
+    assert customer.statuses() == [8, 8, 8]
+    assert caplog.text.count("could not be put down") == 3
