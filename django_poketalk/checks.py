@@ -34,9 +34,9 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 MORE_THAN_NOTHING = (
     "connect_timeout",
     "read_timeout",
-    "silence",
+    "stale_after",
     "max_duration",
-    "max_debit",
+    "max_cost",
     "place_within",
     "button_max_age",
 )
@@ -338,7 +338,7 @@ def _split(url: str) -> SplitResult:
 
 def _longest_call() -> CallRequest:
     """A call whose event URL is as long as it gets: the largest key and limits."""
-    return CallRequest(pk=10**18, max_duration=2**31 - 1, max_debit=Decimal("999999999.999999"))
+    return CallRequest(pk=10**18, max_duration=2**31 - 1, max_cost=Decimal("999999999.999999"))
 
 
 def _problem_with(path: str) -> str:

@@ -27,7 +27,7 @@ class Settings:
     # Events
     event_base_url: str = ""
     trusted_proxies: tuple[str, ...] = ()
-    silence: int = 180
+    stale_after: int = 180
     veto_rules: tuple[str, ...] = ()
 
     # Numbers
@@ -40,7 +40,7 @@ class Settings:
 
     # Limits of one call
     max_duration: int = 3600
-    max_debit: Decimal | None = None
+    max_cost: Decimal | None = None
     place_within: int = 120
 
     # Limits of all calls

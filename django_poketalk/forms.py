@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from .conf import settings
-from .models import BlacklistedNumber, CallerNumber, Outcome
+from .models import BlacklistedNumber, CallerNumber, ManualResolution
 from .protocol import numbers
 
 WRITTEN_LENGTH = 40  # an E.164 number with brackets, spaces and dashes
@@ -112,7 +112,7 @@ class SettleForm(forms.Form):
     """What a person has found out of a call of which the service gave no clear answer."""
 
     result = forms.ChoiceField(
-        label=_("What became of it?"), choices=Outcome.choices, widget=forms.RadioSelect
+        label=_("What became of it?"), choices=ManualResolution.choices, widget=forms.RadioSelect
     )
     note = forms.CharField(
         label=_("Note"),
@@ -122,8 +122,8 @@ class SettleForm(forms.Form):
     )
 
     @property
-    def outcome(self) -> Outcome:
-        return Outcome(self.cleaned_data["result"])
+    def outcome(self) -> ManualResolution:
+        return ManualResolution(self.cleaned_data["result"])
 
     @property
     def log_message(self) -> str:

@@ -50,7 +50,7 @@ def may_see_all(user: Person) -> bool:
     """Whether this user may watch everybody's calls. Whoever may settle them may see them, as in
     Django's admin.
     """
-    return _has(user, "view_callrequest") or may_settle(user)
+    return _has(user, "view_callrequest") or may_resolve(user)
 
 
 def visible_calls(user: Person) -> CallRequestQuerySet:
@@ -91,7 +91,7 @@ def may_hang_up_any(user: Person) -> bool:
     return _has(user, "hang_up_any_call")
 
 
-def may_settle(user: Person) -> bool:
+def may_resolve(user: Person) -> bool:
     """Whether this user may say what became of a call whose outcome is unknown."""
     return _has(user, "change_callrequest")
 

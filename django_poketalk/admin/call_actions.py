@@ -1,6 +1,6 @@
 """What people may do with one call in the admin: hang up, settle it, block its numbers.
 
-Each is a POST, is asked of `permissions`, done by `dialing` or the models, and logged.
+Each is a POST, is asked of `permissions`, done by `requesting` or the models, and logged.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..models import BlacklistedNumber, CallRequest, Placement
 class CallActions(admin.ModelAdmin):  # type: ignore[type-arg]
     """One call, and what can be done with it."""
 
-    settle_template = "poketalk/admin/settle.html"
+    resolve_template = "poketalk/admin/resolve.html"
 
     def get_urls(self) -> list[URLPattern]:
         return [
@@ -37,7 +37,7 @@ class CallActions(admin.ModelAdmin):  # type: ignore[type-arg]
             )
             for name, view in (
                 ("hang_up", self.hang_up_view),
-                ("settle", self.settle_view),
+                ("resolve", self.resolve_view),
                 ("block", self.block_view),
             )
         ] + super().get_urls()
@@ -78,19 +78,19 @@ class CallActions(admin.ModelAdmin):  # type: ignore[type-arg]
             self.message_user(request, said, messages.WARNING)
         return self._back(call)
 
-    def settle_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+    def resolve_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Say by hand what became of a call of which the service gave no clear answer."""
         call = self.one_call_or_404(request, pk)
         if request.method not in ("GET", "HEAD", "POST"):
             return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
-        if not permissions.may_settle(request.user):
+        if not permissions.may_resolve(request.user):
             raise PermissionDenied
         if call.placement != Placement.UNKNOWN:
             return self._known_by_now(request, call)
         form = SettleForm(request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
             with transaction.atomic():
-                settled = requesting.settle(call, form.outcome, request.user)
+                settled = requesting.resolve(call, form.outcome, request.user)
                 if settled:
                     self.log_change(request, call, form.log_message)
             if not settled:
@@ -105,7 +105,7 @@ class CallActions(admin.ModelAdmin):  # type: ignore[type-arg]
             "opts": self.opts,
             "back": reverse("admin:poketalk_callrequest_change", args=[call.pk]),
         }
-        return TemplateResponse(request, self.settle_template, context)
+        return TemplateResponse(request, self.resolve_template, context)
 
     def block_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Put one of the call's numbers on the blacklist, in the direction in which it was used."""

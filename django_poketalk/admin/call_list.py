@@ -208,7 +208,7 @@ def _rows(calls: Calls, user: Any) -> Iterator[list[Any]]:
                 call.state,
                 columns.reason(call, user),
                 call.duration,
-                call.debit,
+                call.cost,
                 _moment(call.a_answered_at),
                 _moment(call.b_answered_at),
                 _moment(call.ended_at),

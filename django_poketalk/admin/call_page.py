@@ -156,7 +156,7 @@ def _etag(call: CallRequest, request: HttpRequest, now: datetime) -> str:
         permissions.may_see_numbers(request.user, call),
         permissions.may_see_events(request.user, call),
         permissions.may_hang_up(request.user, call),
-        permissions.may_settle(request.user),
+        permissions.may_resolve(request.user),
     )
     reader = (request.user.pk, may, get_language(), _before(request))
     grown = int(now.timestamp()) // GROWS if call.is_open else 0

@@ -96,20 +96,20 @@ def shown(
         "may_hang_up": call.is_open
         and call.hangup_requested_at is None
         and permissions.may_hang_up(user, call),
-        "may_settle": call.placement == Placement.UNKNOWN and permissions.may_settle(user),
-        "cost": call_status.cost(call.debit),
+        "may_resolve": call.placement == Placement.UNKNOWN and permissions.may_resolve(user),
+        "cost": call_status.cost(call.cost),
         "length": call_status.length(call.duration) if call.duration else "",
         "picture": picture,
         "lanes": list(_lanes(call, picture)),
         "nothing": _nothing(call),
         "marks": [(mark, _mark_in_words(mark)) for mark in picture.marks],
         "gaps": [(gap, _gap_in_words(gap)) for gap in picture.gaps],
-        "debit_points": " ".join(f"{x},{y}" for x, y in picture.debit),
+        "cost_points": " ".join(f"{x},{y}" for x, y in picture.cost_steps),
         "total": call_status.cost(picture.total),
         "summary": summary(call, picture),
         "groups": list(groups(call, numbers, whole)),
         "may_see_events": may_see_events,
-        "debit_end": picture.debit[-1][0] if picture.debit else picture.left,
+        "cost_end": picture.cost_steps[-1][0] if picture.cost_steps else picture.left,
     }
 
 
@@ -123,7 +123,7 @@ def facts_of(call: CallRequest) -> timeline.Facts:
         a_answered_at=call.a_answered_at,
         b_initiated_at=call.b_initiated_at,
         b_answered_at=call.b_answered_at,
-        over_at=call.ended_at or call.silent_at or _closed_at(call),
+        over_at=call.ended_at or call.stale_at or _closed_at(call),
         is_open=call.is_open,
     )
 
@@ -211,9 +211,9 @@ def groups(call: CallRequest, numbers: list[str], whole: bool) -> Iterator[tuple
     how = [
         _told(call, "status", f"{call.status} {call.get_status_display()}", call.status),
         _told(call, "duration", call_status.length(call.duration), call.duration),
-        _told(call, "debit", call_status.cost(call.debit)),
+        _told(call, "cost", call_status.cost(call.cost)),
         *_times(call, "a_initiated_at", "a_answered_at", "b_initiated_at", "b_answered_at"),
-        *_times(call, "ended_at", "silent_at", "last_event_at"),
+        *_times(call, "ended_at", "stale_at", "last_event_at"),
     ]
     asking = [
         _told(call, "placement", call.get_placement_display()),
@@ -226,8 +226,8 @@ def groups(call: CallRequest, numbers: list[str], whole: bool) -> Iterator[tuple
     ending = [
         _told(call, "max_duration", call_status.length(call.max_duration)),
         Fact(
-            _name(call, "max_debit"),
-            call_status.cost(call.max_debit) if call.max_debit is not None else _("no limit"),
+            _name(call, "max_cost"),
+            call_status.cost(call.max_cost) if call.max_cost is not None else _("no limit"),
         ),
         *_times(call, "hangup_requested_at"),
         _told(call, "hangup_requested_by", str(call.hangup_requested_by or "")),
@@ -261,7 +261,7 @@ def _happened(event: CallEvent, whole: bool) -> Happened:
         at=event.received_at,
         status=CallStatus(event.status),
         duration=event.duration,
-        debit=event.debit,
+        cost=event.cost,
         answer=event.answer,
         reason=permissions.shown_text(event.reason, whole),
         pk=event.pk,
@@ -307,8 +307,8 @@ def _mark_in_words(mark: timeline.Mark) -> str:
     said = [f"{event.status.value} {Status(event.status).label}", str(KINDS[mark.kind])]
     if event.duration is not None:
         said.append(call_status.length(event.duration))
-    if event.debit:
-        said.append(call_status.cost(event.debit))
+    if event.cost:
+        said.append(call_status.cost(event.cost))
     answered = _("answered %(code)d") % {"code": event.answer}
     said.append(f"{answered}: {event.reason}" if event.reason else answered)
     return " · ".join(said)

@@ -28,7 +28,7 @@ HOLD_NUMBERS = ("from_number", "to_number", "response_detail", "veto_reason")
 
 @admin.register(CallRequest)
 class CallRequestAdmin(NoNul, PlaceCall, ReportsPage, CallList, CallPage):
-    """Calls are made by `dialing.request_call` and told by events: nobody edits one here."""
+    """Calls are made by `requesting.request_call` and told by events: nobody edits one here."""
 
     # Not where Django finds it by itself: a project's own admin of calls has a page of its own.
     change_list_template = "poketalk/admin/calls.html"

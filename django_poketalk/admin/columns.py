@@ -88,7 +88,7 @@ def length(call: CallRequest) -> str:
 
 @admin.display(description=_("cost"))
 def cost(call: CallRequest) -> str:
-    return _part("cost", call_status.column_cost(call.debit), gettext("Cost"))
+    return _part("cost", call_status.column_cost(call.cost), gettext("Cost"))
 
 
 def row(call: CallRequest, user: Any) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def row(call: CallRequest, user: Any) -> dict[str, Any]:
         "why": reason(call, user),
         "length": lasted(call),
         "seconds": running(call),
-        "cost": call_status.column_cost(call.debit),
+        "cost": call_status.column_cost(call.cost),
         "news": gettext("Call to %(number)s: %(state)s")
         % {"number": call_status.isolated(number), "state": state(call)},
     }
@@ -127,7 +127,7 @@ def _reason(call: CallRequest) -> str:
     match call.veto_reason:
         case vetoes.MAX_DURATION:
             return gettext("maximum duration reached")
-        case vetoes.MAX_DEBIT:
+        case vetoes.MAX_COST:
             return gettext("maximum cost reached")
         case "" | vetoes.HANG_UP:
             return _asked_to_end(call)

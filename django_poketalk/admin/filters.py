@@ -23,7 +23,7 @@ from ..calls import redialing
 from ..events import vetoes
 from ..models import Placement
 from ..models.calls import IS_OPEN
-from ..models.indexes import IS_ASKED_TO_END, IS_SILENT, IS_VETOED
+from ..models.indexes import IS_ASKED_TO_END, IS_STALE, IS_VETOED
 from ..models.states import ANSWERS
 from ..protocol.codes import CallStatus, ResponseCode
 from ..reports import outcomes
@@ -47,14 +47,14 @@ IS_UNSENT = Q(placement__in=redialing.UNSENT)
 WENT: dict[str, Q] = {
     outcomes.LIVE: IS_OPEN,
     outcomes.CONNECTED: Q(status=CallStatus.AB_DISCONNECTED)
-    | Q(status=CallStatus.B_ANSWERED) & IS_SILENT,
+    | Q(status=CallStatus.B_ANSWERED) & IS_STALE,
     outcomes.CALLEE: Q(status=CallStatus.B_FAILED),
     outcomes.CALLER: Q(status=CallStatus.A_FAILED),
     outcomes.EARLY: Q(status=CallStatus.A_DISCONNECTED),
     outcomes.REFUSED: Q(placement=Placement.REJECTED),
     outcomes.UNREACHABLE: Q(placement=Placement.FAILED),
     outcomes.WITHDRAWN: Q(placement__in=[Placement.CANCELLED, Placement.EXPIRED]),
-    outcomes.UNKNOWN: (Q(placement=Placement.UNKNOWN) | IS_SILENT & ~IS_UNSENT)
+    outcomes.UNKNOWN: (Q(placement=Placement.UNKNOWN) | IS_STALE & ~IS_UNSENT)
     & (Q(status=None) | Q(status__in=UNDECIDED)),
 }
 ENDINGS: dict[str, tuple[Words, Q]] = {
@@ -65,12 +65,12 @@ ENDINGS: dict[str, tuple[Words, Q]] = {
     "person": (_("Somebody who asked to hang up"), IS_ASKED_TO_END),
     "us": (_("Us, for whatever reason"), IS_VETOED),
     "duration": (_("Maximum duration"), IS_VETOED & Q(veto_reason=vetoes.MAX_DURATION)),
-    "cost": (_("Maximum cost"), IS_VETOED & Q(veto_reason=vetoes.MAX_DEBIT)),
+    "cost": (_("Maximum cost"), IS_VETOED & Q(veto_reason=vetoes.MAX_COST)),
     "rule": (
         _("A rule of the project"),
-        IS_VETOED & ~Q(veto_reason__in=[vetoes.HANG_UP, vetoes.MAX_DURATION, vetoes.MAX_DEBIT]),
+        IS_VETOED & ~Q(veto_reason__in=[vetoes.HANG_UP, vetoes.MAX_DURATION, vetoes.MAX_COST]),
     ),
-    "silence": (_("Silence: no news came"), IS_SILENT),
+    "stale": (_("Silence: no news came"), IS_STALE),
 }
 
 

@@ -55,7 +55,7 @@ class PlaceForm(forms.Form):
     minutes = forms.IntegerField(
         label=_("End after"), required=False, min_value=1, max_value=24 * 60
     )
-    max_debit = forms.DecimalField(
+    max_cost = forms.DecimalField(
         label=_("End at a cost of"),
         required=False,
         min_value=Decimal("0.000001"),
@@ -78,8 +78,8 @@ class PlaceForm(forms.Form):
         self.fields["minutes"].help_text = _("Minutes, %(most)s at most. Empty: that.") % {
             "most": settings.max_duration // 60
         }
-        most = settings.max_debit
-        self.fields["max_debit"].help_text = (
+        most = settings.max_cost
+        self.fields["max_cost"].help_text = (
             _("Empty: no limit.")
             if most is None
             else _("%(most)s at most. Empty: that.") % {"most": call_status.cost(most)}
@@ -106,7 +106,7 @@ class PlaceForm(forms.Form):
             "to_number": self.cleaned_data["to_number"],
             "user": self.user,
             "max_duration": None if minutes is None else 60 * minutes,
-            "max_debit": self.cleaned_data["max_debit"],
+            "max_cost": self.cleaned_data["max_cost"],
         }
 
     def quote(self) -> Quote | None:
@@ -196,7 +196,7 @@ class PlaceCall(admin.ModelAdmin):  # type: ignore[type-arg]
         return self._page_of(request, going_on) if going_on else ""
 
     def _show(self, request: HttpRequest, form: PlaceForm, quote: Quote | None) -> HttpResponse:
-        fields = ["from_number", "to_number", "minutes", "max_debit"]
+        fields = ["from_number", "to_number", "minutes", "max_cost"]
         shown: Any = form  # the admin draws any form; its stubs know those of models alone
         context = {
             **self.admin_site.each_context(request),
@@ -226,7 +226,7 @@ def shown_quote(quote: Quote, user: Any) -> dict[str, Any]:
         "quiet_hours": quote.quiet_hours,
         "is_quiet": quote.callee_time.quiet,
         "length": call_status.length(call.max_duration),
-        "cost": "" if call.max_debit is None else call_status.cost(call.max_debit),
+        "cost": "" if call.max_cost is None else call_status.cost(call.max_cost),
         "caps": [_cap(cap) for cap in quote.caps if cap.is_own or may_see_all],
     }
 

@@ -50,7 +50,7 @@ class OrderSerializer(serializers.Serializer[Any]):
     max_duration = IntegerField(
         required=False, allow_null=True, help_text="Seconds after which the call is ended."
     )
-    max_debit = MoneyField(
+    max_cost = MoneyField(
         required=False, allow_null=True, help_text="Cost at which the call is ended."
     )
     not_before = MomentField(
@@ -73,7 +73,7 @@ class ShownSerializer(serializers.ModelSerializer[CallRequest]):
     from_number = serializers.SerializerMethodField()
     to_number = serializers.SerializerMethodField()
     subject = serializers.SerializerMethodField()
-    max_debit = MoneyField(read_only=True, allow_null=True)
+    max_cost = MoneyField(read_only=True, allow_null=True)
     not_before = MomentField(read_only=True)
     expires_at = MomentField(read_only=True)
 
@@ -108,7 +108,7 @@ QUOTED = (
     "to_number",
     "subject",
     "max_duration",
-    "max_debit",
+    "max_cost",
     "not_before",
     "expires_at",
 )
@@ -138,7 +138,7 @@ class CallSerializer(ShownSerializer):
     response_code = serializers.CharField(read_only=True, help_text="The service's; or empty.")
     response_detail = serializers.SerializerMethodField()
     veto_reason = serializers.SerializerMethodField()
-    debit = MoneyField(read_only=True)
+    cost = MoneyField(read_only=True)
     created_at = MomentField(read_only=True)
     sent_at = MomentField(read_only=True, allow_null=True)
     placed_at = MomentField(read_only=True, allow_null=True)
@@ -147,7 +147,7 @@ class CallSerializer(ShownSerializer):
     b_initiated_at = MomentField(read_only=True, allow_null=True)
     b_answered_at = MomentField(read_only=True, allow_null=True)
     ended_at = MomentField(read_only=True, allow_null=True)
-    silent_at = MomentField(read_only=True, allow_null=True)
+    stale_at = MomentField(read_only=True, allow_null=True)
     hangup_requested_at = MomentField(read_only=True, allow_null=True)
 
     class Meta:
@@ -165,7 +165,7 @@ class CallSerializer(ShownSerializer):
             "username",
             *QUOTED,
             "duration",
-            "debit",
+            "cost",
             "response_code",
             "response_detail",
             "veto_reason",
@@ -177,7 +177,7 @@ class CallSerializer(ShownSerializer):
             "b_initiated_at",
             "b_answered_at",
             "ended_at",
-            "silent_at",
+            "stale_at",
             "hangup_requested_at",
             "hangup_requested_by",
         )
@@ -210,7 +210,7 @@ class EventSerializer(serializers.ModelSerializer[CallEvent]):
     """An event of the service's, and what we answered: 200, or 412 to end the call."""
 
     received_at = MomentField(read_only=True)
-    debit = MoneyField(read_only=True, allow_null=True)
+    cost = MoneyField(read_only=True, allow_null=True)
     reason = serializers.SerializerMethodField()
 
     class Meta:
@@ -220,7 +220,7 @@ class EventSerializer(serializers.ModelSerializer[CallEvent]):
             "remote_address",
             "status",
             "duration",
-            "debit",
+            "cost",
             "answer",
             "reason",
         )

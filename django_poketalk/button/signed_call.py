@@ -59,7 +59,7 @@ class Reference:
 class Button:
     """An order to call `number`, or the number that `field` of `source` holds at the click.
 
-    `max_duration` is in seconds, `max_debit` in the account's currency; None takes the setting.
+    `max_duration` is in seconds, `max_cost` in the account's currency; None takes the setting.
     `nonce` tells one rendered button from the next.
     """
 
@@ -69,7 +69,7 @@ class Button:
     field: str = ""
     subject: Reference | None = None
     max_duration: int | None = None
-    max_debit: Decimal | None = None
+    max_cost: Decimal | None = None
 
     @property
     def idempotency_key(self) -> str:
@@ -108,8 +108,8 @@ def sign(button: Button, user: Person) -> str:
         order["s"] = [button.subject.model, button.subject.pk]
     if button.max_duration is not None:
         order["t"] = button.max_duration
-    if button.max_debit is not None:
-        order["d"] = str(button.max_debit)
+    if button.max_cost is not None:
+        order["d"] = str(button.max_cost)
     return signing.dumps(order, salt=SALT, compress=True)
 
 
@@ -143,7 +143,7 @@ def read(token: str, user: Person) -> Button:
         field=field,
         subject=Reference(*order["s"]) if "s" in order else None,
         max_duration=order.get("t"),
-        max_debit=Decimal(order["d"]) if "d" in order else None,
+        max_cost=Decimal(order["d"]) if "d" in order else None,
     )
 
 

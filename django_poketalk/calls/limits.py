@@ -219,6 +219,6 @@ def _count(name: str, calls: CallRequestQuerySet, sentence: str) -> Iterator[Cap
 def _spend(name: str, calls: CallRequestQuerySet, sentence: str) -> Iterator[Cap]:
     limit: Decimal | None = getattr(settings, name)
     if limit is not None:
-        spent: Decimal | None = calls.aggregate(spent=Sum("debit"))["spent"]
+        spent: Decimal | None = calls.aggregate(spent=Sum("cost"))["spent"]
         # SQLite adds in floats.
         yield Cap(name, limit, (spent or Decimal(0)).quantize(MILLIONTH), sentence)

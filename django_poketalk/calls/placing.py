@@ -52,7 +52,7 @@ def place(pk: int) -> None:
         logger.exception("Call %s: the backend failed; whether it rings is unknown.", call.pk)
         call.lose(f"{type(error).__name__}: {error}")
     else:
-        _settle(call, answer)
+        _record_answer(call, answer)
 
 
 def order_of(call: CallRequest) -> Order:
@@ -76,12 +76,12 @@ class Swept:
     woken: int
     expired: int
     unknown: int
-    silent: int
+    stale: int
 
 
 def sweep(now: datetime | None = None) -> Swept:
-    """Put right what a lost task, a dead worker or a silent service has left behind. Run it every
-    few seconds.
+    """Put right what a lost task, a dead worker or a service that stopped answering has left
+    behind. Run it every few seconds.
     """
     now = now or timezone.now()
     due = CallRequest.objects.due(now - GRACE).values_list("pk", flat=True)[:BATCH]
@@ -95,20 +95,20 @@ def sweep(now: datetime | None = None) -> Swept:
             call.lose("The worker that was sending it vanished.")
             for call in CallRequest.objects.sending_since(lost_since)[:BATCH]
         ),
-        silent=sum(
-            call.give_up(now)
-            for call in CallRequest.objects.silent_since(_silence_limit(now))[:BATCH]
+        stale=sum(
+            call.mark_stale(now)
+            for call in CallRequest.objects.stale_since(_stale_limit(now))[:BATCH]
         ),
     )
 
 
-def _silence_limit(now: datetime) -> datetime:
+def _stale_limit(now: datetime) -> datetime:
     """Live calls not heard of since this moment are taken to be over. Without events, that is their
     maximum duration.
     """
-    seconds = (
-        settings.silence if settings.event_base_url else settings.silence + settings.max_duration
-    )
+    seconds = settings.stale_after
+    if not settings.event_base_url:
+        seconds += settings.max_duration
     return now - timedelta(seconds=seconds)
 
 
@@ -120,17 +120,17 @@ def _try_again(call: CallRequest, why: str) -> None:
             task_publisher.wake(call.pk, delay)
 
 
-def _settle(call: CallRequest, answer: Answer) -> None:
+def _record_answer(call: CallRequest, answer: Answer) -> None:
     now = timezone.now()
     if answer.verdict is Verdict.ACCEPTED:
-        settled = call.accept(now, answer.detail)
+        recorded = call.accept(now, answer.detail)
     elif answer.verdict is Verdict.REJECTED:
-        settled = call.reject(now, answer.code, answer.detail)
+        recorded = call.reject(now, answer.code, answer.detail)
     else:
-        settled = call.lose(answer.detail)
+        recorded = call.lose(answer.detail)
     if answer.verdict is not Verdict.ACCEPTED:
         # What the service said may hold a phone number: that is for the row, not for the log.
         why = f"{answer.code} {answer.code.meaning}" if answer.code else "Its answer is in its row."
         logger.warning("Call %s is %s. %s", call.pk, answer.verdict.value, why)
-    if not settled:
-        logger.warning("Call %s was settled otherwise before the service answered.", call.pk)
+    if not recorded:
+        logger.warning("Call %s was recorded otherwise before the service answered.", call.pk)

@@ -30,7 +30,7 @@ class Quote:
     the call is made.
 
     `call` is not saved: its numbers are E.164, its limits those that would hold (`max_duration` in
-    seconds, `max_debit` in the account's currency). The phone of `caller` rings first; once it is
+    seconds, `max_cost` in the account's currency). The phone of `caller` rings first; once it is
     answered, that of `callee`. `refusals` says why the call would be refused, all reasons; `caps`
     has the limits of all calls that are set and bind this one.
     """

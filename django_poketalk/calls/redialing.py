@@ -28,7 +28,7 @@ def call_again(call: CallRequest, user: Any) -> CallRequest:
 
     While a call that was made so still goes on, it is given back, `repeated`: two presses make one
     call. Whether the first has rung is for the caller to ask before (`never_rang`).
-    Raises `CallRefused` as `dialing.request_call` does, and when the user may not place the call.
+    Raises `CallRefused` as `requesting.request_call` does, and when the user may not place the call.
     The sentence masks numbers that the user may not see.
     """
     try:
@@ -51,7 +51,7 @@ def _place(call: CallRequest, user: Any) -> CallRequest:
         user=user,
         subject=call.subject,
         max_duration=call.max_duration,
-        max_debit=call.max_debit,
+        max_cost=call.max_cost,
         idempotency_key=key,
     )
 

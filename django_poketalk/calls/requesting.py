@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from ..conf import settings
 from ..exceptions import CallRefused, IdempotencyConflict
-from ..models import CallRequest, Outcome
+from ..models import CallRequest, ManualResolution
 from ..protocol import numbers
 from . import limits, task_publisher
 from . import quote as quotes
@@ -36,7 +36,7 @@ class Order(TypedDict, total=False):
     user: Any
     subject: Model | None
     max_duration: int | None
-    max_debit: Decimal | None
+    max_cost: Decimal | None
     not_before: datetime | None
     expires_at: datetime | None
 
@@ -48,7 +48,7 @@ def request_call(
     user: Any = None,
     subject: Model | None = None,
     max_duration: int | None = None,
-    max_debit: Decimal | None = None,
+    max_cost: Decimal | None = None,
     not_before: datetime | None = None,
     expires_at: datetime | None = None,
     idempotency_key: str | None = None,
@@ -56,7 +56,7 @@ def request_call(
     """Queue a call: leg A rings at `from_number`, and once it answers leg B at `to_number`.
 
     Numbers may be written in any usual way; national ones belong to `DEFAULT_REGION`. `user` is who
-    asks, `subject` the object that is called about. `max_duration` (seconds) and `max_debit`
+    asks, `subject` the object that is called about. `max_duration` (seconds) and `max_cost`
     (money) end the call; left out, the settings' limits hold. Nothing is dialled before
     `not_before` or after `expires_at` (aware datetimes; by default now, and `PLACE_WITHIN` seconds
     later). The same `idempotency_key` of the same user gives the same call back, `repeated`.
@@ -72,7 +72,7 @@ def request_call(
         user=user,
         subject=subject,
         max_duration=max_duration,
-        max_debit=max_debit,
+        max_cost=max_cost,
         not_before=not_before,
         expires_at=expires_at,
     )
@@ -134,12 +134,12 @@ def hang_up(call: CallRequest, user: Any = None) -> bool:
     return cancel(call, user) or call.ask_hang_up(timezone.now(), user)
 
 
-def settle(call: CallRequest, outcome: Outcome, user: Any = None) -> bool:
+def resolve(call: CallRequest, outcome: ManualResolution, user: Any = None) -> bool:
     """Say what became of a call whose outcome is unknown, as a person has found out.
 
     False: it is known by now, from an event or a late answer. A later event still wins.
     """
-    settled = call.settle(outcome, timezone.now())
+    settled = call.resolve(outcome, timezone.now())
     if settled:
         logger.info("Call %s is settled by %s: %s.", call.pk, user, outcome.value)
     return settled
@@ -157,7 +157,7 @@ def _draft(
     user: Any = None,
     subject: Model | None = None,
     max_duration: int | None = None,
-    max_debit: Decimal | None = None,
+    max_cost: Decimal | None = None,
     not_before: datetime | None = None,
     expires_at: datetime | None = None,
 ) -> CallRequest:
@@ -171,7 +171,7 @@ def _draft(
         subject_type=ContentType.objects.get_for_model(subject) if subject else None,
         subject_id=str(subject.pk) if subject else "",
         max_duration=_limited("max_duration", max_duration, settings.max_duration),
-        max_debit=_limited("max_debit", max_debit, settings.max_debit),
+        max_cost=_limited("max_cost", max_cost, settings.max_cost),
         created_at=now,
         not_before=starts,
         expires_at=expires_at or starts + timedelta(seconds=settings.place_within),
@@ -251,7 +251,7 @@ def _earlier(call: CallRequest, times: dict[str, datetime | None]) -> CallReques
         "subject_type_id",
         "subject_id",
         "max_duration",
-        "max_debit",
+        "max_cost",
         *asked,
     ):
         if getattr(earlier, field) != getattr(call, field):

@@ -1,7 +1,7 @@
 """What the service tells of a call: the URL it tells it to, and what each event does to the row.
 
 Whatever order the events of a call come in, however often, the row ends the same: status, duration
-and debit only grow (`CallStatus.rank`), and a final status stays. `record` is the only code that
+and cost only grow (`CallStatus.rank`), and a final status stays. `record` is the only code that
 writes them.
 """
 
@@ -46,7 +46,7 @@ def event_url(call: CallRequest) -> str:
     """
     if not settings.event_base_url:
         return ""
-    token = tokens.make(tokens.Limits(call.pk, call.max_duration, call.max_debit))
+    token = tokens.make(tokens.Limits(call.pk, call.max_duration, call.max_cost))
     url = eventurl.template(
         settings.event_base_url.rstrip("/") + reverse("poketalk:event", args=[token])
     )
@@ -89,7 +89,7 @@ def receive(limits: tokens.Limits, event: Event, remote_address: str) -> Reply:
 def reply_without_database(limits: tokens.Limits, event: Event) -> Reply:
     """The 412 that the signed limits alone demand, else 503: nothing can be said."""
     facts = vetoes.Facts(
-        event.duration or 0, event.debit or recording.ZERO, limits.max_duration, limits.max_debit
+        event.duration or 0, event.cost or recording.ZERO, limits.max_duration, limits.max_cost
     )
     reason = "" if event.status.is_final else vetoes.reason(facts)
     return Reply(HANG_UP, reason) if reason else Reply(UNAVAILABLE)

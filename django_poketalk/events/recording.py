@@ -87,22 +87,22 @@ def _parameters(
         "now": ops.adapt_datetimefield_value(now),
         "status": int(event.status),
         "duration": event.duration,
-        "debit": None if event.debit is None else str(event.debit),
+        "cost": None if event.cost is None else str(event.cost),
         "remote_address": remote_address,
     }
 
 
 def _recorded(row: tuple[Any, ...]) -> Recorded:
-    event_pk, status, changed, duration, debit, max_duration, max_debit, asked_at, veto_reason = row
+    event_pk, status, changed, duration, cost, max_duration, max_cost, asked_at, veto_reason = row
     return Recorded(
         event_pk=event_pk,
         status_changed=bool(changed),
         is_over=CallStatus(status).is_final,
         facts=Facts(
             duration=duration,
-            debit=_decimal(debit),
+            cost=_decimal(cost),
             max_duration=max_duration,
-            max_debit=_decimal(max_debit),
+            max_cost=_decimal(max_cost),
             hangup_requested=asked_at is not None,
             veto_reason=veto_reason,
         ),
@@ -128,10 +128,10 @@ def _statements(alias: str, status: CallStatus) -> tuple[str, str]:
     log = {f.name: quote(str(f.column)) for f in CallEvent._meta.concrete_fields}
     greatest = "GREATEST" if on_postgresql else "MAX"
     now = "CAST(%(now)s AS timestamptz)" if on_postgresql else "%(now)s"
-    new_status, duration, debit = (
+    new_status, duration, cost = (
         "CAST(%(status)s AS smallint)",
         "CAST(%(duration)s AS integer)",
-        "CAST(%(debit)s AS numeric)",
+        "CAST(%(cost)s AS numeric)",
     )
     lower = "".join(f" OR {call['status']} = {other.value}" for other in status.lower)
     moves = f"({call['status']} IS NULL{lower})"
@@ -140,19 +140,19 @@ def _statements(alias: str, status: CallStatus) -> tuple[str, str]:
         "status": f"CASE WHEN {moves} THEN {new_status} ELSE {call['status']} END",
         "status_at": f"CASE WHEN {moves} THEN {now} ELSE {call['status_at']} END",
         "duration": f"{greatest}({call['duration']}, COALESCE({duration}, 0))",
-        "debit": f"{greatest}({call['debit']}, COALESCE({debit}, 0))",
+        "cost": f"{greatest}({call['cost']}, COALESCE({cost}, 0))",
         "placement": (
             f"CASE WHEN {unsettled} THEN '{Placement.ACCEPTED}' ELSE {call['placement']} END"
         ),
         "last_event_at": now,
-        "silent_at": "NULL",
+        "stale_at": "NULL",
     }
     if status in STAGES:
         changes[STAGES[status]] = f"COALESCE({call[STAGES[status]]}, {now})"
     returned = (
         call["status"],
         f"({call['status']} = {new_status} AND {call['status_at']} = {now})",
-        *(call[name] for name in ("duration", "debit", "max_duration", "max_debit")),
+        *(call[name] for name in ("duration", "cost", "max_duration", "max_cost")),
         call["hangup_requested_at"],  # SQLite 3.40 answers IS NOT NULL wrongly in RETURNING
         call["veto_reason"],
     )
@@ -162,7 +162,7 @@ def _statements(alias: str, status: CallStatus) -> tuple[str, str]:
         "remote_address": "%(remote_address)s",
         "status": new_status,
         "duration": duration,
-        "debit": debit,
+        "cost": cost,
         "answer": str(ANSWERED_SO_FAR),
         "reason": "''",
     }
@@ -187,7 +187,7 @@ def under_lock(
     """
     calls = CallRequest.objects.using(alias).filter(pk=pk)
     with transaction.atomic(using=alias):
-        if not calls.update(last_event_at=now, silent_at=None):
+        if not calls.update(last_event_at=now, stale_at=None):
             return None
         call = calls.get()
         before = call.status
@@ -195,7 +195,7 @@ def under_lock(
         changes: dict[str, Any] = {
             "status": merged,
             "duration": max(call.duration, event.duration or 0),
-            "debit": max(call.debit, event.debit or ZERO),
+            "cost": max(call.cost, event.cost or ZERO),
         }
         if merged != before:
             changes["status_at"] = now
@@ -211,7 +211,7 @@ def under_lock(
             remote_address=remote_address,
             status=event.status,
             duration=event.duration,
-            debit=event.debit,
+            cost=event.cost,
             answer=ANSWERED_SO_FAR,
         )
     return Recorded(
@@ -220,9 +220,9 @@ def under_lock(
         is_over=merged.is_final,
         facts=Facts(
             changes["duration"],
-            changes["debit"],
+            changes["cost"],
             call.max_duration,
-            call.max_debit,
+            call.max_cost,
             call.hangup_requested_at is not None,
             call.veto_reason,
         ),

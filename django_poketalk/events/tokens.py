@@ -1,7 +1,7 @@
 """The signed part of an event URL: which call it is about, and the limits that hold even when the
 database is down.
 
-A token is `<id>-<max duration>-<max debit>-<signature>`: seconds, money or nothing, and 128 bits of
+A token is `<id>-<max duration>-<max cost>-<signature>`: seconds, money or nothing, and 128 bits of
 HMAC-SHA256 in base64url. A forged one costs no query.
 """
 
@@ -18,7 +18,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 SALT = "django_poketalk.eventtokens"
 SIGNATURE_LENGTH = 22  # characters: 128 bits in base64url
 TOKEN = re.compile(
-    r"(?P<payload>(?P<pk>[1-9][0-9]{0,18})-(?P<duration>[1-9][0-9]{0,9})-(?P<debit>[0-9]{1,9}(?:\.[0-9]{1,6})?)?)"
+    r"(?P<payload>(?P<pk>[1-9][0-9]{0,18})-(?P<duration>[1-9][0-9]{0,9})-(?P<cost>[0-9]{1,9}(?:\.[0-9]{1,6})?)?)"
     rf"-(?P<signature>[A-Za-z0-9_-]{{{SIGNATURE_LENGTH}}})",
     re.ASCII,
 )
@@ -26,19 +26,19 @@ TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a token says of its call: primary key, maximum duration in seconds, maximum debit or
+    """What a token says of its call: primary key, maximum duration in seconds, maximum cost or
     None.
     """
 
     pk: int
     max_duration: int
-    max_debit: Decimal | None
+    max_cost: Decimal | None
 
 
 def make(limits: Limits) -> str:
     """A token for these limits, signed with the project's `SECRET_KEY`."""
-    debit = "" if limits.max_debit is None else f"{limits.max_debit.normalize():f}"
-    payload = f"{limits.pk}-{limits.max_duration}-{debit}"
+    cost = "" if limits.max_cost is None else f"{limits.max_cost.normalize():f}"
+    payload = f"{limits.pk}-{limits.max_duration}-{cost}"
     return f"{payload}-{_signature(payload, project.SECRET_KEY)}"
 
 
@@ -51,10 +51,8 @@ def read(token: str) -> Limits | None:
         return None
     for key in (project.SECRET_KEY, *project.SECRET_KEY_FALLBACKS):
         if constant_time_compare(match["signature"], _signature(match["payload"], key)):
-            debit = match["debit"]
-            return Limits(
-                int(match["pk"]), int(match["duration"]), Decimal(debit) if debit else None
-            )
+            cost = match["cost"]
+            return Limits(int(match["pk"]), int(match["duration"]), Decimal(cost) if cost else None)
     return None
 
 

@@ -24,7 +24,7 @@ Rule = Callable[[CallRequest, Event], str | None]
 
 HANG_UP = "hang-up asked"
 MAX_DURATION = "maximum duration"
-MAX_DEBIT = "maximum cost"
+MAX_COST = "maximum cost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class Facts:
     """
 
     duration: int
-    debit: Decimal
+    cost: Decimal
     max_duration: int
-    max_debit: Decimal | None
+    max_cost: Decimal | None
     hangup_requested: bool = False
     veto_reason: str = ""
 
@@ -49,8 +49,8 @@ def reason(facts: Facts) -> str:
         return HANG_UP
     if facts.duration >= facts.max_duration:
         return MAX_DURATION
-    if facts.max_debit is not None and facts.debit >= facts.max_debit:
-        return MAX_DEBIT
+    if facts.max_cost is not None and facts.cost >= facts.max_cost:
+        return MAX_COST
     return ""
 
 

@@ -100,7 +100,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "max_debit",
+                    "max_cost",
                     models.DecimalField(
                         blank=True,
                         decimal_places=6,
@@ -204,7 +204,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "debit",
+                    "cost",
                     models.DecimalField(
                         decimal_places=6, default=Decimal("0"), max_digits=15, verbose_name="cost"
                     ),
@@ -235,7 +235,7 @@ class Migration(migrations.Migration):
                 ),
                 ("ended_at", models.DateTimeField(blank=True, null=True, verbose_name="ended")),
                 (
-                    "silent_at",
+                    "stale_at",
                     models.DateTimeField(
                         blank=True,
                         help_text="When we concluded, from silence alone, that the call is over.",
@@ -345,7 +345,7 @@ class Migration(migrations.Migration):
                     models.PositiveIntegerField(blank=True, null=True, verbose_name="duration"),
                 ),
                 (
-                    "debit",
+                    "cost",
                     models.DecimalField(
                         blank=True, decimal_places=6, max_digits=15, null=True, verbose_name="cost"
                     ),
@@ -452,7 +452,7 @@ class Migration(migrations.Migration):
                 condition=models.Q(
                     ("ended_at", None),
                     ("placement__in", ["queued", "sending", "accepted", "unknown"]),
-                    ("silent_at", None),
+                    ("stale_at", None),
                 ),
                 fields=["placement", "sent_at"],
                 name="poketalk_open",
@@ -520,9 +520,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="callrequest",
             index=models.Index(
-                condition=models.Q(("silent_at__isnull", False)),
+                condition=models.Q(("stale_at__isnull", False)),
                 fields=["-id"],
-                name="poketalk_silent",
+                name="poketalk_stale",
             ),
         ),
         migrations.AddConstraint(
@@ -556,7 +556,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="callrequest",
             constraint=models.CheckConstraint(
-                condition=models.Q(("debit__gte", 0)), name="poketalk_debit_not_negative"
+                condition=models.Q(("cost__gte", 0)), name="poketalk_cost_not_negative"
             ),
         ),
         migrations.AddConstraint(
@@ -568,8 +568,8 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="callrequest",
             constraint=models.CheckConstraint(
-                condition=models.Q(("max_debit", None), ("max_debit__gte", 0), _connector="OR"),
-                name="poketalk_max_debit_not_negative",
+                condition=models.Q(("max_cost", None), ("max_cost__gte", 0), _connector="OR"),
+                name="poketalk_max_cost_not_negative",
             ),
         ),
         migrations.AddConstraint(

@@ -5,7 +5,7 @@ called.
 from .calls import CallRequest
 from .events import CallEvent
 from .numbers import BlacklistedNumber, CallerNumber
-from .states import STAGES, Outcome, Placement, Status
+from .states import STAGES, ManualResolution, Placement, Status
 
 __all__ = [
     "STAGES",
@@ -13,7 +13,7 @@ __all__ = [
     "CallEvent",
     "CallRequest",
     "CallerNumber",
-    "Outcome",
+    "ManualResolution",
     "Placement",
     "Status",
 ]

@@ -26,10 +26,10 @@ from ..protocol.codes import ResponseCode
 from ..shared.text import on_one_line
 from .indexes import of_calls as indexes_of_calls
 from .numbers import NUMBER_LENGTH, validate_number
-from .states import ANSWERS, Outcome, Placement, Status
+from .states import ANSWERS, ManualResolution, Placement, Status
 
 OPEN_PLACEMENTS = [Placement.QUEUED, Placement.SENDING, Placement.ACCEPTED, Placement.UNKNOWN]
-IS_OPEN = Q(placement__in=OPEN_PLACEMENTS, ended_at=None, silent_at=None)
+IS_OPEN = Q(placement__in=OPEN_PLACEMENTS, ended_at=None, stale_at=None)
 
 
 def new_webcallid() -> str:
@@ -60,7 +60,7 @@ class CallRequestQuerySet(models.QuerySet["CallRequest"]):
         """Still being sent, and that since before `moment`: whoever was sending them is gone."""
         return self.open().filter(placement=Placement.SENDING, sent_at__lte=moment)
 
-    def silent_since(self, moment: datetime) -> CallRequestQuerySet:
+    def stale_since(self, moment: datetime) -> CallRequestQuerySet:
         """Sent before `moment` and not over, but neither answered nor reported on since."""
         return (
             self.open()
@@ -109,7 +109,7 @@ class CallRequest(models.Model):
     max_duration = models.PositiveIntegerField(
         _("maximum duration"), help_text=_("Seconds after which the call is ended.")
     )
-    max_debit = models.DecimalField(
+    max_cost = models.DecimalField(
         _("maximum cost"),
         max_digits=15,
         decimal_places=6,
@@ -146,7 +146,7 @@ class CallRequest(models.Model):
     duration = models.PositiveIntegerField(
         _("duration"), default=0, help_text=_("Seconds since leg A answered.")
     )
-    debit = models.DecimalField(_("cost"), max_digits=15, decimal_places=6, default=Decimal(0))
+    cost = models.DecimalField(_("cost"), max_digits=15, decimal_places=6, default=Decimal(0))
     status_at = models.DateTimeField(_("status since"), null=True, blank=True)
     last_event_at = models.DateTimeField(_("last event"), null=True, blank=True)
     a_initiated_at = models.DateTimeField(_("leg A initiated"), null=True, blank=True)
@@ -154,7 +154,7 @@ class CallRequest(models.Model):
     b_initiated_at = models.DateTimeField(_("leg B initiated"), null=True, blank=True)
     b_answered_at = models.DateTimeField(_("leg B answered"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
-    silent_at = models.DateTimeField(
+    stale_at = models.DateTimeField(
         _("given up"),
         null=True,
         blank=True,
@@ -201,13 +201,13 @@ class CallRequest(models.Model):
             models.CheckConstraint(
                 condition=Q(status=None) | Q(status__range=(0, 8)), name="poketalk_status_known"
             ),
-            models.CheckConstraint(condition=Q(debit__gte=0), name="poketalk_debit_not_negative"),
+            models.CheckConstraint(condition=Q(cost__gte=0), name="poketalk_cost_not_negative"),
             models.CheckConstraint(
                 condition=Q(max_duration__gte=1), name="poketalk_max_duration_positive"
             ),
             models.CheckConstraint(
-                condition=Q(max_debit=None) | Q(max_debit__gte=0),
-                name="poketalk_max_debit_not_negative",
+                condition=Q(max_cost=None) | Q(max_cost__gte=0),
+                name="poketalk_max_cost_not_negative",
             ),
             models.CheckConstraint(
                 condition=~Q(placement=Placement.REJECTED) | ~Q(response_code=ResponseCode.OK),
@@ -229,16 +229,14 @@ class CallRequest(models.Model):
         """
         if self.status is None:
             return str(self.get_placement_display())
-        if self.silent_at is not None and self.ended_at is None:
+        if self.stale_at is not None and self.ended_at is None:
             return str(_("over (inferred from silence)"))
         return str(self.get_status_display())
 
     @property
     def is_open(self) -> bool:
         """Whether, as far as we know, it waits, rings or is talked on."""
-        return (
-            self.placement in OPEN_PLACEMENTS and self.ended_at is None and self.silent_at is None
-        )
+        return self.placement in OPEN_PLACEMENTS and self.ended_at is None and self.stale_at is None
 
     def begin_sending(self, now: datetime) -> bool:
         """Claim a due request for this process, before its first byte leaves. False: somebody else
@@ -255,11 +253,11 @@ class CallRequest(models.Model):
         """The service said 00. Also settles a request that was given up as unknown meanwhile, and
         completes one whose first event has overtaken this answer.
         """
-        return self._settle(Placement.ACCEPTED, now, ResponseCode.OK.value, detail)
+        return self._record_answer(Placement.ACCEPTED, now, ResponseCode.OK.value, detail)
 
     def reject(self, now: datetime, code: ResponseCode | None, detail: str) -> bool:
         """The service said no: with a code, or (bad input, which has none) with a sentence."""
-        return self._settle(Placement.REJECTED, now, code.value if code else "", detail)
+        return self._record_answer(Placement.REJECTED, now, code.value if code else "", detail)
 
     def lose(self, detail: str) -> bool:
         """No clear answer came: it may ring or not. Never sent again by itself."""
@@ -306,9 +304,9 @@ class CallRequest(models.Model):
             self._show(changes)
         return bool(moved)
 
-    def give_up(self, now: datetime) -> bool:
+    def mark_stale(self, now: datetime) -> bool:
         """Nothing was heard for too long: take it to be over. The next event revives it."""
-        changes = {"silent_at": now}
+        changes = {"stale_at": now}
         moved = (
             CallRequest.objects.open()
             .filter(pk=self.pk, last_event_at=self.last_event_at)
@@ -318,19 +316,19 @@ class CallRequest(models.Model):
             self._show(changes)
         return bool(moved)
 
-    def settle(self, outcome: Outcome, now: datetime) -> bool:
+    def resolve(self, outcome: ManualResolution, now: datetime) -> bool:
         """A person says what became of a request without a clear answer. False: it is known by now.
 
         It stays what it is, something said from outside: the next event proves better.
         """
         among = CallRequest.objects.filter(placement=Placement.UNKNOWN)
-        if outcome is Outcome.NEVER_RANG:
+        if outcome is ManualResolution.NEVER_RANG:
             return self._move(among, Placement.FAILED)
-        if outcome is Outcome.RANG:
+        if outcome is ManualResolution.RANG:
             return self._move(among, Placement.ACCEPTED)
-        return self._move(among, Placement.ACCEPTED, silent_at=self.silent_at or now)
+        return self._move(among, Placement.ACCEPTED, stale_at=self.stale_at or now)
 
-    def _settle(self, placement: Placement, now: datetime, code: str, detail: str) -> bool:
+    def _record_answer(self, placement: Placement, now: datetime, code: str, detail: str) -> bool:
         waiting = Q(placement__in=[Placement.SENDING, Placement.UNKNOWN])
         if placement is Placement.ACCEPTED:
             waiting |= Q(placement=Placement.ACCEPTED, placed_at=None)

@@ -20,7 +20,7 @@ class CallEvent(models.Model):
     remote_address = models.CharField(_("from address"), max_length=45, blank=True)
     status = models.SmallIntegerField(_("status"), choices=Status.choices)
     duration = models.PositiveIntegerField(_("duration"), null=True, blank=True)
-    debit = models.DecimalField(_("cost"), max_digits=15, decimal_places=6, null=True, blank=True)
+    cost = models.DecimalField(_("cost"), max_digits=15, decimal_places=6, null=True, blank=True)
     answer = models.PositiveSmallIntegerField(
         _("our answer"), help_text=_("200, or 412 to end the call.")
     )

@@ -13,7 +13,7 @@ IS_UNPLACED = Q(placement__in=["rejected", "unknown", "cancelled", "expired", "f
 IS_REFUSED = Q(placement="rejected")
 IS_VETOED = ~Q(veto_reason="")
 IS_ASKED_TO_END = Q(hangup_requested_at__isnull=False)
-IS_SILENT = Q(silent_at__isnull=False)
+IS_STALE = Q(stale_at__isnull=False)
 
 
 def of_calls(is_open: Q) -> list[Index]:
@@ -29,5 +29,5 @@ def of_calls(is_open: Q) -> list[Index]:
         Index(fields=["response_code", "-id"], name="poketalk_refused", condition=IS_REFUSED),
         Index(fields=["-id"], name="poketalk_vetoed", condition=IS_VETOED),
         Index(fields=["-id"], name="poketalk_asked_to_end", condition=IS_ASKED_TO_END),
-        Index(fields=["-id"], name="poketalk_silent", condition=IS_SILENT),
+        Index(fields=["-id"], name="poketalk_stale", condition=IS_STALE),
     ]

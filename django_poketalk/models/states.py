@@ -55,7 +55,7 @@ ANSWERS: dict[str, str | Promise] = {
 }
 
 
-class Outcome(models.TextChoices):
+class ManualResolution(models.TextChoices):
     """What a person says became of a call of which the service gave no clear answer."""
 
     RANG = "rang", _("It rang.")

@@ -38,7 +38,7 @@ def _steps(call: CallRequest) -> Iterator[Step]:
         (call.b_answered_at, "B", _("The callee answered: both are connected.")),
         (call.hangup_requested_at, "", _hang_up(call)),
         (call.ended_at, "", _("The call is over.")),
-        (call.silent_at, "", _("No news came any more, so the call is taken to be over.")),
+        (call.stale_at, "", _("No news came any more, so the call is taken to be over.")),
     )
     for at, leg, text in told:
         if at is not None:

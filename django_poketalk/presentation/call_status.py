@@ -60,9 +60,9 @@ def show(call: CallRequest, user: Any) -> dict[str, Any]:
     """The call as JSON for this user, who may see it.
 
     `phase` is `calling`, `ringing`, `talking`, `ending`, `unknown`, `ended` or `failed`; `sentence`
-    says it in words; `clock` is the seconds both have talked by now, null unless they do; `cost` is
-    the cost for people to read, "" when there is none so far. `duration` is in seconds, `debit`
-    decimal text, `ended` ISO 8601 or null, as the service told them. The call's subject is best
+    says it in words; `clock` is the seconds both have talked by now, null unless they do;
+    `cost_text` is the cost for people to read, "" when there is none so far. `duration` is in
+    seconds, `cost` decimal text, `ended` ISO 8601 or null, as the service reported them. The call's subject is best
     loaded before (`subjects.load`).
     """
     now = phase(call)
@@ -71,7 +71,7 @@ def show(call: CallRequest, user: Any) -> dict[str, Any]:
         "phase": now,
         "sentence": sentence(call) if own else capfirst(call.state),
         "clock": _talked(call) if now == "talking" else None,
-        "cost": cost(call.debit),
+        "cost_text": cost(call.cost),
         "may_hang_up": call.is_open
         and call.hangup_requested_at is None
         and permissions.may_hang_up(user, call),
@@ -79,7 +79,7 @@ def show(call: CallRequest, user: Any) -> dict[str, Any]:
         "status": call.status,
         "state": call.state,
         "duration": call.duration,
-        "debit": str(call.debit),
+        "cost": str(call.cost),
         "open": call.is_open,
         "ended": call.ended_at.isoformat() if call.ended_at else None,
     }
@@ -139,21 +139,21 @@ def isolated(name: str) -> str:
     return f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}"
 
 
-def cost(debit: Decimal) -> str:
+def cost(amount: Decimal) -> str:
     """Money as people write it, with two decimals, or three where it has them; "" for nothing."""
-    exact = _thousandths(debit)
+    exact = _thousandths(amount)
     places = 2 if exact == exact.quantize(Decimal("0.01")) else 3
     return number_format(exact, places) if exact else ""
 
 
-def column_cost(debit: Decimal) -> str:
+def column_cost(amount: Decimal) -> str:
     """Money below other money: with the wire's three decimals; "" for nothing."""
-    exact = _thousandths(debit)
+    exact = _thousandths(amount)
     return number_format(exact, 3) if exact else ""
 
 
-def _thousandths(debit: Decimal) -> Decimal:
-    return debit.quantize(Decimal("0.001"), ROUND_HALF_UP)
+def _thousandths(amount: Decimal) -> Decimal:
+    return amount.quantize(Decimal("0.001"), ROUND_HALF_UP)
 
 
 def length(seconds: int) -> str:
@@ -199,7 +199,7 @@ def _ended(call: CallRequest) -> str:
     if call.status != CallStatus.AB_DISCONNECTED:
         words = _("Ended before %(name)s answered.") % {"name": callee(call)}
     else:
-        figures = {"length": length(call.duration), "cost": cost(call.debit)}
+        figures = {"length": length(call.duration), "cost": cost(call.cost)}
         told = _("Ended, %(length)s, %(cost)s") if figures["cost"] else _("Ended, %(length)s")
         words = told % figures
     return f"{words} {why}" if (why := _veto(call)) else words
@@ -245,7 +245,7 @@ def _veto(call: CallRequest) -> str:
             return ""
         case vetoes.MAX_DURATION:
             return _("It had reached its maximum duration.")
-        case vetoes.MAX_DEBIT:
+        case vetoes.MAX_COST:
             return _("It had reached its maximum cost.")
         case reason:
             return _("We ended it: %(reason)s.") % {"reason": reason}

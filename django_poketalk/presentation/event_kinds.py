@@ -37,7 +37,7 @@ class Happened:
     at: datetime
     status: CallStatus
     duration: int | None = None
-    debit: Decimal | None = None
+    cost: Decimal | None = None
     answer: int = 200
     reason: str = ""
     pk: int = 0
@@ -51,7 +51,7 @@ def classify(events: Iterable[Happened], previous: Happened | None = None) -> li
     kinds: list[Kind] = []
     earlier = [previous] if previous else []
     for event in itertools.chain(earlier, events):
-        told = (event.status, event.duration, event.debit)
+        told = (event.status, event.duration, event.cost)
         moves = highest is None or event.status.rank > highest.rank
         if moves:
             kind = Kind.CHANGE

@@ -122,7 +122,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Everything at its place. `debit` are the points of the cost's steps, from the first second to
+    """Everything at its place. `cost` are the points of the cost's steps, from the first second to
     the last; empty without any cost.
     """
 
@@ -137,9 +137,9 @@ class Picture:
     events_height: float
     marks: tuple[Mark, ...]
     gaps: tuple[Gap, ...]
-    debit_y: float
-    debit_height: float
-    debit: tuple[tuple[float, float], ...]
+    cost_y: float
+    cost_height: float
+    cost_steps: tuple[tuple[float, float], ...]
     total: Decimal
     now_x: float | None
 
@@ -164,16 +164,16 @@ class Picture:
         return self.events_y + ROW / 2 + BASELINE
 
     @property
-    def debit_text_y(self) -> float:
-        return self.debit_y + ROW / 2 + BASELINE
+    def cost_text_y(self) -> float:
+        return self.cost_y + ROW / 2 + BASELINE
 
     @property
     def total_text_y(self) -> float:
-        return self.debit_text_y + ROW
+        return self.cost_text_y + ROW
 
     @property
-    def debit_bottom(self) -> float:
-        return self.debit_y + self.debit_height
+    def cost_bottom(self) -> float:
+        return self.cost_y + self.cost_height
 
 
 def draw(
@@ -196,11 +196,11 @@ def draw(
     events_y = LANES + len(lanes) * (LANE + BETWEEN) + ROW / 2
     marks, rows = _marks(events, scale, events_y, previous)
     events_height = max(1, rows) * ROW
-    debit_y = events_y + events_height + BETWEEN / 2
-    total = max((event.debit or Decimal(0) for event in events), default=Decimal(0))
+    cost_y = events_y + events_height + BETWEEN / 2
+    total = max((event.cost or Decimal(0) for event in events), default=Decimal(0))
     return Picture(
         width=WIDTH,
-        height=debit_y + DEBIT + MARGIN,
+        height=cost_y + DEBIT + MARGIN,
         left=LEFT,
         right=RIGHT,
         axis_y=AXIS,
@@ -210,9 +210,9 @@ def draw(
         events_height=events_height,
         marks=marks,
         gaps=tuple(_gaps(facts, events, scale, over_at or scale.last, previous)),
-        debit_y=debit_y,
-        debit_height=DEBIT,
-        debit=tuple(_steps(events, scale, debit_y, total, previous)) if total else (),
+        cost_y=cost_y,
+        cost_height=DEBIT,
+        cost_steps=tuple(_steps(events, scale, cost_y, total, previous)) if total else (),
         total=total,
         now_x=scale.x(now) if facts.is_open else None,
     )
@@ -324,14 +324,14 @@ def _steps(
 ) -> Iterable[tuple[float, float]]:
     """The cost so far at each event: a line that only climbs."""
     bottom = y + DEBIT
-    so_far = (previous.debit if previous else None) or Decimal(0)
+    so_far = (previous.cost if previous else None) or Decimal(0)
     reached = max(so_far, total)
     height = round(bottom - float(so_far / reached) * DEBIT, 1)
     yield LEFT, height
     x = LEFT
     for event in sorted(events, key=lambda event: event.at):
-        if (event.debit or Decimal(0)) > so_far:
-            so_far = event.debit or so_far
+        if (event.cost or Decimal(0)) > so_far:
+            so_far = event.cost or so_far
             x = scale.x(event.at)
             yield x, height
             height = round(bottom - float(so_far / reached) * DEBIT, 1)

@@ -40,7 +40,7 @@ class Event:
     status: CallStatus
     webcallid: str = ""
     duration: int | None = None
-    debit: Decimal | None = None
+    cost: Decimal | None = None
 
 
 def template(base: str) -> str:
@@ -53,13 +53,13 @@ def expand(template: str, event: Event) -> str:
     percent-encoded.
 
     One pass: a `$` inside a value is data. A `$` of the template may be written `%24`. A duration
-    or debit of None counts as 0.
+    or cost of None counts as 0.
     """
     values = {
         "webcallid": event.webcallid,
         "status": str(event.status.value),
         "duration": str(event.duration or 0),
-        "debit": format_debit(event.debit or Decimal(0)),
+        "debit": format_debit(event.cost or Decimal(0)),
     }
     address, mark, rest = template.partition("?")
     query, hash_mark, fragment = rest.partition("#")
@@ -106,7 +106,7 @@ def parse(query: str) -> Event:
         status=CallStatus(int(told["status"])),
         webcallid=told.get("webcallid", ""),
         duration=int(told["duration"]) if told.get("duration") else None,
-        debit=Decimal(told["debit"]) if told.get("debit") else None,
+        cost=Decimal(told["debit"]) if told.get("debit") else None,
     )
 
 

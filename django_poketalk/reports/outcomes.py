@@ -27,7 +27,7 @@ WORDS: dict[str, str | Promise] = {
     REFUSED: _("Refused by the service"),
     UNREACHABLE: _("Service unreachable"),
     WITHDRAWN: _("Cancelled or expired"),
-    UNKNOWN: _("Outcome unknown"),
+    UNKNOWN: _("ManualResolution unknown"),
     LIVE: _("Going on now"),
 }
 

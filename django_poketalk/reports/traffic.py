@@ -315,7 +315,7 @@ def _grouped(
             talks=Count("pk", filter=talked),
             delay=Sum(_between("sent_at", "a_initiated_at"), filter=dialled),
             delays=Count("pk", filter=dialled),
-            spend=Sum("debit", default=Value(Decimal(0))),
+            spend=Sum("cost", default=Value(Decimal(0))),
         )
     )
 

@@ -31,7 +31,7 @@ def call_button(
     size: str = "",
     subject: Any = None,
     max_duration: Any = None,
-    max_debit: Any = None,
+    max_cost: Any = None,
     back: str = "",
     form: str = "",
 ) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def call_button(
 
     With an object and its field, the page does not tell the number: it is read when the button is
     pressed, and the object becomes the call's `subject` unless another one is given. `label` is the
-    button's text, `size` is `small` or `large`, `max_duration` (seconds) and `max_debit` (money)
+    button's text, `size` is `small` or `large`, `max_duration` (seconds) and `max_cost` (money)
     end the call earlier than the settings would, `back` is where the call's page links back to (by
     default this page). Renders nothing where there is no number, and for users who may not place
     calls.
@@ -66,7 +66,7 @@ def call_button(
         field=field,
         subject=_reference(subject),
         max_duration=_seconds(max_duration),
-        max_debit=_money(max_debit),
+        max_cost=_money(max_cost),
     )
     if not number:
         return {}
@@ -246,6 +246,6 @@ def _money(value: Any) -> Decimal | None:
         money = Decimal(0)
     if not money.is_finite() or money <= 0:
         raise template.TemplateSyntaxError(
-            f"call_button: max_debit must be an amount above zero, not {value!r}."
+            f"call_button: max_cost must be an amount above zero, not {value!r}."
         )
     return money

@@ -38,7 +38,7 @@ def state(request: HttpRequest, call: CallRequest) -> HttpResponseBase:
 
 
 def etag(shown: dict[str, Any]) -> str:
-    """The ETag of what `live.show` gave."""
+    """The ETag of what `call_status.show` gave."""
     facts = json.dumps({**shown, "clock": None}, sort_keys=True)
     return f'W/"{hashlib.sha256(facts.encode()).hexdigest()[:32]}"'
 

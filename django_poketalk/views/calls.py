@@ -1,6 +1,6 @@
 """What people touch: the button's order, the call's page, hanging up, and the user's own number.
 
-Each page works without script. Nothing is decided here: `dialing` says whether a call may be made,
+Each page works without script. Nothing is decided here: `requesting` says whether a call may be made,
 `permissions` who may do what.
 """
 
@@ -104,7 +104,7 @@ def order(pressed: signed_call.Button, user: Any) -> CallRequest:
         user=user,
         subject=subject,
         max_duration=pressed.max_duration,
-        max_debit=pressed.max_debit,
+        max_cost=pressed.max_cost,
         idempotency_key=pressed.idempotency_key,
     )
 
@@ -144,7 +144,7 @@ def call(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 @require_safe
 def status(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """One call's state as JSON (`live.show`), with an ETag: 304 while nothing has changed.
+    """One call's state as JSON (`call_status.show`), with an ETag: 304 while nothing has changed.
 
     Whoever is logged out gets 401 when JSON was asked for, else the login page.
     """

@@ -138,7 +138,7 @@ POKETALK = {
     "DEFAULT_REGION": "GB",
     "ALLOWED_COUNTRIES": ("GB", "US", "FR", "AU"),
     "MAX_DURATION": 1800,
-    "MAX_DEBIT": Decimal("5.00"),
+    "MAX_COST": Decimal("5.00"),
     "CALLS_PER_HOUR_PER_CALLEE": 60,
 }
 

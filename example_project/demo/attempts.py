@@ -78,7 +78,7 @@ class Attempt:
             from_number=case.from_number,
             to_number=case.to_number,
             max_duration=case.max_duration,
-            max_debit=case.max_debit,
+            max_cost=case.max_cost,
             not_before=later,
         )
         return call.pk
@@ -133,6 +133,6 @@ def _disagreements(call: CallRequest, served: Call | None) -> list[str]:
     if call.status != served.status:
         found.append(f"status {served.status} at the service")
     charged = -sum((entry.amount for entry in served.entries.all()), Decimal(0))
-    if not call.debit == served.debit == charged:
-        found.append(f"cost {call.debit} here, {served.debit} there, {charged} in the ledger")
+    if not call.cost == served.cost == charged:
+        found.append(f"cost {call.cost} here, {served.cost} there, {charged} in the ledger")
     return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from contacts import demo_data
-from django_poketalk.events.vetoes import HANG_UP, MAX_DEBIT, MAX_DURATION
+from django_poketalk.events.vetoes import HANG_UP, MAX_COST, MAX_DURATION
 from django_poketalk.models import Placement
 from django_poketalk.protocol.codes import CallStatus, ResponseCode
 
@@ -50,7 +50,7 @@ class Case:
     to_number: str
     expected: Outcome
     max_duration: int | None = None  # seconds
-    max_debit: Decimal | None = None
+    max_cost: Decimal | None = None
     hang_up: Moment | None = None
     by_button: bool = False
     key_of: str | None = (
@@ -142,8 +142,8 @@ def _limits() -> Iterator[Case]:
         "412 at the maximum cost, 0.10",
         a(STAYS),
         b(STAYS),
-        made(CallStatus.AB_DISCONNECTED, "vetoed", MAX_DEBIT),
-        max_debit=Decimal("0.10"),
+        made(CallStatus.AB_DISCONNECTED, "vetoed", MAX_COST),
+        max_cost=Decimal("0.10"),
     )
 
 

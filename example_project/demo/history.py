@@ -170,7 +170,7 @@ class History:
         if outcome == "unknown":
             call.placement = Placement.UNKNOWN
             call.response_detail = "No answer within 10 s"
-            call.silent_at = sent + timedelta(minutes=3)
+            call.stale_at = sent + timedelta(minutes=3)
             return []
         call.placed_at = sent + timedelta(seconds=self._random.uniform(0.03, 0.4))
         if outcome == "refused":
@@ -214,7 +214,7 @@ class History:
         ends = b_answers + timedelta(seconds=talks)
         told.ticks(a_answers, ends)
         if outcome == "silent":
-            call.silent_at = ends + timedelta(minutes=4)
+            call.stale_at = ends + timedelta(minutes=4)
             return told.events
         told.veto(outcome, ends)
         told.tell(S.AB_DISCONNECTED, ends)
@@ -236,9 +236,9 @@ class _Told:
     def tell(self, status: S, at: datetime) -> None:
         call = self._call
         seconds = int((at - self._answered_at).total_seconds()) if self._answered_at else 0
-        debit = PRICE * seconds
+        cost = PRICE * seconds
         call.status, call.status_at, call.last_event_at = int(status), at, at
-        call.duration, call.debit = seconds, debit
+        call.duration, call.cost = seconds, cost
         match status:
             case S.A_INITIATED:
                 call.a_initiated_at = at
@@ -250,7 +250,7 @@ class _Told:
                 call.b_answered_at = at
             case _:
                 call.ended_at = at
-        self._log(status, at, seconds, debit)
+        self._log(status, at, seconds, cost)
 
     def ticks(self, since: datetime, until: datetime) -> None:
         at = since + timedelta(seconds=TICK)
@@ -263,8 +263,8 @@ class _Told:
         call = self._call
         call.last_event_at = at
         call.duration = int((at - (self._answered_at or at)).total_seconds())
-        call.debit = PRICE * call.duration
-        self._log(S.B_ANSWERED, at, call.duration, call.debit)
+        call.cost = PRICE * call.duration
+        self._log(S.B_ANSWERED, at, call.duration, call.cost)
 
     def veto(self, outcome: str, at: datetime) -> None:
         """The last event before the end was answered with 412, where we ended the call."""
@@ -282,7 +282,7 @@ class _Told:
             self._call.hangup_requested_at = at - timedelta(seconds=2)
             self._call.hangup_requested_by_id = self._call.user_id
 
-    def _log(self, status: S, at: datetime, seconds: int, debit: Decimal) -> None:
+    def _log(self, status: S, at: datetime, seconds: int, cost: Decimal) -> None:
         self.events.append(
             CallEvent(
                 call=self._call,
@@ -290,7 +290,7 @@ class _Told:
                 remote_address="127.0.0.1",
                 status=int(status),
                 duration=seconds,
-                debit=debit,
+                cost=cost,
                 answer=200,
             )
         )

@@ -49,7 +49,7 @@ class StockAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     list_display = (
         *("created_at", "from_number", "to_number", "user"),
-        *("placement", "status", "duration", "debit"),
+        *("placement", "status", "duration", "cost"),
     )
     list_filter = ("placement", "status", "created_at")
     search_fields = ("webcallid", "from_number", "to_number", "user__username")

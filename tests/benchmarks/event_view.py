@@ -49,10 +49,10 @@ def naive(request: HttpRequest, token: str) -> HttpResponse:
         before = None if call.status is None else CallStatus(call.status)
         call.status = told.status.merge(before)
         call.duration = max(call.duration, told.duration or 0)
-        call.debit = max(call.debit, told.debit or Decimal(0))
+        call.cost = max(call.cost, told.cost or Decimal(0))
         call.last_event_at = timezone.now()
         CallEvent.objects.create(
-            call=call, status=told.status, duration=told.duration, debit=told.debit, answer=200
+            call=call, status=told.status, duration=told.duration, cost=told.cost, answer=200
         )
         call.save()
     return HttpResponse()

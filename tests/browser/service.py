@@ -30,10 +30,10 @@ class Service(http.server.ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/index.php/api/click2call"
 
-    def tell(self, status: int, duration: int = 0, debit: str = "0") -> int:
+    def tell(self, status: int, duration: int = 0, cost: str = "0") -> int:
         """Send an event of the latest call; the status that it was answered with."""
         order = self.asked[-1]
-        event = eventurl.Event(CallStatus(status), order["custom"], duration, Decimal(debit))
+        event = eventurl.Event(CallStatus(status), order["custom"], duration, Decimal(cost))
         address = eventurl.expand(order["eventurl"], event)
         return requests.get(address, timeout=TIMEOUT).status_code
 

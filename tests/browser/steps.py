@@ -33,7 +33,7 @@ def reach(page: Page, service: Service, *statuses: int) -> None:
     expect(page.locator("poketalk-call")).to_have_attribute("phase", "calling")
     asked(page, service)
     for status in statuses:
-        assert service.tell(status, debit="0.08" if status > 5 else "0") == 200
+        assert service.tell(status, cost="0.08" if status > 5 else "0") == 200
 
 
 def asked(page: Page, service: Service, times: int = 1) -> None:

@@ -186,7 +186,7 @@ def test_time_runs_from_left_to_right_in_every_language(
     assert page.evaluate(f"{width}.scrollWidth <= {width}.clientWidth")
 
 
-def test_an_unknown_call_is_settled_from_its_page(open_call: Open, call: CallRequest) -> None:
+def test_an_unknown_call_is_resolved_from_its_page(open_call: Open, call: CallRequest) -> None:
     CallRequest.objects.update(placement=Placement.UNKNOWN, status=None, last_event_at=None)
     page = open_call()
 
@@ -248,7 +248,7 @@ def test_the_page_keeps_nobody_out(
     assert problems == []
     assert barriers(page) == []
     CallRequest.objects.update(placement=Placement.UNKNOWN, status=None)
-    page.goto(page.url.replace("/change/", "/settle/"))
+    page.goto(page.url.replace("/change/", "/resolve/"))
     page.get_by_role("button", name="Settle").click()
     expect(page.get_by_text("This field is required.").first).to_be_visible()
     assert barriers(page) == []

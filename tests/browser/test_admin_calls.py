@@ -85,7 +85,7 @@ def test_live_rows_keep_up_and_stop_when_all_is_over(
     expect(pill(page, talking)).to_have_text("Connected")
     expect(pill(page, waiting)).to_have_text("Waiting")
 
-    connected(waiting, status=3, debit="0.11", b_answered_at=None)
+    connected(waiting, status=3, cost="0.11", b_answered_at=None)
     expect(pill(page, waiting)).to_have_attribute("data-phase", "ringing")
     expect(row(page, waiting).locator(".field-cost")).to_have_text("0.110")
     expect(page.locator("[data-poketalk-live]")).to_be_empty()  # nothing to interrupt people for
@@ -190,7 +190,7 @@ def test_no_line_is_cut_off(
     settings: Any,
 ) -> None:
     settings.LANGUAGE_CODE = language
-    call = connected(new_call(), debit="12345.678", veto_reason="w" * 200)
+    call = connected(new_call(), cost="12345.678", veto_reason="w" * 200)
 
     page = watch(viewport={"width": width, "height": 800})
 
@@ -211,7 +211,7 @@ def test_nothing_in_a_line_covers_another_thing(
 ) -> None:
     settings.LANGUAGE_CODE = language
     long = {"status": 4, "ended_at": timezone.now(), "veto_reason": "outside office hours " * 3}
-    call = connected(new_call(), debit="1234.567", to_number="+999123456789012", **long)
+    call = connected(new_call(), cost="1234.567", to_number="+999123456789012", **long)
 
     page = watch(viewport={"width": width, "height": 800})
 

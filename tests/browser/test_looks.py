@@ -32,7 +32,7 @@ def start(page: Page, service: Service, *statuses: int) -> None:
     element(page).locator("[type=submit]").click()
     asked(page, service)
     for status in statuses:
-        service.tell(status, debit="0.08")
+        service.tell(status, cost="0.08")
 
 
 def test_everything_fits_a_narrow_screen(visit: Visit, service: Service, bob: Contact) -> None:
@@ -43,7 +43,7 @@ def test_everything_fits_a_narrow_screen(visit: Visit, service: Service, bob: Co
     start(page, service, 1, 3)
     expect(element(page)).to_have_attribute("phase", "ringing")
     assert fits(page)
-    service.tell(7, debit="12345.678")
+    service.tell(7, cost="12345.678")
     expect(element(page)).to_have_attribute("phase", "talking")
     assert fits(page)
     service.tell(8, 3, "12345.678")

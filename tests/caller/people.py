@@ -85,7 +85,7 @@ def tells_number(text: str) -> bool:
 
 def limits_of(call: CallRequest) -> Limits:
     """What is signed into the call's event URL."""
-    return Limits(call.pk, call.max_duration, call.max_debit)
+    return Limits(call.pk, call.max_duration, call.max_cost)
 
 
 def connected(call: CallRequest, **changes: Any) -> CallRequest:
@@ -101,7 +101,7 @@ def connected(call: CallRequest, **changes: Any) -> CallRequest:
         "b_initiated_at": now,
         "b_answered_at": now,
         "duration": 75,
-        "debit": Decimal("0.4205"),
+        "cost": Decimal("0.4205"),
         **changes,
     }
     CallRequest.objects.filter(pk=call.pk).update(**facts)

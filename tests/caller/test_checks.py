@@ -30,7 +30,7 @@ def test_the_tests_own_settings_are_in_order() -> None:
         ({"max_duration": 60}, "poketalk.E001", "MAX_DURATION"),
         ({"MAX_DURATION": "60"}, "poketalk.E002", "int"),
         ({"MAX_DURATION": True}, "poketalk.E002", "int"),
-        ({"MAX_DEBIT": 1.5}, "poketalk.E002", "Decimal"),
+        ({"MAX_COST": 1.5}, "poketalk.E002", "Decimal"),
         ({"VETO_RULES": "crm.rules.office_hours"}, "poketalk.E002", "tuple"),
         ({"BACKEND": "nowhere.Backend"}, "poketalk.E003", "BaseBackend"),
         ({"BACKEND": "decimal.Decimal"}, "poketalk.E003", "BaseBackend"),
@@ -48,7 +48,7 @@ def test_the_tests_own_settings_are_in_order() -> None:
         ({"URL": "http://calls.example.com:port/"}, "poketalk.E009", ":port"),
         ({"EVENT_BASE_URL": "https://crm.example.com/?a=b"}, "poketalk.E009", "?a=b"),
         ({"MAX_DURATION": 0}, "poketalk.E011", "MAX_DURATION"),
-        ({"MAX_DEBIT": Decimal(0)}, "poketalk.E011", "MAX_DEBIT"),
+        ({"MAX_COST": Decimal(0)}, "poketalk.E011", "MAX_COST"),
         ({"READ_TIMEOUT": 0.0}, "poketalk.E011", "READ_TIMEOUT"),
         ({"PLACE_WITHIN": -1}, "poketalk.E011", "PLACE_WITHIN"),
         ({"MAX_DURATION": 10**10}, "poketalk.E011", "MAX_DURATION"),
@@ -163,10 +163,10 @@ def test_a_celery_without_a_broker_is_named(
 
 
 def test_settings_are_read_at_every_access(settings: Any) -> None:
-    settings.POKETALK = {"MAX_DEBIT": Decimal(3)}
+    settings.POKETALK = {"MAX_COST": Decimal(3)}
 
-    assert poketalk_settings.max_debit == Decimal(3)
+    assert poketalk_settings.max_cost == Decimal(3)
     settings.POKETALK = {}
-    assert poketalk_settings.max_debit is None
+    assert poketalk_settings.max_cost is None
     with pytest.raises(AttributeError, match="MAX_DEBITS"):
         _ = poketalk_settings.max_debits  # type: ignore[attr-defined]

@@ -31,7 +31,7 @@ from django.core.management import call_command
 from contacts import demo_data
 from demo import cases, check
 from django_poketalk.protocol.codes import CallStatus
-from django_poketalk.server import ledger
+from django_poketalk.server.billing import ledger
 from django_poketalk.server.models import Account
 
 right = next(case for case in cases.cases() if case.what.startswith("40"))

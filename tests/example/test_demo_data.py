@@ -20,7 +20,7 @@ from django.apps import apps
 from contacts import demo_data
 from contacts.models import Contact
 from django_poketalk.models import CallerNumber
-from django_poketalk.server import ledger
+from django_poketalk.server.billing import ledger
 from django_poketalk.server.models import ApiKey
 
 def rows():

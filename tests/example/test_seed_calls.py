@@ -15,7 +15,7 @@ FACTS = """
 from collections import Counter
 from django.db.models import Count, F
 from django.contrib.auth.models import User
-from django_poketalk import outcomes
+from django_poketalk.reports import outcomes
 from django_poketalk.models import CallEvent, CallRequest
 calls = list(CallRequest.objects.order_by("pk"))
 assert [c.created_at for c in calls[:200]] == sorted(c.created_at for c in calls[:200])
@@ -28,8 +28,8 @@ for c in calls:
     events = list(c.events.order_by("received_at"))
     assert bool(events) == (c.status is not None)
     if events:
-        assert (events[-1].status, events[-1].duration, events[-1].debit) == (
-            c.status, c.duration, c.debit)
+        assert (events[-1].status, events[-1].duration, events[-1].cost) == (
+            c.status, c.duration, c.cost)
 assert not User.objects.get(username="agent01").has_usable_password()
 print("ids", ",".join(c.webcallid for c in calls[:200]))
 """

@@ -79,7 +79,7 @@ class TestExpanding:
 
     @given(st.text(max_size=30), EVENTS)
     def test_a_value_never_adds_to_the_query(self, text: str, event: Event) -> None:
-        hostile = Event(event.status, text, event.duration, event.debit)
+        hostile = Event(event.status, text, event.duration, event.cost)
 
         query = eventurl.expand("http://h/?w=$webcallid&s=$status", hostile).partition("?")[2]
 
@@ -101,12 +101,12 @@ class TestRoundTrip:
     def test_anybody_reads_each_value_where_its_variable_stood_and_nothing_else(
         self, variables: list[tuple[str, str, str, str]], webcallid: str, event: Event
     ) -> None:
-        event = Event(event.status, webcallid, event.duration, event.debit)
+        event = Event(event.status, webcallid, event.duration, event.cost)
         values = {
             "webcallid": webcallid,
             "status": str(event.status.value),
             "duration": str(event.duration),
-            "debit": f"{event.debit:.3f}",
+            "debit": f"{event.cost:.3f}",
         }
         pairs = [
             (f"k{place}", before, f"{dollar}{name}", after, values[name])
@@ -197,7 +197,7 @@ class TestParsing:
         except InvalidEvent:
             return
         assert event.duration is None or 0 <= event.duration <= 999_999_999
-        assert event.debit is None or 0 <= event.debit < 10**9
+        assert event.cost is None or 0 <= event.cost < 10**9
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from decimal import Decimal
 from django.db import transaction
 
 from django_poketalk.server.billing import ledger
-from django_poketalk.server.billing.ledger import Till
+from django_poketalk.server.billing.ledger import LedgerBatch
 from django_poketalk.server.models import Call
 
 
@@ -20,10 +20,10 @@ def queue(call: Call, amount: Decimal) -> bool:
 
 
 @contextmanager
-def till(*calls: Call) -> Iterator[Till]:
+def till(*calls: Call) -> Iterator[LedgerBatch]:
     """Calls of one account as a switch opens them, with the fences that it was given."""
     with transaction.atomic():
-        opened = Till({call.pk: call.fence for call in calls})
+        opened = LedgerBatch({call.pk: call.fence for call in calls})
         yield opened
         opened.close()
 
@@ -34,7 +34,7 @@ def extend(call: Call, wanted: Decimal) -> Decimal:
         return opened.extend(call.pk, wanted)
 
 
-def settle(call: Call, a_cost: Decimal, b_cost: Decimal) -> None:
+def charge(call: Call, a_cost: Decimal, b_cost: Decimal) -> None:
     """Charge it, as at its end."""
     with till(call) as opened:
-        opened.settle(call.pk, a_cost, b_cost)
+        opened.charge(call.pk, a_cost, b_cost)

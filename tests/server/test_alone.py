@@ -73,7 +73,7 @@ assert client.get("/phones/api/calls/").status_code == 401
 assert client.get("/phones/api/calls/1/").status_code == 401
 
 from decimal import Decimal
-from django_poketalk.server import ledger
+from django_poketalk.server.billing import ledger
 from django_poketalk.server.models import *
 provider = ServiceProvider.objects.create(name="carrier")
 Gateway.objects.create(provider=provider, name="phones", kind="simulated")
@@ -92,7 +92,7 @@ for _ in range(2):
     )
 assert response["Content-Type"] == "application/json", response["Content-Type"]
 [call] = response.json()["results"]
-assert (call["custom"], call["debit"]) == ("web1", "0.000"), call
+assert (call["custom"], call["cost"]) == ("web1", "0.000"), call
 assert call["created_at"].endswith("Z"), call
 """
 RUN_ADMIN = """

@@ -26,7 +26,7 @@ NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 def settled(call: Call) -> None:
     """Charge all that it holds."""
-    money.settle(call, call.held, D(0))
+    money.charge(call, call.held, D(0))
     Call.objects.filter(pk=call.pk).update(state=Call.State.ENDED)
 
 
@@ -99,7 +99,7 @@ def test_a_hold_is_extended_no_further_than_the_day_allows(
     assert money.extend(call, D(7)) == D(4)
     assert money.extend(call, D(7)) == D(4)
     assert "is at its 5.000 a day" in caplog.text
-    money.settle(call, D(2), D(2))
+    money.charge(call, D(2), D(2))
     assert account().charged(ledger.today()) == D(5)
 
 
@@ -110,7 +110,7 @@ def test_a_limit_that_was_lowered_takes_nothing_from_live_calls(
     Account.objects.update(max_spend_per_day=D(3))
     assert money.extend(call, D(20)) == D(10)
     assert customer.ask() == "90"
-    money.settle(call, D(10), D(0))
+    money.charge(call, D(10), D(0))
     assert account().charged(ledger.today()) == D(10)
 
 
@@ -153,7 +153,7 @@ def test_a_call_over_midnight_counts_on_the_day_of_its_charge(
         call = queued(D(4))
         clock.shift(timedelta(days=1))
         assert account().spendable(ledger.today()) == D(1)
-        money.settle(call, D(4), D(0))
+        money.charge(call, D(4), D(0))
         assert account().spendable(ledger.today()) == D(1)
 
 

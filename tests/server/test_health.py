@@ -32,7 +32,7 @@ def deliver(call: Call, count: int, answer: int | None, **facts: Any) -> None:
         EventDelivery(
             call=call,
             sequence=call.deliveries.count() + n,
-            **{"status": 3, "duration": 0, "debit": 0, "seconds": 0.1, **facts},
+            **{"status": 3, "duration": 0, "cost": 0, "seconds": 0.1, **facts},
             answer=answer,
             sent_at=timezone.now(),
         )

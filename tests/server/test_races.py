@@ -76,7 +76,7 @@ def books_are_right(account: Account) -> None:
     calls = Call.objects.filter(account=account)
     assert sum((call.held for call in calls), D(0)) == account.held
     for call in calls:
-        assert -sum((entry.amount for entry in call.entries.all()), D(0)) == call.debit
+        assert -sum((entry.amount for entry in call.entries.all()), D(0)) == call.cost
 
 
 def asked(customer: Customer, custom: str = "") -> Asked:
@@ -177,7 +177,7 @@ def test_many_threads_and_rounds_on_one_balance_are_exact_to_the_last_unit(
         assert after == balance >= 0
     assert balance == account.balance
     assert account.charged(ledger.today()) == sum(charged, D(0))
-    debits = Call.objects.filter(account=account).aggregate(sum=Sum("debit"))["sum"]
+    debits = Call.objects.filter(account=account).aggregate(sum=Sum("cost"))["sum"]
     assert debits == sum(charged, D(0))
 
 

@@ -46,5 +46,5 @@ class Command(BaseCommand):
         swept = placing.sweep()
         self.stdout.write(
             f"woken {swept.woken}, expired {swept.expired},"
-            f" unknown {swept.unknown}, silent {swept.silent}"
+            f" unknown {swept.unknown}, stale {swept.stale}"
         )

@@ -71,7 +71,7 @@ class EventDeliveryInline(SecondsTaken, ReadOnly, admin.TabularInline):  # type:
     model = EventDelivery
     verbose_name_plural = _("latest event deliveries")
     fields = readonly_fields = (
-        *("sequence", "status", "duration", "debit", "sent_at", "took", "answer", "error"),
+        *("sequence", "status", "duration", "cost", "sent_at", "took", "answer", "error"),
     )
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -103,7 +103,7 @@ class CallAdmin(InWords, ReadOnly, MaskedNumbersPage):
         "masked_to",
         "how_it_stands",
         "duration",
-        "debit",
+        "cost",
         "cause",
         "switch",
     )

@@ -51,7 +51,7 @@ class EventDeliverySerializer(serializers.ModelSerializer[EventDelivery]):
     """One EventURL request and its answer: an HTTP status, or null and an error."""
 
     sent_at = moment()
-    debit = money()
+    cost = money()
 
     class Meta:
         model = EventDelivery
@@ -59,7 +59,7 @@ class EventDeliverySerializer(serializers.ModelSerializer[EventDelivery]):
             "sequence",
             "status",
             "duration",
-            "debit",
+            "cost",
             "sent_at",
             "seconds",
             "answer",
@@ -71,7 +71,7 @@ class EventDeliverySerializer(serializers.ModelSerializer[EventDelivery]):
 class CallSerializer(serializers.ModelSerializer[Call]):
     """A call with its legs. `duration` is seconds since leg A answered, `status` the protocol's."""
 
-    debit = money()
+    cost = money()
     currency = serializers.CharField(source="account.currency", read_only=True)
     created_at = moment()
     ended_at = moment()
@@ -88,7 +88,7 @@ class CallSerializer(serializers.ModelSerializer[Call]):
             "status",
             "duration",
             "max_duration",
-            "debit",
+            "cost",
             "currency",
             "hangup_cause",
             "eventurl",

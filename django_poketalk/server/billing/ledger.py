@@ -1,10 +1,11 @@
 """Money: the only code that writes an account's balance and what live calls hold of it.
 
-A call holds money before it can spend it: at admission the first slice (`queue`), then more as it
-goes on, and when it is settled the hold is released and each leg's cost is charged (`Till`). All of
-it happens under row locks, taken in one order (calls, then account), so balance − held never passes
-the credit limit, nor what is charged and held today the account's spend per day. Sums are made in
-Python from the locked row: SQLite's arithmetic is in floats.
+A call holds money before it can spend it: at admission the first slice (`queue`), then more as the
+call goes on. When the call ends, its hold is released and the cost of each leg is charged
+(`LedgerBatch`). All of it happens under row locks, taken in one order (calls, then account), so
+balance − held never passes the credit limit, and what is charged and held today never passes the
+account's spend per day. Sums are made in Python from the locked row: SQLite's arithmetic is in
+floats.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def today() -> date:
     return timezone.localdate(timezone=timezone.get_default_timezone())
 
 
-class Till:
+class LedgerBatch:
     """Calls of one account, by their keys and fences, locked with it until the current transaction
     ends. What is done to them is reckoned here, and written by `close`, all at once.
 
@@ -137,7 +138,7 @@ class Till:
             account.held += more
         return row.held
 
-    def settle(self, call: int, a_cost: Decimal, b_cost: Decimal) -> None:
+    def charge(self, call: int, a_cost: Decimal, b_cost: Decimal) -> None:
         """Charge its legs' costs and release its hold, if it is among them. A leg without cost gets
         no entry.
 
@@ -150,38 +151,38 @@ class Till:
         row = self._rows.get(call)
         if row is None:
             return
-        account, debit = self._account, FREE
+        account, charged = self._account, FREE
         affordable = account.funds + row.held
         for side, cost in costs.items():
-            charge = min(cost, affordable - debit)
+            charge = min(cost, affordable - charged)
             if charge > 0:
-                debit += charge
+                charged += charge
                 account.balance -= charge
                 self._enter(call, side, charge)
-        if debit < sum(costs.values()):
+        if charged < sum(costs.values()):
             logger.error(
                 "Call %s cost %s, but only %s could be charged within the credit limit.",
                 call,
                 sum(costs.values()),
-                debit,
+                charged,
             )
-        account.spent = account.charged(self._day) + debit
+        account.spent = account.charged(self._day) + charged
         account.spent_on = max(self._day, account.spent_on or self._day)
         account.held -= row.held
-        row.held, row.debit = FREE, debit
+        row.held, row.cost = FREE, charged
 
     def close(self) -> None:
         """Write it all."""
         now = timezone.now()
         settled = [
-            ({"held": FREE, "debit": row.debit, "settled_at": now}, (row.pk,))
+            ({"held": FREE, "cost": row.cost, "settled_at": now}, (row.pk,))
             for row in self._rows.values()
-            if row.debit is not None
+            if row.cost is not None
         ]
         extended = [
             ({"held": row.held}, (row.pk,))
             for row in self._rows.values()
-            if row.debit is None and row.held != row.held_before
+            if row.cost is None and row.held != row.held_before
         ]
         if settled or extended:
             account = {name: getattr(self._account, name) for name in MONEY}
@@ -229,7 +230,7 @@ class _Unsettled:
     account: int
     held: Decimal
     held_before: Decimal
-    debit: Decimal | None = None  # what it is charged, once it is settled
+    cost: Decimal | None = None  # what it is charged, once it is settled
 
 
 def _lock_unsettled(fences: Mapping[int, int]) -> list[_Unsettled]:

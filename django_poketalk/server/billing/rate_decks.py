@@ -49,7 +49,7 @@ class UnreadableDeck(ValueError):
 
 
 @dataclass(slots=True)
-class Outcome:
+class ImportResult:
     """What became of a deck, or would. Rows are counted from 1 behind the header."""
 
     new: int = 0
@@ -203,7 +203,7 @@ class BuyRateResource(DeckResource):
         model = BuyRate
 
 
-def read(owner: Owner, text: str, *, whole: bool = False) -> Outcome:
+def read(owner: Owner, text: str, *, whole: bool = False) -> ImportResult:
     """What the CSV would do to the owner's rates. `whole`: rates that it does not have go.
 
     `UnreadableDeck` for what is no CSV with the columns `NEEDED`, or too long.
@@ -211,7 +211,7 @@ def read(owner: Owner, text: str, *, whole: bool = False) -> Outcome:
     return _import(owner, text, whole=whole, is_rehearsal=True)
 
 
-def write(owner: Owner, text: str, *, whole: bool = False) -> Outcome:
+def write(owner: Owner, text: str, *, whole: bool = False) -> ImportResult:
     """Do it: all of it or, when a row is wrong, nothing."""
     with transaction.atomic():
         outcome = _import(owner, text, whole=whole, is_rehearsal=False)
@@ -225,14 +225,14 @@ def rows(owner: Owner) -> Iterator[tuple[Any, ...]]:
     yield from owner.rates.order_by("prefix").values_list(*COLUMNS).iterator(chunk_size=2000)
 
 
-def _import(owner: Owner, text: str, *, whole: bool, is_rehearsal: bool) -> Outcome:
+def _import(owner: Owner, text: str, *, whole: bool, is_rehearsal: bool) -> ImportResult:
     dataset = _dataset(text)
     before = dict(owner.rates.values_list("prefix", "pk"))
     resource = BuyRateResource if isinstance(owner, Gateway) else RateResource
     result = resource(owner).import_data(
         dataset, dry_run=is_rehearsal, use_transactions=False, raise_errors=False
     )
-    outcome = Outcome(
+    outcome = ImportResult(
         new=result.totals[RowResult.IMPORT_TYPE_NEW],
         changed=result.totals[RowResult.IMPORT_TYPE_UPDATE],
         unchanged=result.totals[RowResult.IMPORT_TYPE_SKIP],

@@ -404,7 +404,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "debit",
+                    "cost",
                     models.DecimalField(
                         decimal_places=3, default=Decimal("0"), max_digits=15, verbose_name="cost"
                     ),
@@ -949,7 +949,7 @@ class Migration(migrations.Migration):
                 ),
                 ("duration", models.PositiveIntegerField(verbose_name="duration")),
                 (
-                    "debit",
+                    "cost",
                     models.DecimalField(decimal_places=3, max_digits=15, verbose_name="cost"),
                 ),
                 ("sent_at", models.DateTimeField(verbose_name="sent")),
@@ -1423,7 +1423,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="call",
             constraint=models.CheckConstraint(
-                condition=models.Q(("debit__gte", 0), ("held__gte", 0)),
+                condition=models.Q(("cost__gte", 0), ("held__gte", 0)),
                 name="poketalk_server_call_money",
             ),
         ),

@@ -137,7 +137,7 @@ class Call(models.Model):
     duration = models.PositiveIntegerField(
         _("duration"), default=0, help_text=_("Seconds since leg A answered.")
     )
-    debit = models.DecimalField(_("cost"), max_digits=15, decimal_places=3, default=Decimal(0))
+    cost = models.DecimalField(_("cost"), max_digits=15, decimal_places=3, default=Decimal(0))
     hangup_cause = models.CharField(_("hang-up cause"), max_length=40, blank=True)
     hangup_requested_at = models.DateTimeField(_("hang-up asked"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
@@ -172,7 +172,7 @@ class Call(models.Model):
                 name="poketalk_server_status_known",
             ),
             models.CheckConstraint(
-                condition=Q(held__gte=0, debit__gte=0), name="poketalk_server_call_money"
+                condition=Q(held__gte=0, cost__gte=0), name="poketalk_server_call_money"
             ),
             models.CheckConstraint(
                 condition=~Q(state__in=["ending", "ended"]) | Q(held=0),
@@ -316,7 +316,7 @@ class EventDelivery(models.Model):
     sequence = models.PositiveIntegerField(_("sequence"))
     status = models.SmallIntegerField(_("status"), choices=Status.choices)
     duration = models.PositiveIntegerField(_("duration"))
-    debit = models.DecimalField(_("cost"), max_digits=15, decimal_places=3)
+    cost = models.DecimalField(_("cost"), max_digits=15, decimal_places=3)
     sent_at = models.DateTimeField(_("sent"))
     seconds = models.FloatField(_("seconds taken"))
     answer = models.PositiveSmallIntegerField(

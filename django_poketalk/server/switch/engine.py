@@ -22,7 +22,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from ..conf import settings
 from ..database.clock import database_now
 from ..database.notify import News
-from .calls.runner import LiveCall, Means
+from .calls.runner import CallContext, CallRunner
 from .calls.write_queue import Writer
 from .clock import Clock, DatabaseTime
 from .database import Database, rest
@@ -30,7 +30,7 @@ from .delivery.sender import EventSender
 from .gateways import KINDS
 from .gateways.base import BaseGateway, CallKey
 from .listener import Listener
-from .machine.facts_and_commands import Cause, EndAsked, Fact, LegFact, Route
+from .machine.facts_and_commands import Cause, Fact, HangUpRequested, LegFact, Route
 from .monitoring import heartbeat
 from .monitoring.stats import Meter
 from .monitoring.watchdog import State, Vitals
@@ -80,7 +80,7 @@ class Engine:
             for kind, gateway in kinds.items()
             if speed == 1 or gateway.simulated
         }
-        self._calls: dict[CallKey, LiveCall] = {}
+        self._calls: dict[CallKey, CallRunner] = {}
         self._orphans = Orphans(self.identity, self._gateways, self.meter)
         self._drain = drain
         self._take_at = 0.0
@@ -136,7 +136,7 @@ class Engine:
             self.identity, self._lifeline, kinds, lambda: self.calls, lambda: self.writer.backlog
         )
         self._orphans.open(self._database, sender)
-        self._means = Means(
+        self._means = CallContext(
             self.clock,
             self._time,
             self.writer,
@@ -234,15 +234,15 @@ class Engine:
                     self._orphans.leave(each.key)
                 continue
             for each in claimed:
-                call = self._calls[each.key] = LiveCall(each, self._means)
+                call = self._calls[each.key] = CallRunner(each, self._means)
                 call.start()
         self._take_at = time.monotonic() + rest(time.monotonic() - begun, GATHER)
 
     async def _end_asked(self) -> None:
         self._hang_up.clear()
         if self._calls:
-            for key in await self._lifeline.run(claims.hang_ups_asked, self.identity):
-                self._handle(key, EndAsked(Cause.HANG_UP_REQUESTED))
+            for key in await self._lifeline.run(claims.requested_hang_ups, self.identity):
+                self._handle(key, HangUpRequested(Cause.HANG_UP_REQUESTED))
 
     def _handle(self, key: CallKey, fact: Fact) -> None:
         if call := self._calls.get(key):
@@ -334,7 +334,7 @@ class Engine:
         if self.calls:
             logger.info("Switch %s ends %d calls.", self.identity, self.calls)
         for call in list(self._calls.values()):
-            call.handle(EndAsked(Cause.SWITCH_STOPPED))
+            call.handle(HangUpRequested(Cause.SWITCH_STOPPED))
         give_up = time.monotonic() + STOP_WITHIN
         while self.calls and time.monotonic() < give_up:
             await asyncio.sleep(0.05)

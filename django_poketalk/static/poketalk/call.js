@@ -148,7 +148,7 @@ class PoketalkCall extends HTMLElement {
     this.setAttribute("phase", told.phase);
     this.#busy = told.open;
     this.#connectedAt = Number.isInteger(told.clock) ? Date.now() - told.clock * 1000 : null;
-    this.#cost = told.cost ?? "";
+    this.#cost = told.cost_text ?? "";
     const sentence = this.#part("sentence");
     // A screen reader says what is written anew, so the same is not written twice.
     if (sentence.textContent !== told.sentence) sentence.textContent = told.sentence;

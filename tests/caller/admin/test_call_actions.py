@@ -13,7 +13,7 @@ from django.utils import timezone
 from django_poketalk.calls import placing, requesting
 from django_poketalk.events import incoming
 from django_poketalk.exceptions import CallRefused
-from django_poketalk.models import BlacklistedNumber, CallRequest, Outcome, Placement
+from django_poketalk.models import BlacklistedNumber, CallRequest, ManualResolution, Placement
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.protocol.eventurl import Event
 
@@ -90,7 +90,7 @@ def test_forms_of_other_sites_end_nothing(call: CallRequest) -> None:
     strict = Client(enforce_csrf_checks=True)
     strict.cookies = boss.cookies
 
-    for what in ("hang-up", "settle", "block"):
+    for what in ("hang-up", "resolve", "block"):
         page(strict.post(address(call, what), {"leg": "to"}), 403)
 
     assert not LogEntry.objects.exists()
@@ -111,21 +111,21 @@ def test_ending_what_is_over_is_a_warning(boss: Client, call: CallRequest) -> No
 @pytest.mark.parametrize(
     ("result", "placement", "is_open"),
     [
-        (Outcome.RANG, Placement.ACCEPTED, True),
-        (Outcome.NEVER_RANG, Placement.FAILED, False),
-        (Outcome.OVER, Placement.ACCEPTED, False),
+        (ManualResolution.RANG, Placement.ACCEPTED, True),
+        (ManualResolution.NEVER_RANG, Placement.FAILED, False),
+        (ManualResolution.OVER, Placement.ACCEPTED, False),
     ],
 )
-def test_an_unknown_call_is_settled_by_hand_with_a_note(
-    result: Outcome, placement: Placement, is_open: bool, unknown: CallRequest
+def test_an_unknown_call_is_resolved_by_hand_with_a_note(
+    result: ManualResolution, placement: Placement, is_open: bool, unknown: CallRequest
 ) -> None:
     keeper = staff("keeper", "view_callrequest", "change_callrequest")
-    link = f'href="{address(unknown, "settle")}"'
+    link = f'href="{address(unknown, "resolve")}"'
     assert link in page(keeper.get(address(unknown, "change")))
-    assert unknown.webcallid in page(keeper.get(address(unknown, "settle")))
+    assert unknown.webcallid in page(keeper.get(address(unknown, "resolve")))
 
     answer = {"result": result.value, "note": "asked the service"}
-    html = page(keeper.post(address(unknown, "settle"), answer, follow=True))
+    html = page(keeper.post(address(unknown, "resolve"), answer, follow=True))
 
     unknown.refresh_from_db()
     assert (unknown.placement, unknown.is_open) == (placement, is_open)
@@ -134,9 +134,11 @@ def test_an_unknown_call_is_settled_by_hand_with_a_note(
     assert link not in html
 
 
-@pytest.mark.parametrize("result", list(Outcome))
-def test_a_later_event_wins_over_what_a_person_said(result: Outcome, unknown: CallRequest) -> None:
-    assert requesting.settle(unknown, result)
+@pytest.mark.parametrize("result", list(ManualResolution))
+def test_a_later_event_wins_over_what_a_person_said(
+    result: ManualResolution, unknown: CallRequest
+) -> None:
+    assert requesting.resolve(unknown, result)
 
     reply = incoming.receive(limits_of(unknown), Event(CallStatus.A_ANSWERED), "192.0.2.7")
 
@@ -146,14 +148,14 @@ def test_a_later_event_wins_over_what_a_person_said(result: Outcome, unknown: Ca
     assert unknown.is_open
 
 
-@pytest.mark.parametrize("result", list(Outcome))
+@pytest.mark.parametrize("result", list(ManualResolution))
 def test_an_event_that_came_first_leaves_nothing_to_settle(
-    result: Outcome, unknown: CallRequest
+    result: ManualResolution, unknown: CallRequest
 ) -> None:
     stale = CallRequest.objects.get(pk=unknown.pk)
     incoming.receive(limits_of(unknown), Event(CallStatus.A_ANSWERED), "192.0.2.7")
 
-    assert not requesting.settle(stale, result)
+    assert not requesting.resolve(stale, result)
 
     unknown.refresh_from_db()
     assert (unknown.placement, unknown.status) == (Placement.ACCEPTED, 3)
@@ -164,10 +166,10 @@ def test_a_call_that_was_given_up_stays_over_when_it_is_said_to_have_rung(
     unknown: CallRequest,
 ) -> None:
     CallRequest.objects.update(sent_at=timezone.now() - timedelta(hours=1))
-    assert placing.sweep().silent == 1
+    assert placing.sweep().stale == 1
     unknown.refresh_from_db()
 
-    assert requesting.settle(unknown, Outcome.RANG)
+    assert requesting.resolve(unknown, ManualResolution.RANG)
 
     unknown.refresh_from_db()
     assert unknown.placement == Placement.ACCEPTED
@@ -188,7 +190,7 @@ def test_a_call_that_was_given_up_stays_over_when_it_is_said_to_have_rung(
 def test_settling_wants_a_result_and_a_note(
     answer: dict[str, str], boss: Client, unknown: CallRequest
 ) -> None:
-    html = page(boss.post(address(unknown, "settle"), answer))
+    html = page(boss.post(address(unknown, "resolve"), answer))
 
     unknown.refresh_from_db()
     assert 'class="errorlist"' in html
@@ -197,9 +199,9 @@ def test_settling_wants_a_result_and_a_note(
 
 
 def test_settling_needs_its_permission(watcher: Client, unknown: CallRequest) -> None:
-    assert "settle" not in page(watcher.get(address(unknown, "change")))
-    page(watcher.get(address(unknown, "settle")), 403)
-    page(watcher.post(address(unknown, "settle"), {"result": "rang", "note": "so"}), 403)
+    assert "resolve" not in page(watcher.get(address(unknown, "change")))
+    page(watcher.get(address(unknown, "resolve")), 403)
+    page(watcher.post(address(unknown, "resolve"), {"result": "rang", "note": "so"}), 403)
 
     unknown.refresh_from_db()
     assert unknown.placement == Placement.UNKNOWN
@@ -209,7 +211,7 @@ def test_a_call_that_is_known_is_not_settled(boss: Client, call: CallRequest) ->
     connected(call)
 
     answer = {"result": "never_rang", "note": "so"}
-    html = page(boss.post(address(call, "settle"), answer, follow=True))
+    html = page(boss.post(address(call, "resolve"), answer, follow=True))
 
     call.refresh_from_db()
     assert "there is nothing to settle" in html
@@ -220,7 +222,7 @@ def test_a_call_that_is_known_is_not_settled(boss: Client, call: CallRequest) ->
 def test_a_note_s_markup_is_shown_as_text(boss: Client, unknown: CallRequest) -> None:
     answer = {"result": "rang", "note": "<script>alert(1)</script>"}
 
-    html = page(boss.post(address(unknown, "settle"), answer, follow=True))
+    html = page(boss.post(address(unknown, "resolve"), answer, follow=True))
 
     assert "&lt;script&gt;alert(1)" in html
     assert "<script>" not in html

@@ -88,7 +88,7 @@ def test_what_never_rang_is_called_again_at_once(
     ("facts", "why"),
     [
         ({"placement": "unknown"}, "the phones may ring at any moment"),
-        ({"placement": "unknown", "silent_at": timezone.now()}, "no clear answer came"),
+        ({"placement": "unknown", "stale_at": timezone.now()}, "no clear answer came"),
         ({"placement": "queued"}, "the phones may ring at any moment"),
         ({"placement": "accepted", "status": 3}, "It is going on."),
         ({"placement": "accepted", "status": 2, "ended_at": timezone.now()}, "A phone has rung."),

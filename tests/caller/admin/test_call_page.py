@@ -49,7 +49,7 @@ def add_events(call: CallRequest, count: int, **facts: Any) -> None:
         CallEvent(
             call=call,
             received_at=start + timedelta(seconds=60 * tick),
-            **{"status": 7, "duration": 60 * tick, "debit": tick, "answer": 200, **facts},
+            **{"status": 7, "duration": 60 * tick, "cost": tick, "answer": 200, **facts},
         )
         for tick in range(count)
     )
@@ -230,7 +230,7 @@ def test_a_look_at_a_live_call_costs_little_and_nothing_new_less(
         {"status": 8, "ended_at": timezone.now()},
         {"last_event_at": timezone.now()},
         {"hangup_requested_at": timezone.now()},
-        {"debit": Decimal(7)},
+        {"cost": Decimal(7)},
     ],
 )
 def test_what_changes_is_told(
@@ -289,7 +289,7 @@ def test_forgotten_numbers_leave_a_page(boss: Client, call: CallRequest) -> None
     assert "Block the" not in html
 
 
-@pytest.mark.parametrize("what", ["change", "live", "hang-up", "settle", "block"])
+@pytest.mark.parametrize("what", ["change", "live", "hang-up", "resolve", "block"])
 def test_staff_without_permission_see_and_do_nothing(what: str, call: CallRequest) -> None:
     clerk = staff("clerk", "place_call", "hang_up_any_call", "add_blacklistednumber")
 
@@ -297,7 +297,7 @@ def test_staff_without_permission_see_and_do_nothing(what: str, call: CallReques
     page(clerk.post(address(call, what)), 403)
 
 
-@pytest.mark.parametrize("what", ["change", "live", "hang-up", "settle", "block"])
+@pytest.mark.parametrize("what", ["change", "live", "hang-up", "resolve", "block"])
 @pytest.mark.parametrize("pk", ["999", "9" * 30])
 def test_a_call_that_is_not_there_is_404(what: str, pk: str, boss: Client, db: None) -> None:
     page(boss.get(f"{CALLS}{pk}/{what}/"), 404)

@@ -62,7 +62,7 @@ def change(call: CallRequest, **facts: Any) -> int:
         ("unreachable", {"placement": "failed"}),
         ("withdrawn", {"placement": "cancelled"}),
         ("withdrawn", {"placement": "expired"}),
-        ("unknown", {"placement": "unknown", "silent_at": timezone.now()}),
+        ("unknown", {"placement": "unknown", "stale_at": timezone.now()}),
     ],
 )
 def test_an_outcome_finds_its_calls_alone(
@@ -95,7 +95,7 @@ def test_each_outcome_finds_the_calls_that_reports_count_under_it(
                     new_call(),
                     placement=placement,
                     status=status,
-                    silent_at=silent,
+                    stale_at=silent,
                     ended_at=now if final else None,
                 )
     told = Q(status=None) | Q(placement__in=["accepted", "unknown"])  # of nothing else is heard
@@ -120,7 +120,7 @@ def test_each_outcome_finds_the_calls_that_reports_count_under_it(
         ("duration", {"veto_reason": "maximum duration"}),
         ("cost", {"veto_reason": "maximum cost"}),
         ("rule", {"veto_reason": "lunch"}),
-        ("silence", {"silent_at": timezone.now()}),
+        ("stale", {"stale_at": timezone.now()}),
     ],
 )
 def test_who_ended_a_call_finds_it(

@@ -79,7 +79,7 @@ def test_what_has_not_changed_is_not_told_again(watcher: Client, call: CallReque
 
     assert ask(watcher, call, if_none_match=etag).status_code == 304
 
-    connected(call, debit="0.99")
+    connected(call, cost="0.99")
     assert ask(watcher, call, if_none_match=etag).status_code == 200
 
 

@@ -52,7 +52,7 @@ def add_events(call: CallRequest, count: int, **facts: Any) -> None:
     CallEvent.objects.bulk_create(
         CallEvent(
             call=call,
-            **{"status": 7, "duration": 60 * tick, "debit": tick, "answer": 200, **facts},
+            **{"status": 7, "duration": 60 * tick, "cost": tick, "answer": 200, **facts},
         )
         for tick in range(count)
     )

@@ -137,7 +137,7 @@ def test_checking_tells_what_is_known_and_calls_nobody(
     )
 
     with time_machine.travel(datetime(2026, 7, 1, 14, tzinfo=UTC), tick=False):
-        html = check(anna, to_number="+1 (202) 555-0123", minutes="5", max_debit="1.5")
+        html = check(anna, to_number="+1 (202) 555-0123", minutes="5", max_cost="1.5")
 
     said = text(html)
     for expected in (
@@ -199,9 +199,9 @@ def test_every_reason_is_said_at_its_field_and_there_is_no_way_to_call(
         ({"minutes": "0"}, "minutes"),
         ({"minutes": "٣0x"}, "minutes"),
         ({"minutes": "99999999999"}, "minutes"),
-        ({"max_debit": "-1"}, "max_debit"),
-        ({"max_debit": "NaN"}, "max_debit"),
-        ({"max_debit": "1E+99"}, "max_debit"),
+        ({"max_cost": "-1"}, "max_cost"),
+        ({"max_cost": "NaN"}, "max_cost"),
+        ({"max_cost": "1E+99"}, "max_cost"),
     ],
 )
 @pytest.mark.parametrize("press", ["_check", "_call"])
@@ -240,12 +240,12 @@ def test_calling_places_the_call_and_leads_to_its_page(
 ) -> None:
     poketalk(DEFAULT_REGION="GB")
 
-    response = call(anna, to_number="020 7946-0123", minutes="5", max_debit="1.5")
+    response = call(anna, to_number="020 7946-0123", minutes="5", max_cost="1.5")
 
     made = CallRequest.objects.get()
     assert response["Location"] == f"{CALLS}{made.pk}/change/"
     assert (made.from_number, made.to_number, made.user.username) == (CALLER, CALLEE, "anna")
-    assert (made.max_duration, made.max_debit) == (300, Decimal("1.5"))
+    assert (made.max_duration, made.max_cost) == (300, Decimal("1.5"))
     assert "Your phone rings in a moment." in page(anna.get(response["Location"]))
 
 

@@ -33,8 +33,8 @@ def watcher(db: None) -> Client:
 def some_calls(db: None) -> Any:
     now = timezone.now()
     anna = someone("anna")
-    talked(60, now, user=anna, debit=Decimal("1.5"))
-    talked(120, now, user=anna, debit=Decimal("0.5"))
+    talked(60, now, user=anna, cost=Decimal("1.5"))
+    talked(120, now, user=anna, cost=Decimal("0.5"))
     rang(now, user=someone("=evil()"))
     add(now - timedelta(days=40), status=8, ended_at=now)
     return anna
@@ -120,7 +120,7 @@ def test_the_charts_show_what_the_table_says(watcher: Client, some_calls: Any) -
 
 def test_users_and_countries_have_charts_of_their_own(watcher: Client, some_calls: Any) -> None:
     for number in range(9):
-        talked(when=timezone.now(), user=someone(f"user{number}"), debit=Decimal(number))
+        talked(when=timezone.now(), user=someone(f"user{number}"), cost=Decimal(number))
 
     of_users = page(watcher.get(REPORTS, {"by": "user"}))
     of_countries = page(watcher.get(REPORTS, {"by": "country"}))
@@ -137,7 +137,7 @@ def test_users_and_countries_have_charts_of_their_own(watcher: Client, some_call
 
 
 def test_large_numbers_on_a_chart_are_written_out(watcher: Client) -> None:
-    talked(when=timezone.now(), debit=Decimal("1234567.5"))
+    talked(when=timezone.now(), cost=Decimal("1234567.5"))
     shown = page(watcher.get(REPORTS))
 
     assert "Spend 1,234,567.5</title>" in shown

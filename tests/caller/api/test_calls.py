@@ -89,17 +89,17 @@ def test_a_call_is_told_with_its_events_to_those_who_may_see_them(new_call: NewC
     call = connected(new_call(user=agent()))
     for status in (1, 3, 5, 7):
         CallEvent.objects.create(
-            call=call, status=status, duration=status, debit=Decimal("0.1"), answer=200
+            call=call, status=status, duration=status, cost=Decimal("0.1"), answer=200
         )
     own = client(call.user).get(f"{CALLS}{call.pk}/").json()
     clerk = client(someone("clerk", "view_callrequest")).get(f"{CALLS}{call.pk}/").json()
     boss = someone("boss", "view_callrequest", "view_callevent")
 
     assert [event["status"] for event in own["events"]] == [1, 3, 5, 7]
-    assert own["events"][0]["debit"] == "0.100000"
+    assert own["events"][0]["cost"] == "0.100000"
     assert own["events_cut"] is False
     assert own["phase"] == "talking"
-    assert own["debit"] == "0.420500"
+    assert own["cost"] == "0.420500"
     assert clerk["events"] is None
     assert len(client(boss).get(f"{CALLS}{call.pk}/").json()["events"]) == 4
 

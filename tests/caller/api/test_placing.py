@@ -59,7 +59,7 @@ def test_all_that_a_call_can_be_asked_for_with_is_heeded() -> None:
         "to_number": CALLEE,
         "subject": {"type": "crm.Contact", "id": str(bob.pk)},
         "max_duration": 60,
-        "max_debit": "0.5",
+        "max_cost": "0.5",
         "not_before": later.isoformat(),
         "expires_at": (later + timedelta(minutes=5)).isoformat(),
     }
@@ -68,10 +68,10 @@ def test_all_that_a_call_can_be_asked_for_with_is_heeded() -> None:
     call = CallRequest.objects.get()
     assert call.from_number == "+442079460999"
     assert call.subject == bob
-    assert (call.max_duration, call.max_debit) == (60, Decimal("0.5"))
+    assert (call.max_duration, call.max_cost) == (60, Decimal("0.5"))
     assert (call.not_before, call.expires_at) == (later, later + timedelta(minutes=5))
     assert told["subject"] == {"type": "crm.contact", "id": str(bob.pk), "text": "Bob"}
-    assert told["max_debit"] == "0.500000"
+    assert told["max_cost"] == "0.500000"
 
 
 def give_permission(user: Any, app: str, codename: str) -> None:
@@ -81,7 +81,7 @@ def give_permission(user: Any, app: str, codename: str) -> None:
 
 
 def test_a_null_is_the_same_as_nothing() -> None:
-    order = {"to_number": CALLEE, "from_number": None, "subject": None, "max_debit": None}
+    order = {"to_number": CALLEE, "from_number": None, "subject": None, "max_cost": None}
 
     assert post(client(agent()), CALLS, order).status_code == 201
 
@@ -187,7 +187,7 @@ def test_a_key_is_the_same_with_quotation_marks_and_without() -> None:
     [
         {"to_number": "+442079460124"},
         {"max_duration": 60},
-        {"max_debit": "1"},
+        {"max_cost": "1"},
         {"expires_at": "2999-01-01T00:00:00Z"},
         {"not_before": "2998-01-01T00:00:00Z", "expires_at": "2999-01-01T00:00:00Z"},
     ],
@@ -255,7 +255,7 @@ def test_a_quote_tells_the_call_and_makes_none(woken: Any) -> None:
     assert told["from_number"] == CALLER
     assert told["to_number"] == CALLEE
     assert told["max_duration"] == 99
-    assert told["max_debit"] is None
+    assert told["max_cost"] is None
     assert told["subject"] is None
     assert not CallRequest.objects.exists()
     assert woken == []
@@ -284,14 +284,14 @@ def test_a_quote_tells_the_call_and_makes_none(woken: Any) -> None:
         ({"max_duration": 1.5}, "#/max_duration"),
         ({"max_duration": 2**31}, "#/max_duration"),
         ({"max_duration": "9" * 5000}, "#/max_duration"),
-        ({"max_debit": "1E+999999"}, "#/max_debit"),
-        ({"max_debit": "1E-999999"}, "#/max_debit"),
-        ({"max_debit": "٣"}, "#/max_debit"),
-        ({"max_debit": "NaN"}, "#/max_debit"),
-        ({"max_debit": "-Infinity"}, "#/max_debit"),
-        ({"max_debit": "0.0000001"}, "#/max_debit"),
-        ({"max_debit": False}, "#/max_debit"),
-        ({"max_debit": {}}, "#/max_debit"),
+        ({"max_cost": "1E+999999"}, "#/max_cost"),
+        ({"max_cost": "1E-999999"}, "#/max_cost"),
+        ({"max_cost": "٣"}, "#/max_cost"),
+        ({"max_cost": "NaN"}, "#/max_cost"),
+        ({"max_cost": "-Infinity"}, "#/max_cost"),
+        ({"max_cost": "0.0000001"}, "#/max_cost"),
+        ({"max_cost": False}, "#/max_cost"),
+        ({"max_cost": {}}, "#/max_cost"),
         ({"not_before": 5}, "#/not_before"),
         ({"not_before": "tomorrow"}, "#/not_before"),
         ({"not_before": "9999-12-31T23:59:59Z"}, "#/not_before"),
@@ -313,7 +313,7 @@ def test_a_field_that_cannot_be_is_told_with_its_place(change: Any, pointer: str
     [
         ({"max_duration": 0}, "limit_invalid"),
         ({"max_duration": -5}, "limit_invalid"),
-        ({"max_debit": "-1"}, "limit_invalid"),
+        ({"max_cost": "-1"}, "limit_invalid"),
         ({"expires_at": "2000-01-01T00:00:00Z"}, "expired"),
         ({"to_number": CALLER}, "same_number"),
         ({"to_number": "<script>"}, "number_invalid"),

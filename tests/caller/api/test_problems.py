@@ -130,8 +130,8 @@ def test_nothing_but_json_is_read(content_type: str) -> None:
         b'{"to_number": }',
         b"\xff\xfe{}",
         b'{"to_number": "\\ud800"}',
-        b'{"max_debit": NaN}',
-        b'{"max_debit": -Infinity}',
+        b'{"max_cost": NaN}',
+        b'{"max_cost": -Infinity}',
         b"[" * 8000,
         b"[" * 8000 + b"]" * 8000,
         b'{"a":' * 2000 + b"1" + b"}" * 2000,
@@ -249,7 +249,7 @@ ANYTHING = st.recursive(
     max_leaves=8,
 )
 FIELDS = [
-    *("to_number", "from_number", "subject", "max_duration", "max_debit", "not_before"),
+    *("to_number", "from_number", "subject", "max_duration", "max_cost", "not_before"),
     *("expires_at", "number", "is_prefix", "direction", "reason", "until", "type", "id"),
 ]
 BODIES = ANYTHING | st.dictionaries(

@@ -48,7 +48,7 @@ def test_what_was_signed_is_what_is_read(anna: Any, bob: Contact) -> None:
         field="phone",
         subject=signed_call.Reference.to(anna),
         max_duration=300,
-        max_debit=Decimal("0.50"),
+        max_cost=Decimal("0.50"),
     )
 
     assert signed_call.read(signed_call.sign(order, anna), anna) == order
@@ -205,9 +205,9 @@ def test_there_is_no_button_for_an_object_that_is_not_saved(anna: Any) -> None:
         ("call_button contact.phone subject=7", "subject must be an object"),
         ("call_button contact.phone max_duration=0", "max_duration"),
         ('call_button contact.phone max_duration="5 min"', "max_duration"),
-        ('call_button contact.phone max_debit="NaN"', "max_debit"),
-        ('call_button contact.phone max_debit="cheap"', "max_debit"),
-        ("call_button contact.phone max_debit=-1", "max_debit"),
+        ('call_button contact.phone max_cost="NaN"', "max_cost"),
+        ('call_button contact.phone max_cost="cheap"', "max_cost"),
+        ("call_button contact.phone max_cost=-1", "max_cost"),
         ('call_button contact.phone size="huge"', "size"),
     ],
 )
@@ -224,10 +224,10 @@ def test_a_template_without_the_request_is_a_clear_error() -> None:
 
 
 def test_limits_are_signed_into_the_token(anna: Any, bob: Contact) -> None:
-    signed = token(anna, "call_button contact.phone max_duration=90 max_debit=0.4", contact=bob)
+    signed = token(anna, "call_button contact.phone max_duration=90 max_cost=0.4", contact=bob)
 
     order = signed_call.read(signed, anna)
-    assert (order.max_duration, order.max_debit) == (90, Decimal("0.4"))
+    assert (order.max_duration, order.max_cost) == (90, Decimal("0.4"))
 
 
 def test_each_rendered_button_is_an_order_of_its_own(anna: Any, bob: Contact) -> None:

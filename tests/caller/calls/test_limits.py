@@ -23,12 +23,12 @@ NewCall = Callable[..., CallRequest]
         {"max_duration": 0.5},
         {"max_duration": 2**31},
         {"max_duration": float("nan")},
-        {"max_debit": Decimal("-0.1")},
-        {"max_debit": Decimal("1e-9")},
-        {"max_debit": Decimal("NaN")},
-        {"max_debit": Decimal("Infinity")},
-        {"max_debit": Decimal("1E12")},
-        {"max_debit": "much"},
+        {"max_cost": Decimal("-0.1")},
+        {"max_cost": Decimal("1e-9")},
+        {"max_cost": Decimal("NaN")},
+        {"max_cost": Decimal("Infinity")},
+        {"max_cost": Decimal("1E12")},
+        {"max_cost": "much"},
     ],
     ids=str,
 )
@@ -41,7 +41,7 @@ def test_a_limit_that_is_none_is_refused(new_call: NewCall, limit: dict[str, Any
 
 
 def test_a_cost_is_kept_in_millionths_and_never_as_more_than_was_asked(new_call: NewCall) -> None:
-    assert new_call(max_debit=Decimal("0.1234567")).max_debit == Decimal("0.123456")
+    assert new_call(max_cost=Decimal("0.1234567")).max_cost == Decimal("0.123456")
 
 
 @pytest.mark.parametrize("written", ["", "+", "0044"])

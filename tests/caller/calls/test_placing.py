@@ -308,7 +308,7 @@ class TestSweep:
         late = placing.sweep(timezone.now() + timedelta(seconds=190))
 
         call.refresh_from_db()
-        assert (early.silent, late.silent) == (0, 1)
+        assert (early.stale, late.stale) == (0, 1)
         assert not call.is_open
         assert call.ended_at is None
         assert "inferred" in call.state
@@ -321,7 +321,7 @@ class TestSweep:
 
         call.refresh_from_db()
         assert call.is_open
-        assert call.silent_at is None
+        assert call.stale_at is None
 
     def test_an_event_that_comes_meanwhile_keeps_it_from_being_given_up(
         self, call: CallRequest
@@ -330,14 +330,14 @@ class TestSweep:
         seen_by_the_sweep = CallRequest.objects.get(pk=call.pk)
         record(call.pk, Event(CallStatus.B_ANSWERED, duration=5), "", timezone.now())
 
-        assert not seen_by_the_sweep.give_up(timezone.now())
+        assert not seen_by_the_sweep.mark_stale(timezone.now())
         assert CallRequest.objects.get(pk=call.pk).is_open
 
     def test_a_call_that_ended_is_not_silent(self, call: CallRequest) -> None:
         placing.place(call.pk)
         record(call.pk, Event(CallStatus.AB_DISCONNECTED), "", timezone.now())
 
-        assert placing.sweep(timezone.now() + HOUR).silent == 0
+        assert placing.sweep(timezone.now() + HOUR).stale == 0
 
     def test_without_events_silence_begins_after_the_longest_call(
         self, call: CallRequest, poketalk: Change
@@ -348,7 +348,7 @@ class TestSweep:
         early = placing.sweep(timezone.now() + timedelta(seconds=700))
         late = placing.sweep(timezone.now() + timedelta(seconds=800))
 
-        assert (early.silent, late.silent) == (0, 1)
+        assert (early.stale, late.stale) == (0, 1)
 
 
 def test_changes_of_placement_are_announced_after_commit(

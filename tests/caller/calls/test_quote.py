@@ -32,7 +32,7 @@ ALL_CAPS = {
 
 @pytest.mark.django_db
 def test_it_tells_both_phones_and_what_ends_the_call(poketalk: Callable[..., None]) -> None:
-    poketalk(DEFAULT_REGION="GB", MAX_DURATION=600, MAX_DEBIT=Decimal(2))
+    poketalk(DEFAULT_REGION="GB", MAX_DURATION=600, MAX_COST=Decimal(2))
 
     quote = requesting.full_quote(
         from_number="020 7946 0000", to_number="+49 (0)30 23125 012", max_duration=900
@@ -41,7 +41,7 @@ def test_it_tells_both_phones_and_what_ends_the_call(poketalk: Callable[..., Non
     assert quote.is_allowed
     assert (quote.caller.number, quote.caller.country) == (CALLER, "GB")
     assert (quote.callee.number, quote.callee.country) == ("+493023125012", "DE")
-    assert (quote.call.max_duration, quote.call.max_debit) == (600, Decimal(2))
+    assert (quote.call.max_duration, quote.call.max_cost) == (600, Decimal(2))
     assert quote.quiet_hours is None
 
 
@@ -76,7 +76,7 @@ def test_it_tells_what_is_used_and_left_of_each_cap(
     poketalk: Callable[..., None], user: Any, new_call: Callable[..., CallRequest]
 ) -> None:
     earlier = new_call(user=user)
-    CallRequest.objects.filter(pk=earlier.pk).update(debit=Decimal("1.25"), ended_at=timezone.now())
+    CallRequest.objects.filter(pk=earlier.pk).update(cost=Decimal("1.25"), ended_at=timezone.now())
     new_call()  # nobody's
     poketalk(**ALL_CAPS)
 
@@ -97,8 +97,8 @@ def test_it_tells_what_is_used_and_left_of_each_cap(
 def test_what_is_spent_is_added_up_to_the_millionth(
     poketalk: Callable[..., None], new_call: Callable[..., CallRequest]
 ) -> None:
-    for debit in ("50", *["0.3"] * 20):  # in floats, as SQLite adds: 55.9999999999999
-        CallRequest.objects.filter(pk=new_call().pk).update(debit=Decimal(debit))
+    for cost in ("50", *["0.3"] * 20):  # in floats, as SQLite adds: 55.9999999999999
+        CallRequest.objects.filter(pk=new_call().pk).update(cost=Decimal(cost))
     poketalk(SPEND_PER_DAY=Decimal(56))
 
     [cap] = requesting.full_quote(**ORDER).caps

@@ -26,14 +26,14 @@ Change = Callable[..., None]
 def test_a_request_is_a_queued_row_with_the_settings_limits(
     new_call: NewCall, poketalk: Change
 ) -> None:
-    poketalk(MAX_DURATION=600, MAX_DEBIT=Decimal("1.5"), PLACE_WITHIN=90)
+    poketalk(MAX_DURATION=600, MAX_COST=Decimal("1.5"), PLACE_WITHIN=90)
 
     call = CallRequest.objects.get(pk=new_call().pk)
 
     assert (call.from_number, call.to_number) == (CALLER, CALLEE)
     assert call.placement == Placement.QUEUED
     assert call.status is None
-    assert (call.max_duration, call.max_debit) == (600, Decimal("1.5"))
+    assert (call.max_duration, call.max_cost) == (600, Decimal("1.5"))
     assert call.expires_at - call.not_before == timedelta(seconds=90)
     assert len(call.webcallid) == 32
 
@@ -68,13 +68,13 @@ def test_both_phones_the_same_is_refused(new_call: NewCall) -> None:
 
 
 def test_a_limit_can_be_lowered_but_not_raised(new_call: NewCall, poketalk: Change) -> None:
-    poketalk(MAX_DURATION=600, MAX_DEBIT=Decimal(2))
+    poketalk(MAX_DURATION=600, MAX_COST=Decimal(2))
 
-    lower = new_call(max_duration=60, max_debit=Decimal(1))
-    higher = new_call(max_duration=6000, max_debit=Decimal(3))
+    lower = new_call(max_duration=60, max_cost=Decimal(1))
+    higher = new_call(max_duration=6000, max_cost=Decimal(3))
 
-    assert (lower.max_duration, lower.max_debit) == (60, Decimal(1))
-    assert (higher.max_duration, higher.max_debit) == (600, Decimal(2))
+    assert (lower.max_duration, lower.max_cost) == (60, Decimal(1))
+    assert (higher.max_duration, higher.max_cost) == (600, Decimal(2))
 
 
 def test_a_call_that_would_expire_before_it_starts_is_refused(new_call: NewCall) -> None:
@@ -349,8 +349,8 @@ class TestCaps:
         self, new_call: NewCall, poketalk: Change, user: Any, cap: str
     ) -> None:
         poketalk(**{cap: Decimal("1.00")})
-        CallRequest.objects.filter(pk=new_call(user=user).pk).update(debit=Decimal("0.999"))
-        CallRequest.objects.filter(pk=new_call(user=user).pk).update(debit=Decimal("0.001"))
+        CallRequest.objects.filter(pk=new_call(user=user).pk).update(cost=Decimal("0.999"))
+        CallRequest.objects.filter(pk=new_call(user=user).pk).update(cost=Decimal("0.001"))
 
         with pytest.raises(CallRefused) as refusal:
             new_call(user=user)

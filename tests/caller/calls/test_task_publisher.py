@@ -94,7 +94,7 @@ def test_a_process_that_ends_at_once_still_hands_over(tmp_path: Path, forks: boo
         import django
         django.setup()
         from tests.celery import app
-        from django_poketalk import wakeups
+        from django_poketalk.calls import task_publisher
 
         def send_slowly(name, args, **options):
             time.sleep(0.3)

@@ -77,7 +77,7 @@ def wait_until_idle() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_locked_row_holds_no_answer_up(client: Client, new_call: NewCall) -> None:
-    call = new_call(max_duration=300, max_debit=Decimal(1))
+    call = new_call(max_duration=300, max_cost=Decimal(1))
     locked, release = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -115,7 +115,7 @@ def test_a_rule_that_takes_too_long_decides_the_next_event_and_the_log_says_so(
 ) -> None:
     poketalk(VETO_RULES=[f"{__name__}.rule"])
     monkeypatch.setitem(globals(), "rule", lambda call, event: says)
-    limits = tokens.Limits(call.pk, call.max_duration, call.max_debit)
+    limits = tokens.Limits(call.pk, call.max_duration, call.max_cost)
     with monkeypatch.context() as patched:
         patched.setattr(deadline, "is_over", iter([False, True]).__next__)
         late = incoming.receive(limits, Event(CallStatus.B_ANSWERED), "")

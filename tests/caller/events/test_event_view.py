@@ -27,11 +27,9 @@ Change = Callable[..., None]
 BASE = "https://crm.example.com"
 
 
-def tell(
-    client: Client, call: CallRequest, status: int, duration: int = 0, debit: str = "0"
-) -> int:
+def tell(client: Client, call: CallRequest, status: int, duration: int = 0, cost: str = "0") -> int:
     """Request the call's event URL as a service would; the HTTP status of the answer."""
-    event = Event(CallStatus(status), call.webcallid, duration, Decimal(debit))
+    event = Event(CallStatus(status), call.webcallid, duration, Decimal(cost))
     url = eventurl.expand(incoming.event_url(call), event)
     return client.get(url.removeprefix(BASE)).status_code
 
@@ -51,7 +49,7 @@ class TestRecording:
         call = CallRequest.objects.get(pk=placed.pk)
         assert answers == [200] * 6
         assert call.status == CallStatus.AB_DISCONNECTED
-        assert (call.duration, call.debit) == (75, Decimal("0.375"))
+        assert (call.duration, call.cost) == (75, Decimal("0.375"))
         assert call.a_initiated_at <= call.a_answered_at <= call.b_initiated_at
         assert call.b_initiated_at <= call.b_answered_at <= call.ended_at
         assert not call.is_open
@@ -60,7 +58,7 @@ class TestRecording:
         tell(client, placed, 3, 12, "0.515")
 
         (event,) = placed.events.all()
-        assert (event.status, event.duration, event.debit) == (3, 12, Decimal("0.515"))
+        assert (event.status, event.duration, event.cost) == (3, 12, Decimal("0.515"))
         assert (event.answer, event.reason) == (200, "")
         assert event.remote_address == "127.0.0.1"
 
@@ -72,7 +70,7 @@ class TestRecording:
 
         assert client.get(f"{path}?status=8").status_code == 200
         call = CallRequest.objects.get(pk=placed.pk)
-        assert (call.status, call.duration, call.debit) == (8, 30, Decimal("0.5"))
+        assert (call.status, call.duration, call.cost) == (8, 30, Decimal("0.5"))
 
     def test_a_four_after_a_six_moves_nothing(self, client: Client, placed: CallRequest) -> None:
         tell(client, placed, 6, 9, "0.1")
@@ -110,7 +108,7 @@ class TestHangingUp:
         assert CallRequest.objects.get(pk=call.pk).veto_reason == "maximum duration"
 
     def test_the_maximum_cost_ends_it(self, client: Client, new_call: NewCall) -> None:
-        call = new_call(max_debit=Decimal("0.5"))
+        call = new_call(max_cost=Decimal("0.5"))
 
         assert tell(client, call, 7, 60, "0.499") == 200
         assert tell(client, call, 7, 120, "0.500") == 412
@@ -329,7 +327,7 @@ class TestWithoutTheDatabase:
 
     @pytest.mark.usefixtures("_no_database")
     @pytest.mark.parametrize(
-        ("status", "duration", "debit", "answer"),
+        ("status", "duration", "cost", "answer"),
         [
             (7, 299, "0.499", 503),
             (7, 300, "0.1", 412),
@@ -343,12 +341,12 @@ class TestWithoutTheDatabase:
         new_call: NewCall,
         status: int,
         duration: int,
-        debit: str,
+        cost: str,
         answer: int,
     ) -> None:
-        call = new_call(max_duration=300, max_debit=Decimal("0.5"))
+        call = new_call(max_duration=300, max_cost=Decimal("0.5"))
 
-        assert tell(client, call, status, duration, debit) == answer
+        assert tell(client, call, status, duration, cost) == answer
 
 
 def test_placing_announces_where_the_call_came_from_behind_a_proxy(

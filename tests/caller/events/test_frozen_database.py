@@ -83,7 +83,7 @@ def relay(monkeypatch: pytest.MonkeyPatch) -> Iterator[Relay]:
 def test_every_event_is_answered_by_its_signed_limits_while_the_database_is_frozen(
     relay: Relay, client: Client, new_call: NewCall, times: Times
 ) -> None:
-    call = new_call(max_duration=300, max_debit=Decimal(1))
+    call = new_call(max_duration=300, max_cost=Decimal(1))
     assert tell(client, call, 7, 60) == 200
     answers: Counter[tuple[int, int]] = Counter()
     slowest = [0.0]

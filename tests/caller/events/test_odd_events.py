@@ -91,7 +91,7 @@ def test_no_odd_request_is_an_error_of_ours_or_ends_a_call_by_accident(
     answers: Counter[int] = Counter()
     call = None
     for _ in range(times(600, full=200_000)):
-        call = call or new_call(max_duration=300, max_debit=Decimal("1.5"))
+        call = call or new_call(max_duration=300, max_cost=Decimal("1.5"))
         path = incoming.event_url(call).removeprefix(BASE).partition("?")[0]
         query = odd_query(chance)
         method = client.get if chance.random() < 0.95 else chance.choice([client.head, client.post])

@@ -27,14 +27,14 @@ EVENTS = st.builds(
     Event,
     status=st.sampled_from(CallStatus),
     duration=st.none() | st.integers(0, 999_999_999),
-    debit=st.none() | st.decimals(0, 999_999, places=6),
+    cost=st.none() | st.decimals(0, 999_999, places=6),
 )
-FACTS = ("status", "duration", "debit", "placement", "silent_at", "last_event_at", "status_at")
+FACTS = ("status", "duration", "cost", "placement", "stale_at", "last_event_at", "status_at")
 
 
 def new_call() -> CallRequest:
     call = requesting.request_call(from_number=CALLER, to_number=CALLEE)
-    CallRequest.objects.filter(pk=call.pk).update(silent_at=NOON, placement="unknown")
+    CallRequest.objects.filter(pk=call.pk).update(stale_at=NOON, placement="unknown")
     return call
 
 
@@ -43,7 +43,7 @@ def told(call: CallRequest) -> dict[str, Any]:
     return {
         **{name: getattr(row, name) for name in (*FACTS, *STAGES.values())},
         "events": list(
-            row.events.values_list("received_at", "status", "duration", "debit", "answer", "reason")
+            row.events.values_list("received_at", "status", "duration", "cost", "answer", "reason")
         ),
     }
 
@@ -86,16 +86,16 @@ class RecordingLaws(TestCase):
         self, history: list[Event]
     ) -> None:
         call = new_call()
-        rank, duration, debit = -1, 0, Decimal(0)
+        rank, duration, cost = -1, 0, Decimal(0)
 
         for event in history:
             recording.record(call.pk, event, "", NOON)
             row = CallRequest.objects.get(pk=call.pk)
             status = CallStatus(row.status)
-            assert (status.rank, row.duration, row.debit) >= (rank, duration, debit)
+            assert (status.rank, row.duration, row.cost) >= (rank, duration, cost)
             assert row.duration >= duration
-            assert row.debit >= debit
-            rank, duration, debit = status.rank, row.duration, row.debit
+            assert row.cost >= cost
+            rank, duration, cost = status.rank, row.duration, row.cost
 
         assert status.is_final == any(event.status.is_final for event in history)
 

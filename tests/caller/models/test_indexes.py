@@ -7,7 +7,7 @@ from django.db.models import Q
 from django_poketalk.models import STAGES, CallRequest
 
 # What an event writes while a call goes on. Its end moves the row between indexes once.
-WRITTEN = {"status", "status_at", "last_event_at", "duration", "debit", *STAGES.values()}
+WRITTEN = {"status", "status_at", "last_event_at", "duration", "cost", *STAGES.values()}
 ENDING = {"ended_at"}
 
 

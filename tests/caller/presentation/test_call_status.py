@@ -61,9 +61,9 @@ def bob(db: None) -> Contact:
             "ended",
             "Ended before Bob answered.",
         ),
-        ({"status": 7, "silent_at": NOW}, "failed", "No news of the call came any more"),
+        ({"status": 7, "stale_at": NOW}, "failed", "No news of the call came any more"),
         (
-            {"placement": Placement.UNKNOWN, "status": None, "silent_at": NOW},
+            {"placement": Placement.UNKNOWN, "status": None, "stale_at": NOW},
             "failed",
             "Check before calling again.",
         ),
@@ -117,10 +117,10 @@ def test_a_length_is_told_in_words(seconds: int, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("debit", "words"), [("0", ""), ("0.4", "0.40"), ("0.42", "0.42"), ("0.4205", "0.421")]
+    ("cost", "words"), [("0", ""), ("0.4", "0.40"), ("0.42", "0.42"), ("0.4205", "0.421")]
 )
-def test_a_cost_has_two_decimals_or_the_three_that_it_needs(debit: str, words: str) -> None:
-    assert call_status.cost(Decimal(debit)) == words
+def test_a_cost_has_two_decimals_or_the_three_that_it_needs(cost: str, words: str) -> None:
+    assert call_status.cost(Decimal(cost)) == words
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_a_status_that_has_not_changed_is_304_though_the_clock_runs(
 
     CallRequest.objects.update(b_answered_at=NOW - timedelta(seconds=20))
     same = client.get(address, headers=known)
-    CallRequest.objects.update(debit=Decimal("0.84"))
+    CallRequest.objects.update(cost=Decimal("0.84"))
     changed = client.get(address, headers=known)
 
     assert (same.status_code, same.content) == (304, b"")

@@ -32,7 +32,7 @@ def test_the_request_is_shown_as_it_is_sent_but_for_what_is_secret(
     boss: Client, call: CallRequest
 ) -> None:
     connected(call, response_code="00", response_detail="00 OK")
-    token = tokens.make(tokens.Limits(call.pk, call.max_duration, call.max_debit))
+    token = tokens.make(tokens.Limits(call.pk, call.max_duration, call.max_cost))
     assert token in incoming.event_url(call)
 
     html = page(boss.get(address(call)))

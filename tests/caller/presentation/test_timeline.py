@@ -23,9 +23,9 @@ def after(seconds: float) -> datetime:
 
 
 def told(
-    at: float, status: int, duration: int | None = 0, debit: str | None = None, answer: int = 200
+    at: float, status: int, duration: int | None = 0, cost: str | None = None, answer: int = 200
 ) -> Happened:
-    money = None if debit is None else Decimal(debit)
+    money = None if cost is None else Decimal(cost)
     return Happened(after(at), CallStatus(status), duration, money, answer)
 
 
@@ -63,7 +63,7 @@ happened = st.builds(
     at=moments,
     status=st.sampled_from(CallStatus),
     duration=st.none() | st.integers(0, 999_999_999),
-    debit=st.none() | st.decimals(0, 999_999_999, places=6),
+    cost=st.none() | st.decimals(0, 999_999_999, places=6),
     answer=st.sampled_from([200, 412]),
 )
 histories = st.lists(happened, max_size=60)
@@ -116,13 +116,13 @@ def test_everything_is_inside_the_box(
         assert piece.width > 0
         assert piece.x >= LEFT
         assert piece.x + piece.width <= RIGHT + 0.2  # rounded
-    for x, y in picture.debit:
+    for x, y in picture.cost_steps:
         assert LEFT <= x <= RIGHT
-        assert picture.debit_y <= y <= picture.debit_bottom
+        assert picture.cost_y <= y <= picture.cost_bottom
     for lane in picture.lanes:
         assert lane.y + lane.height <= picture.events_y
-    assert picture.events_y + picture.events_height <= picture.debit_y
-    assert picture.debit_bottom < picture.height
+    assert picture.events_y + picture.events_height <= picture.cost_y
+    assert picture.cost_bottom < picture.height
     assert picture.now_x is None or LEFT <= picture.now_x <= RIGHT
 
 
@@ -140,8 +140,8 @@ def test_nothing_runs_backwards(
     assert [moment.x for moment in picture.moments] == sorted(
         moment.x for moment in picture.moments
     )
-    assert [x for x, _y in picture.debit] == sorted(x for x, _y in picture.debit)
-    heights = [y for _x, y in picture.debit]
+    assert [x for x, _y in picture.cost_steps] == sorted(x for x, _y in picture.cost_steps)
+    heights = [y for _x, y in picture.cost_steps]
     assert heights == sorted(heights, reverse=True)  # y points downwards: the cost only climbs
     for one, other in itertools.pairwise(picture.gaps):
         assert one.end <= other.begin
@@ -338,9 +338,9 @@ def test_the_cost_climbs_in_steps() -> None:
 
     picture = draw(talked(140), events, after(900))
 
-    bottom, top = picture.debit_bottom, picture.debit_y
+    bottom, top = picture.cost_bottom, picture.cost_y
     assert picture.total == 1
-    assert [y for _x, y in picture.debit] == [
+    assert [y for _x, y in picture.cost_steps] == [
         bottom,
         bottom,
         (bottom + top) / 2,
@@ -351,4 +351,4 @@ def test_the_cost_climbs_in_steps() -> None:
 
 
 def test_without_cost_there_is_no_line() -> None:
-    assert draw(talked(), [told(70, 7, 60, "0")], after(900)).debit == ()
+    assert draw(talked(), [told(70, 7, 60, "0")], after(900)).cost == ()

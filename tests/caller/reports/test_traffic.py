@@ -118,8 +118,8 @@ def test_where_nothing_was_counted_there_is_no_ratio() -> None:
     [
         ({"placement": "queued"}, outcomes.LIVE),
         ({"status": 7}, outcomes.LIVE),
-        ({"status": 7, "silent_at": NOON}, outcomes.CONNECTED),
-        ({"status": 5, "silent_at": NOON}, outcomes.UNKNOWN),
+        ({"status": 7, "stale_at": NOON}, outcomes.CONNECTED),
+        ({"status": 5, "stale_at": NOON}, outcomes.UNKNOWN),
         ({"status": 8, "ended_at": NOON}, outcomes.CONNECTED),
         ({"status": 6, "ended_at": NOON}, outcomes.CALLEE),
         ({"status": 4, "ended_at": NOON}, outcomes.EARLY),
@@ -128,7 +128,7 @@ def test_where_nothing_was_counted_there_is_no_ratio() -> None:
         ({"placement": "failed"}, outcomes.UNREACHABLE),
         ({"placement": "expired"}, outcomes.WITHDRAWN),
         ({"placement": "unknown"}, outcomes.LIVE),
-        ({"placement": "unknown", "silent_at": NOON}, outcomes.UNKNOWN),
+        ({"placement": "unknown", "stale_at": NOON}, outcomes.UNKNOWN),
         ({"placement": "unknown", "status": 8, "ended_at": NOON}, outcomes.CONNECTED),
     ],
 )

@@ -56,7 +56,7 @@ def _random_call(rng: random.Random, users: list[Any]) -> None:
     facts: dict[str, Any] = {
         "user": rng.choice(users),
         "to_number": rng.choice(NUMBERS),
-        "debit": Decimal(rng.randint(0, 9999)) / 1000,
+        "cost": Decimal(rng.randint(0, 9999)) / 1000,
         "placement": rng.choice(Placement.values),
         "response_code": rng.choice(["", "60", "70", "90"]),
     }
@@ -65,7 +65,7 @@ def _random_call(rng: random.Random, users: list[Any]) -> None:
         facts["seconds"] = rng.randint(0, 300)
     elif make is add:
         facts["status"] = rng.choice([None, *range(9)])
-        facts["silent_at"] = rng.choice([None, when])
+        facts["stale_at"] = rng.choice([None, when])
     if facts["placement"] == Placement.REJECTED and not facts["response_code"]:
         facts["response_code"] = "70"
     make(when=when, **facts)
@@ -98,7 +98,7 @@ def _of_one(call: CallRequest) -> Figures:
         talks=int(talk is not None),
         delay=delay or timedelta(0),
         delays=int(delay is not None),
-        spend=call.debit,
+        spend=call.cost,
     )
 
 

@@ -41,7 +41,7 @@ def test_a_press_makes_the_call_and_leads_to_its_page(
     anna: Any, bob: Contact, woken: list[Any]
 ) -> None:
     signed = token(
-        anna, 'call_button contact field="phone" max_duration=90 max_debit="0.4"', contact=bob
+        anna, 'call_button contact field="phone" max_duration=90 max_cost="0.4"', contact=bob
     )
 
     response = logged_in(anna).post(PLACE, {"token": signed, "next": "/contacts/7/"})
@@ -50,7 +50,7 @@ def test_a_press_makes_the_call_and_leads_to_its_page(
     assert response.status_code == 302
     assert response.url == f"/poketalk/{call.pk}/?next=%2Fcontacts%2F7%2F"
     assert (call.from_number, call.to_number, call.user) == (CALLER, CALLEE, anna)
-    assert (call.subject, call.max_duration, call.max_debit) == (bob, 90, Decimal("0.4"))
+    assert (call.subject, call.max_duration, call.max_cost) == (bob, 90, Decimal("0.4"))
 
 
 def test_the_same_press_twice_is_one_call(anna: Any, bob: Contact) -> None:

@@ -189,7 +189,7 @@ def booked(customer: Customer, queued: Callable[..., Call]) -> Account:
     account = customer.account
     call = queued(Decimal(2), custom="=HYPERLINK(1)")
     ledger.top_up(account, Decimal(50), note="<b>=1+1</b>")
-    money.settle(call, Decimal("0.5"), Decimal(1))
+    money.charge(call, Decimal("0.5"), Decimal(1))
     ledger.adjust(account, Decimal(-10), note="@SUM(A1)")
     moments = [datetime(2026, 2, 28, 23, 59, 59, tzinfo=UTC)]
     moments += [datetime(2026, 3, 1, tzinfo=UTC) + timedelta(days=day) for day in (0, 9, 9)]

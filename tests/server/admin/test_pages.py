@@ -61,7 +61,7 @@ def filled(customer: Customer, queued: Queued) -> Call:
         subsequent_increment=1,
     )
     EventDelivery.objects.create(
-        call=call, sequence=1, status=1, duration=0, debit=0, sent_at=call.created_at, seconds=0.1
+        call=call, sequence=1, status=1, duration=0, cost=0, sent_at=call.created_at, seconds=0.1
     )
     BlacklistedNumber.objects.create(number="442079460999")
     heartbeat.beat("office", 1)

@@ -17,7 +17,7 @@ from django_poketalk.server.models import Account, Call, LedgerEntry
 
 from .. import money
 from ..conftest import Customer
-from ..money import extend, settle, till
+from ..money import charge, extend, till
 
 D = Decimal
 Queued = Callable[..., Call]
@@ -109,10 +109,10 @@ def test_settling_charges_each_leg_and_releases_the_rest(
     customer: Customer, queued: Queued
 ) -> None:
     call = queued(D(10))
-    settle(call, D("0.515"), D("1.2"))
+    charge(call, D("0.515"), D("1.2"))
     assert money_of(customer.account) == (D("98.285"), D(0))
     call.refresh_from_db()
-    assert (call.held, call.debit) == (D(0), D("1.715"))
+    assert (call.held, call.cost) == (D(0), D("1.715"))
     assert call.settled_at is not None
     charges = call.entries.order_by("side").values_list("kind", "side", "amount")
     assert list(charges) == [("charge", "A", D("-0.515")), ("charge", "B", D("-1.2"))]
@@ -120,23 +120,23 @@ def test_settling_charges_each_leg_and_releases_the_rest(
 
 def test_a_leg_without_cost_gets_no_entry(customer: Customer, queued: Queued) -> None:
     busy, unanswered = queued(D(10)), queued()
-    settle(busy, D(0), D(0))
-    settle(unanswered, D("0.01"), D(0))
+    charge(busy, D(0), D(0))
+    charge(unanswered, D("0.01"), D(0))
     assert not busy.entries.exists()
     assert [entry.side for entry in unanswered.entries.all()] == ["A"]
     assert money_of(customer.account) == (D("99.990"), D(0))
 
 
-def test_a_call_is_settled_once_even_when_it_was_free(customer: Customer, queued: Queued) -> None:
+def test_a_call_is_resolved_once_even_when_it_was_free(customer: Customer, queued: Queued) -> None:
     call = queued()
-    settle(call, D(0), D(0))
-    settle(call, D(1), D(1))
+    charge(call, D(0), D(0))
+    charge(call, D(1), D(1))
     assert money_of(customer.account) == (D(100), D(0))
 
 
 def test_after_settling_nothing_is_held_for_the_call(customer: Customer, queued: Queued) -> None:
     call = queued(D(1))
-    settle(call, D(1), D(1))
+    charge(call, D(1), D(1))
     assert extend(call, D(1)) == 0
     assert money_of(customer.account) == (D(98), D(0))
 
@@ -145,9 +145,9 @@ def test_a_switch_that_lost_the_call_moves_no_money(customer: Customer, queued: 
     stale = queued(D(10), fence=1)
     Call.objects.filter(pk=stale.pk).update(fence=2)
     assert extend(stale, D(20)) == 0
-    settle(stale, D(5), D(5))
+    charge(stale, D(5), D(5))
     assert money_of(customer.account) == (D(100), D(10))
-    settle(Call.objects.get(pk=stale.pk), D(5), D(5))
+    charge(Call.objects.get(pk=stale.pk), D(5), D(5))
     assert money_of(customer.account) == (D(90), D(0))
 
 
@@ -156,10 +156,10 @@ def test_costs_that_outran_hold_and_funds_are_charged_up_to_the_limit_and_report
 ) -> None:
     call = queued(D(10))
     queued(D(80))
-    settle(call, D(15), D(15))
+    charge(call, D(15), D(15))
     assert money_of(customer.account) == (D(80), D(80))
     call.refresh_from_db()
-    assert call.debit == D(20)
+    assert call.cost == D(20)
     assert "only 20" in caplog.text
 
 
@@ -168,7 +168,7 @@ def test_costs_that_are_no_money_are_refused(
     customer: Customer, queued: Queued, costs: tuple[Any, Any]
 ) -> None:
     with pytest.raises(ValueError, match=r"less than nothing|amount of money"):
-        settle(queued(), *costs)
+        charge(queued(), *costs)
     with pytest.raises(ValueError, match=r"less than nothing|amount of money"):
         queued(costs[0])
 
@@ -198,7 +198,7 @@ def test_the_database_itself_refuses_to_charge_a_leg_twice(
     customer: Customer, queued: Queued
 ) -> None:
     call = queued()
-    settle(call, D(1), D(0))
+    charge(call, D(1), D(0))
     with pytest.raises(IntegrityError), transaction.atomic():
         LedgerEntry.objects.create(
             account=customer.account, kind="charge", amount=D(-1), balance=D(0), call=call, side="A"
@@ -241,7 +241,7 @@ def test_saving_a_stale_account_does_not_turn_its_money_back(
 
 
 amounts = st.decimals(min_value=0, max_value=60, places=3, allow_nan=False, allow_infinity=False)
-turns = st.lists(st.tuples(st.sampled_from(["extend", "settle"]), amounts, amounts), max_size=4)
+turns = st.lists(st.tuples(st.sampled_from(["extend", "charge"]), amounts, amounts), max_size=4)
 steps = st.lists(
     st.one_of(
         st.tuples(st.sampled_from(["top_up", "adjust", "queue"]), amounts),
@@ -285,8 +285,8 @@ def test_whatever_is_done_in_whatever_order_the_books_are_right(
             money_of(account)
         for call in calls:
             call.refresh_from_db()
-            assert -sum((entry.amount for entry in call.entries.all()), D(0)) == call.debit
-            assert call.debit <= costs.get(call.pk, D(0))
+            assert -sum((entry.amount for entry in call.entries.all()), D(0)) == call.cost
+            assert call.cost <= costs.get(call.pk, D(0))
             assert (call.settled_at is not None) == (call.pk in costs)
         transaction.set_rollback(True)
 
@@ -305,7 +305,7 @@ def take_turns(calls: list[Call], turns: list[Any], settled: Collection[int]) ->
                 else:
                     assert before[call.pk] <= held <= max(one, before[call.pk])
             else:
-                opened.settle(call.pk, one, other)
+                opened.charge(call.pk, one, other)
                 if call.pk not in settled:
                     costs[call.pk] = one + other
     return costs
@@ -337,12 +337,12 @@ def test_many_calls_in_one_till_are_as_each_in_its_own(
                         if action == "extend":
                             opened.extend(call.pk, one)
                         else:
-                            opened.settle(call.pk, one, other)
+                            opened.charge(call.pk, one, other)
             entries = LedgerEntry.objects.order_by("id").filter(kind="charge")
             outcomes.append(
                 (
                     list(Account.objects.values_list("balance", "held", "spent", "spent_on")),
-                    list(Call.objects.order_by("pk").values_list("held", "debit")),
+                    list(Call.objects.order_by("pk").values_list("held", "cost")),
                     list(entries.values_list("side", "amount", "balance")),
                 )
             )

@@ -37,11 +37,11 @@ from django_poketalk.server.switch.machine.facts_and_commands import (
     Answered,
     Cause,
     Command,
-    EndAsked,
     ExtendHold,
     Fact,
     Failed,
     Finish,
+    HangUpRequested,
     HoldGranted,
     HungUp,
     SendEvent,
@@ -121,7 +121,7 @@ class Driven:
             status=machine.status,
             duration=machine.duration,
             max_duration=machine.max_duration,
-            debit=machine.debit,
+            cost=machine.cost,
             new_legs=tuple(row for leg, row in rows.items() if leg not in self._written),
             legs=tuple(row for leg, row in rows.items() if leg in self._written),
             wanted_hold=wanted,
@@ -145,7 +145,7 @@ FACTS: list[Fact] = [
     HungUp(Side.A, 1),
     HungUp(Side.B, 1),
     Failed(Side.B, 1, Cause.BUSY),
-    EndAsked(Cause.VETOED),
+    HangUpRequested(Cause.VETOED),
 ]
 what_happens = st.tuples(st.sampled_from(FACTS), st.sampled_from([0.0, 1.0, 25.0, 61.5, 400.0]))
 amounts = st.decimals(min_value=D("0.001"), max_value=20, places=3)
@@ -231,12 +231,12 @@ class Books(RuleBasedStateMachine):
         self.claim()
 
     @rule(first=st.integers(0, 2))
-    def some_settle_again_what_is_settled(self, first: int) -> None:
+    def some_settle_again_what_is_resolved(self, first: int) -> None:
         """As after a commit whose answer was lost."""
         over = [call for call in self.calls if call.finish][first : first + 2]
 
         def again(call: Driven) -> None:
-            money.settle(Call.objects.get(pk=call.key.pk), D("0.5"), D("0.5"))
+            money.charge(Call.objects.get(pk=call.key.pk), D("0.5"), D("0.5"))
 
         self.at_once([lambda call=call: again(call) for call in over for _ in range(2)])
 
@@ -269,7 +269,7 @@ class Books(RuleBasedStateMachine):
         if hasattr(self, "account"):
             self.claim()
             for call in self.calls:
-                call.tell(EndAsked(Cause.SWITCH_STOPPED))
+                call.tell(HangUpRequested(Cause.SWITCH_STOPPED))
             self.the_books_are_right()
             assert Account.objects.get(pk=self.account.pk).held == 0
 
@@ -296,15 +296,15 @@ class Books(RuleBasedStateMachine):
 
     def the_call_is_right(self, driven: Driven, call: Call) -> None:
         machine = driven.machine
-        assert call.debit == machine.debit
+        assert call.cost == machine.cost
         if driven.finish is None:
-            assert call.held == machine.hold >= call.debit
+            assert call.held == machine.hold >= call.cost
             assert call.settled_at is None
             return
         entries = {entry.side: -entry.amount for entry in call.entries.all()}
         legs = {leg.side: leg.cost for leg in call.legs.all() if leg.cost}
         assert entries == legs
-        assert driven.told[-1].debit == call.debit == sum(legs.values(), D(0))
+        assert driven.told[-1].cost == call.cost == sum(legs.values(), D(0))
         assert (call.held, call.state) == (0, Call.State.ENDED)
         assert call.duration <= (call.duration_cap or 0)
 
@@ -331,7 +331,7 @@ def test_calls_that_are_answered_and_talk_are_charged_in_these_books() -> None:
     books.all_at_once(0, [(TimeUp(), 400.0)] * 3, [D(5)], [D(1)])
     books.the_books_are_right()
     books.teardown()
-    debits = Call.objects.values_list("debit", flat=True)
+    debits = Call.objects.values_list("cost", flat=True)
     assert len(debits) == 4
     assert min(debits) > 0
     assert max(debits) > 2  # its hold was extended

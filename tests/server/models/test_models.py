@@ -144,7 +144,7 @@ def test_numbers_are_masked_wherever_a_row_is_printed(customer: Customer, queued
         {"status": 9},
         {"status": -1},
         {"held": Decimal(-1)},
-        {"debit": Decimal(-1)},
+        {"cost": Decimal(-1)},
         {"state": "ended", "held": Decimal(1)},
     ],
 )

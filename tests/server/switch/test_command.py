@@ -68,7 +68,7 @@ def test_what_a_killed_switch_leaves_is_ended_by_the_next(service: Service) -> N
     call.refresh_from_db()
     assert (call.status, call.hangup_cause, call.held) == (8, "switch_lost", 0)
     assert customer.statuses().count(8) == 1
-    assert sum(entry.amount for entry in call.entries.all()) == -call.debit
+    assert sum(entry.amount for entry in call.entries.all()) == -call.cost
     assert Account.objects.get().held == 0
 
 

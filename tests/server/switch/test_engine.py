@@ -82,7 +82,7 @@ def test_the_whole_table_of_phones(service: Service) -> None:
         told = without_ticks(customer.statuses(call.custom))
         seen.append((call.custom, told, call.status, call.hangup_cause, call.duration >= seconds))
         expected.append((call.custom, statuses, statuses[-1], cause, True))
-        assert call.debit == sum((leg.cost for leg in call.legs.all()), Decimal(0))
+        assert call.cost == sum((leg.cost for leg in call.legs.all()), Decimal(0))
     assert seen == expected
 
 
@@ -92,9 +92,9 @@ def test_money_goes_from_hold_to_charge_and_what_is_left_is_free_again(service: 
     assert legs["B"].duration >= 20
     assert legs["A"].duration == call.duration >= 23
     assert legs["A"].cost == legs["A"].duration * Decimal("0.01")
-    assert call.debit == legs["A"].cost + legs["B"].cost
+    assert call.cost == legs["A"].cost + legs["B"].cost
     account = Account.objects.get()
-    assert (account.balance, account.held) == (Decimal(1000) - call.debit, 0)
+    assert (account.balance, account.held) == (Decimal(1000) - call.cost, 0)
     assert [entry.amount for entry in call.entries.order_by("side")] == [
         -legs["A"].cost,
         -legs["B"].cost,
@@ -106,7 +106,7 @@ def test_money_goes_from_hold_to_charge_and_what_is_left_is_free_again(service: 
 def test_the_last_event_tells_what_was_charged(service: Service) -> None:
     with Customer() as customer:
         call = serve_one(service.queue(b="13", eventurl=customer.eventurl))
-    assert Decimal(customer.told[-1]["debit"]) == call.debit
+    assert Decimal(customer.told[-1]["debit"]) == call.cost
     assert int(customer.told[-1]["duration"]) == call.duration
     assert customer.told[0] == {
         "webcallid": "web1",
@@ -228,7 +228,7 @@ def test_a_down_gateway_is_followed_by_the_next_with_a_leg_row_for_each(service:
 def test_gateways_that_were_closed_since_admission_ring_nobody(service: Service) -> None:
     Gateway.objects.update(is_active=False)
     call = serve_one(service.queue())
-    assert (call.status, call.hangup_cause, call.debit) == (2, "no_gateway", 0)
+    assert (call.status, call.hangup_cause, call.cost) == (2, "no_gateway", 0)
 
 
 def test_a_rate_that_was_deleted_since_admission_rings_nobody(service: Service) -> None:
@@ -255,7 +255,7 @@ def test_a_call_that_waited_too_long_rings_nobody(service: Service) -> None:
 def test_a_hold_is_extended_as_the_call_goes_on(service: Service) -> None:
     call = serve_one(service.queue(b="19", hold=20, max_duration=300))
     assert call.hangup_cause == "normal"
-    assert call.debit > Decimal("1.8")  # the first hold was 0.4
+    assert call.cost > Decimal("1.8")  # the first hold was 0.4
 
 
 def test_a_call_whose_hold_cannot_be_extended_is_cut_within_the_funds(service: Service) -> None:

@@ -53,7 +53,7 @@ class Change:
     status: CallStatus | None = None
     duration: int = 0
     max_duration: int = 0  # 0: as it was
-    debit: Decimal = FREE
+    cost: Decimal = FREE
     new_legs: tuple[LegRow, ...] = ()
     legs: tuple[LegRow, ...] = ()
     deliveries: tuple[Delivery, ...] = ()

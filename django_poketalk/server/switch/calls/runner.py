@@ -24,12 +24,12 @@ from ..machine.facts_and_commands import (
     Cause,
     Command,
     Dial,
-    EndAsked,
     ExtendHold,
     Fact,
     Failed,
     Finish,
     HangUp,
+    HangUpRequested,
     HoldGranted,
     SendEvent,
     Side,
@@ -49,7 +49,7 @@ WRITE_WITHIN = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class CallContext:
     """What a call needs of its switch.
 
     `owned` says whether the switch still holds its calls. `gone` is called once, when nothing is
@@ -67,7 +67,7 @@ class Means:
     abandon: Callable[[CallKey], None]
 
 
-class LiveCall:
+class CallRunner:
     """A claimed call, from its first step to its last write.
 
     Gateways and timers are served at once. What the customer is told is written first: an event
@@ -75,7 +75,7 @@ class LiveCall:
     happens meanwhile goes into the next one.
     """
 
-    def __init__(self, claimed: Claimed, means: Means) -> None:
+    def __init__(self, claimed: Claimed, means: CallContext) -> None:
         self.key: CallKey = claimed.key
         self._claimed = claimed
         self._means = means
@@ -202,7 +202,7 @@ class LiveCall:
             self._gateway_of(leg_b).bridge(leg_a, leg_b)
         except Exception:
             logger.exception("%s: its legs could not be connected.", self)
-            asyncio.get_running_loop().call_soon(self.handle, EndAsked(Cause.SWITCH_ERROR))
+            asyncio.get_running_loop().call_soon(self.handle, HangUpRequested(Cause.SWITCH_ERROR))
 
     def _hang_up(self, hang_up: HangUp) -> None:
         leg = LegKey(self.key, hang_up.side, hang_up.attempt)
@@ -228,7 +228,7 @@ class LiveCall:
             self._write_soon()
         elif delivery.vetoes:
             logger.info("%s: vetoed by its customer.", self)
-            self.handle(EndAsked(Cause.VETOED))
+            self.handle(HangUpRequested(Cause.VETOED))
         self._write_later()
 
     # Rows
@@ -271,7 +271,7 @@ class LiveCall:
             status=None if self._charged else machine.status,
             duration=machine.duration,
             max_duration=machine.max_duration,
-            debit=machine.debit,
+            cost=machine.cost,
             new_legs=tuple(row for leg, row in rows.items() if leg not in self._written),
             legs=tuple(row for leg, row in rows.items() if self._written.get(leg, row) != row),
             deliveries=tuple(self._to_record),
@@ -312,7 +312,7 @@ class LiveCall:
             q850=attempt.q850,
             dialog="" if attempt.ended is not None else attempt.dialog,
             duration=(machine.seconds(attempt.side) or 0) if answered else 0,
-            cost=machine.cost(attempt.side) if answered else FREE,
+            cost=machine.leg_cost(attempt.side) if answered else FREE,
             bought=self._claimed.bought.get((attempt.side, attempt.route.gateway)),
         )
 

@@ -120,12 +120,12 @@ def _book(changes: Sequence[Change]) -> dict[CallKey, Decimal]:
     moving = [change for change in changes if change.moves_money]
     granted: dict[CallKey, Decimal] = {}
     if moving:
-        till = ledger.Till({change.key.pk: change.key.fence for change in moving})
+        till = ledger.LedgerBatch({change.key.pk: change.key.fence for change in moving})
         for change in moving:
             if change.wanted_hold is not None:
                 granted[change.key] = till.extend(change.key.pk, change.wanted_hold)
             if change.finish is not None:
-                till.settle(change.key.pk, change.finish.cost_a, change.finish.cost_b)
+                till.charge(change.key.pk, change.finish.cost_a, change.finish.cost_b)
         till.close()
     return granted
 
@@ -133,7 +133,7 @@ def _book(changes: Sequence[Change]) -> dict[CallKey, Decimal]:
 def _columns(change: Change) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     if change.status is not None:
-        columns |= {"status": change.status, "duration": change.duration, "debit": change.debit}
+        columns |= {"status": change.status, "duration": change.duration, "cost": change.cost}
         if change.max_duration:
             columns["max_duration"] = change.max_duration
     if change.finish is not None:
@@ -182,7 +182,7 @@ def _delivery(call: int, delivery: Delivery) -> dict[str, Any]:
         "sequence": delivery.sequence,
         "status": delivery.event.status,
         "duration": delivery.event.duration or 0,
-        "debit": delivery.event.debit or FREE,
+        "cost": delivery.event.cost or FREE,
         "sent_at": delivery.sent_at,
         "seconds": delivery.seconds,
         "answer": delivery.answer,

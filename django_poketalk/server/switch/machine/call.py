@@ -21,12 +21,12 @@ from .facts_and_commands import (
     Cause,
     Command,
     Dial,
-    EndAsked,
     ExtendHold,
     Fact,
     Failed,
     Finish,
     HangUp,
+    HangUpRequested,
     HoldGranted,
     HungUp,
     LegFact,
@@ -83,13 +83,13 @@ class Attempt:
 class CallMachine:
     """A call from its first event to its last.
 
-    `start()` first, then `handle()` for each fact. `status`, `duration`, `debit` and `attempts` are
+    `start()` first, then `handle()` for each fact. `status`, `duration`, `cost` and `attempts` are
     as of the last step.
 
     What it promises, whatever comes in: the statuses follow `CallStatus.may_follow`; there is
     exactly one final event, and nothing after `Finish`; leg B is not rung before A has answered,
     nor by another kind of gateway than A, and is put down when A leaves; every attempt that was
-    dialled has failed or is hung up when the call is over; the debit never falls, ends as the sum
+    dialled has failed or is hung up when the call is over; the cost never falls, ends as the sum
     of the two legs' costs, and is never more than the hold.
     """
 
@@ -135,9 +135,9 @@ class CallMachine:
         return self.seconds(Side.A) or 0
 
     @property
-    def debit(self) -> Decimal:
+    def cost(self) -> Decimal:
         """The cost so far, both legs."""
-        return self.cost(Side.A) + self.cost(Side.B)
+        return self.leg_cost(Side.A) + self.leg_cost(Side.B)
 
     @property
     def max_duration(self) -> int:
@@ -154,7 +154,7 @@ class CallMachine:
             return None
         return whole_seconds(max(0.0, min(self._now, answered_a + self._paid) - answered))
 
-    def cost(self, side: Side) -> Decimal:
+    def leg_cost(self, side: Side) -> Decimal:
         """What this leg costs so far; nothing while it has not answered, nor for leg A while it is
         free.
         """
@@ -192,7 +192,7 @@ class CallMachine:
 
     def _take(self, fact: Fact) -> None:
         match fact:
-            case EndAsked(cause):
+            case HangUpRequested(cause):
                 self._end(closing_status(self.status), cause)
             case HoldGranted(amount):
                 self._take_hold(amount)
@@ -369,7 +369,7 @@ class CallMachine:
 
     def _send_event(self) -> None:
         event = Event(
-            self.status or CallStatus.UNKNOWN, self.plan.webcallid, self.duration, self.debit
+            self.status or CallStatus.UNKNOWN, self.plan.webcallid, self.duration, self.cost
         )
         self._commands.append(SendEvent(event))
 
@@ -381,7 +381,7 @@ class CallMachine:
             self._put_down(attempt, leg_cause or cause)
         self._enter(status)
         self._commands.append(
-            Finish(status, cause, self.duration, self.cost(Side.A), self.cost(Side.B))
+            Finish(status, cause, self.duration, self.leg_cost(Side.A), self.leg_cost(Side.B))
         )
 
     def _given(self) -> list[Command]:

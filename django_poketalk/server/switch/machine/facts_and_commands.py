@@ -136,7 +136,7 @@ class HungUp:
 
 
 @dataclass(frozen=True, slots=True)
-class EndAsked:
+class HangUpRequested:
     """Somebody outside the call wants it over: the customer (412), an operator, or the switch
     itself.
     """
@@ -157,7 +157,7 @@ class TimeUp:
 
 
 LegFact = Ringing | Answered | Failed | HungUp
-Fact = LegFact | EndAsked | HoldGranted | TimeUp
+Fact = LegFact | HangUpRequested | HoldGranted | TimeUp
 
 
 # Commands

@@ -116,7 +116,7 @@ def _renew(switch: str, pks: list[int]) -> dict[int, int]:
     return dict(rows.exclude(pk__in=abandoned()).values_list("pk", "fence"))
 
 
-def hang_ups_asked(switch: str) -> list[CallKey]:
+def requested_hang_ups(switch: str) -> list[CallKey]:
     """Our live calls that somebody wants ended."""
     asked = Call.objects.filter(
         state=Call.State.ACTIVE, switch=switch, hangup_requested_at__isnull=False

@@ -85,7 +85,7 @@ def _ended_before(call: Call) -> tuple[Event, ...]:
     status = CallStatus(call.status or CallStatus.UNKNOWN)
     if call.deliveries.filter(status=status).exists():
         return ()
-    return (Event(status, call.custom, call.duration, call.debit),)
+    return (Event(status, call.custom, call.duration, call.cost),)
 
 
 def _end_now(key: CallKey, call: Call) -> tuple[Event, ...]:
@@ -104,19 +104,19 @@ def _end_now(key: CallKey, call: Call) -> tuple[Event, ...]:
     status = closing_status(None if call.status is None else CallStatus(call.status))
     duration = seconds.get(Side.A, 0)
     finish = Finish(status, Cause.SWITCH_LOST, duration, costs[Side.A], costs[Side.B])
-    debit = costs[Side.A] + costs[Side.B]
+    cost = costs[Side.A] + costs[Side.B]
     change = Change(
         key,
         status=status,
         duration=duration,
-        debit=debit,
+        cost=cost,
         legs=rows,
         finish=finish,
         ended_at=max([proof, *(row.ended_at or proof for row in rows)]),
     )
     store.save([change])
     logger.warning("Call %s is ended as %d after %d s.", key.pk, status, duration)
-    final = Event(status, call.custom, duration, debit)
+    final = Event(status, call.custom, duration, cost)
     if call.status in (None, CallStatus.A_INITIATED) and not call.deliveries.exists():
         return (Event(CallStatus.A_INITIATED, call.custom, 0, FREE), final)  # 1 is always first
     return (final,)

@@ -79,7 +79,7 @@ def history(claimed: Claimed, seed: int) -> list[Change]:
             key,
             account,
             CallStatus.B_INITIATED,
-            debit=Decimal("0.01"),
+            cost=Decimal("0.01"),
             new_legs=(other,),
             legs=(up,),
         ),
@@ -89,7 +89,7 @@ def history(claimed: Claimed, seed: int) -> list[Change]:
             CallStatus.B_INITIATED,
             duration=5,
             max_duration=77,
-            debit=Decimal("0.05"),
+            cost=Decimal("0.05"),
             deliveries=sent,
         ),
         Change(key, account, CallStatus.B_INITIATED, 6, wanted_hold=Decimal(9)),
@@ -173,7 +173,7 @@ def test_each_column_says_what_was_said(service: Service) -> None:
     store.save([Change(claimed.key, new_legs=(began,), deliveries=(sent,))])
     assert Leg.objects.values(*columns(began)).get() == columns(began)
     assert EventDelivery.objects.values_list(
-        "sequence", "status", "duration", "debit", "sent_at", "seconds", "answer", "error"
+        "sequence", "status", "duration", "cost", "sent_at", "seconds", "answer", "error"
     ).get() == (1, 1, 5, Decimal("0.1"), NOW, 0.25, 200, "")
 
     store.save(
@@ -201,7 +201,7 @@ def test_each_column_says_what_was_said(service: Service) -> None:
         "buy_initial_increment",
         "buy_subsequent_increment",
     ).get() == astuple(bought)
-    names = ("state", "status", "duration", "max_duration", "debit", "hangup_cause", "ended_at")
+    names = ("state", "status", "duration", "max_duration", "cost", "hangup_cause", "ended_at")
     assert Call.objects.values_list(*names).get() == (
         "ending",
         4,

@@ -13,10 +13,10 @@ from django_poketalk.server.switch.machine.facts_and_commands import (
     Bridge,
     Cause,
     Command,
-    EndAsked,
     Failed,
     Finish,
     HangUp,
+    HangUpRequested,
     HoldGranted,
     HungUp,
     Plan,
@@ -58,7 +58,7 @@ def finish(commands: list[Command]) -> Finish:
 
 def sent(commands: list[Command]) -> list[tuple[int, int | None, Decimal | None]]:
     return [
-        (c.event.status.value, c.event.duration, c.event.debit)
+        (c.event.status.value, c.event.duration, c.event.cost)
         for c in commands
         if isinstance(c, SendEvent)
     ]
@@ -198,11 +198,11 @@ def test_asked_to_end_it_puts_both_legs_down_and_closes_by_phase(
     machine: object, final: int, cause: Cause
 ) -> None:
     call = machine()  # type: ignore[operator]
-    commands = call.handle(EndAsked(cause), START + 8)
+    commands = call.handle(HangUpRequested(cause), START + 8)
     assert statuses(commands) == [final]
     assert hung_up(commands) == {attempt.side for attempt in call.attempts}
     assert finish(commands).cause is cause
-    assert call.handle(EndAsked(cause), START + 9) == []
+    assert call.handle(HangUpRequested(cause), START + 9) == []
 
 
 def test_ticks_come_every_60_seconds_of_leg_a_whatever_leg_b_does() -> None:

@@ -24,12 +24,12 @@ from django_poketalk.server.switch.machine.facts_and_commands import (
     Cause,
     Command,
     Dial,
-    EndAsked,
     ExtendHold,
     Fact,
     Failed,
     Finish,
     HangUp,
+    HangUpRequested,
     HoldGranted,
     HungUp,
     Plan,
@@ -104,7 +104,7 @@ class AnyCall(RuleBasedStateMachine):
     def take(self, commands: list[Command]) -> None:
         assert not (self.over and commands), f"after the end: {commands}"
         self.given += commands
-        self.debits.append(self.machine.debit)
+        self.debits.append(self.machine.cost)
         self.over = self.machine.ended
 
     def tell(self, fact: Fact) -> None:
@@ -159,7 +159,7 @@ class AnyCall(RuleBasedStateMachine):
     @precondition(lambda self: self.patience <= 0)
     @rule(cause=causes)
     def ask_to_end(self, cause: Cause) -> None:
-        self.tell(EndAsked(cause))
+        self.tell(HangUpRequested(cause))
 
     @precondition(lambda self: any(isinstance(c, ExtendHold) for c in self.given))
     @rule(share=st.sampled_from([Decimal(0), Decimal("0.5"), Decimal(1)]), wait=waits)
@@ -235,7 +235,7 @@ class AnyCall(RuleBasedStateMachine):
     def the_debit_never_falls_and_stays_within_the_hold(self) -> None:
         assert self.debits == sorted(self.debits)
         assert self.debits[-1] <= self.machine.hold
-        told = [c.event.debit for c in self.given if isinstance(c, SendEvent)]
+        told = [c.event.cost for c in self.given if isinstance(c, SendEvent)]
         assert told == sorted(told)  # type: ignore[type-var]
 
     @invariant()
@@ -245,13 +245,13 @@ class AnyCall(RuleBasedStateMachine):
         final, finish = self.given[-2:]
         assert isinstance(final, SendEvent)
         assert isinstance(finish, Finish)
-        assert final.event.debit == finish.cost_a + finish.cost_b == self.machine.debit
+        assert final.event.cost == finish.cost_a + finish.cost_b == self.machine.cost
         assert final.event.duration == finish.duration <= self.machine.plan.max_duration
         if self.answered(Side.B) is not None:
             assert finish.duration <= self.machine.max_duration
         assert final.event.status is finish.status
         if final.event.status is CallStatus.A_FAILED:
-            assert final.event.debit == 0
+            assert final.event.cost == 0
 
     def answered(self, side: Side) -> float | None:
         return next((a.answered for a in self.machine.attempts if a.side is side), None)

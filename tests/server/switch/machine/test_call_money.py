@@ -43,7 +43,7 @@ def ringing_b(call_plan: Plan) -> CallMachine:
 
 def told(commands: list[Command]) -> list[tuple[int, int | None, Decimal | None]]:
     events = [command.event for command in commands if isinstance(command, SendEvent)]
-    return [(event.status.value, event.duration, event.debit) for event in events]
+    return [(event.status.value, event.duration, event.cost) for event in events]
 
 
 def finish(commands: list[Command]) -> Finish:
@@ -64,7 +64,7 @@ def test_leg_a_is_paid_for_from_its_own_answer_on() -> None:
 def test_or_only_from_when_both_are_connected() -> None:
     machine = ringing_b(free_plan())
     assert told(machine.handle(TimeUp(), START + 19)) == []
-    assert machine.debit == 0
+    assert machine.cost == 0
     assert told(machine.handle(Answered(B, 1), START + 20)) == [(7, 20, D("0.02"))]
     commands = machine.handle(HungUp(B, 1), START + 50)
     assert told(commands) == [(8, 50, D("0.60"))]
@@ -133,7 +133,7 @@ def test_before_leg_b_answers_the_hold_is_extended_so_that_it_can_begin() -> Non
     assert wanted(machine.handle(TimeUp(), START + 24)) == [D("0.39") + D("0.10")]
     machine.handle(HoldGranted(D("0.49")), START + 24)
     machine.handle(Answered(B, 1), START + 29)
-    assert machine.debit == D("0.30")
+    assert machine.cost == D("0.30")
     assert not machine.ended
 
 

@@ -149,7 +149,7 @@ def test_a_dead_switchs_call_has_its_buy_cost_too(service: Service, billed: str)
     assert (call.duration, a.duration, b.duration) == (50, 50, 30)
     assert (a.cost, b.cost) == (D("0.50") if billed == "answer" else D("0.30"), D("0.30"))
     assert (a.buy_cost, b.buy_cost) == (D("0.31"), D("0.31"))
-    assert call.debit == a.cost + b.cost == -sum(entry.amount for entry in call.entries.all())
+    assert call.cost == a.cost + b.cost == -sum(entry.amount for entry in call.entries.all())
 
 
 def test_leg_a_of_a_dead_switch_costs_nothing_before_the_connection(service: Service) -> None:
@@ -170,7 +170,7 @@ def test_leg_a_of_a_dead_switch_costs_nothing_before_the_connection(service: Ser
     Call.objects.update(status=5, seen_at=died_at, lease_until=died_at)
     recovery.recover("next", 10)
     call.refresh_from_db()
-    assert (call.status, call.duration, call.debit) == (4, 20, 0)
+    assert (call.status, call.duration, call.cost) == (4, 20, 0)
     assert claimed.plan.a_free_until_connected
 
 

@@ -45,7 +45,7 @@ def money_is_right() -> None:
     assert account.held == 0
     # Added up here: SQLite reckons in floats.
     assert account.balance == sum(account.entries.values_list("amount", flat=True))
-    debits = sum(Call.objects.values_list("debit", flat=True))
+    debits = sum(Call.objects.values_list("cost", flat=True))
     assert account.balance == Decimal(1000) - debits
 
 

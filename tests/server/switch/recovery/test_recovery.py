@@ -96,7 +96,7 @@ def test_billing_stops_at_the_last_proof_of_life(service: Service, died_at: date
     call.refresh_from_db()
     legs = {each.side: each for each in call.legs.all()}
     assert (call.duration, legs["A"].duration, legs["B"].duration) == (50, 50, 42)
-    assert call.debit == legs["A"].cost + legs["B"].cost == Decimal("0.92")
+    assert call.cost == legs["A"].cost + legs["B"].cost == Decimal("0.92")
     assert call.ended_at == legs["A"].ended_at == died_at
     assert legs["B"].hangup_cause == "switch_lost"
 
@@ -108,7 +108,7 @@ def test_a_write_after_the_lease_proves_no_life(service: Service, died_at: datet
         leg(service, call, side, died_at - timedelta(seconds=60))
     recovery.recover("next", 10)
     call.refresh_from_db()
-    assert (call.duration, call.debit) == (40, Decimal("0.8"))
+    assert (call.duration, call.cost) == (40, Decimal("0.8"))
 
 
 def test_nor_when_the_switch_that_took_the_call_over_has_died_too(
@@ -121,7 +121,7 @@ def test_nor_when_the_switch_that_took_the_call_over_has_died_too(
     Call.objects.update(lease_until=died_at + timedelta(seconds=30))
     recovery.recover("third", 10)
     call.refresh_from_db()
-    assert (call.fence, call.duration, call.debit) == (3, 40, Decimal("0.8"))
+    assert (call.fence, call.duration, call.cost) == (3, 40, Decimal("0.8"))
 
 
 def test_what_the_owner_wrote_until_the_call_was_taken_over_stands(
@@ -138,7 +138,7 @@ def test_what_the_owner_wrote_until_the_call_was_taken_over_stands(
     [orphan] = recovery.recover("next", 10)
     assert orphan.events == (Event(CallStatus.AB_DISCONNECTED, "web1", 5, Decimal("0.08")),)
     call.refresh_from_db()
-    assert (call.duration, call.debit, call.hangup_cause) == (5, Decimal("0.08"), "normal")
+    assert (call.duration, call.cost, call.hangup_cause) == (5, Decimal("0.08"), "normal")
 
 
 def test_an_attempt_that_had_failed_stays_as_it_was(service: Service, died_at: datetime) -> None:
@@ -157,17 +157,17 @@ def test_nothing_is_billed_beyond_the_hold(service: Service, died_at: datetime) 
     leg(service, call, "B", died_at - timedelta(seconds=500))
     recovery.recover("next", 10)
     call.refresh_from_db()
-    assert (call.duration, call.debit) == (30, Decimal("0.6"))
+    assert (call.duration, call.cost) == (30, Decimal("0.6"))
 
 
 def test_no_less_is_billed_than_was_told_before(service: Service, died_at: datetime) -> None:
     """As on a clock that ran faster, or after the system's clock was put back."""
-    call = abandon(service.queue(), died_at, status=7, duration=60, debit=Decimal("1.1"))
+    call = abandon(service.queue(), died_at, status=7, duration=60, cost=Decimal("1.1"))
     leg(service, call, "A", died_at, duration=60)
     leg(service, call, "B", died_at, duration=50)
     recovery.recover("next", 10)
     call.refresh_from_db()
-    assert (call.duration, call.debit) == (60, Decimal("1.1"))
+    assert (call.duration, call.cost) == (60, Decimal("1.1"))
 
 
 def test_a_leg_b_that_never_answered_is_not_charged(service: Service, died_at: datetime) -> None:
@@ -176,14 +176,14 @@ def test_a_leg_b_that_never_answered_is_not_charged(service: Service, died_at: d
     leg(service, call, "B", None)
     recovery.recover("next", 10)
     call.refresh_from_db()
-    assert call.debit == Decimal("0.1")
+    assert call.cost == Decimal("0.1")
     assert list(call.entries.values_list("side", flat=True)) == ["A"]
 
 
 def test_1_is_not_told_again(service: Service, died_at: datetime) -> None:
     call = abandon(service.queue(eventurl=URL), died_at, status=1)
     EventDelivery.objects.create(
-        call=call, sequence=1, status=1, duration=0, debit=0, sent_at=died_at, seconds=0, answer=200
+        call=call, sequence=1, status=1, duration=0, cost=0, sent_at=died_at, seconds=0, answer=200
     )
     [orphan] = recovery.recover("next", 10)
     assert [event.status for event in orphan.events] == [2]
@@ -206,7 +206,7 @@ def charge(call: Call) -> None:
         CallKey(call.pk, 1),
         status=finish.status,
         duration=5,
-        debit=Decimal("0.08"),
+        cost=Decimal("0.08"),
         finish=finish,
         ended_at=call.seen_at,
     )
@@ -228,7 +228,7 @@ def test_a_call_whose_final_event_was_sent_is_not_told_again(
 ) -> None:
     call = settled(service, died_at)
     EventDelivery.objects.create(
-        call=call, sequence=4, status=8, duration=5, debit=0, sent_at=died_at, seconds=0, answer=200
+        call=call, sequence=4, status=8, duration=5, cost=0, sent_at=died_at, seconds=0, answer=200
     )
     assert recovery.recover("next", 10) == []
     call.refresh_from_db()

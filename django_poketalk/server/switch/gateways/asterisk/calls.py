@@ -149,7 +149,7 @@ class Asterisk:
         names.bridge_beside(channel)
         self._start(self._endings.end_call_of(channel))
 
-    def settle(self) -> None:
+    def retry_hang_ups(self) -> None:
         """End what could not be ended when it was to be."""
         for name in self._endings.owed:
             is_ours = names.is_of(self.application, name)  # of a call that may have others
@@ -251,7 +251,7 @@ class Asterisk:
             for name in await self.connection.listed("bridges"):
                 if names.is_bridge_of(self.application, name) and name not in kept:
                     self._start(self._endings.end_bridge(name))
-        self.settle()
+        self.retry_hang_ups()
         self._was_connected = True
         if self._give_up is not None:
             self._give_up.cancel()

@@ -88,7 +88,7 @@ class AsteriskGateway(BaseGateway):
             self._connect(address)
         for address, asterisk in list(self._asterisks.items()):
             if asterisk.connection.is_up:
-                asterisk.settle()
+                asterisk.retry_hang_ups()
             if address not in wanted and asterisk.is_idle:
                 self._let_go(address)
 

@@ -13,7 +13,7 @@ import pytest
 from django.utils import timezone
 
 from django_poketalk.server.models import Call
-from django_poketalk.server.switch.calls.runner import LiveCall
+from django_poketalk.server.switch.calls.runner import CallRunner
 from django_poketalk.server.switch.engine import Engine
 from django_poketalk.server.switch.gateways.sip.agent import Agent
 from django_poketalk.server.switch.gateways.sip.exchange import Exchange
@@ -94,7 +94,7 @@ def test_a_refusal_ends_the_call_with_its_cause(
 
     assert a.result() == ""
     assert spare.messages() == ""
-    assert (call.status, call.hangup_cause, call.duration, call.debit) == (2, cause, 0, 0)
+    assert (call.status, call.hangup_cause, call.duration, call.cost) == (2, cause, 0, 0)
     row = leg(call, Side.A)
     assert (row.sip_status, row.q850) == (int(status[:3]), q850)
 
@@ -341,7 +341,7 @@ def test_a_200_that_crosses_the_cancel_is_answered_with_bye(lines: Lines) -> Non
     _hang_up_in(call, seconds=0.5)
 
     assert a.result() == ""
-    assert (call.status, call.debit) == (2, 0)
+    assert (call.status, call.cost) == (2, 0)
 
 
 def _hang_up_in(call: Call, seconds: float) -> None:
@@ -359,7 +359,7 @@ def test_nothing_of_a_call_is_left_for_a_search_for_garbage(
     """Such a search stops all calls, with ten thousand of them for most of a second."""
     monkeypatch.setattr(Agent, "godead_timeout", 0.2)  # seconds, of 32
     born: list[weakref.ref[object]] = []
-    for kind in (LiveCall, Exchange):
+    for kind in (CallRunner, Exchange):
 
         def noted(self: object, *args: object, init: Any = kind.__init__) -> None:
             born.append(weakref.ref(self))

@@ -104,7 +104,7 @@ def test_from_the_button_to_two_people_who_talk_and_are_cut_off_at_the_limit(
     assert theirs.hangup_cause == Cause.VETOED
     assert mine.events.filter(answer=412, status=7, duration=LIMIT).count() == 1
     assert mine.duration == theirs.duration >= LIMIT
-    assert mine.debit == theirs.debit == -sum(entry.amount for entry in theirs.entries.all()) > 0
+    assert mine.cost == theirs.cost == -sum(entry.amount for entry in theirs.entries.all()) > 0
     for one, other in ((at_a, at_b), (at_b, at_a)):
         assert other.sent > 0
         assert one.received >= other.sent - 5  # on their way when it was put down
