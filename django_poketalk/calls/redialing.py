@@ -28,8 +28,8 @@ def call_again(call: CallRequest, user: Any) -> CallRequest:
 
     While a call that was made so still goes on, it is given back, `repeated`: two presses make one
     call. Whether the first has rung is for the caller to ask before (`never_rang`).
-    Raises `CallRefused` as `requesting.request_call` does, and when the user may not place the call.
-    The sentence masks numbers that the user may not see.
+    Raises `CallRefused` as `request_call` does, and when the user may not place the call. The
+    sentence masks numbers that the user may not see.
     """
     try:
         return _place(call, user)

@@ -62,8 +62,8 @@ def show(call: CallRequest, user: Any) -> dict[str, Any]:
     `phase` is `calling`, `ringing`, `talking`, `ending`, `unknown`, `ended` or `failed`; `sentence`
     says it in words; `clock` is the seconds both have talked by now, null unless they do;
     `cost_text` is the cost for people to read, "" when there is none so far. `duration` is in
-    seconds, `cost` decimal text, `ended` ISO 8601 or null, as the service reported them. The call's subject is best
-    loaded before (`subjects.load`).
+    seconds, `cost` decimal text, `ended` ISO 8601 or null, as the service reported them. Load
+    the call's subject first (`subjects.load`).
     """
     now = phase(call)
     own = call.user_id == user.pk

@@ -1,7 +1,7 @@
 """What people touch: the button's order, the call's page, hanging up, and the user's own number.
 
-Each page works without script. Nothing is decided here: `requesting` says whether a call may be made,
-`permissions` who may do what.
+Each page works without script. Nothing is decided here: `requesting` says whether a call may be
+made, `permissions` who may do what.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ EVENTS = st.builds(
     status=st.sampled_from(CallStatus),
     webcallid=TEXTS,
     duration=st.integers(0, 999_999_999),
-    debit=st.decimals(0, 999_999, places=3),
+    cost=st.decimals(0, 999_999, places=3),
 )
 AROUND = st.sampled_from(["", "x", "-", "7", "$", "%26", "%C3%A9", "."])
 DOLLARS = st.sampled_from(["$", "%24"])

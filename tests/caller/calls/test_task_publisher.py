@@ -102,8 +102,8 @@ def test_a_process_that_ends_at_once_still_hands_over(tmp_path: Path, forks: boo
                 print(args[0], file=file)
 
         app.send_task = send_slowly
-        wakeups.wake(1)
-        wakeups.wake(2)
+        task_publisher.wake(1)
+        task_publisher.wake(2)
         if {forks} and os.fork() == 0:
             sys.exit()
         {"os.wait()" if forks else ""}

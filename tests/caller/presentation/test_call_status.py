@@ -240,7 +240,7 @@ def test_a_status_that_has_not_changed_is_304_though_the_clock_runs(
     changed = client.get(address, headers=known)
 
     assert (same.status_code, same.content) == (304, b"")
-    assert (changed.status_code, changed.json()["cost"]) == (200, "0.84")
+    assert (changed.status_code, changed.json()["cost_text"]) == (200, "0.84")
 
 
 def test_a_look_costs_a_fixed_number_of_queries(

@@ -351,4 +351,4 @@ def test_the_cost_climbs_in_steps() -> None:
 
 
 def test_without_cost_there_is_no_line() -> None:
-    assert draw(talked(), [told(70, 7, 60, "0")], after(900)).cost == ()
+    assert draw(talked(), [told(70, 7, 60, "0")], after(900)).cost_steps == ()

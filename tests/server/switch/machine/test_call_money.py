@@ -58,7 +58,7 @@ def test_leg_a_is_paid_for_from_its_own_answer_on() -> None:
     machine = ringing_b(plan())
     assert told(machine.handle(Answered(B, 1), START + 20)) == [(7, 20, D("0.21"))]
     assert told(machine.handle(HungUp(B, 1), START + 50)) == [(8, 50, D("0.80"))]
-    assert (machine.cost(A), machine.cost(B)) == (D("0.50"), D("0.30"))
+    assert (machine.leg_cost(A), machine.leg_cost(B)) == (D("0.50"), D("0.30"))
 
 
 def test_or_only_from_when_both_are_connected() -> None:
