@@ -1,4 +1,11 @@
-"""Child processes that run together: started, watched, and stopped as one."""
+"""Child processes that run together: started, watched, and stopped as one.
+
+Why not honcho or Celery's own commands? `celery multi` and `worker --beat` only run Celery.
+honcho's `Manager.loop()` blocks and sets its own signal handlers, so `demo --check` could not place
+calls while it runs. It does not know when a program is ready. It stops all programs at once, but
+the web server must outlive the switch, which sends its last events to it. And when honcho is
+killed, its children keep running.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +29,7 @@ Sink = Callable[[str, str], None]
 
 
 class ChildDied(Exception):
-    """A child process ended although nobody had asked it to, or was not ready in time."""
+    """A child process ended unexpectedly, or was not ready in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,7 @@ class Program:
 
 
 class Child:
-    """One running program. Each line that it writes goes to `sink` with the program's name."""
+    """A running program. `sink` receives each line it writes, with the program's name."""
 
     def __init__(self, program: Program, environment: Mapping[str, str], sink: Sink) -> None:
         self.program = program
@@ -67,13 +74,13 @@ class Child:
         return self._process.poll()
 
     def terminate(self) -> None:
-        """Ask it to end."""
+        """Send SIGTERM."""
         if self.exit_code is None:
             self._process.terminate()
 
     def wait(self, until: float) -> None:
-        """Wait for its end up to this time of the monotonic clock, then kill it and all it has
-        started.
+        """Wait until this time of the monotonic clock for the program to end, then kill it and
+        its children.
         """
         try:
             self._process.wait(max(0.0, until - time.monotonic()))
@@ -104,9 +111,7 @@ class Child:
 
 
 class Stack:
-    """Programs that only make sense together. Use it as a context: however that is left, no child
-    is.
-    """
+    """Programs that run together. A context manager: on leaving it, no child is left running."""
 
     def __init__(
         self, programs: Sequence[Program], environment: Mapping[str, str], sink: Sink
@@ -129,29 +134,31 @@ class Stack:
         self.stop()
 
     def wait_until_ready(self, seconds: float) -> None:
-        """Raises `ChildDied` when one ends, or is not ready in time."""
+        """Wait until all are ready. Raises `ChildDied` if one ends or is not ready in time."""
         until = time.monotonic() + seconds
         for child in self.children:
             while not child.is_ready.wait(0.05):
                 self.check()
                 if time.monotonic() > until:
+                    name = child.program.name
                     raise ChildDied(
-                        f"{child.program.name} was not ready within {seconds:.0f} s.{_told(child)}"
+                        f"{name} was not ready within {seconds:.0f} s.{_last_lines(child)}"
                     )
 
     def check(self) -> None:
-        """Raises `ChildDied` when one has ended."""
+        """Raise `ChildDied` if a program has ended."""
         for child in self.children:
             if child.exit_code is not None:
                 child.wait(time.monotonic())
+                name = child.program.name
                 raise ChildDied(
-                    f"{child.program.name} ended with exit code {child.exit_code}.{_told(child)}"
+                    f"{name} ended with exit code {child.exit_code}.{_last_lines(child)}"
                 )
 
     def stop(self) -> None:
-        """End all children: the first one last, since others may have something left to tell it.
+        """Stop all children, the first one last, since the others may still send it something.
 
-        Whoever takes longer than `STOP_WITHIN` seconds is killed.
+        A child that takes longer than `STOP_WITHIN` seconds is killed.
         """
         for group in (self.children[1:], self.children[:1]):
             until = time.monotonic() + STOP_WITHIN
@@ -162,5 +169,5 @@ class Stack:
         self.children.clear()
 
 
-def _told(child: Child) -> str:
+def _last_lines(child: Child) -> str:
     return "".join(f"\n  {line}" for line in ("", "Its last lines were:", *child.last_lines))
