@@ -9,6 +9,7 @@ from typing import Protocol
 import django
 import hypothesis
 import pytest
+from django.test import SimpleTestCase
 
 import django_poketalk
 
@@ -41,11 +42,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="refuse to run unless the package under test is an installed one, not the checkout",
     )
     parser.addoption(
+        "--database-only",
+        action="store_true",
+        help="run only tests that use the database: for one more database, after a whole run",
+    )
+    parser.addoption(
         "--full",
         action="store_true",
         help="try as often as is promised, not as often as there is time for every day:"
         " minutes to hours, so choose some with -k, and add --timeout 0",
     )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--database-only"):
+        unused = [item for item in items if not uses_database(item)]
+        config.hook.pytest_deselected(items=unused)
+        items[:] = [item for item in items if item not in set(unused)]
+
+
+def uses_database(item: pytest.Item) -> bool:
+    """Whether a test can depend on which database there is."""
+    fixtures = {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))
+    is_django_test_case = issubclass(getattr(item, "cls", None) or object, SimpleTestCase)
+    return bool(fixtures) or is_django_test_case or any(item.iter_markers("django_db"))
 
 
 def pytest_configure(config: pytest.Config) -> None:

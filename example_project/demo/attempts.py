@@ -36,7 +36,7 @@ class Attempt:
         self.seen = ""
         self._started = time.monotonic()
         self.seconds = 0.0
-        self._asked_to_hang_up = False
+        self._hang_up_requested = False
         try:
             self._pk = self._place(keys, visitor)
         except (CallRefused, LookupError, requests.RequestException) as error:
@@ -48,7 +48,7 @@ class Attempt:
             return True
         call = CallRequest.objects.get(pk=self._pk)
         if self._is_moment(call):
-            self._asked_to_hang_up = True
+            self._hang_up_requested = True
             requesting.hang_up(call)
             call.refresh_from_db()
         served = Call.objects.filter(custom=call.webcallid).first()
@@ -98,7 +98,7 @@ class Attempt:
         return call.pk
 
     def _is_moment(self, call: CallRequest) -> bool:
-        if self._asked_to_hang_up:
+        if self._hang_up_requested:
             return False
         match self.case.hang_up:
             case Moment.WAITING:

@@ -68,7 +68,7 @@ OUTCOMES = {
     "expired": 4,
     "unreachable": 6,
     "unknown": 6,
-    "silent": 8,
+    "stale": 8,
 }
 REFUSALS = {
     ResponseCode.NO_TIMEOUT: 12,
@@ -150,7 +150,7 @@ class History:
         return call, events
 
     def _place(self, call: CallRequest, outcome: str) -> list[CallEvent]:
-        """What became of our asking; where the service took the call, what it told."""
+        """The placement of the call and, if the service accepted it, its events."""
         sent = call.created_at + timedelta(seconds=self._random.uniform(0.05, 1.5))
         match outcome:
             case "cancelled":
@@ -182,46 +182,46 @@ class History:
         call.placement = Placement.ACCEPTED
         call.response_code = ResponseCode.OK.value
         call.response_detail = ResponseCode.OK.value
-        return self._tell(call, outcome)
+        return self._events(call, outcome)
 
-    def _tell(self, call: CallRequest, outcome: str) -> list[CallEvent]:
+    def _events(self, call: CallRequest, outcome: str) -> list[CallEvent]:
         """The events of a call that the service took, and the row as they leave it."""
         rings = self._random.uniform
         a_rings = (call.placed_at or call.created_at) + timedelta(seconds=0.3)
-        told = _Told(call)
-        told.tell(S.A_INITIATED, a_rings)
+        history = _Events(call)
+        history.add(S.A_INITIATED, a_rings)
         if outcome == "caller not reached":
-            told.tell(S.A_FAILED, a_rings + timedelta(seconds=rings(5, 40)))
-            return told.events
+            history.add(S.A_FAILED, a_rings + timedelta(seconds=rings(5, 40)))
+            return history.events
         a_answers = a_rings + timedelta(seconds=rings(2, 15))
-        told.answered(a_answers)
+        history.answered(a_answers)
         b_rings = a_answers + timedelta(seconds=rings(0.2, 1.5))
-        told.tell(S.B_INITIATED, b_rings)
+        history.add(S.B_INITIATED, b_rings)
         if outcome == "ended early":
-            told.tell(S.A_DISCONNECTED, b_rings + timedelta(seconds=rings(3, 30)))
-            return told.events
+            history.add(S.A_DISCONNECTED, b_rings + timedelta(seconds=rings(3, 30)))
+            return history.events
         if outcome == "callee not reached":
-            told.tell(S.B_FAILED, b_rings + timedelta(seconds=rings(1, 45)))
-            return told.events
+            history.add(S.B_FAILED, b_rings + timedelta(seconds=rings(1, 45)))
+            return history.events
         b_answers = b_rings + timedelta(seconds=rings(2, 25))
-        told.tell(S.B_ANSWERED, b_answers)
+        history.add(S.B_ANSWERED, b_answers)
         if outcome == "live":
-            told.ticks(a_answers, self._until)
-            return told.events
+            history.ticks(a_answers, self._until)
+            return history.events
         talks = min(self._random.expovariate(1 / 130) + 3, MAX_DURATION - 120)
         if outcome == "talked too long":
             talks = MAX_DURATION
         ends = b_answers + timedelta(seconds=talks)
-        told.ticks(a_answers, ends)
-        if outcome == "silent":
+        history.ticks(a_answers, ends)
+        if outcome == "stale":
             call.stale_at = ends + timedelta(minutes=4)
-            return told.events
-        told.veto(outcome, ends)
-        told.tell(S.AB_DISCONNECTED, ends)
-        return told.events
+            return history.events
+        history.veto(outcome, ends)
+        history.add(S.AB_DISCONNECTED, ends)
+        return history.events
 
 
-class _Told:
+class _Events:
     """The events of one call, written to the row as they come."""
 
     def __init__(self, call: CallRequest) -> None:
@@ -231,9 +231,9 @@ class _Told:
 
     def answered(self, at: datetime) -> None:
         self._answered_at = at
-        self.tell(S.A_ANSWERED, at)
+        self.add(S.A_ANSWERED, at)
 
-    def tell(self, status: S, at: datetime) -> None:
+    def add(self, status: S, at: datetime) -> None:
         call = self._call
         seconds = int((at - self._answered_at).total_seconds()) if self._answered_at else 0
         cost = PRICE * seconds
@@ -256,10 +256,10 @@ class _Told:
         at = since + timedelta(seconds=TICK)
         while at < until:
             if at > self._call.last_event_at:
-                self.tell_again(at)
+                self.repeat(at)
             at += timedelta(seconds=TICK)
 
-    def tell_again(self, at: datetime) -> None:
+    def repeat(self, at: datetime) -> None:
         call = self._call
         call.last_event_at = at
         call.duration = int((at - (self._answered_at or at)).total_seconds())
@@ -316,8 +316,8 @@ def write(batch: list[tuple[CallRequest, list[CallEvent]]], with_events: bool) -
     if not with_events:
         return
     events: list[Any] = []
-    for call, told in batch:
-        for event in told:
+    for call, call_events in batch:
+        for event in call_events:
             event.call_id = call.pk
-        events += told
+        events += call_events
     CallEvent.objects.bulk_create(events, batch_size=5000)

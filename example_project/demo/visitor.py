@@ -41,9 +41,9 @@ class Visitor:
     def submit(self, page: str, action: str, **fields: str) -> requests.Response:
         """Fetch a page, fill in its form that goes to this path, and send it."""
         url = urljoin(self._site, page)
-        shown = self.session.get(url, timeout=TIMEOUT)
-        shown.raise_for_status()
-        forms = _Forms(shown.text).forms
+        page = self.session.get(url, timeout=TIMEOUT)
+        page.raise_for_status()
+        forms = _Forms(page.text).forms
         for target, hidden in forms:
             if urljoin(url, target) == urljoin(self._site, action):
                 answer = self.session.post(
