@@ -1,14 +1,15 @@
-"""Admission: the ordered rules that turn a request into a queued call, or into the code that says
-why not.
+"""Admission: the ordered rules that turn a request into a queued call, or into the response code
+that says why there is none.
 
-The order is 10, 20, 30, 40, 100, then what no code stands for (HTTP 400), then 50, 60, 70, 90. The
-first three need nothing but the request. Whoever has no key, or asks from a wrong address, is told
-just that: all that could teach an outsider about numbers, routes, reachable hosts or money comes
-after. Malformed input comes before 50 since the later checks need numbers that can be read.
+The order is 10, 20, 30, 40, 100, then HTTP 400 for what has no code, then 50, 60, 70, 90. The first
+three need only the request. A client without a valid key, or at an address that is not allowed,
+learns just that: everything that reveals numbers, routes, reachable hosts or money comes later.
+Malformed input comes before 50, because the later rules need readable numbers.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import unicodedata
 import uuid
@@ -34,12 +35,14 @@ logger = logging.getLogger(__name__)
 CUSTOM_LENGTH = 255  # seed, Parameters
 SECOND = timedelta(seconds=1)
 NOT_TEXT = ("Cc", "Cs", "Zl", "Zp")  # control characters, surrogates, line and paragraph separators
-LONGEST_REASON = 300  # characters of what a malformed request is told
+REASON_LENGTH = 300  # characters of the answer to a malformed request
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request as it came; "" for what it did not say. `address` is the client's IP address."""
+class CallForm:
+    """A request for a call: the fields of the form, "" for a missing one, and the client's IP
+    address.
+    """
 
     api_key: str = field(default="", repr=False)
     from_number: str = field(default="", repr=False)
@@ -48,10 +51,30 @@ class Asked:
     eventurl: str = ""
     address: str = ""
 
+    @property
+    def missing(self) -> ResponseCode | None:
+        """The code of the first required field that is empty: 10, 20 or 30."""
+        if not self.api_key.strip():
+            return ResponseCode.EMPTY_API_KEY
+        if not numbers.has_digits(self.from_number):
+            return ResponseCode.EMPTY_FROM
+        if not numbers.has_digits(self.to_number):
+            return ResponseCode.EMPTY_TO
+        return None
+
+    def cleaned(self) -> CallForm:
+        """The same with both numbers as digits. `ValueError` names the first malformed field."""
+        from_number = numbers.without_trunk_zero(numbers.read_wire(self.from_number))
+        to_number = numbers.without_trunk_zero(numbers.read_wire(self.to_number))
+        _check_custom(self.custom)
+        if self.eventurl:
+            destinations.check(self.eventurl)
+        return dataclasses.replace(self, from_number=from_number, to_number=to_number)
+
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The call is queued; answer 00. `repeated`: it was before, by a request with this `custom`."""
+    """The call is queued; answer 00. `repeated`: by an earlier request with this `custom`."""
 
     call: Call
     repeated: bool = False
@@ -59,7 +82,7 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """No call: answer this code."""
+    """No call; answer this code."""
 
     code: ResponseCode
 
@@ -71,47 +94,34 @@ class Malformed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """A request that could be read: numbers as digits, texts that can be stored."""
-
-    from_number: str = field(repr=False)
-    to_number: str = field(repr=False)
-    custom: str
-    eventurl: str
-    address: str
-
-
-def admit(asked: Asked) -> Admitted | Refused | Malformed:
-    """Check the request and, if nothing speaks against it, queue its call with its first hold."""
-    if missing := _missing(asked):
-        return Refused(missing)
-    key = identify(asked.api_key, asked.address)
+def admit(form: CallForm) -> Admitted | Refused | Malformed:
+    """Check the request and, if every rule allows it, queue its call with its first hold."""
+    if form.missing:
+        return Refused(form.missing)
+    key = identify(form.api_key, form.address)
     if isinstance(key, ResponseCode):
         return Refused(key)
-    wanted = _read(asked)
-    if isinstance(wanted, Malformed):
-        return wanted
     try:
-        outcome = _admit(key.account_id, wanted)
+        cleaned = form.cleaned()
+    except ValueError as error:  # includes InvalidNumber and DestinationRefused
+        return Malformed(on_one_line(str(error))[:REASON_LENGTH])
+    try:
+        return _queue_call(key.account_id, cleaned)
     except IntegrityError:  # a rate or the provider was deleted meanwhile: now it is not found
-        outcome = _admit(key.account_id, wanted)
-    if isinstance(outcome, ResponseCode):
-        return Refused(outcome)
-    return outcome
+        return _queue_call(key.account_id, cleaned)
 
 
 def identify(api_key: str, address: str) -> ApiKey | ResponseCode:
     """The live key, if it may be used from this address; else 40 or 100.
 
-    A right key from a wrong address is logged as a warning: it may have leaked.
+    A valid key at an address that is not allowed is logged as a warning: it may have leaked.
     """
     key = ApiKey.find(api_key)
     if key is None:
         return ResponseCode.UNKNOWN_API_USER
     if not key.account.allows(address):
         logger.warning(
-            "Key %s of account %s (%s) was used from %s, which is not on its list.",
+            "Key %s of account %s (%s) was used from %s, which is not an allowed address.",
             key,
             key.account_id,
             key.account,
@@ -121,71 +131,48 @@ def identify(api_key: str, address: str) -> ApiKey | ResponseCode:
     return key
 
 
-def _missing(asked: Asked) -> ResponseCode | None:
-    if not asked.api_key.strip():
-        return ResponseCode.EMPTY_API_KEY
-    if not numbers.has_digits(asked.from_number):
-        return ResponseCode.EMPTY_FROM
-    if not numbers.has_digits(asked.to_number):
-        return ResponseCode.EMPTY_TO
-    return None
-
-
-def _read(asked: Asked) -> _Wanted | Malformed:
-    try:
-        wanted = _Wanted(
-            from_number=numbers.without_trunk_zero(numbers.read_wire(asked.from_number)),
-            to_number=numbers.without_trunk_zero(numbers.read_wire(asked.to_number)),
-            custom=_custom(asked.custom),
-            eventurl=asked.eventurl,
-            address=asked.address,
-        )
-        if wanted.eventurl:
-            destinations.check(wanted.eventurl)
-    except ValueError as error:  # InvalidNumber and DestinationRefused among them
-        return Malformed(on_one_line(str(error))[:LONGEST_REASON])
-    return wanted
-
-
-def _custom(text: str) -> str:
+def _check_custom(text: str) -> None:
     if len(text) > CUSTOM_LENGTH:
         raise ValueError(f"custom has {len(text)} characters; {CUSTOM_LENGTH} are allowed.")
     if "\N{REPLACEMENT CHARACTER}" in text:
-        raise ValueError("custom is not UTF-8: it could not be given back as it was sent.")
+        raise ValueError("custom is not valid UTF-8.")
     for position, character in enumerate(text, start=1):
         if unicodedata.category(character) in NOT_TEXT:
             raise ValueError(f"custom has a control character at position {position}.")
-    return text
 
 
 @transaction.atomic
-def _admit(account_id: int, wanted: _Wanted) -> Admitted | ResponseCode:
-    # One admission of an account at a time: funds, caps and `custom` are looked at and taken in
-    # one piece.
-    return _place(ledger.lock(account_id), wanted)
+def _queue_call(account_id: int, form: CallForm) -> Admitted | Refused:
+    """Apply the rules that need the account, and queue the call.
 
-
-def _place(account: Account, wanted: _Wanted) -> Admitted | ResponseCode:
-    if repeated := _live_call(account, wanted.custom):
+    The account stays locked meanwhile: `custom`, caps and funds are checked and used in one piece.
+    """
+    account = ledger.lock(account_id)
+    if repeated := _live_call(account, form.custom):
         return Admitted(repeated, repeated=True)
     provider = account.provider
     if provider is None or not provider.is_active:
-        return ResponseCode.NO_SERVICE_PROVIDER
-    if BlacklistedNumber.matches(account, wanted.from_number, wanted.to_number):
-        return ResponseCode.BLACKLISTED
-    if not _reachable(provider, wanted.from_number, wanted.to_number):
-        return ResponseCode.NO_GATEWAY
-    rate_a, rate_b = _rates(provider, wanted.from_number, wanted.to_number)
+        return Refused(ResponseCode.NO_SERVICE_PROVIDER)
+    if BlacklistedNumber.matches(account, form.from_number, form.to_number):
+        return Refused(ResponseCode.BLACKLISTED)
+    if not _reachable(provider, form.from_number, form.to_number):
+        return Refused(ResponseCode.NO_GATEWAY)
+    rate_a, rate_b = _rates(provider, form.from_number, form.to_number)
     if rate_a is None or rate_b is None or _at_cap(account):
-        return ResponseCode.NO_TIMEOUT
-    return _queue(account, provider, wanted, rate_a, rate_b)
+        return Refused(ResponseCode.NO_TIMEOUT)
+    call = _new_call(account, provider, form, rate_a, rate_b)
+    first_slice = min(call.max_duration, settings.hold)
+    hold = rating.call_cost(rate_a.tariff, rate_b.tariff, first_slice, first_slice)
+    if not call.max_duration or not ledger.queue(call, account, hold):
+        return Refused(ResponseCode.NO_TIMEOUT)
+    return Admitted(call)
 
 
 def _live_call(account: Account, custom: str) -> Call | None:
-    """The live call that a repeated request means, where `custom` is unique."""
+    """The live call that a request with this `custom` repeats, if `UNIQUE_CUSTOM` is set."""
     if not settings.unique_custom or not custom:
         return None
-    # Compared once more in Python: MariaDB takes "a", "A" and "a " for the same.
+    # Compared again in Python: for MariaDB, "a", "A" and "a " are equal.
     found = Call.objects.live().filter(account=account, custom=custom)
     return next((call for call in found if call.custom == custom), None)
 
@@ -204,22 +191,21 @@ def _rates(provider: ServiceProvider, *wire_numbers: str) -> list[Rate | None]:
 
 
 def _at_cap(account: Account) -> bool:
-    """Whether the account has as many calls as it may. It is locked: nobody adds one meanwhile."""
+    """Whether the account, which is locked, has as many calls as it may have."""
     live, rate = account.max_live_calls, account.max_calls_per_second
     calls = Call.objects.filter(account=account)
     if live is not None and Call.objects.live().filter(account=account).count() >= live:
-        reached = f"{live} live calls"
-    elif rate is not None and (not rate or _since(calls, rate) < SECOND):
-        reached = f"{rate} calls per second"
-    else:
-        return False
-    _log_cap(account, f"it may have {reached}")
-    return True
+        _log_cap(account, f"it is at its limit of {live} live calls")
+        return True
+    if rate is not None and (not rate or _age(calls, rate) < SECOND):
+        _log_cap(account, f"it is at its limit of {rate} calls per second")
+        return True
+    return False
 
 
-def _since(calls: QuerySet[Call], number: int) -> timedelta:
-    """How long ago the call was admitted that is `number`th from the newest on."""
-    admitted = calls.order_by("-id").values_list("created_at", flat=True)[number - 1 : number]
+def _age(calls: QuerySet[Call], position: int) -> timedelta:
+    """The time since admission of the call at this position, counted from the newest (1)."""
+    admitted = calls.order_by("-id").values_list("created_at", flat=True)[position - 1 : position]
     return timezone.now() - admitted[0] if admitted else timedelta.max
 
 
@@ -227,37 +213,30 @@ def _log_cap(account: Account, why: str) -> None:
     logger.warning("Account %s (%s) is refused a call (90): %s.", account.pk, account, why)
 
 
-def _queue(
-    account: Account, provider: ServiceProvider, wanted: _Wanted, rate_a: Rate, rate_b: Rate
-) -> Admitted | ResponseCode:
+def _new_call(
+    account: Account, provider: ServiceProvider, form: CallForm, rate_a: Rate, rate_b: Rate
+) -> Call:
+    """The call, not saved. Its maximum duration is 0 if the account cannot pay for the shortest
+    call.
+    """
     cap = settings.max_duration
     if account.max_duration is not None:
         cap = min(cap, account.max_duration)
-    a, b = rate_a.tariff, rate_b.tariff
     spendable = account.spendable(ledger.today())
-    max_duration = rating.maximum_duration(a, b, spendable, cap)
-    if not max_duration:
-        if spendable < account.funds:
-            _log_cap(
-                account,
-                f"{spendable} is left of the {account.max_spend_per_day} that it may spend today",
-            )
-        return ResponseCode.NO_TIMEOUT
-    call = Call(
+    max_duration = rating.maximum_duration(rate_a.tariff, rate_b.tariff, spendable, cap)
+    if not max_duration and spendable < account.funds:
+        _log_cap(account, f"{spendable} is left of its {account.max_spend_per_day} for today")
+    return Call(
         account=account,
         provider=provider,
-        custom=wanted.custom or uuid.uuid4().hex,
-        from_number=wanted.from_number,
-        to_number=wanted.to_number,
-        eventurl=wanted.eventurl,
-        remote_address=wanted.address,
+        custom=form.custom or uuid.uuid4().hex,
+        from_number=form.from_number,
+        to_number=form.to_number,
+        eventurl=form.eventurl,
+        remote_address=form.address,
         rate_a=rate_a,
         rate_b=rate_b,
         leg_a_billed=provider.leg_a_billed,
         max_duration=max_duration,
         duration_cap=cap,
     )
-    first_slice = min(max_duration, settings.hold)
-    if not ledger.queue(call, account, rating.call_cost(a, b, first_slice, first_slice)):
-        return ResponseCode.NO_TIMEOUT
-    return Admitted(call)

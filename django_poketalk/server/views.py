@@ -1,4 +1,4 @@
-"""The Click-2-Call API on the wire: a form in, a code out. The rules are in `admission`."""
+"""The Click-2-Call API: a form in, a response code out. The rules are in `admission`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .conf import settings
 
 FIELDS = ("api_key", "from", "to", "custom", "eventurl")
 MAX_BODY = 16 * 1024  # bytes: several times what the longest request needs, percent-encoded
-# Malformed, too many fields, an encoding that is none (ValueError, LookupError), cut off (OSError).
+# Malformed, too many fields, unknown encoding (ValueError, LookupError), connection lost (OSError).
 UNREADABLE = (
     BadRequest,
     SuspiciousOperation,
@@ -32,24 +32,24 @@ UNREADABLE = (
 @csrf_exempt
 @login_not_required
 @sensitive_post_parameters()
-@sensitive_variables()  # holds for all that is called from here: error reports tell no value
+@sensitive_variables()  # applies to everything called from here: error reports show no values
 @require_POST
 def click2call(request: HttpRequest) -> HttpResponse:
-    """Ask for a call (seed, Parameters). The body of the answer is exactly the code.
+    """Request a call (seed, Parameters). The body of the response is exactly the response code.
 
-    413 and 400 with a line of plain text stand for what the seed has no code for. What cannot be
-    read at all, or gives a field more than once, is refused first: nothing could be checked.
+    413 and 400, with a line of plain text, are for errors without a response code. A form that
+    cannot be parsed or has a field more than once is rejected before any other rule applies.
     """
     if _length(request) > MAX_BODY:
-        return _text(f"A request has at most {MAX_BODY} bytes.", status=413)
+        return _text(f"The request is larger than {MAX_BODY} bytes.", status=413)
     try:
         form = request.POST
     except UNREADABLE:
-        return _text("The form cannot be read.", status=400)
+        return _text("The form cannot be parsed.", status=400)
     for name in FIELDS:
         if len(form.getlist(name)) > 1:
-            return _text(f"Field {name!r} is given more than once.", status=400)
-    match admission.admit(_asked(request, form)):
+            return _text(f"Field {name!r} appears more than once.", status=400)
+    match admission.admit(_call_form(request, form)):
         case admission.Admitted():
             return _text(ResponseCode.OK)
         case admission.Refused(code):
@@ -58,8 +58,8 @@ def click2call(request: HttpRequest) -> HttpResponse:
             return _text(reason, status=400)
 
 
-def _asked(request: HttpRequest, form: QueryDict) -> admission.Asked:
-    return admission.Asked(
+def _call_form(request: HttpRequest, form: QueryDict) -> admission.CallForm:
+    return admission.CallForm(
         api_key=form.get("api_key", ""),
         from_number=form.get("from", ""),
         to_number=form.get("to", ""),

@@ -43,15 +43,15 @@ def main() -> None:
     options = parser.parse_args()
     service = Service.make()
     key = service.open_to("127.0.0.1")
-    asked = admission.Asked(key, AT_ONCE, SHORT, address="127.0.0.1")
+    form = admission.CallForm(key, AT_ONCE, SHORT, address="127.0.0.1")
     print(header(), flush=True)
     with switch(options.log):
         time.sleep(2)  # until it listens, and rests
         if options.asleep:
             with mock.patch.object(wakening, "_notify"):
-                begun, admitted = place(asked, options.calls)
+                begun, admitted = place(form, options.calls)
         else:
-            begun, admitted = place(asked, options.calls)
+            begun, admitted = place(form, options.calls)
         time.sleep(2)
         rung = dict(Leg.objects.filter(side="A", attempt=1).values_list("call", "initiated_at"))
     waits = [(rung[pk] - moment).total_seconds() for pk, moment in begun.items() if pk in rung]
@@ -60,15 +60,15 @@ def main() -> None:
     print(f"request → ring  {spread(waits)} (to reach on PostgreSQL: p50 below 25)")
 
 
-def place(asked: admission.Asked, calls: int) -> tuple[dict[int, datetime], list[float]]:
-    """When each call was asked for, by the clock that the database has too; and how long each
+def place(form: admission.CallForm, calls: int) -> tuple[dict[int, datetime], list[float]]:
+    """When each call was form for, by the clock that the database has too; and how long each
     admission took, in seconds.
     """
     begun: dict[int, datetime] = {}
     took = []
     for _ in range(calls):
         moment, started = timezone.now(), time.perf_counter()
-        match admission.admit(asked):
+        match admission.admit(form):
             case admission.Admitted(call):
                 begun[call.pk] = moment
             case refused:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from django_poketalk.protocol.codes import ResponseCode
 from django_poketalk.server import admission
-from django_poketalk.server.admission import Admitted, Asked, Malformed, Refused
+from django_poketalk.server.admission import Admitted, CallForm, Malformed, Refused
 from django_poketalk.server.models import BlacklistedNumber, Call
 
 from .conftest import CALLEE, CALLER, PATH, Customer
@@ -32,14 +32,14 @@ def written(number: str, between: list[str]) -> str:
     return "".join(digits) + between[len(number)]
 
 
-def asked(customer: Customer, **changes: Any) -> Asked:
+def call_form(customer: Customer, **changes: Any) -> CallForm:
     fields = {
         "api_key": customer.secret,
         "from_number": CALLER,
         "to_number": CALLEE,
         "address": "127.0.0.1",
     }
-    return Asked(**(fields | changes))
+    return CallForm(**(fields | changes))
 
 
 @given(listed=gaps, given_=gaps, is_prefix=st.booleans(), on_leg_a=st.booleans())
@@ -54,7 +54,7 @@ def test_a_blacklisted_number_is_blacklisted_in_every_formatting(
     entry.full_clean(exclude=["number"])
     entry.save()
     leg = "from_number" if on_leg_a else "to_number"
-    outcome = admission.admit(asked(customer, **{leg: written(number, given_)}))
+    outcome = admission.admit(call_form(customer, **{leg: written(number, given_)}))
     entry.delete()
     assert outcome == Refused(ResponseCode.BLACKLISTED)
 
@@ -63,7 +63,7 @@ def test_a_trunk_zero_hides_no_blacklisted_number(customer: Customer) -> None:
     BlacklistedNumber.objects.create(number="+44 (0)20 7946 0123")
     BlacklistedNumber.objects.create(number="97254", is_prefix=True)
     for number in ("442079460123", "4402079460123", "+44 (0) 20-7946-0123", "9720541234567"):
-        outcome = admission.admit(asked(customer, to_number=number))
+        outcome = admission.admit(call_form(customer, to_number=number))
         assert outcome == Refused(ResponseCode.BLACKLISTED), number
 
 
@@ -79,7 +79,7 @@ def test_only_plain_digits_ever_reach_a_gateway(
     customer: Customer, from_number: str, to_number: str
 ) -> None:
     with transaction.atomic():
-        outcome = admission.admit(asked(customer, from_number=from_number, to_number=to_number))
+        outcome = admission.admit(call_form(customer, from_number=from_number, to_number=to_number))
         for call in Call.objects.all():
             assert re.fullmatch(r"[1-9][0-9]{6,14}", call.from_number, re.ASCII)
             assert re.fullmatch(r"[1-9][0-9]{6,14}", call.to_number, re.ASCII)
@@ -91,7 +91,7 @@ def test_only_plain_digits_ever_reach_a_gateway(
 @law
 def test_a_custom_is_stored_as_it_came_or_refused(customer: Customer, custom: str) -> None:
     with transaction.atomic():
-        outcome = admission.admit(asked(customer, custom=custom))
+        outcome = admission.admit(call_form(customer, custom=custom))
         if isinstance(outcome, Admitted):
             stored = Call.objects.get().custom
             assert stored == custom if custom else len(stored) == 32

@@ -186,12 +186,9 @@ def test_saving_a_stale_account_does_not_forget_what_was_spent(
 @pytest.mark.parametrize(
     ("cap", "words"),
     [
-        ({"max_live_calls": 0}, "it may have 0 live calls"),
-        ({"max_calls_per_second": 0}, "it may have 0 calls per second"),
-        (
-            {"max_spend_per_day": D("0.019")},
-            "0.019 is left of the 0.019 that it may spend today",
-        ),
+        ({"max_live_calls": 0}, "it is at its limit of 0 live calls"),
+        ({"max_calls_per_second": 0}, "it is at its limit of 0 calls per second"),
+        ({"max_spend_per_day": D("0.019")}, "0.019 is left of its 0.019 for today"),
     ],
 )
 def test_the_log_says_which_cap_it_was(
@@ -205,13 +202,13 @@ def test_the_log_says_which_cap_it_was(
 
 
 def test_caps_that_are_not_set_and_spend_that_is_cost_no_query(customer: Customer) -> None:
-    def asked(**caps: Any) -> int:
+    def queries_of_a_request(**caps: Any) -> int:
         Account.objects.update(**caps)
         with CaptureQueriesContext(connection) as queries:
             assert customer.ask() == "00"
         return len(queries)
 
-    plain = asked()
-    assert asked(max_spend_per_day=50) == plain
-    assert asked(max_live_calls=9) == plain + 1
-    assert asked(max_calls_per_second=9) == plain + 2
+    plain = queries_of_a_request()
+    assert queries_of_a_request(max_spend_per_day=50) == plain
+    assert queries_of_a_request(max_live_calls=9) == plain + 1
+    assert queries_of_a_request(max_calls_per_second=9) == plain + 2

@@ -25,7 +25,7 @@ from .conftest import PATH, Customer
         ({"custom": "a\0"}, "position 2"),
         ({"custom": "\x85"}, "position 1"),
         ({"custom": "a\u2028b"}, "position 2"),
-        ({"custom": "a\N{REPLACEMENT CHARACTER}"}, "not UTF-8"),
+        ({"custom": "a\N{REPLACEMENT CHARACTER}"}, "not valid UTF-8"),
         ({"eventurl": "https://example.com/" + "x" * 236}, "256 characters"),
         ({"eventurl": "ftp://example.com/"}, "http"),
         ({"eventurl": "example.com/events"}, "http"),

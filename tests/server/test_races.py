@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from django_poketalk.protocol.codes import CallStatus, ResponseCode
 from django_poketalk.server import admission
-from django_poketalk.server.admission import Admitted, Asked, Refused
+from django_poketalk.server.admission import Admitted, CallForm, Refused
 from django_poketalk.server.billing import ledger
 from django_poketalk.server.models import Account, Call, LedgerEntry, Rate
 from django_poketalk.server.switch.calls import store
@@ -79,8 +79,8 @@ def books_are_right(account: Account) -> None:
         assert -sum((entry.amount for entry in call.entries.all()), D(0)) == call.cost
 
 
-def asked(customer: Customer, custom: str = "") -> Asked:
-    return Asked(customer.secret, CALLER, CALLEE, custom, "", "127.0.0.1")
+def call_form(customer: Customer, custom: str = "") -> CallForm:
+    return CallForm(customer.secret, CALLER, CALLEE, custom, "", "127.0.0.1")
 
 
 def test_calls_that_race_for_one_balance_never_take_more_than_there_is(
@@ -90,7 +90,7 @@ def test_calls_that_race_for_one_balance_never_take_more_than_there_is(
         customer = make_customer(f"Round {number}", balance="0")
         affordable = threads // 3
         ledger.top_up(customer.account, D("2.400") * affordable)
-        outcomes = at_once([lambda c=customer: admission.admit(asked(c))] * threads)
+        outcomes = at_once([lambda c=customer: admission.admit(call_form(c))] * threads)
         admitted = [outcome for outcome in outcomes if isinstance(outcome, Admitted)]
         refused = [outcome for outcome in outcomes if not isinstance(outcome, Admitted)]
         assert len(admitted) == affordable
@@ -198,7 +198,7 @@ def test_a_call_that_many_settle_at_once_is_charged_once(threads: int, rounds: i
         return True
 
     for number in range(rounds):
-        assert isinstance(admission.admit(asked(customer)), Admitted)
+        assert isinstance(admission.admit(call_form(customer)), Admitted)
         [claimed] = claims.claim("one", 1, ["simulated"])
         call = Call.objects.get(pk=claimed.key.pk)
         fences = [claimed.key.fence - stale % 2 for stale in range(threads)]
@@ -216,7 +216,7 @@ def test_of_many_requests_with_one_custom_one_makes_a_call_and_all_are_told_00(
     customer = make_customer()
     for number in range(rounds):
         custom = f"web{number}"
-        outcomes = at_once([lambda c=custom: admission.admit(asked(customer, c))] * threads)
+        outcomes = at_once([lambda c=custom: admission.admit(call_form(customer, c))] * threads)
         assert all(isinstance(outcome, Admitted) for outcome in outcomes)
         assert [outcome.repeated for outcome in outcomes].count(False) == 1
         assert Call.objects.filter(custom=custom).count() == 1
@@ -246,7 +246,7 @@ def test_a_rate_that_is_deleted_while_a_call_is_admitted_is_as_one_that_was_neve
 def test_the_cap_of_live_calls_holds_under_a_race(threads: int) -> None:
     customer = make_customer()
     Account.objects.update(max_live_calls=3)
-    at_once([lambda: admission.admit(asked(customer))] * threads)
+    at_once([lambda: admission.admit(call_form(customer))] * threads)
     assert Call.objects.count() == 3
 
 
@@ -255,7 +255,7 @@ def test_the_calls_per_second_hold_under_a_race(threads: int, rounds: int) -> No
     Account.objects.update(max_calls_per_second=3)
     began = timezone.now()
     for _round in range(rounds):
-        at_once([lambda: admission.admit(asked(customer))] * threads)
+        at_once([lambda: admission.admit(call_form(customer))] * threads)
     made = sorted(Call.objects.values_list("created_at", flat=True))
     assert 3 <= len(made) <= 3 * ((timezone.now() - began).total_seconds() + 1)
     for first, fourth in zip(made, made[3:], strict=False):
@@ -270,7 +270,7 @@ def test_the_spend_per_day_holds_under_a_race_of_admissions_extensions_and_charg
     Account.objects.update(max_spend_per_day=limit)
 
     def live() -> None:
-        outcome = admission.admit(asked(customer))
+        outcome = admission.admit(call_form(customer))
         if isinstance(outcome, Admitted):
             call = outcome.call
             Call.objects.filter(pk=call.pk).update(state=Call.State.ACTIVE, fence=1)

@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import Model
 from django.views.debug import ExceptionReporter
 
-from django_poketalk.server.admission import Asked
+from django_poketalk.server.admission import CallForm
 from django_poketalk.server.models import Account, AllowedAddress, ApiKey, Call, Gateway, Rate
 
 from .conftest import CALLEE, CALLER, Customer
@@ -62,6 +62,6 @@ def test_the_key_is_never_logged(customer: Customer, caplog: pytest.LogCaptureFi
 
 
 def test_a_request_shows_neither_its_key_nor_its_numbers() -> None:
-    shown = repr(Asked(api_key="the-key", from_number="442079460000", to_number="442079460123"))
+    shown = repr(CallForm(api_key="the-key", from_number="442079460000", to_number="442079460123"))
     assert "the-key" not in shown
     assert "4420" not in shown

@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 
 from django_poketalk.protocol.eventurl import Event
 from django_poketalk.server import admission
-from django_poketalk.server.admission import Asked
+from django_poketalk.server.admission import CallForm
 from django_poketalk.server.billing import ledger
 from django_poketalk.server.models import Account, Call, LedgerEntry, Rate, ServiceProvider
 from django_poketalk.server.switch.calls import store
@@ -252,7 +252,7 @@ class Books(RuleBasedStateMachine):
         self.at_once([lambda call=call: both(call) for call in live])
 
     def ask(self) -> None:
-        admission.admit(Asked(self.customer.secret, CALLER, CALLEE, "", "", "127.0.0.1"))
+        admission.admit(CallForm(self.customer.secret, CALLER, CALLEE, "", "", "127.0.0.1"))
 
     def pay_in(self, amount: Decimal) -> None:
         ledger.top_up(Account.objects.get(pk=self.account.pk), amount)
