@@ -27,7 +27,7 @@ from django.db import connection  # noqa: E402
 
 from django_poketalk.server.billing import ledger, rating  # noqa: E402
 from django_poketalk.server.database import notify  # noqa: E402
-from django_poketalk.server.database.notify import News  # noqa: E402
+from django_poketalk.server.database.notify import Notification  # noqa: E402
 from django_poketalk.server.models import (  # noqa: E402
     Account,
     AllowedAddress,
@@ -105,7 +105,7 @@ class Service:
             account = ledger.lock(self.account.pk)
             Account.objects.filter(pk=account.pk).update(held=account.held + first * calls)
             Call.objects.bulk_create(rows)
-            notify.tell(News.QUEUED)
+            notify.send(Notification.QUEUED)
 
 
 @dataclass

@@ -1,5 +1,5 @@
-"""Waking the switches: on PostgreSQL by NOTIFY, once what they are to see is committed. Elsewhere
-nothing is told, and the switches look by themselves, as they also do where a word is lost.
+"""PostgreSQL's NOTIFY, which wakes the switches. Optional: the switches also poll, and on other
+databases they only poll.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ from django.db import connection, transaction
 CHANNEL = "poketalk_switch"
 
 
-class News(enum.StrEnum):
-    """What there is to look for."""
+class Notification(enum.StrEnum):
+    """What the switches should look for."""
 
     QUEUED = "queued"
     HANG_UP = "hang_up"
 
 
-def tell(news: News) -> None:
-    """Tell all switches when the current transaction is committed; at once, where there is none.
+def send(notification: Notification) -> None:
+    """Notify all switches when the current transaction commits, or now if there is none. Errors are
+    logged by Django and raise nothing.
 
-    In a statement of its own: PostgreSQL lets one transaction with a NOTIFY commit at a time, and
-    admissions are not to wait for each other's disk. What goes wrong is logged by Django, and hurts
-    nothing.
+    The NOTIFY runs in its own statement after the commit: PostgreSQL commits transactions that
+    contain a NOTIFY one at a time, and admissions must not wait for each other's disk writes.
     """
     if connection.vendor == "postgresql":
 
-        def notify() -> None:
-            _notify(news)
+        def notify() -> None:  # not a partial: Django logs the name of a function that fails
+            _notify(notification)
 
         transaction.on_commit(notify, robust=True)
 
 
-def _notify(news: News) -> None:
+def _notify(notification: Notification) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(news)])
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, notification.value])

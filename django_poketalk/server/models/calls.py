@@ -18,7 +18,7 @@ from django_poketalk.protocol.eventurl import MAX_LENGTH
 
 from ..billing.rating import Tariff
 from ..database import notify
-from ..database.notify import News
+from ..database.notify import Notification
 from .accounts import Account
 from .rates import Rate
 from .routes import Gateway, LegABilling, ServiceProvider
@@ -193,7 +193,7 @@ class Call(models.Model):
         is_new = self._state.adding
         super().save(**options)
         if is_new:
-            notify.tell(News.QUEUED)
+            notify.send(Notification.QUEUED)
 
     def ask_hang_up(self, now: datetime) -> bool:
         """Have the switch end this call. False: it is over, or it was asked before."""
@@ -203,7 +203,7 @@ class Call(models.Model):
             .update(hangup_requested_at=now)
         )
         if asked:
-            notify.tell(News.HANG_UP)
+            notify.send(Notification.HANG_UP)
         return asked
 
 

@@ -21,23 +21,23 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 
 from ..conf import settings
 from ..database.clock import database_now
-from ..database.notify import News
+from ..database.notify import Notification
 from .calls.runner import CallContext, CallRunner
-from .calls.write_queue import Writer
+from .calls.write_queue import WriteQueue
 from .clock import Clock, DatabaseTime
-from .database import Database, rest
+from .database_threads import DatabaseThreads, batch_pause
 from .delivery.sender import EventSender
 from .gateways import KINDS
 from .gateways.base import BaseGateway, CallKey
 from .listener import Listener
 from .machine.facts_and_commands import Cause, Fact, HangUpRequested, LegFact, Route
 from .monitoring import heartbeat
-from .monitoring.stats import Meter
-from .monitoring.watchdog import State, Vitals
+from .monitoring.stats import Stats
+from .monitoring.watchdog import State, Watchdog
 from .ownership import claims, plan
 from .ownership.intake import Intake
 from .ownership.lease import Lease
-from .probe_calls import Trials
+from .probe_calls import ProbeCalls
 from .recovery.orphans import Orphans
 
 logger = logging.getLogger(__name__)
@@ -71,8 +71,8 @@ class Engine:
     ) -> None:
         self.identity = f"{name[:80]}-{os.getpid()}-{secrets.token_hex(4)}"
         self.clock = Clock(speed)
-        self.meter = Meter()
-        self.vitals = Vitals()
+        self.stats = Stats()
+        self.watchdog = Watchdog()
         self.lease = Lease(self._lapsed)
         self._time = DatabaseTime()
         self._gateways: dict[str, BaseGateway] = {
@@ -81,7 +81,7 @@ class Engine:
             if speed == 1 or gateway.simulated
         }
         self._calls: dict[CallKey, CallRunner] = {}
-        self._orphans = Orphans(self.identity, self._gateways, self.meter)
+        self._orphans = Orphans(self.identity, self._gateways, self.stats)
         self._drain = drain
         self._take_at = 0.0
         self._without_password: set[int] = set()  # gateways that the log has told of
@@ -107,15 +107,15 @@ class Engine:
     async def run(self) -> None:
         """Serve until `stop()`."""
         # Leases are not to wait behind a crowd of writes, nor news of calls for locked accounts.
-        self._lifeline = Database(1, patience=settings.lease)
-        self._plain = Database(1, patience=settings.lease)
+        self._lifeline = DatabaseThreads(1, patience=settings.lease)
+        self._plain = DatabaseThreads(1, patience=settings.lease)
         # SQLite lets one write at a time; more threads would only jostle each other.
         one = connection.vendor == "sqlite"
-        self._database = self._plain if one else Database(THREADS, patience=settings.lease)
+        self._database = self._plain if one else DatabaseThreads(THREADS, patience=settings.lease)
         self.lease.keep_until(time.monotonic() + settings.lease)
         try:
             async with EventSender(self._time.now) as sender, self._open_gateways():
-                self.writer = Writer(self._plain, self._database, self.meter.write.add)
+                self.write_queue = WriteQueue(self._plain, self._database, self.stats.write.add)
                 self._equip(sender)
                 try:
                     await self._measure_time()
@@ -131,16 +131,20 @@ class Engine:
 
     def _equip(self, sender: EventSender) -> None:
         kinds = tuple(self._gateways)
-        self._trials = Trials(self.identity, self.clock, self._database, self._gateways)
+        self._probe_calls = ProbeCalls(self.identity, self.clock, self._database, self._gateways)
         self._intake = Intake(
-            self.identity, self._lifeline, kinds, lambda: self.calls, lambda: self.writer.backlog
+            self.identity,
+            self._lifeline,
+            kinds,
+            lambda: self.calls,
+            lambda: self.write_queue.backlog,
         )
         self._orphans.open(self._database, sender)
         self._means = CallContext(
             self.clock,
             self._time,
-            self.writer,
-            self.meter,
+            self.write_queue,
+            self.stats,
             sender,
             self._gateways,
             self.lease.holds,
@@ -161,10 +165,10 @@ class Engine:
                 self._every(RECOVER, self._orphans.recover, self._orphans.left, until=self._closed),
                 self._every(WATCH, self._watch, until=self._closed),
                 self._every(BEAT, self._beat, until=self._ending),
-                self._every(TRY, self._trials.poll, until=self._closed),
+                self._every(TRY, self._probe_calls.poll, until=self._closed),
                 self._drained(),
             )
-            await self._trials.close()
+            await self._probe_calls.close()
             await self._end_all()
             await self._sign_off()
         finally:
@@ -190,12 +194,12 @@ class Engine:
         until: asyncio.Event,
     ) -> None:
         """Do the work again and again; what goes wrong is logged, and tried again."""
-        self.vitals.turned(work.__name__)  # also a first round that never ends is to be seen
+        self.watchdog.turned(work.__name__)  # also a first round that never ends is to be seen
         while not until.is_set():
             seconds = pause if isinstance(pause, float | int) else pause()
             try:
                 await work()
-                self.vitals.turned(work.__name__, seconds)
+                self.watchdog.turned(work.__name__, seconds)
             except (OperationalError, InterfaceError) as error:  # their tracebacks say nothing
                 logger.error("The database did not do %s: %s", work.__name__, error)
             except Exception:
@@ -204,7 +208,7 @@ class Engine:
             await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             for wait in waiting:
                 wait.cancel()
-        self.vitals.ended(work.__name__)
+        self.watchdog.ended(work.__name__)
 
     # Taking calls
 
@@ -213,11 +217,11 @@ class Engine:
         woken = self.listener.is_listening and not self._intake.is_limited
         return POLL_WOKEN if woken else POLL
 
-    def _woken(self, news: News) -> None:
+    def _woken(self, news: Notification) -> None:
         match news:
-            case News.QUEUED:
+            case Notification.QUEUED:
                 self._queued.set()
-            case News.HANG_UP:
+            case Notification.HANG_UP:
                 self._hang_up.set()
 
     async def _take(self) -> None:
@@ -236,7 +240,7 @@ class Engine:
             for each in claimed:
                 call = self._calls[each.key] = CallRunner(each, self._means)
                 call.start()
-        self._take_at = time.monotonic() + rest(time.monotonic() - begun, GATHER)
+        self._take_at = time.monotonic() + batch_pause(time.monotonic() - begun, GATHER)
 
     async def _end_asked(self) -> None:
         self._hang_up.clear()
@@ -249,7 +253,7 @@ class Engine:
             call.handle(fact)
 
     def _heard(self, key: CallKey, fact: LegFact) -> None:
-        if not self._trials.handle(key, fact):
+        if not self._probe_calls.handle(key, fact):
             self._handle(key, fact)
 
     def _gone(self, key: CallKey) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import connection
 
-from ..database.notify import CHANNEL, News
+from ..database.notify import CHANNEL, Notification
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class Listener:
     since some may have been missed.
     """
 
-    def __init__(self, heard: Callable[[News], None]) -> None:
+    def __init__(self, heard: Callable[[Notification], None]) -> None:
         self._heard = heard
         self.is_listening = False
 
@@ -59,16 +59,16 @@ class Listener:
             await conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
             self.is_listening = True
             logger.info("Woken by the database.")
-            self._hear(News)
+            self._hear(Notification)
             while True:
                 async for notice in conn.notifies(timeout=PROBE):
-                    self._hear(news for news in News if news == notice.payload)
+                    self._hear(news for news in Notification if news == notice.payload)
                 async with asyncio.timeout(CONNECT_WITHIN):
                     await conn.execute("SELECT 1")
         finally:
             await conn.close()
 
-    def _hear(self, news: Iterable[News]) -> None:
+    def _hear(self, news: Iterable[Notification]) -> None:
         for each in news:
             self._heard(each)
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from ..conf import settings
 from ..models import TrialCall
 from .clock import Clock
-from .database import Database
+from .database_threads import DatabaseThreads
 from .gateways.base import BaseGateway, CallKey, LegKey
 from .machine.facts_and_commands import (
     Answered,
@@ -38,7 +38,7 @@ STATE = TrialCall.State
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class ProbeCall:
     """A test call that is now ours."""
 
     row: TrialCall
@@ -50,11 +50,15 @@ class Trial:
         return LegKey(CallKey(-self.row.pk, 0), Side.A, 1)
 
 
-class Trials:
+class ProbeCalls:
     """The test calls of one switch."""
 
     def __init__(
-        self, switch: str, clock: Clock, database: Database, gateways: Mapping[str, BaseGateway]
+        self,
+        switch: str,
+        clock: Clock,
+        database: DatabaseThreads,
+        gateways: Mapping[str, BaseGateway],
     ) -> None:
         self._switch = switch
         self._clock = clock
@@ -83,7 +87,7 @@ class Trials:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _run(self, trial: Trial) -> None:
+    async def _run(self, trial: ProbeCall) -> None:
         gateway, leg, row = self._gateways[trial.route.kind], trial.leg, trial.row
         facts = self._facts[leg.call] = asyncio.Queue()
         try:
@@ -102,7 +106,7 @@ class Trials:
             logger.exception("What came of test call %d could not be stored.", row.pk)
 
     async def _ring(
-        self, gateway: BaseGateway, trial: Trial, facts: asyncio.Queue[LegFact]
+        self, gateway: BaseGateway, trial: ProbeCall, facts: asyncio.Queue[LegFact]
     ) -> dict[str, Any]:
         """What is to be stored at the end."""
         row, route = trial.row, trial.route
@@ -127,7 +131,7 @@ class Trials:
         await self._database.run(row.move, STATE.ACTIVE, **changes)
 
 
-def claim(switch: str, kinds: tuple[str, ...]) -> list[Trial]:
+def claim(switch: str, kinds: tuple[str, ...]) -> list[ProbeCall]:
     """Take the test calls that wait for a switch with such gateways; end those that waited too
     long, and those whose switch has died.
     """
@@ -143,7 +147,7 @@ def claim(switch: str, kinds: tuple[str, ...]) -> list[Trial]:
             STATE.QUEUED, state=STATE.ACTIVE, switch=switch, begun_at=now
         ):
             row.switch = switch
-            trials.append(Trial(row, plan.route(row.gateway)))
+            trials.append(ProbeCall(row, plan.route(row.gateway)))
     return trials
 
 

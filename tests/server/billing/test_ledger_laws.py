@@ -49,7 +49,7 @@ from django_poketalk.server.switch.machine.facts_and_commands import (
     TimeUp,
 )
 from django_poketalk.server.switch.ownership import claims
-from django_poketalk.server.switch.ownership.plan import Claimed
+from django_poketalk.server.switch.ownership.plan import ClaimedCall
 from tests.conftest import Times
 
 from .. import money
@@ -68,7 +68,7 @@ D = Decimal
 class Driven:
     """A claimed call with its machine and its rows, but without phones and without a loop."""
 
-    def __init__(self, claimed: Claimed) -> None:
+    def __init__(self, claimed: ClaimedCall) -> None:
         self.key, self._claimed = claimed.key, claimed
         self.machine = CallMachine(claimed.plan)
         self.told: list[Event] = []

@@ -35,11 +35,11 @@ from ..machine.facts_and_commands import (
     Side,
     TimeUp,
 )
-from ..monitoring.stats import Meter
-from ..ownership.plan import Claimed
+from ..monitoring.stats import Stats
+from ..ownership.plan import ClaimedCall
 from . import store
 from .changes import Change, LegRow
-from .write_queue import Writer
+from .write_queue import WriteQueue
 
 logger = logging.getLogger(__name__)
 
@@ -58,8 +58,8 @@ class CallContext:
 
     clock: Clock
     time: DatabaseTime
-    writer: Writer
-    meter: Meter
+    write_queue: WriteQueue
+    stats: Stats
     sender: EventSender
     gateways: Mapping[str, BaseGateway]
     owned: Callable[[], bool]
@@ -75,7 +75,7 @@ class CallRunner:
     happens meanwhile goes into the next one.
     """
 
-    def __init__(self, claimed: Claimed, means: CallContext) -> None:
+    def __init__(self, claimed: ClaimedCall, means: CallContext) -> None:
         self.key: CallKey = claimed.key
         self._claimed = claimed
         self._means = means
@@ -107,7 +107,7 @@ class CallRunner:
     def start(self) -> None:
         """Begin: ring leg A, or end at once what is not to be begun."""
         logger.info("%s: claimed.", self)
-        self._means.meter.claimed(self._claimed.waited)
+        self._means.stats.claimed(self._claimed.waited)
         self._step(lambda: self._machine.start(self._means.clock.now(), self._claimed.refused))
 
     def handle(self, fact: Fact) -> None:
@@ -123,7 +123,7 @@ class CallRunner:
         """Let go of the call without a write or an event: it is not ours any more."""
         if self._over:
             return
-        self._means.meter.lost += 1
+        self._means.stats.lost += 1
         for attempt in self._machine.attempts:
             if attempt.ended is None:
                 self._hang_up(HangUp(attempt.side, attempt.number, Cause.SWITCH_LOST))
@@ -161,7 +161,7 @@ class CallRunner:
                 self._wanted_hold = wanted
             case Finish():
                 self._finish = command
-                self._means.meter.ended(command.status, command.cause)
+                self._means.stats.ended(command.status, command.cause)
                 self._done = not self._claimed.eventurl
                 logger.info(
                     "%s: over, %s, %d s, %s.",
@@ -185,7 +185,7 @@ class CallRunner:
 
     def _dial(self, dial: Dial) -> None:
         leg = LegKey(self.key, dial.side, dial.attempt)
-        self._means.meter.dialled(dial.side)
+        self._means.stats.dialled(dial.side)
         try:
             gateway = self._means.gateways[dial.route.kind]
             number, caller = self._claimed.number(dial.side), self._claimed.number(dial.side.other)
@@ -220,7 +220,7 @@ class CallRunner:
 
     def _delivered(self, delivery: Delivery) -> None:
         self._to_record.append(delivery)
-        self._means.meter.delivered(delivery)
+        self._means.stats.delivered(delivery)
         if delivery.error:
             logger.info("%s: event %d: %s", self, delivery.event.status, delivery.error)
         if delivery.event.status.is_final:
@@ -282,7 +282,7 @@ class CallRunner:
         )
         to_send, self._to_send = self._to_send, []
         self._to_record, self._wanted_hold, self._finish = [], None, None
-        granted = await self._means.writer.save(change)
+        granted = await self._means.write_queue.save(change)
         if self._over:
             return
         self._written = rows

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from django.db import InterfaceError, OperationalError
 
-from ..database import Database, rest
+from ..database_threads import DatabaseThreads, batch_pause
 from . import store
 from .changes import Change
 
@@ -23,7 +23,7 @@ PLAIN = 0  # the lane of changes that move no money: no account has this key
 Waiting = list[tuple[Change, "asyncio.Future[Decimal | None]", float]]
 
 
-class Writer:
+class WriteQueue:
     """Gathers changes in lanes: one for all that move no money, and one for each account, so that a
     transaction locks one account at most. In each lane, one transaction follows the other.
 
@@ -32,7 +32,9 @@ class Writer:
     commit.
     """
 
-    def __init__(self, plain: Database, money: Database, took: Callable[[float], None]) -> None:
+    def __init__(
+        self, plain: DatabaseThreads, money: DatabaseThreads, took: Callable[[float], None]
+    ) -> None:
         self._plain = plain
         self._money = money
         self._took = took
@@ -66,7 +68,7 @@ class Writer:
     async def _write(self, lane: int) -> None:
         try:
             while self._lanes.get(lane):
-                await asyncio.sleep(rest(self._wrote_for, GATHER))
+                await asyncio.sleep(batch_pause(self._wrote_for, GATHER))
                 waiting = self._lanes[lane]
                 together, self._lanes[lane] = waiting[:MOST], waiting[MOST:]
                 self._oldest[lane] = together[0][2]
@@ -78,7 +80,7 @@ class Writer:
             self._oldest.pop(lane, None)
             del self._writing[lane], self._lanes[lane]
 
-    async def _save(self, database: Database, together: Waiting) -> None:
+    async def _save(self, database: DatabaseThreads, together: Waiting) -> None:
         try:
             granted = await database.run(
                 store.save, [change for change, _result, _since in together]

@@ -78,7 +78,7 @@ class Monitor:
         found = [] if self._engine.state is State.SERVING else [str(self._engine.state)]
         if self._engine.lease.left <= 0:
             found.append("lease_lapsed")
-        return found + [f"stuck:{loop.lstrip('_')}" for loop in self._engine.vitals.late]
+        return found + [f"stuck:{loop.lstrip('_')}" for loop in self._engine.watchdog.late]
 
     async def metrics(self, request: web.Request) -> web.Response:
         """The numbers in Prometheus' text format; 501 where prometheus-client is not installed."""

@@ -32,7 +32,7 @@ def registry(engine: Engine) -> CollectorRegistry:
 
 
 class SwitchCollector(Collector):
-    """Reads the switch's meter when it is asked."""
+    """Reads the switch's stats when it is asked."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -41,18 +41,20 @@ class SwitchCollector(Collector):
         """All metrics as they are now."""
         yield from self._gauges()
         yield from self._counters()
-        meter = self._engine.meter
-        yield _histogram("queue_wait", "From the request to the claim.", meter.queue_wait)
-        yield _histogram("event_lag", "From what is told to its sending.", meter.event_lag)
-        yield _histogram("event_delivery", "From sending to the answer.", meter.delivery)
-        yield _histogram("write", "From a change of a call to its commit.", meter.write)
+        stats = self._engine.stats
+        yield _histogram("queue_wait", "From the request to the claim.", stats.queue_wait)
+        yield _histogram("event_lag", "From what is told to its sending.", stats.event_lag)
+        yield _histogram("event_delivery", "From sending to the answer.", stats.delivery)
+        yield _histogram("write", "From a change of a call to its commit.", stats.write)
 
     def _gauges(self) -> Iterator[Metric]:
         engine = self._engine
         age = settings.lease - engine.lease.left
         yield _gauge("calls_live", "Calls in hand.", engine.calls)
         yield _gauge("lease_age_seconds", "Since the leases were renewed.", age)
-        yield _gauge("writes_waiting", "Changes that wait to be written.", engine.writer.waiting)
+        yield _gauge(
+            "writes_waiting", "Changes that wait to be written.", engine.write_queue.waiting
+        )
         yield _gauge("woken", "1: the database wakes it.", engine.listener.is_listening)
         states = GaugeMetricFamily("poketalk_switch_state", "1 for what it does.", labels=["state"])
         for state in State:
@@ -60,24 +62,24 @@ class SwitchCollector(Collector):
         yield states
 
     def _counters(self) -> Iterator[Metric]:
-        meter = self._engine.meter
-        yield CounterMetricFamily("poketalk_switch_claims", "Calls taken.", meter.claims)
-        yield CounterMetricFamily("poketalk_switch_lost", "Calls lost.", meter.lost)
+        stats = self._engine.stats
+        yield CounterMetricFamily("poketalk_switch_claims", "Calls taken.", stats.claims)
+        yield CounterMetricFamily("poketalk_switch_lost", "Calls lost.", stats.lost)
         yield CounterMetricFamily(
-            "poketalk_switch_recovered", "Calls ended that were left behind.", meter.recovered
+            "poketalk_switch_recovered", "Calls ended that were left behind.", stats.recovered
         )
         setups = CounterMetricFamily("poketalk_switch_setups", "Phones rung.", labels=["leg"])
-        for side, number in meter.dials.items():
+        for side, number in stats.dials.items():
             setups.add_metric([side], number)
         yield setups
         ends = CounterMetricFamily(
             "poketalk_switch_ended", "Calls that are over.", labels=["status", "cause"]
         )
-        for (status, cause), number in meter.ends.items():
+        for (status, cause), number in stats.ends.items():
             ends.add_metric([str(int(status)), cause], number)
         yield ends
         events = CounterMetricFamily("poketalk_switch_events", "Events sent.", labels=["answer"])
-        for answer, number in meter.answers.items():
+        for answer, number in stats.answers.items():
             events.add_metric([answer], number)
         yield events
 

@@ -28,7 +28,7 @@ class Histogram:
         self.sum += seconds
 
 
-class Meter:
+class Stats:
     """The numbers of one switch, from its start on."""
 
     def __init__(self) -> None:

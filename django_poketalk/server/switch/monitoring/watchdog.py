@@ -16,7 +16,7 @@ class State(enum.StrEnum):
     ENDING = "ending"
 
 
-class Vitals:
+class Watchdog:
     """When each of the switch's loops last did its work, database and all."""
 
     def __init__(self) -> None:

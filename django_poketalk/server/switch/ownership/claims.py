@@ -20,13 +20,15 @@ from django_poketalk.server.models import Call
 
 from ..gateways.base import CallKey
 from . import plan
-from .plan import Claimed
+from .plan import ClaimedCall
 
 BATCH = 500  # rows named in one statement
 OWNED = (Call.State.ACTIVE, Call.State.ENDING)
 
 
-def claim(switch: str, limit: int, kinds: Iterable[str], overdue: bool = False) -> list[Claimed]:
+def claim(
+    switch: str, limit: int, kinds: Iterable[str], overdue: bool = False
+) -> list[ClaimedCall]:
     """Take up to `limit` queued calls, the oldest first. Calls go out through gateways of `kinds`.
     With `overdue`, only such as have waited longer than `QUEUE_TIMEOUT`.
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from django_poketalk.server.conf import settings
 
-from ..database import Database
+from ..database_threads import DatabaseThreads
 from . import claims
-from .plan import Claimed
+from .plan import ClaimedCall
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Intake:
     def __init__(
         self,
         switch: str,
-        database: Database,
+        database: DatabaseThreads,
         kinds: tuple[str, ...],
         live: Callable[[], int],
         backlog: Callable[[], float],
@@ -63,11 +63,11 @@ class Intake:
         self.is_limited = False  # whether it may have left calls when it last looked
         self._is_overloaded = False
 
-    async def take(self) -> tuple[list[Claimed], bool]:
+    async def take(self) -> tuple[list[ClaimedCall], bool]:
         """The calls that are ours from now on, and whether to look again at once."""
         room = self._room()
         self.is_limited = room < AT_ONCE
-        claimed: list[Claimed] = []
+        claimed: list[ClaimedCall] = []
         if self.is_limited:
             # Those that have waited too long ring nobody, and so they count for nothing.
             claimed += await self._claim(AT_ONCE, overdue=True)
@@ -77,7 +77,7 @@ class Intake:
             claimed += taken
         return claimed, len(claimed) >= AT_ONCE
 
-    async def _claim(self, limit: int, overdue: bool) -> list[Claimed]:
+    async def _claim(self, limit: int, overdue: bool) -> list[ClaimedCall]:
         return await self._database.run(
             claims.claim, self._switch, limit, self._kinds, overdue=overdue
         )

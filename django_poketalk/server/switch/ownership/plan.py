@@ -20,7 +20,7 @@ UNRATED = Tariff(FREE, FREE, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimedCall:
     """A call that is now ours. `refused`: it is to end at once, and nobody is rung. `bought` has
     what each gateway asks for a leg, where it has a rate for the number.
     """
@@ -73,7 +73,7 @@ def route(gateway: Gateway) -> Route:
     return Route(gateway.pk, gateway.kind, gateway.ring_timeout, gateway.trunk)
 
 
-def planned(calls: list[Call], kinds: Iterable[str]) -> list[Claimed]:
+def planned(calls: list[Call], kinds: Iterable[str]) -> list[ClaimedCall]:
     """Calls as they were read before they were taken, with the database's time as `taken_at`. They
     go out through gateways of `kinds`. A few queries, however many they are.
     """
@@ -106,7 +106,7 @@ def _claimed(
     routes: Mapping[Side, tuple[Route, ...]],
     rates: Mapping[int, Rate],
     buy_rates: BuyRates,
-) -> Claimed:
+) -> ClaimedCall:
     rate_a, rate_b = rates.get(call.rate_a_id), rates.get(call.rate_b_id)
     plan = Plan(
         webcallid=call.custom,
@@ -128,7 +128,7 @@ def _claimed(
         if (tariff := buy_rates.tariff(route.gateway, number))
     }
     waited = call.taken_at - call.created_at
-    return Claimed(
+    return ClaimedCall(
         key=CallKey(call.pk, call.fence + 1),
         from_number=call.from_number,
         to_number=call.to_number,

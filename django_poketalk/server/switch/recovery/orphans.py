@@ -8,11 +8,11 @@ from collections.abc import Mapping
 
 from ..calls import store
 from ..calls.changes import Change
-from ..database import Database
+from ..database_threads import DatabaseThreads
 from ..delivery.sender import EventSender
 from ..gateways.base import BaseGateway, CallKey
 from ..machine.facts_and_commands import Route
-from ..monitoring.stats import Meter
+from ..monitoring.stats import Stats
 from ..ownership import claims
 from . import recovery
 from .recovery import Orphan
@@ -29,16 +29,16 @@ class Orphans:
         self,
         switch: str,
         gateways: Mapping[str, BaseGateway],
-        meter: Meter,
+        stats: Stats,
     ) -> None:
         self._switch = switch
         self._gateways = gateways
-        self._meter = meter
+        self._stats = stats
         self._sending: dict[CallKey, asyncio.Task[None]] = {}
         self._lapsing: set[asyncio.Task[None]] = set()
         self.left = asyncio.Event()  # set when there is one to be ended without delay
 
-    def open(self, database: Database, sender: EventSender) -> None:
+    def open(self, database: DatabaseThreads, sender: EventSender) -> None:
         """Work with these from now on."""
         self._database = database
         self._sender = sender
@@ -72,7 +72,7 @@ class Orphans:
         """End what was left, and begin to tell its customers."""
         self.left.clear()
         for orphan in await self._database.run(recovery.recover, self._switch, AT_ONCE):
-            self._meter.recovered += 1
+            self._stats.recovered += 1
             for route, dialog in orphan.dialogs:
                 self._put_down(orphan.key, dialog, route)
             if orphan.events:
@@ -95,7 +95,7 @@ class Orphans:
                 ]
             )
             for delivery in deliveries:
-                self._meter.delivered(delivery)
+                self._stats.delivered(delivery)
             change = Change(orphan.key, deliveries=deliveries, done=True)
             await self._database.run(store.save, [change])
         except store.LostCall:

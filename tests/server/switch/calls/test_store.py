@@ -21,12 +21,12 @@ from django_poketalk.server.models import Account, Call, EventDelivery, LedgerEn
 from django_poketalk.server.switch.calls import store
 from django_poketalk.server.switch.calls.changes import Change, LegRow
 from django_poketalk.server.switch.calls.store import LostCall
-from django_poketalk.server.switch.calls.write_queue import Writer
-from django_poketalk.server.switch.database import Database
+from django_poketalk.server.switch.calls.write_queue import WriteQueue
+from django_poketalk.server.switch.database_threads import DatabaseThreads
 from django_poketalk.server.switch.delivery.sender import Delivery
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, Finish, Side
 from django_poketalk.server.switch.ownership import claims
-from django_poketalk.server.switch.ownership.plan import Claimed
+from django_poketalk.server.switch.ownership.plan import ClaimedCall
 
 from ..conftest import Service
 
@@ -36,7 +36,7 @@ NOW = timezone.now().replace(microsecond=123456)
 NOT_COMPARED = ("id", "call_id", "created_at", "seen_at", "lease_until", "settled_at", "custom")
 
 
-def leg(claimed: Claimed, side: Side, **changes: Any) -> LegRow:
+def leg(claimed: ClaimedCall, side: Side, **changes: Any) -> LegRow:
     values: dict[str, Any] = {
         "side": side,
         "attempt": 1,
@@ -59,7 +59,7 @@ def delivery(sequence: int, status: CallStatus) -> Delivery:
     return Delivery(sequence, event, NOW, 0.25, 200 if sequence % 2 else None, "")
 
 
-def history(claimed: Claimed, seed: int) -> list[Change]:
+def history(claimed: ClaimedCall, seed: int) -> list[Change]:
     """The changes of a call that gets as far as the seed says."""
     chance = random.Random(seed)
     key, account = claimed.key, claimed.account
@@ -233,8 +233,8 @@ def test_a_change_that_cannot_be_written_spoils_no_other(
     changes[1] = replace(changes[1], duration=-1)  # against a constraint
 
     async def write() -> list[Any]:
-        database = Database(1, patience=5)
-        writer = Writer(database, database, lambda seconds: None)
+        database = DatabaseThreads(1, patience=5)
+        writer = WriteQueue(database, database, lambda seconds: None)
         try:
             return await asyncio.gather(*map(writer.save, changes), return_exceptions=True)
         finally:

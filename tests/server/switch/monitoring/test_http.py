@@ -19,7 +19,7 @@ from django_poketalk.server.switch.engine import Engine
 from django_poketalk.server.switch.machine.facts_and_commands import Cause
 from django_poketalk.server.switch.monitoring import heartbeat, http, watchdog
 from django_poketalk.server.switch.monitoring.http import read_address
-from django_poketalk.server.switch.monitoring.watchdog import Vitals
+from django_poketalk.server.switch.monitoring.watchdog import Watchdog
 
 from ..conftest import SPEED, Service, ended, eventually, number, serving
 from ..customer import Customer
@@ -182,7 +182,7 @@ def test_without_prometheus_client_it_says_what_to_install(
 
 
 def test_a_loop_that_is_over_is_not_missed() -> None:
-    seen = Vitals()
+    seen = Watchdog()
     seen.turned("take", -100)
     seen.turned("beat", 100)
     assert seen.late == ["take"]

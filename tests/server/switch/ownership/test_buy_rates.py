@@ -74,14 +74,14 @@ def test_the_gateway_that_carried_the_leg_is_the_one_that_is_paid(service: Servi
     buy(first, "", "60")
     buy(service.gateway, "", "0.60")
     [claimed] = claim(service.queue())
-    assert claimed.bought[Side.A, first.pk].price_per_minute == 60
-    assert claimed.bought[Side.A, service.gateway.pk].price_per_minute == D("0.60")
+    assert claimed.buy_tariffs[Side.A, first.pk].price_per_minute == 60
+    assert claimed.buy_tariffs[Side.A, service.gateway.pk].price_per_minute == D("0.60")
     legs = served(service.queue(a="04"))  # no gateway reaches it
     assert [leg.buy_cost for leg in legs.values()] == [0, 0]
     assert {leg.gateway_id for leg in legs.values()} == {first.pk, service.gateway.pk}
 
 
-def claim(*_calls: Call) -> list[plan.Claimed]:
+def claim(*_calls: Call) -> list[plan.ClaimedCall]:
     return claims.claim("test", 50, ["simulated"])
 
 
@@ -90,7 +90,7 @@ def test_a_rate_that_is_changed_later_changes_no_call(service: Service) -> None:
     [claimed] = claim(service.queue())
     rate.price_per_minute = D(60)
     rate.save()
-    assert claimed.bought[Side.B, service.gateway.pk].price_per_minute == D("0.60")
+    assert claimed.buy_tariffs[Side.B, service.gateway.pk].price_per_minute == D("0.60")
 
 
 def test_buy_rates_are_read_once_for_all_calls_that_are_claimed_together(

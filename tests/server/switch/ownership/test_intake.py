@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_poketalk.server.models import Account, Call
-from django_poketalk.server.switch.database import Database
+from django_poketalk.server.switch.database_threads import DatabaseThreads
 from django_poketalk.server.switch.engine import Engine
 from django_poketalk.server.switch.ownership import intake
 from django_poketalk.server.switch.ownership.intake import Intake, Pace
@@ -42,7 +42,7 @@ def test_in_no_second_more_come_than_may_with_what_the_last_one_left(
 class TestLimits:
     def take(self, service: Service, live: int = 0, backlog: float = 0.0) -> list[Any]:
         async def once() -> list[Any]:
-            database = Database(1, 5.0)
+            database = DatabaseThreads(1, 5.0)
             taking = Intake("one", database, ("simulated",), lambda: live, lambda: backlog)
             try:
                 claimed, _more = await taking.take()

@@ -117,7 +117,7 @@ def test_a_call_that_is_lost_as_it_is_written_is_counted(service: Service) -> No
         )
 
     serve(switch, until=lambda: not switch.calls, during=take_it_away)
-    assert switch.meter.lost == 1
+    assert switch.stats.lost == 1
     call.refresh_from_db()
     assert call.state == "active"
 
@@ -208,7 +208,7 @@ def test_a_call_that_was_claimed_too_slowly_rings_nobody(
     settings.POKETALK_SERVER = {**settings.POKETALK_SERVER, "LEASE": 1}
     claim = claims.claim
 
-    def claim_slowly(*args: Any, **kwargs: Any) -> list[plan.Claimed]:
+    def claim_slowly(*args: Any, **kwargs: Any) -> list[plan.ClaimedCall]:
         claimed = claim(*args, **kwargs)
         if claimed:
             time.sleep(1.1)  # as when the process, or the database, was frozen meanwhile

@@ -24,7 +24,7 @@ REST = 3  # times as long as a piece of work took, is the rest before the next o
 LONGEST_REST = 0.1  # seconds
 
 
-def rest(took: float, least: float) -> float:
+def batch_pause(took: float, least: float) -> float:
     """Seconds for which work may gather before it is done together, when the last piece of its kind
     took so long: the busier the machine and the database are, the fewer transactions there are, and
     the larger.
@@ -32,7 +32,7 @@ def rest(took: float, least: float) -> float:
     return max(least, min(REST * took, LONGEST_REST))
 
 
-class Database:
+class DatabaseThreads:
     """Runs functions in threads of its own that keep their connections.
 
     A function is one transaction and may be run again: when the database is locked, breaks off a

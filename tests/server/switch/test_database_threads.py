@@ -11,7 +11,7 @@ import pytest
 from django.db import InterfaceError, OperationalError, connection, connections
 
 from django_poketalk.server.models import Call, Switch
-from django_poketalk.server.switch.database import Database, rest
+from django_poketalk.server.switch.database_threads import DatabaseThreads, batch_pause
 from django_poketalk.server.switch.engine import THREADS, Engine
 
 from .conftest import SPEED, Service, closing, eventually, serve
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def run(function: object, patience: float = 5.0) -> object:
     async def once() -> object:
-        database = Database(2, patience)
+        database = DatabaseThreads(2, patience)
         try:
             return await database.run(function)  # type: ignore[arg-type]
         finally:
@@ -78,7 +78,7 @@ def test_connections_are_kept_from_one_job_to_the_next_and_closed_at_the_end() -
         wrappers.append(connections["default"])
 
     async def many() -> None:
-        database = Database(2, 5.0)
+        database = DatabaseThreads(2, 5.0)
         for _ in range(10):
             await database.run(work)
         await asyncio.to_thread(database.close)
@@ -89,9 +89,9 @@ def test_connections_are_kept_from_one_job_to_the_next_and_closed_at_the_end() -
 
 
 def test_work_rests_in_proportion_to_what_it_takes() -> None:
-    assert rest(0.001, least=0.015) == 0.015
-    assert rest(0.01, least=0.015) == pytest.approx(0.03)
-    assert rest(60.0, least=0.015) == 0.1
+    assert batch_pause(0.001, least=0.015) == 0.015
+    assert batch_pause(0.01, least=0.015) == pytest.approx(0.03)
+    assert batch_pause(60.0, least=0.015) == 0.1
 
 
 @pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has one thread for all writes.")
@@ -108,7 +108,7 @@ def test_locked_accounts_keep_neither_leases_nor_news_of_calls_waiting(
             await asyncio.to_thread(closing, lambda: service.queue(hold=3600))
             await eventually(lambda: Call.objects.filter(status=7).exists())
             await asyncio.sleep(4.5)  # a lease, and more
-            assert (switch.calls, switch.meter.lost) == (1, 0)
+            assert (switch.calls, switch.stats.lost) == (1, 0)
         finally:
             unlocked.set()
             await asyncio.gather(*money)
