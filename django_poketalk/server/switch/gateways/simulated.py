@@ -1,4 +1,4 @@
-"""Phones that exist only here. The last two digits of a number choose what its phone does."""
+"""Simulated phones. The last two digits of a number choose what its phone does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..clock import Clock
-from ..machine.facts_and_commands import Cause, Route
+from ..machine.facts_and_commands import Answered, Cause, Failed, HungUp, LegFact, Ringing, Route
 from .base import BaseGateway, LegKey, Report
 
 
@@ -15,9 +15,9 @@ from .base import BaseGateway, LegKey, Report
 class Phone:
     """What a phone does when it is called. Times are call seconds.
 
-    It rings, unless it is not `reached`. Then it is answered `answers_after` seconds later and put
-    down when it has talked for `talks` (None: it stays on), or its call fails for `fails` after
-    `fails_after`. Neither: it rings until the switch gives up.
+    It is answered after `answers_after` and hangs up when it has talked for `talks` (None: it stays
+    on the line), or it fails with `fails` after `fails_after`. Neither: it rings until the switch
+    hangs up. `reached`: whether its gateway is up.
     """
 
     rings: bool = True
@@ -58,42 +58,40 @@ class SimulatedGateway(BaseGateway):
         self._timers: dict[LegKey, list[asyncio.TimerHandle]] = {}
 
     async def close(self) -> None:
-        """Let all phones fall silent."""
+        """Stop all phones."""
         for leg in list(self._timers):
             self._stop(leg)
 
     def originate(self, leg: LegKey, number: str, caller: str, route: Route) -> None:
-        """Plan all that the phone will do."""
+        """Schedule all that the phone will do."""
         called = phone(number)
         timers = self._timers[leg] = []
         later = self.clock.call_later
         if called.rings:
-            timers.append(later(0, partial(self.ringing, leg)))
+            ringing = Ringing(leg.side, leg.attempt)
+            timers.append(later(0, partial(self.report, leg.call, ringing)))
         if called.fails is not None:
-            timers.append(later(called.fails_after, partial(self._fail, leg, called)))
+            fact = Failed(leg.side, leg.attempt, called.fails, transport=not called.reached)
+            timers.append(later(called.fails_after, partial(self._end, leg, fact)))
         if called.answers_after is not None:
-            timers.append(later(called.answers_after, partial(self._pick_up, leg, called)))
+            timers.append(later(called.answers_after, partial(self._answer, leg, called.talks)))
 
     def bridge(self, leg_a: LegKey, leg_b: LegKey) -> None:
-        """Simulated phones have nothing to say to each other."""
+        """Simulated phones have no media."""
 
     def hang_up(self, leg: LegKey, cause: Cause) -> None:
-        """The phone does nothing any more."""
+        """Stop the phone."""
         self._stop(leg)
 
-    def _fail(self, leg: LegKey, called: Phone) -> None:
-        self._stop(leg)
-        self.failed(leg, called.fails or Cause.NO_ANSWER, transport=not called.reached)
+    def _answer(self, leg: LegKey, talks: float | None) -> None:
+        if talks is not None:
+            hang_up = partial(self._end, leg, HungUp(leg.side, leg.attempt))
+            self._timers[leg].append(self.clock.call_later(talks, hang_up))
+        self.report(leg.call, Answered(leg.side, leg.attempt))
 
-    def _pick_up(self, leg: LegKey, called: Phone) -> None:
-        if called.talks is not None:
-            end = self.clock.call_later(called.talks, partial(self._put_down, leg))
-            self._timers[leg].append(end)
-        self.answered(leg)
-
-    def _put_down(self, leg: LegKey) -> None:
+    def _end(self, leg: LegKey, fact: LegFact) -> None:
         self._stop(leg)
-        self.hung_up(leg)
+        self.report(leg.call, fact)
 
     def _stop(self, leg: LegKey) -> None:
         for timer in self._timers.pop(leg, []):

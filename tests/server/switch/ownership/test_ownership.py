@@ -17,11 +17,20 @@ from django_poketalk.server.models import Account, Call, Switch
 from django_poketalk.server.switch.calls import store
 from django_poketalk.server.switch.calls.changes import Change
 from django_poketalk.server.switch.calls.store import LostCall
+from django_poketalk.server.switch.clock import Clock
 from django_poketalk.server.switch.engine import Engine
-from django_poketalk.server.switch.gateways.base import CallKey, LegKey
+from django_poketalk.server.switch.gateways.base import CallKey, LegKey, Report
 from django_poketalk.server.switch.gateways.simulated import SimulatedGateway
 from django_poketalk.server.switch.machine.call import CallMachine
-from django_poketalk.server.switch.machine.facts_and_commands import Cause, Fact, Finish, Route
+from django_poketalk.server.switch.machine.facts_and_commands import (
+    Cause,
+    Fact,
+    Failed,
+    Finish,
+    HungUp,
+    LegFact,
+    Route,
+)
 from django_poketalk.server.switch.monitoring import heartbeat
 from django_poketalk.server.switch.ownership import claims, plan
 
@@ -40,6 +49,14 @@ class WatchedGateway(SimulatedGateway):
     put_down: list[tuple[LegKey, Cause]]
     by_itself: list[LegKey]
 
+    def __init__(self, clock: Clock, report: Report) -> None:
+        def watch(call: CallKey, fact: LegFact) -> None:
+            if isinstance(fact, Failed | HungUp):
+                self.by_itself.append(LegKey(call, fact.side, fact.attempt))
+            report(call, fact)
+
+        super().__init__(clock, watch)
+
     def originate(self, leg: LegKey, number: str, caller: str, route: Route) -> None:
         self.dialled.append(leg)
         super().originate(leg, number, caller, route)
@@ -47,14 +64,6 @@ class WatchedGateway(SimulatedGateway):
     def hang_up(self, leg: LegKey, cause: Cause) -> None:
         self.put_down.append((leg, cause))
         super().hang_up(leg, cause)
-
-    def failed(self, leg: LegKey, cause: Cause, **facts: Any) -> None:
-        self.by_itself.append(leg)
-        super().failed(leg, cause, **facts)
-
-    def hung_up(self, leg: LegKey, cause: Cause = Cause.NORMAL, **facts: Any) -> None:
-        self.by_itself.append(leg)
-        super().hung_up(leg, cause, **facts)
 
 
 @pytest.fixture

@@ -7,11 +7,18 @@ import logging
 import secrets
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from django_poketalk.server.switch.machine.facts_and_commands import Cause, Side
+from django_poketalk.server.switch.machine.facts_and_commands import (
+    Answered,
+    Cause,
+    Failed,
+    HungUp,
+    Ringing,
+    Side,
+)
 
-from ..base import CallKey, LegKey
+from ..base import CallKey, LegKey, Report
 from . import causes, names
 from .connection import Address, Connection, Json, Unanswered
 from .endings import Endings
@@ -27,19 +34,6 @@ GOODBYE = 5.0  # seconds at most for the requests of a switch that stops
 DONE = (200, 204)
 NEVER_WAS = 404
 LATE = 504  # what a proxy says of an answer that did not come in time
-
-
-class Reports(Protocol):
-    """What is told of legs; each has one end, `failed` before it was answered, `hung_up` after."""
-
-    def on_ringing(self, leg: LegKey) -> None: ...
-    def on_answered(self, leg: LegKey, dialog: str) -> None: ...
-    def on_failed(
-        self, leg: LegKey, cause: Cause, *, transport: bool, sip_status: int = 0, q850: int = 0
-    ) -> None: ...
-    def on_hung_up(
-        self, leg: LegKey, cause: Cause, *, sip_status: int = 0, q850: int = 0
-    ) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -62,10 +56,10 @@ class Asterisk:
     where the same Asterisk is known by two addresses.
     """
 
-    def __init__(self, address: Address, reports: Reports) -> None:
+    def __init__(self, address: Address, report: Report) -> None:
         self.application = f"{address.application}-{secrets.token_hex(4)}"
         self.connection = Connection(address, self.application, self)
-        self._reports = reports
+        self._report = report
         self._loop = asyncio.get_running_loop()
         self._legs: dict[str, Leg] = {}  # by channel
         self._a: dict[CallKey, Leg] = {}  # each call's leg A
@@ -203,9 +197,8 @@ class Asterisk:
             await self._endings.end_bridge(name)
         elif why:
             logger.error("Two phones could not be connected: %s", why)
-            self._over(b)
             self._start(self._endings.end(b.channel, "congestion"))
-            self._reports.on_hung_up(b.key, Cause.GATEWAY_DOWN)
+            self._hung_up(b, Cause.GATEWAY_DOWN)
 
     # What happens there
 
@@ -282,20 +275,19 @@ class Asterisk:
     def _ring(self, leg: Leg) -> None:
         if not leg.rings and not leg.answered:
             leg.rings = True
-            self._reports.on_ringing(leg.key)
+            self._report(leg.key.call, Ringing(leg.key.side, leg.key.attempt))
 
     def _answer(self, leg: Leg) -> None:
         if not leg.answered:
             leg.answered = True
-            self._reports.on_answered(leg.key, leg.channel)
+            self._report(leg.key.call, Answered(leg.key.side, leg.key.attempt, leg.channel))
 
     def _destroyed(self, leg: Leg, event: Json) -> None:
         cause = event.get("cause")
         q850 = cause if isinstance(cause, int) and 0 <= cause <= 127 else 0
         sip_status = causes.sip_status(event.get("tech_cause"))
         if leg.answered:
-            self._over(leg)
-            self._reports.on_hung_up(leg.key, Cause.NORMAL, sip_status=sip_status, q850=q850)
+            self._hung_up(leg, Cause.NORMAL, sip_status, q850)
         else:
             self._fail(
                 leg,
@@ -310,15 +302,19 @@ class Asterisk:
     ) -> None:
         if not leg.over:
             self._over(leg)
-            self._reports.on_failed(
-                leg.key, cause, transport=transport, sip_status=sip_status, q850=q850
-            )
+            key = leg.key
+            fact = Failed(key.side, key.attempt, cause, transport, sip_status, q850)
+            self._report(key.call, fact)
+
+    def _hung_up(self, leg: Leg, cause: Cause, sip_status: int = 0, q850: int = 0) -> None:
+        self._over(leg)
+        fact = HungUp(leg.key.side, leg.key.attempt, cause, sip_status, q850)
+        self._report(leg.key.call, fact)
 
     def _vanish(self, leg: Leg) -> None:
         """It ended while nobody listened, nobody knows why."""
         if leg.answered:
-            self._over(leg)
-            self._reports.on_hung_up(leg.key, Cause.GATEWAY_DOWN)
+            self._hung_up(leg, Cause.GATEWAY_DOWN)
         else:
             self._fail(leg, Cause.GATEWAY_DOWN, transport=False)
 

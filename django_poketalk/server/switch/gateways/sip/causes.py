@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from django_poketalk.server.switch.machine.facts_and_commands import Cause
+from typing import Any
+
+from django_poketalk.server.switch.machine.facts_and_commands import Cause, Failed
+
+from ..base import LegKey
 
 Q850 = range(1, 128)  # seven bits
 NORMAL_CLEARING = 16
 
-# SIP status → our cause and Q.850's
+# SIP status → our cause and the Q.850 cause
 RESPONSES: dict[int, tuple[Cause, int]] = {
     400: (Cause.REJECTED, 41),
     401: (Cause.REJECTED, 21),
@@ -39,20 +43,37 @@ RESPONSES: dict[int, tuple[Cause, int]] = {
     606: (Cause.REJECTED, 58),
 }
 
-# Another gateway may know better: nothing was said about the number or its owner.
+# Another gateway may be tried: these responses say nothing about the number or the callee.
 TRY_NEXT = frozenset({408, 500, 502, 503, 504})
 
 
+def failed(leg: LegKey, status: int, q850: int | None = None) -> Failed:
+    """The fact that a leg ended with this SIP status before it was answered. `q850`: the cause in
+    the peer's Reason header, if there is one.
+    """
+    is_transport = status in TRY_NEXT
+    if q850 is None:
+        q850 = q850_of(status)
+    return Failed(leg.side, leg.attempt, cause_of(status), is_transport, status, q850)
+
+
 def cause_of(status: int) -> Cause:
-    """Our word for why a SIP status ends an attempt."""
+    """The switch's cause for a SIP status."""
     return RESPONSES.get(status, (Cause.REJECTED, 0))[0]
 
 
-def q850_of(status: int, reason: int | None = None) -> int:
-    """The Q.850 cause: as the peer gave it in its Reason header (RFC 3326), else by the status."""
-    return reason if reason is not None else RESPONSES.get(status, (Cause.REJECTED, 127))[1]
+def q850_of(status: int) -> int:
+    """The Q.850 cause for a SIP status."""
+    return RESPONSES.get(status, (Cause.REJECTED, 127))[1]
+
+
+def q850_of_reason(reason: Any) -> int | None:
+    """The Q.850 cause in a parsed Reason header (RFC 3326); None without one."""
+    if reason is None or (reason.protocol or "").upper() != "Q.850":
+        return None
+    return reason.cause if reason.cause in Q850 else None
 
 
 def hangup_status(cause: Cause) -> int:
-    """The SIP cause that a Reason header gives for what we end ourselves (RFC 3326)."""
+    """The SIP cause for the Reason header when we hang up (RFC 3326)."""
     return {Cause.NO_ANSWER: 480, Cause.BUSY: 486, Cause.DECLINED: 603}.get(cause, 200)

@@ -1,4 +1,4 @@
-"""Whether a SIP trunk is up, as far as one switch knows."""
+"""Whether a SIP trunk is up, as far as this switch knows."""
 
 from __future__ import annotations
 
@@ -6,29 +6,27 @@ from dataclasses import dataclass
 
 from django_poketalk.server.routing.trunk import SipTrunk
 
-DOWN_AFTER = 2  # probes in a row without an answer
+DOWN_AFTER = 2  # failed probes in a row
+FAILURES = (408, 503)  # no response; out of service (RFC 3261, 21.5.4)
 
 
 @dataclass(slots=True)
-class Health:
-    """Times are seconds of the switch's clock."""
+class TrunkHealth:
+    """The probes of one trunk. Times are seconds of the switch's clock."""
 
     up: bool = True
-    _missed: int = 0
-    _probed: float = float("-inf")
+    _failures: int = 0
+    _probed_at: float = float("-inf")
 
     def probe_due(self, now: float, trunk: SipTrunk) -> bool:
-        """Whether to ask the trunk now, and if so, remember that it was."""
-        if not trunk.keep_alive or now < self._probed + trunk.keep_alive:
+        """Whether to probe the trunk now; if so, the next probe is `keep_alive` seconds later."""
+        if not trunk.keep_alive or now < self._probed_at + trunk.keep_alive:
             return False
-        self._probed = now
+        self._probed_at = now
         return True
 
-    def answered(self, status: int) -> bool:
-        """Take the response to a probe; whether that changes what we think of the trunk.
-
-        Any answer but 408 (none came) and 503 (out of service, RFC 3261) says that it lives.
-        """
-        self._missed = self._missed + 1 if status in (408, 503) else 0
-        before, self.up = self.up, self._missed < DOWN_AFTER
-        return self.up is not before
+    def record(self, status: int) -> bool:
+        """Record the response to a probe; returns whether that changes `up`."""
+        self._failures = self._failures + 1 if status in FAILURES else 0
+        was_up, self.up = self.up, self._failures < DOWN_AFTER
+        return self.up is not was_up

@@ -9,6 +9,8 @@ from typing import Any
 
 from django_poketalk.server.routing.trunk import AsteriskTrunk
 from django_poketalk.server.switch.clock import Clock
+from django_poketalk.server.switch.gateways.asterisk.calls import Asterisk
+from django_poketalk.server.switch.gateways.asterisk.connection import Address
 from django_poketalk.server.switch.gateways.asterisk.gateway import AsteriskGateway
 from django_poketalk.server.switch.gateways.base import CallKey, LegKey
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, LegFact, Route, Side
@@ -42,8 +44,14 @@ class Desk:
         self.gateway = AsteriskGateway(Clock(), lambda call, fact: self.facts.append(fact))
 
     @property
+    def asterisk(self) -> Asterisk:
+        trunk = self.trunk
+        address = Address(trunk.url, trunk.username, trunk.password, trunk.application)
+        return self.gateway._connect(address)
+
+    @property
     def app(self) -> str:
-        return self.gateway._asterisk(self.trunk).application
+        return self.asterisk.application
 
     def ring(self, leg: LegKey, ending: str = "99", **trunk: Any) -> None:
         route = replace(self.route, trunk=replace(self.trunk, **trunk))
@@ -55,7 +63,7 @@ class Desk:
     async def listen(self) -> None:
         """Have the WebSocket open, at both ends."""
         self.gateway.watch([self.route])
-        connection = self.gateway._asterisk(self.trunk).connection
+        connection = self.asterisk.connection
         await until(lambda: self.app in self.pbx.sockets and connection.is_up)
 
     async def talk(self) -> None:

@@ -1,4 +1,4 @@
-"""What may come in any order: answers to requests, events, and what the switch wants meanwhile."""
+"""Answers to requests, events, and hang-ups of the switch may come in any order."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from dataclasses import replace
 
 import pytest
 
-from django_poketalk.server.switch.gateways.asterisk import calls, connection, endings
+from django_poketalk.server.switch.gateways.asterisk import connection, endings
 from django_poketalk.server.switch.machine.facts_and_commands import (
     Answered,
     Cause,
     Failed,
-    HungUp,
     Ringing,
     Side,
 )
 
 from .ari import Ari
 from .channels import Phone
-from .desk import A, B, Desk, at, until
+from .desk import A, Desk, at, until
 
 SLOW = 1.5  # seconds until an answer that events overtake, on a busy machine too
 RINGS, ANSWERS = Ringing(Side.A, 1), Answered(Side.A, 1)
@@ -240,164 +239,5 @@ def test_a_delete_that_fails_is_sent_again(pbx: Ari, monkeypatch: pytest.MonkeyP
         await until(lambda: any(method == "DELETE" for method, *_ in pbx.requests))
         pbx.answers.clear()
         await until(lambda: not pbx.channels)
-
-    at(pbx, script)
-
-
-def test_two_phones_are_connected_and_one_that_leaves_is_told(pbx: Ari) -> None:
-    async def script(desk: Desk) -> None:
-        await desk.talk()
-        [both] = pbx.joined
-        assert both == set(pbx.channels)
-        b = pbx.channels[f"{desk.app}.17.1.B1"]
-        assert b.query["originator"] == f"{desk.app}.17.1.A1"
-        pbx.put_down(b, 31)
-        assert (await desk.told(of=5))[4] == HungUp(Side.B, 1, Cause.NORMAL, 0, 31)
-        await until(lambda: not pbx.bridges)
-        assert len(pbx.channels) == 1  # the other one is the switch's to put down
-        desk.hang_up(A)
-
-    at(pbx, script)
-
-    assert pbx.channels == {}
-
-
-def test_a_phone_that_leaves_as_it_is_connected_is_told_as_one_that_left(
-    pbx: Ari, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The answer that it is not there comes before the event."""
-
-    async def script(desk: Desk) -> None:
-        desk.ring(A)
-        await desk.told(of=2)
-        desk.ring(B)
-        await desk.told(of=4)
-        a = pbx.channels[f"{desk.app}.17.1.A1"]
-        pbx.tells = False
-        pbx.put_down(a)
-        pbx.tells = True
-        desk.gateway.bridge(A, B)
-        await until(lambda: pbx.asked("POST", f"bridges/{desk.app}.17.1.bridge/addChannel"))
-        await asyncio.sleep(0.1)
-        left = {"type": "ChannelDestroyed", "channel": a.as_json(), "cause": 16}
-        pbx.tell(desk.app, json.dumps(left))
-        assert (await desk.told(of=5))[4] == HungUp(Side.A, 1, Cause.NORMAL, 0, 16)
-        desk.hang_up(B)  # as the switch does then
-        await until(lambda: not pbx.bridges)
-
-    at(pbx, script)
-
-    assert "could not be connected" not in caplog.text
-
-
-def test_a_bridge_that_comes_when_both_have_left_is_taken_away(pbx: Ari) -> None:
-    async def script(desk: Desk) -> None:
-        desk.ring(A)
-        await desk.told(of=2)
-        desk.ring(B)
-        await desk.told(of=4)
-        pbx.late = 0.2
-        desk.gateway.bridge(A, B)
-        await until(lambda: pbx.asked("POST", "bridges"))
-        desk.hang_up(A)
-        desk.hang_up(B)
-
-    at(pbx, script)
-
-    assert pbx.bridges == {}
-
-
-@pytest.mark.parametrize("status", [404, 409, 500, 503])
-def test_phones_that_cannot_be_connected_do_not_wait_in_silence(
-    pbx: Ari, monkeypatch: pytest.MonkeyPatch, status: int
-) -> None:
-    monkeypatch.setattr(calls, "LEAVE_WITHIN", 0.05)
-    pbx.answers = {("POST", "bridges"): status}
-
-    async def script(desk: Desk) -> None:
-        desk.ring(A)
-        await desk.told(of=2)
-        desk.ring(B)
-        await desk.told(of=4)
-        desk.gateway.bridge(A, B)
-        assert (await desk.told(of=5))[4] == HungUp(Side.B, 1, Cause.GATEWAY_DOWN)
-        await until(lambda: len(pbx.channels) == 1)
-
-    at(pbx, script)
-
-    assert pbx.channels == {}
-
-
-def test_a_phone_that_is_led_away_is_put_down(pbx: Ari, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "LEAVE_WITHIN", 0.05)
-
-    async def script(desk: Desk) -> None:
-        await desk.talk()
-        pbx.lead_away(pbx.channels[f"{desk.app}.17.1.B1"])
-        await desk.told(of=5)
-
-    assert kinds(at(pbx, script))[4] is HungUp
-
-
-def test_what_is_no_event_changes_nothing(pbx: Ari, caplog: pytest.LogCaptureFixture) -> None:
-    odd = ["", "{", "[]", "null", '"x"', "{}", '{"type": 5}', '{"type": "StasisStart"}']
-    odd += ['{"type": "Dial", "peer": []}', '{"type": "ChannelDestroyed", "channel": {"id": {}}}']
-
-    async def script(desk: Desk) -> None:
-        await desk.listen()
-        for text in odd:
-            pbx.tell(desk.app, text)
-        desk.ring(A)
-        await desk.told(of=2)
-        event = {"type": "ChannelDestroyed", "channel": {"id": f"{desk.app}.17.1.A1"}}
-        pbx.tell(desk.app, json.dumps(event | {"cause": "16", "tech_cause": "x"}))
-        await desk.told(of=3)
-
-    assert at(pbx, script)[2] == HungUp(Side.A, 1, Cause.NORMAL, 0, 0)
-    assert pbx.handshakes == 1
-    assert "could not be taken" not in caplog.text
-
-
-def test_an_error_in_the_switch_costs_one_event_and_no_other(
-    pbx: Ari, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def broken(*_args: object) -> None:
-        raise RuntimeError("A mistake.")
-
-    async def script(desk: Desk) -> None:
-        monkeypatch.setattr(desk.gateway, "on_ringing", broken)
-        desk.ring(A)
-        assert await desk.told(of=1) == [Answered(Side.A, 1, f"{desk.app}.17.1.A1")]
-
-    at(pbx, script)
-
-    assert (pbx.handshakes, pbx.channels) == (1, {})
-    assert "an event could not be taken" in caplog.text
-
-
-def test_a_websocket_outlives_the_time_that_a_request_may_take(
-    pbx: Ari, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection, "ANSWER_WITHIN", 0.2)
-
-    async def script(desk: Desk) -> None:
-        await desk.listen()
-        await asyncio.sleep(0.5)
-        desk.ring(A)
-        await desk.told(of=2)
-
-    at(pbx, script)
-
-    assert pbx.handshakes == 1
-
-
-def test_an_asterisk_that_goes_silent_is_down(pbx: Ari, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It answers no ping: a network that has gone says nothing either."""
-    monkeypatch.setattr(connection, "HEARTBEAT", 0.1)
-    pbx.answers_pings = False
-
-    async def script(desk: Desk) -> None:
-        await desk.listen()
-        await until(lambda: pbx.handshakes >= 2)
 
     at(pbx, script)

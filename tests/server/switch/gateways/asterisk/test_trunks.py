@@ -15,7 +15,7 @@ from django_poketalk.server.routing.trunk import ANONYMOUS, AsteriskTrunk
 from django_poketalk.server.switch.gateways.asterisk import causes, connection, names
 from django_poketalk.server.switch.gateways.asterisk.connection import Address
 from django_poketalk.server.switch.gateways.base import CallKey, LegKey
-from django_poketalk.server.switch.gateways.limits import Limits
+from django_poketalk.server.switch.gateways.trunks import Limits
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, Failed, Route, Side
 from django_poketalk.server.switch.ownership import plan
 

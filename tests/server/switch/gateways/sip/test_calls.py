@@ -15,8 +15,8 @@ from django.utils import timezone
 from django_poketalk.server.models import Call
 from django_poketalk.server.switch.calls.runner import CallRunner
 from django_poketalk.server.switch.engine import Engine
-from django_poketalk.server.switch.gateways.sip.agent import Agent
-from django_poketalk.server.switch.gateways.sip.exchange import Exchange
+from django_poketalk.server.switch.gateways.sip.call import SipCall
+from django_poketalk.server.switch.gateways.sip.user_agent import UserAgent
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, Side
 from tests.server.switch.conftest import closing, ended, serve
 
@@ -357,9 +357,9 @@ def test_nothing_of_a_call_is_left_for_a_search_for_garbage(
     lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such a search stops all calls, with ten thousand of them for most of a second."""
-    monkeypatch.setattr(Agent, "godead_timeout", 0.2)  # seconds, of 32
+    monkeypatch.setattr(UserAgent, "godead_timeout", 0.2)  # seconds, of 32
     born: list[weakref.ref[object]] = []
-    for kind in (CallRunner, Exchange):
+    for kind in (CallRunner, SipCall):
 
         def noted(self: object, *args: object, init: Any = kind.__init__) -> None:
             born.append(weakref.ref(self))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from django_poketalk.server.switch.gateways.base import CallKey, LegKey
 from django_poketalk.server.switch.gateways.sip import causes
+from django_poketalk.server.switch.machine.facts_and_commands import Side
 
 GUIDE = Path(__file__).parents[5] / "docs/howto/sip.md"
 STATUSES = range(400, 700)
+LEG = LegKey(CallKey(1, 1), Side.A, 1)
 
 
 def test_each_status_means_what_the_guide_says() -> None:
@@ -28,4 +31,5 @@ def test_each_status_means_what_the_guide_says() -> None:
 def test_each_status_has_a_cause_of_q_850() -> None:
     for status in STATUSES:
         assert causes.q850_of(status) in causes.Q850
-        assert causes.q850_of(status, 31) == 31  # as the peer gave it
+        assert causes.failed(LEG, status).q850 == causes.q850_of(status)
+        assert causes.failed(LEG, status, 31).q850 == 31  # from the Reason header

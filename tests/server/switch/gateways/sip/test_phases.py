@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from django_poketalk.server.switch.gateways.sip.exchange import Exchange
+from django_poketalk.server.switch.gateways.sip.call import SipCall
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, Side
 from tests.server.switch.customer import Customer, Told
 
@@ -297,7 +297,7 @@ def test_an_error_of_ours_puts_both_phones_down(
     def fails(*args: object) -> None:
         raise LookupError("on purpose")
 
-    monkeypatch.setattr(Exchange, "_joined", fails)
+    monkeypatch.setattr(SipCall, "_connect_media", fails)
     a = lines.phone(A, phones.ANSWERS_AS_A)
     b = lines.phone(B, phones.ANSWERS_AS_B)
 

@@ -14,8 +14,9 @@ from django_poketalk.server.switch import engine
 from django_poketalk.server.switch.clock import Clock
 from django_poketalk.server.switch.engine import Engine
 from django_poketalk.server.switch.gateways.base import CallKey, LegKey
-from django_poketalk.server.switch.gateways.sip import exchange, gateway, health
-from django_poketalk.server.switch.gateways.sip.health import Health
+from django_poketalk.server.switch.gateways.sip import gateway, health
+from django_poketalk.server.switch.gateways.sip import leg as sip_leg
+from django_poketalk.server.switch.gateways.sip.health import TrunkHealth
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, LegFact, Route, Side
 from tests.server.switch.conftest import closing, ended, eventually, serve
 
@@ -160,8 +161,8 @@ def test_another_gateway_is_tried(lines: Lines, status: str) -> None:
 def test_another_gateway_is_tried_when_nobody_answers_at_all(
     lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange, "NO_REPLY", 0.5)
-    monkeypatch.setattr(gateway, "GOODBYE", 0.5)  # nobody answers CANCEL either
+    monkeypatch.setattr(sip_leg, "NO_REPLY", 0.5)
+    monkeypatch.setattr(gateway, "CLOSE_TIMEOUT", 0.5)  # nobody answers CANCEL either
     lines.gateway(A, free_port(), priority=1)
     up = lines.phone(A, phones.refuses("486 Busy Here"), priority=2)
 
@@ -175,7 +176,7 @@ def test_another_gateway_is_tried_when_nobody_answers_at_all(
 def test_a_trunk_that_has_said_anything_is_not_taken_for_down(
     lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange, "NO_REPLY", 0.5)
+    monkeypatch.setattr(sip_leg, "NO_REPLY", 0.5)
     rings_long = [phones.invited(), phones.answered_with("100 Trying", tag=""), phones.pauses(900)]
     refuses = [phones.answered_with("486 Busy Here", late=True), phones.gets("ACK")]
     a = lines.phone(A, [*rings_long, *refuses], priority=1)
@@ -201,7 +202,7 @@ def test_a_trunk_that_comes_to_life_after_it_was_given_up_is_cancelled(
     lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else two phones would ring for one call."""
-    monkeypatch.setattr(exchange, "NO_REPLY", 0.3)
+    monkeypatch.setattr(sip_leg, "NO_REPLY", 0.3)
 
     def sleeper(peer: Peer) -> None:
         invite = peer.gets("INVITE")
@@ -296,13 +297,13 @@ def test_calls_past_a_trunk_s_rate_go_another_way(lines: Lines) -> None:
 
 
 def test_a_trunk_is_down_after_two_probes_without_an_answer() -> None:
-    state, trunk = Health(), SipTrunk("127.0.0.1", keep_alive=10)
+    state, trunk = TrunkHealth(), SipTrunk("127.0.0.1", keep_alive=10)
     assert state.probe_due(0, trunk)
     assert not state.probe_due(9, trunk)
     assert state.probe_due(10, trunk)
-    assert (state.answered(408), state.up) == (False, True)
-    assert (state.answered(408), state.up) == (True, False)
-    assert (state.answered(405), state.up) == (True, True)
+    assert (state.record(408), state.up) == (False, True)
+    assert (state.record(408), state.up) == (True, False)
+    assert (state.record(405), state.up) == (True, True)
 
 
 def test_a_trunk_that_was_down_and_is_asked_no_more_is_tried(lines: Lines) -> None:
@@ -312,7 +313,7 @@ def test_a_trunk_that_was_down_and_is_asked_no_more_is_tried(lines: Lines) -> No
         trunk = SipTrunk("127.0.0.1", lines.port, keep_alive=keep_alive)
         sip = gateway.SipGateway(Clock(), lambda call, fact: told.append(fact))
         await sip.open()
-        sip._health[1] = Health(up=False)
+        sip._health[1] = TrunkHealth(up=False)
         sip.originate(LegKey(CallKey(1, 1), Side.A, 1), "1", "2", Route(1, "sip", 30, trunk))
         await asyncio.sleep(0)
         await sip.close()

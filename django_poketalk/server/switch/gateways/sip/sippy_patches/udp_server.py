@@ -1,4 +1,9 @@
-"""Our UDP port, read and written in the SIP thread itself."""
+"""Defect: sending needs threads of its own, which reorder messages and die of a bad address.
+
+Upstream: `sippy/Udp_server.py`, `AsyncSender.run`. Three threads look up each address and send. A
+port above 65535, such as a peer may give in its Contact, raises OverflowError and ends the thread
+for good; the third one ends all sending. `UdpServer` reads and writes in the SIP thread itself.
+"""
 
 from __future__ import annotations
 
@@ -12,34 +17,29 @@ from functools import lru_cache
 from queue import SimpleQueue
 from typing import Any
 
+from sippy.Core.EventDispatcher import ED2
 from sippy.Network_server import Network_server, Remote_address
 from sippy.Time.MonoTime import MonoTime
 from sippy.Time.Timeout import Timeout
 from sippy.Udp_server import Udp_server_opts
 
-from . import loop
-
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 64  # datagrams that are read before timers and others have their turn
-LONGEST = 65_535  # bytes
-BUFFER = 4 * 2**20  # bytes that the kernel is asked to keep for us
-AGAIN = 0.01  # seconds until another try, when the kernel takes no more
+BATCH = 64  # datagrams that are read before timers and other work get their turn
+MAX_SIZE = 65_535  # bytes
+BUFFER = 4 * 2**20  # bytes of the kernel's receive buffer
+RETRY_AFTER = 0.01  # seconds, when the kernel's send buffer is full
 
 
-class Port(Network_server):  # type: ignore[misc]
-    """A socket, with the methods of sippy's `Udp_server`.
-
-    That one has a thread that looks up each address and sends, and ends for good at the first
-    address with an impossible port; the order among several is anyone's guess.
-    """
+class UdpServer(Network_server):  # type: ignore[misc]
+    """A UDP socket with the methods of sippy's `Udp_server`."""
 
     transport = "udp"
 
     def __init__(self, config: dict[str, Any], options: Udp_server_opts) -> None:
         super().__init__(options)
-        self._waiting: deque[tuple[bytes, Any]] = deque()
-        self._names: SimpleQueue[tuple[bytes, str, int] | None] | None = None
+        self._unsent: deque[tuple[bytes, Any]] = deque()
+        self._lookups: SimpleQueue[tuple[bytes, str, int] | None] | None = None
         self._socket = socket.socket(self.uopts.family, socket.SOCK_DGRAM)
         try:
             self._socket.setblocking(False)
@@ -48,10 +48,10 @@ class Port(Network_server):  # type: ignore[misc]
         except OSError:
             self._socket.close()
             raise
-        loop.watch(self._socket, self._read)
+        ED2.elp.watch(self._socket, self._read)
 
     def send_to(self, data: bytes | str, address: tuple[str, int], delayed: bool = False) -> None:
-        """Send a datagram; one that cannot be sent is lost, as others are on their way."""
+        """Send a datagram. One that cannot be sent is logged and dropped."""
         if isinstance(data, str):
             data = data.encode()
         host, port = str(address[0]).strip("[]"), int(address[1])
@@ -61,61 +61,61 @@ class Port(Network_server):  # type: ignore[misc]
             self._look_up(data, host, port)
 
     def shutdown(self) -> None:
-        """Let go of the port."""
-        loop.unwatch(self._socket)
+        """Close the socket."""
+        ED2.elp.unwatch(self._socket)
         self._socket.close()
-        self._waiting.clear()
-        if self._names is not None:
-            self._names.put(None)
+        self._unsent.clear()
+        if self._lookups is not None:
+            self._lookups.put(None)
         self.uopts.data_callback = None
 
     def join(self) -> None:
         """There are no threads to wait for."""
 
     def _send(self, data: bytes, address: Any) -> None:
-        self._waiting.append((data, address))
-        if len(self._waiting) == 1:
+        self._unsent.append((data, address))
+        if len(self._unsent) == 1:
             self._flush()
 
     def _flush(self) -> None:
-        while self._waiting:
-            data, address = self._waiting[0]
+        while self._unsent:
+            data, address = self._unsent[0]
             try:
                 self._socket.sendto(data, address)
             except BlockingIOError:
-                Timeout(self._flush, AGAIN, 1)
+                Timeout(self._flush, RETRY_AFTER, 1)
                 return
-            except (OSError, OverflowError) as error:  # as for ports beyond 65535
-                logger.warning("Nothing can be sent to %s:%s: %s", *address[:2], error)
-            self._waiting.popleft()
+            except (OSError, OverflowError) as error:  # OverflowError: a port above 65535
+                logger.warning("Cannot send to %s:%s: %s", *address[:2], error)
+            self._unsent.popleft()
 
     def _look_up(self, data: bytes, host: str, port: int) -> None:
-        """Send to a name, such as peers may give in Contact: looked up where it holds up no call
-        but those to other names.
+        """Send to a host name, such as peers may give in Contact. It is looked up in a thread, so
+        that only messages to other names wait for it.
         """
-        if self._names is None:
-            self._names = SimpleQueue()
+        if self._lookups is None:
+            self._lookups = SimpleQueue()
             threading.Thread(
-                target=self._look_up_all, args=(self._names,), name="sip-names", daemon=True
+                target=self._run_lookups, args=(self._lookups,), name="sip-dns", daemon=True
             ).start()
-        self._names.put((data, host, port))
+        self._lookups.put((data, host, port))
 
-    def _look_up_all(self, names: SimpleQueue[tuple[bytes, str, int] | None]) -> None:
-        while (wanted := names.get()) is not None:
-            data, host, port = wanted
+    def _run_lookups(self, lookups: SimpleQueue[tuple[bytes, str, int] | None]) -> None:
+        while (lookup := lookups.get()) is not None:
+            data, host, port = lookup
             try:
                 found = socket.getaddrinfo(host, None, self.uopts.family, socket.SOCK_DGRAM)
             except (OSError, ValueError) as error:
-                logger.warning("%s is not to be found: %s", host, error)
+                logger.warning("Cannot look up %s: %s", host, error)
                 continue
-            loop.call(self._send, data, (found[0][4][0], port))
+            ED2.elp.call_from_thread(self._send, data, (found[0][4][0], port))
 
     def _read(self) -> None:
-        for _ in range(AT_ONCE):
+        for _ in range(BATCH):
             if self.uopts.data_callback is None:
                 return
             try:
-                data, address = self._socket.recvfrom(LONGEST)
+                data, address = self._socket.recvfrom(MAX_SIZE)
             except OSError:  # nothing is left
                 return
             host = f"[{address[0]}]" if self.uopts.family == socket.AF_INET6 else address[0]
@@ -123,7 +123,7 @@ class Port(Network_server):  # type: ignore[misc]
             try:
                 self.uopts.data_callback(data, source, self, MonoTime())
             except Exception:
-                logger.exception("A message from %s could not be taken.", source)
+                logger.exception("Cannot handle a message from %s.", source)
 
 
 @lru_cache(1024)

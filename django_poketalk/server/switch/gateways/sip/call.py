@@ -1,0 +1,271 @@
+"""Third party call control of one call (RFC 3725). Only used in the SIP thread.
+
+Flow IV by default: A is rung with an offer of media that go nowhere; B is rung without an offer;
+B's offer goes to A in a re-INVITE, and A's answer to B in the ACK. After that, offers of either
+phone (hold, another codec) are passed on. A trunk may ask for early media, where A hears B's
+network before B answers, or for flow I, where A never gets a re-INVITE.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+import random
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from sippy.CCEvents import (
+    CCEventConnect,
+    CCEventDisconnect,
+    CCEventFail,
+    CCEventInfo,
+    CCEventPreConnect,
+    CCEventRedirect,
+    CCEventRing,
+    CCEventUpdate,
+)
+from sippy.Time.Timeout import Timeout
+
+from django_poketalk.server.routing.trunk import SipTrunk
+from django_poketalk.server.switch.machine.facts_and_commands import (
+    Answered,
+    Cause,
+    HungUp,
+    Ringing,
+    Side,
+)
+
+from ..base import LegKey, Report
+from . import causes, sdp
+from .leg import SipLeg
+from .user_agent import UserAgent
+
+logger = logging.getLogger(__name__)
+
+REQUEST_PENDING = 491  # both ends have sent an offer at once (RFC 3261, section 14.1)
+RINGING = 180
+
+
+class Media(enum.Enum):
+    """How far the two phones' media are connected."""
+
+    SEPARATE = enum.auto()
+    EARLY = enum.auto()  # A is being offered what B's network plays
+    CONNECTING = enum.auto()
+    CONNECTED = enum.auto()
+
+
+class SipCall:
+    """A call's legs, and what passes between them.
+
+    `config` is sippy's, `report` gets the facts, and `on_end` is called after the last dialog.
+    """
+
+    def __init__(
+        self, config: dict[str, Any], report: Report, on_end: Callable[[], object]
+    ) -> None:
+        self._config = config
+        self._report = report
+        self._on_end = on_end
+        self._legs: dict[LegKey, SipLeg] = {}
+        self._dialogs = 0
+        self._media = Media.SEPARATE
+        self._a: SipLeg | None = None
+        self._b: SipLeg | None = None
+        self._early: str | None = None  # what A was offered of B
+        self._bridge_requested = False
+
+    def originate(
+        self, key: LegKey, number: str, caller: str, trunk: SipTrunk, ring_timeout: int
+    ) -> None:
+        """Ring a phone, for `ring_timeout` seconds at most."""
+        agent = UserAgent(
+            self._config,
+            event_cb=self._on_event,
+            username=trunk.username or None,
+            password=trunk.password or None,
+            nh_address=(trunk.host, trunk.port),
+            dead_cbs=(self._on_dialog_end,),
+        )
+        agent.ring_timeout = ring_timeout
+        leg = agent.leg = self._legs[key] = SipLeg(key, trunk, agent)
+        self._dialogs += 1
+        leg.invite(number, caller, self._first_offer(leg), partial(self._on_no_reply, leg))
+
+    def bridge(self, key_a: LegKey, key_b: LegKey) -> None:
+        """Connect the two phones' media."""
+        a, b = self._legs.get(key_a), self._legs.get(key_b)
+        if a is None or b is None or a.ended or b.ended or b.description is None:
+            return  # one has just hung up, which is being reported
+        self._a, self._b = a, b
+        if self._media is Media.EARLY:
+            self._bridge_requested = True  # A's answer is on its way
+        elif a.agent.owes_ack:
+            a.answer(b.description)  # flow I
+            self._media = Media.CONNECTED
+        elif b.description == self._early:
+            self._media = Media.CONNECTED
+        else:
+            self._media = Media.CONNECTING
+            a.offer(b.description)
+
+    def hang_up(self, key: LegKey, cause: Cause) -> None:
+        """Hang up a leg in whatever state it is."""
+        if (leg := self._legs.get(key)) and not leg.ended:
+            leg.hang_up(cause)
+
+    def close(self) -> None:
+        """Hang up all legs."""
+        for key in list(self._legs):
+            self.hang_up(key, Cause.SWITCH_STOPPED)
+
+    def _first_offer(self, leg: SipLeg) -> str | None:
+        if leg.key.side is Side.A:
+            return None if leg.trunk.late_offer else self._black_hole_offer()
+        answered = (a for a in self._legs.values() if a.key.side is Side.A and a.answered)
+        self._a, self._b = next(answered, None), leg
+        a = self._a
+        if a and a.description and (a.agent.owes_ack or leg.trunk.early_media):
+            return sdp.without_direction(a.description)
+        return None
+
+    def _black_hole_offer(self) -> str:
+        return sdp.black_hole_offer(self._config["_sip_address"])
+
+    # From the phones
+
+    def _on_dialog_end(self, agent: Any) -> None:
+        agent.leg = None  # leave no circle of references for Python to search for
+        self._dialogs -= 1
+        if not self._dialogs:
+            self._legs.clear()
+            self._a = self._b = None
+            self._on_end()
+
+    def _on_no_reply(self, leg: SipLeg) -> None:
+        self._fail(leg, 408)
+        leg.hang_up(Cause.GATEWAY_DOWN)
+
+    def _on_event(self, event: Any, agent: Any) -> None:
+        """Take sippy's event of a dialog. An error ends that leg; sippy would only print it."""
+        leg: SipLeg = agent.leg
+        if leg.ended:
+            return
+        leg.got_reply()
+        try:
+            match event:
+                case CCEventRing():
+                    self._on_ring(leg, event)
+                case CCEventFail() | CCEventRedirect():
+                    self._on_refusal(leg, event)
+                case CCEventDisconnect():
+                    q850 = causes.q850_of_reason(event.reason_rfc3326)
+                    self._hung_up(leg, Cause.NORMAL, 0, q850 or causes.NORMAL_CLEARING)
+                case CCEventPreConnect() | CCEventConnect():
+                    self._on_answer(leg, event)
+                case CCEventUpdate():
+                    self._on_offer(leg, event)
+                case CCEventInfo() if self._media is Media.CONNECTED:
+                    self._other(leg).agent.recvEvent(event)
+        except Exception:
+            logger.exception("A SIP call is hung up after an error.")
+            self._drop(leg, Cause.SWITCH_ERROR)
+
+    def _on_ring(self, leg: SipLeg, event: Any) -> None:
+        status, _reason, body = event.getData()
+        if status >= RINGING and not leg.answered:
+            self._report(leg.key.call, Ringing(leg.key.side, leg.key.attempt))
+        if body is None or leg is not self._b or not leg.trunk.early_media:
+            return
+        a, text = self._a, str(body)
+        can_offer = a and not a.ended and not a.agent.owes_ack and self._media is Media.SEPARATE
+        if a and can_offer and text != self._early:
+            self._early = text
+            self._media = Media.EARLY
+            a.offer(text)
+
+    def _on_refusal(self, leg: SipLeg, event: Any) -> None:
+        status, reason = event.getData()[:2]
+        q850 = causes.q850_of_reason(event.reason_rfc3326)
+        if not leg.answered:
+            self._fail(leg, status, q850)
+        elif self._media is Media.CONNECTED:  # it has refused a re-INVITE
+            other = self._other(leg)
+            if other.agent.owes_answer:  # else the offer was not the other phone's
+                other.agent.recvEvent(CCEventFail((status, reason)))
+        elif self._media is Media.EARLY:
+            self._early = None
+            self._end_early_offer()
+        elif status == REQUEST_PENDING and self._b and self._b.description:
+            Timeout(self._offer_again, random.uniform(2.1, 4.0), 1)  # noqa: S311
+        else:
+            self._drop(leg, Cause.REJECTED, status, q850 or 0)
+
+    def _offer_again(self) -> None:
+        a, b = self._a, self._b
+        if self._media is not Media.CONNECTING or a is None or b is None:
+            return
+        if b.description and not a.ended and not b.ended:
+            a.offer(b.description)
+
+    def _on_answer(self, leg: SipLeg, event: Any) -> None:
+        status, _reason, body = event.getData()
+        text = None if body is None else str(body)
+        if not leg.answered:
+            leg.answered = True
+            leg.description = text
+            if text is None:
+                self._drop(leg, Cause.REJECTED, 488)
+            else:
+                key = leg.key
+                self._report(key.call, Answered(key.side, key.attempt, leg.agent.dialog()))
+        elif text is None:  # as good as a refusal
+            self._on_refusal(leg, CCEventFail((488, "Not Acceptable Here")))
+        elif leg is self._a and self._media is Media.EARLY:
+            self._end_early_offer()
+        elif leg is self._a and self._media is Media.CONNECTING:
+            self._connect_media(text)
+        elif self._media is Media.CONNECTED and status == "ACK":  # its answer to our offer
+            self._other(leg).offer(text)
+        elif self._media is Media.CONNECTED:
+            self._other(leg).answer(text)
+
+    def _connect_media(self, answer: str) -> None:
+        if self._b and self._b.agent.owes_ack:
+            self._b.answer(answer)
+        self._media = Media.CONNECTED
+
+    def _on_offer(self, leg: SipLeg, event: Any) -> None:
+        if self._media is Media.CONNECTED:
+            self._other(leg).offer(str(event.getData()))
+        elif leg.agent.lSDP is not None:
+            leg.agent.recvEvent(CCEventConnect((200, "OK", leg.agent.lSDP)))
+        else:
+            leg.agent.recvEvent(CCEventFail((REQUEST_PENDING, "Request Pending")))
+
+    def _end_early_offer(self) -> None:
+        self._media = Media.SEPARATE
+        if self._bridge_requested and self._a and self._b:
+            self._bridge_requested = False
+            self.bridge(self._a.key, self._b.key)
+
+    def _other(self, leg: SipLeg) -> SipLeg:
+        other = self._b if leg is self._a else self._a
+        if other is None or other.ended:
+            raise RuntimeError("The other phone has hung up.")
+        return other
+
+    def _fail(self, leg: SipLeg, status: int, q850: int | None = None) -> None:
+        leg.ended = True
+        self._report(leg.key.call, causes.failed(leg.key, status, q850))
+
+    def _hung_up(self, leg: SipLeg, cause: Cause, status: int, q850: int) -> None:
+        leg.ended = True
+        fact = HungUp(leg.key.side, leg.key.attempt, cause, status, q850)
+        self._report(leg.key.call, fact)
+
+    def _drop(self, leg: SipLeg, cause: Cause, status: int = 0, q850: int = 0) -> None:
+        """Hang up a leg, and report that as if the person had done so."""
+        Timeout(leg.hang_up, 0, 1, cause)  # after the event that is being handled
+        self._hung_up(leg, cause, status, q850)

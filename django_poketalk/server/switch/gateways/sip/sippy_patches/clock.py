@@ -1,0 +1,22 @@
+"""Defect: each look at the clock releases Python's lock twice, and then waits to get it back.
+
+Upstream: `sippy/Time/clock_dtime.py`, `clock_getdtime`, which calls `clock_gettime` by ctypes;
+`sippy/Time/MonoTime.py` calls it for each message and timer.
+"""
+
+from __future__ import annotations
+
+import time
+
+from sippy.Time import MonoTime
+
+CLOCKS = {MonoTime.CLOCK_MONOTONIC: time.monotonic, MonoTime.CLOCK_REALTIME: time.time}
+
+
+def _clock_getdtime(clock: int) -> float:
+    return CLOCKS[clock]()
+
+
+def install() -> None:
+    """Use Python's own clocks, which keep the lock."""
+    MonoTime.clock_getdtime = _clock_getdtime

@@ -1,0 +1,20 @@
+"""Defect: to tell its own addresses from others, sippy lists all attributes of a string.
+
+Upstream: `'my' in dir(…)` in `sippy/SipConf.py` (`port_needed`), `sippy/SipTransactionManager.py`
+(`local4remote.__init__`), `sippy/SipURL.py` and `sippy/SipVia.py` (`localStr`): several times for
+each message.
+"""
+
+from __future__ import annotations
+
+from sippy import SipConf, SipTransactionManager, SipURL, SipVia
+
+
+def _dir(thing: object) -> tuple[str, ...]:
+    return ("my",) if hasattr(thing, "my") else ()
+
+
+def install() -> None:
+    """Look for the one attribute that sippy asks about."""
+    for module in (SipConf, SipTransactionManager, SipURL, SipVia):
+        module.dir = _dir

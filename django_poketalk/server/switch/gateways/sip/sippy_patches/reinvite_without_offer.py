@@ -1,0 +1,28 @@
+"""Defect: a re-INVITE without an offer puts the call on hold.
+
+Upstream: `sippy/UaStateConnected.py`, `_recvRequestInvite`, makes up an offer with the address
+0.0.0.0. The peer wants our offer, which its ACK answers (RFC 3261, 14.2); session timers send such
+re-INVITEs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sippy.UaStateConnected import UaStateConnected
+
+from .request_methods import RequestMethods
+
+
+class ReinviteWithoutOffer(RequestMethods):
+    """Offers what is agreed."""
+
+    def recvRequest(self, req: Any, sip_t: Any) -> Any:
+        """Take a request."""
+        is_reinvite = req.getMethod() == "INVITE" and type(self.state) is UaStateConnected
+        if not is_reinvite or req.getBody() is not None or not self.is_next(req):
+            return super().recvRequest(req, sip_t)
+        self.rCSeq = req.getHFBody("cseq").getCSeqNum()
+        self.uasResp = req.genResponse(100, "Trying", server=self.local_ua)
+        self.sendUasResponse(200, "OK", self.lSDP, (self.lContact,), ack_wait=True)
+        return (None, None, None)

@@ -1,0 +1,33 @@
+"""Defect: a Contact that is no address, such as `*`, is an error, and its call stays up.
+
+Upstream: `sippy/UaStateGeneric.py`, `updateRoutes`, and `sippy/SipTransactionManager.py`,
+`incomingResponse`, which read the header's URL without a check.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sippy.UA import UA
+
+
+class UnusableContact(UA):  # type: ignore[misc]
+    """Ignores such a Contact: the dialog's requests go where they went before."""
+
+    def recvResponse(self, resp: Any, tr: Any) -> Any:
+        """Take a response."""
+        _drop_unusable_contact(resp)
+        return super().recvResponse(resp, tr)
+
+    def recvRequest(self, req: Any, sip_t: Any) -> Any:
+        """Take a request."""
+        _drop_unusable_contact(req)
+        return super().recvRequest(req, sip_t)
+
+
+def _drop_unusable_contact(message: Any) -> None:
+    try:
+        for contact in message.getHFBodys("contact"):
+            contact.getUrl().getTAddr()
+    except Exception:  # sippy raises all kinds of errors
+        message.delHFs("contact")
