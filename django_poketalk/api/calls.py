@@ -1,4 +1,4 @@
-"""Calls: asked for, quoted, listed, watched, ended."""
+"""Calls: request, quote, list, watch and end them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from rest_framework.viewsets import GenericViewSet
 from .. import permissions
 from ..calls import requesting, subjects
 from ..models import CallRequest
+from ..shared.rest import FilterBackend, NewestFirst, primary_key
 from . import idempotency, orders
-from .filters import CallFilter, FilterBackend
+from .filters import CallFilter
 from .openapi import operation
-from .resources import NewestFirst, Resource, primary_key
+from .resources import Resource
 from .serializers import CallDetailSerializer, CallSerializer, OrderSerializer, QuoteSerializer
 from .throttles import PlaceThrottle, QuoteThrottle
 
@@ -31,15 +32,15 @@ THROTTLES: dict[str, type[BaseThrottle]] = {"create": PlaceThrottle, "quote": Qu
 
 
 class MayPlace(BasePermission):
-    """Whoever asks for a call, or for a quote of one, may place calls."""
+    """Calls and quotes require the permission to place calls."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        asks = getattr(view, "action", None) in THROTTLES
-        return not asks or permissions.may_place(request.user)
+        places = getattr(view, "action", None) in THROTTLES
+        return not places or permissions.may_place(request.user)
 
 
 class CallViewSet(Resource, mixins.ListModelMixin, GenericViewSet[CallRequest]):
-    """The calls that the user may see, which are the user's own or all."""
+    """The calls that the user may see: their own, or all."""
 
     permission_classes = (IsAuthenticated, MayPlace)
     serializer_class = CallSerializer
@@ -54,17 +55,17 @@ class CallViewSet(Resource, mixins.ListModelMixin, GenericViewSet[CallRequest]):
         return permissions.visible_calls(self.request.user).select_related("user")
 
     def get_throttles(self) -> list[Any]:
-        """One for orders, one for quotes, none for the rest."""
+        """One for calls, one for quotes, none for the rest."""
         throttle = THROTTLES.get(self.action or "")
         return [throttle()] if throttle else []
 
-    @operation("list_calls", {200: CallSerializer(many=True)}, 400, 404)
+    @operation("list_calls", {200: CallSerializer(many=True)}, 400)
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """The newest first."""
+        """Newest first."""
         return super().list(request, *args, **kwargs)
 
     def paginate_queryset(self, queryset: Any) -> Any:
-        """The page, whose subjects are fetched together."""
+        """The page, with all its subjects loaded at once."""
         page = super().paginate_queryset(queryset)
         subjects.load(page or ())
         return page
@@ -72,7 +73,7 @@ class CallViewSet(Resource, mixins.ListModelMixin, GenericViewSet[CallRequest]):
     @operation("retrieve_call", {200: CallDetailSerializer}, 404)
     def retrieve(self, request: Request, pk: str) -> Response:
         """One call with its events."""
-        return self._tell(self._visible(pk), CallDetailSerializer)
+        return self._respond(self._visible(pk), CallDetailSerializer)
 
     @operation(
         "place_call",
@@ -82,27 +83,28 @@ class CallViewSet(Resource, mixins.ListModelMixin, GenericViewSet[CallRequest]):
         request=OrderSerializer,
     )
     def create(self, request: Request) -> Response:
-        """Ask for a call. The same Idempotency-Key with the same body gives the same call back, as
-        it is by now.
+        """Request a call. The same Idempotency-Key with the same body returns the same call, in its
+        current state.
         """
-        order = self._read(request)
+        order = self._order(request)
         call = orders.place(order, request.user, idempotency.key(request))
-        answer = self._tell(call, CallSerializer, 201)
-        answer["Location"] = self.reverse_action("detail", args=[call.pk])
+        response = self._respond(call, CallSerializer, 201)
+        response["Location"] = self.reverse_action("detail", args=[call.pk])
         if call.repeated:
-            answer["Idempotent-Replayed"] = "true"
-        return answer
+            response["Idempotent-Replayed"] = "true"
+        return response
 
     @operation(
         "quote_call", {200: QuoteSerializer}, *(400, 413, 415, 422, 429), request=OrderSerializer
     )
     @action(detail=False, methods=["post"], filter_backends=(), pagination_class=None)
     def quote(self, request: Request) -> Response:
-        """The call that the same order would make now, or why it would be refused. Nobody is rung,
-        and nothing is written.
+        """The call that the same body would request now, or why it would be refused.
+
+        No phone rings, and nothing is saved.
         """
-        call = orders.quote(self._read(request), request.user)
-        return self._tell(call, QuoteSerializer)
+        call = orders.quote(self._order(request), request.user)
+        return self._respond(call, QuoteSerializer)
 
     @operation("hang_up_call", {200: CallSerializer}, 404, request=None)
     @action(
@@ -113,14 +115,14 @@ class CallViewSet(Resource, mixins.ListModelMixin, GenericViewSet[CallRequest]):
         pagination_class=None,
     )
     def hang_up(self, request: Request, pk: str) -> Response:
-        """End a call wherever it stands. One that is over stays as it is."""
+        """End a call at any stage. A call that has ended stays as it is."""
         call = self._visible(pk)
         if not permissions.may_hang_up(request.user, call):
             raise PermissionDenied(_("You may not end this call."))
         requesting.hang_up(call, request.user)
-        return self._tell(call, CallSerializer)
+        return self._respond(call, CallSerializer)
 
-    def _read(self, request: Request) -> dict[str, Any]:
+    def _order(self, request: Request) -> dict[str, Any]:
         order = OrderSerializer(data=request.data)
         order.is_valid(raise_exception=True)
         return {name: value for name, value in order.validated_data.items() if value is not None}
@@ -128,6 +130,6 @@ class CallViewSet(Resource, mixins.ListModelMixin, GenericViewSet[CallRequest]):
     def _visible(self, pk: str) -> CallRequest:
         return get_object_or_404(self.get_queryset(), pk=primary_key(pk))
 
-    def _tell(self, call: CallRequest, serializer: Any, status: int = 200) -> Response:
+    def _respond(self, call: CallRequest, serializer: Any, status: int = 200) -> Response:
         subjects.load([call])
         return Response(serializer(call, context=self.get_serializer_context()).data, status)

@@ -1,4 +1,4 @@
-"""Fields that read JSON strictly, and tell numbers, money and times the same in every project."""
+"""Fields that parse JSON strictly, and format money and times the same in every project."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 LARGEST_INTEGER = 2**31 - 1  # what every database's integer column holds
-YEARS = range(2000, 3000)  # beyond these, clocks and databases run over
+YEARS = range(2000, 3000)  # others overflow in some clocks and databases
 
 
 class TextField(serializers.CharField):
-    """A JSON string. Numbers are none: what was meant by 0044 would be lost."""
+    """A JSON string. Numbers are refused: 0044 would lose its zeros."""
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -22,7 +22,7 @@ class TextField(serializers.CharField):
 
 
 class IntegerField(serializers.IntegerField):
-    """A whole number, or its ASCII digits: Python reads those of any script."""
+    """An integer, or a string of ASCII digits; Python itself accepts those of every script."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"min_value": -LARGEST_INTEGER, "max_value": LARGEST_INTEGER, **options})
@@ -34,7 +34,7 @@ class IntegerField(serializers.IntegerField):
 
 
 class MoneyField(serializers.DecimalField):
-    """An amount of at most nine digits and six decimals; a string is exact. Told as a string."""
+    """An amount of up to nine digits and six decimals. A string, as numbers may be inexact."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(max_digits=15, decimal_places=6, coerce_to_string=True, **options)
@@ -46,7 +46,7 @@ class MoneyField(serializers.DecimalField):
 
 
 class MomentField(serializers.DateTimeField):
-    """ISO 8601; told in UTC. Without an offset it is in the current time zone."""
+    """ISO 8601. Output is in UTC; input without an offset is in the current time zone."""
 
     default_error_messages = {"years": _("The year must be between 2000 and 2999.")}
 
@@ -62,5 +62,5 @@ class MomentField(serializers.DateTimeField):
         return moment
 
     def to_representation(self, value: Any) -> Any:
-        shown = value.astimezone(UTC) if isinstance(value, datetime) else value
-        return shown and shown.isoformat().replace("+00:00", "Z")
+        moment = value.astimezone(UTC) if isinstance(value, datetime) else value
+        return moment and moment.isoformat().replace("+00:00", "Z")

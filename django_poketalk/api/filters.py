@@ -1,4 +1,4 @@
-"""By what lists can be narrowed. What makes no sense is told, never ignored."""
+"""The parameters of the lists. An invalid value is an error, never ignored."""
 
 from __future__ import annotations
 
@@ -12,50 +12,21 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db.models import Q, QuerySet
-from django.forms import BaseForm
 from django.utils.translation import gettext as _
 from django_filters.fields import IsoDateTimeField
-from django_filters.rest_framework import DjangoFilterBackend
-from rest_framework.exceptions import ErrorDetail
-from rest_framework.views import APIView
 
 from .. import permissions
 from ..forms import WRITTEN_LENGTH, PhoneNumberField
 from ..models import BlacklistedNumber, CallRequest, Placement, Status
 from ..models.calls import IS_OPEN
 from .fields import YEARS
-from .problems import InvalidParameter
 
 TRUE_OR_FALSE = {"true": True, "1": True, "false": False, "0": False}
 
 
-class FilterBackend(DjangoFilterBackend):
-    """Raises errors as ones of the query."""
-
-    def filter_queryset(self, request: Any, queryset: Any, view: APIView) -> Any:
-        filterset = self.get_filterset(request, queryset, view)
-        if filterset is None:
-            return queryset
-        if not filterset.is_valid():
-            raise InvalidParameter(told(filterset.form))
-        return filterset.qs
-
-
-def told(form: BaseForm) -> dict[str, list[ErrorDetail]]:
-    """A form's errors as REST framework's, each with its code."""
-    return {
-        "non_field_errors" if name == "__all__" else name: [
-            ErrorDetail(sentence, error.code or "invalid")
-            for error in errors
-            for sentence in error.messages
-        ]
-        for name, errors in form.errors.as_data().items()
-    }
-
-
 class MomentFormField(IsoDateTimeField):
-    """ISO 8601, in years that clocks and databases do not run over at; given in UTC, as PostgreSQL
-    knows no offset of 16 hours or more.
+    """ISO 8601, within `YEARS`. The value is in UTC, since PostgreSQL accepts no offset of 16 hours
+    or more.
     """
 
     def clean(self, value: Any) -> datetime | None:
@@ -72,9 +43,9 @@ class MomentFilter(django_filters.IsoDateTimeFilter):
 
 
 class TrueOrFalseField(forms.NullBooleanField):
-    """`true` or `false`, in any letters, or `1` or `0`."""
+    """`true` or `false` in any case, or `1` or `0`."""
 
-    widget = forms.TextInput  # the usual one takes what it does not know for nothing
+    widget = forms.TextInput  # the default widget reads unknown values as none
 
     def to_python(self, value: Any) -> Any:
         text = str(value or "").lower()
@@ -88,23 +59,23 @@ class TrueOrFalseFilter(django_filters.BooleanFilter):
 
 
 class NumberFilter(django_filters.CharFilter):
-    """A number in any usual way to write it; looked up as E.164."""
+    """A number in any usual notation, looked up as E.164."""
 
     field_class = PhoneNumberField
 
 
 class PrimaryKeyField(forms.CharField):
-    """The primary key of a user, of whatever type it is in this project."""
+    """A user's primary key, of the type that it has in this project."""
 
     def clean(self, value: Any) -> Any:
         text = super().clean(value)
         if not text:
             return None
         if not text.isascii():
-            raise ValidationError(_("There is no such primary key."), code="invalid")
+            raise ValidationError(_("This is not a primary key."), code="invalid")
         field = get_user_model()._meta.pk
         key = field.to_python(text)
-        field.run_validators(key)  # which know how large a number the database can look for
+        field.run_validators(key)  # which refuse integers that the database cannot hold
         return key
 
 
@@ -113,12 +84,12 @@ class UserFilter(django_filters.CharFilter):
 
 
 class CallForm(forms.Form):
-    """What must hold for several parameters together."""
+    """Rules for several parameters together."""
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         if cleaned.get("subject_id") and not cleaned.get("subject_type"):
-            self.add_error("subject_id", _("Name the subject_type as well."))
+            self.add_error("subject_id", _("Also set subject_type."))
         return cleaned
 
 
@@ -127,7 +98,9 @@ class CallFilter(django_filters.FilterSet):
 
     status = django_filters.MultipleChoiceFilter(choices=Status.choices)
     placement = django_filters.MultipleChoiceFilter(choices=Placement.choices)
-    open = TrueOrFalseFilter(method="by_open", help_text="Whether it waits, rings or is talked on.")
+    open = TrueOrFalseFilter(
+        method="by_open", help_text="Whether it is waiting, ringing or answered."
+    )
     created_after = MomentFilter(field_name="created_at", lookup_expr="gte")
     created_before = MomentFilter(field_name="created_at", lookup_expr="lt")
     user = UserFilter(field_name="user_id", max_length=64, help_text="Primary key.")
@@ -138,7 +111,7 @@ class CallFilter(django_filters.FilterSet):
     number = NumberFilter(
         method="by_number",
         max_length=WRITTEN_LENGTH,
-        help_text="Of either leg, in any usual way to write. Only among the calls whose numbers"
+        help_text="Either phone's number, in any usual notation. Only searches calls whose numbers"
         " the user may see.",
     )
 
@@ -159,7 +132,7 @@ class CallFilter(django_filters.FilterSet):
         return calls.filter(subject_type=subject_type)
 
     def by_number(self, calls: QuerySet[CallRequest], name: str, value: str) -> Any:
-        # Whoever may not see a number may not find it out by asking for it either.
+        # A search must not reveal a number that the user may not see.
         user: Any = self.request and self.request.user
         if not permissions.may_see_numbers(user):
             calls = calls.filter(user_id=user.pk)
@@ -173,7 +146,7 @@ class BlacklistFilter(django_filters.FilterSet):
     number = NumberFilter(
         method="by_number",
         max_length=WRITTEN_LENGTH,
-        help_text="A whole number, exactly. Finds nothing for users who may not see numbers.",
+        help_text="The exact number. Finds nothing for users who may not see numbers.",
     )
 
     class Meta:

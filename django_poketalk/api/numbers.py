@@ -21,10 +21,11 @@ from rest_framework.viewsets import GenericViewSet
 from .. import permissions
 from ..forms import WRITTEN_LENGTH, BlacklistedNumberForm, OwnNumberForm
 from ..models import BlacklistedNumber, CallerNumber
+from ..shared.rest import FilterBackend, NewestFirst, form_errors, primary_key
 from .fields import MomentField, TextField
-from .filters import BlacklistFilter, FilterBackend, told
+from .filters import BlacklistFilter
 from .openapi import WITH_BODY, component, operation
-from .resources import NewestFirst, Resource, primary_key
+from .resources import Resource
 
 ACTIONS: dict[str, Any] = {
     "list": "view",
@@ -37,11 +38,11 @@ ACTIONS: dict[str, Any] = {
 
 @component
 class BlacklistSerializer(serializers.ModelSerializer[BlacklistedNumber]):
-    """An entry of the blacklist. A whole number is masked for those who may not see it."""
+    """A blacklist entry. A number (not a prefix) is masked for users who may not see numbers."""
 
     number = TextField(max_length=WRITTEN_LENGTH)
     reason = TextField(max_length=200, required=False, allow_blank=True)
-    until = MomentField(required=False, allow_null=True, help_text="Null: for good.")
+    until = MomentField(required=False, allow_null=True, help_text="Null: no end.")
     created_at = MomentField(read_only=True)
 
     class Meta:
@@ -57,35 +58,35 @@ class BlacklistSerializer(serializers.ModelSerializer[BlacklistedNumber]):
             "created_by",
         )
         read_only_fields = ("id", "created_by")
-        validators: tuple[Any, ...] = ()  # the form's, which look at the number as it is stored
+        validators: tuple[Any, ...] = ()  # the form checks the number as it is stored
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """What the admin's form would accept, as it would store it."""
-        whole = permissions.may_see_numbers(self.context["request"].user)
+        """The entry as the admin's form validates and stores it."""
+        may_see = permissions.may_see_numbers(self.context["request"].user)
         hidden = {"number", "is_prefix"} & attrs.keys()
-        if self.instance is not None and hidden and not whole:
-            sentence = _("You may not see this number, so you may not change it either.")
+        if self.instance is not None and hidden and not may_see:
+            sentence = _("You may not change this number, because you may not see it.")
             raise serializers.ValidationError(
                 dict.fromkeys(sorted(hidden), sentence), "number_hidden"
             )
         entry = self.instance or BlacklistedNumber()
-        asked = {name: getattr(entry, name) for name in BlacklistedNumberForm.base_fields} | attrs
-        form = BlacklistedNumberForm(asked, instance=copy.copy(entry))
+        data = {name: getattr(entry, name) for name in BlacklistedNumberForm.base_fields} | attrs
+        form = BlacklistedNumberForm(data, instance=copy.copy(entry))
         if not form.is_valid():
-            raise serializers.ValidationError(told(form))
+            raise serializers.ValidationError(form_errors(form))
         return {**attrs, "number": form.cleaned_data["number"]}
 
     def to_representation(self, instance: BlacklistedNumber) -> Any:
-        """As those who may see numbers see it, or masked."""
-        shown = super().to_representation(instance)
+        """The entry, masked if the user may not see numbers."""
+        data = super().to_representation(instance)
         if not permissions.may_see_numbers(self.context["request"].user):
-            shown["number"] = str(instance) if instance.needs_masking else instance.number
-            shown["reason"] = permissions.shown_text(instance.reason, False)
-        return shown
+            data["number"] = str(instance) if instance.needs_masking else instance.number
+            data["reason"] = permissions.shown_text(instance.reason, False)
+        return data
 
 
 class MayKeepBlacklist(BasePermission):
-    """The permissions of the admin's page, action by action."""
+    """Each action requires the same permission as in the admin."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         kind = ACTIONS.get(getattr(view, "action", None) or "")
@@ -98,7 +99,7 @@ class BlacklistViewSet(
     mixins.DestroyModelMixin,
     GenericViewSet[BlacklistedNumber],
 ):
-    """Numbers and prefixes that may not call, or be called."""
+    """Numbers and prefixes that may not call or be called."""
 
     permission_classes = (IsAuthenticated, MayKeepBlacklist)
     queryset = BlacklistedNumber.objects.all()
@@ -111,9 +112,9 @@ class BlacklistViewSet(
     def get_object(self) -> BlacklistedNumber:
         return get_object_or_404(self.get_queryset(), pk=primary_key(self.kwargs["pk"]))
 
-    @operation("list_blacklist", {200: BlacklistSerializer(many=True)}, 400, 404)
+    @operation("list_blacklist", {200: BlacklistSerializer(many=True)}, 400)
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """The newest first."""
+        """Newest first."""
         return super().list(request, *args, **kwargs)
 
     @operation("retrieve_blacklisted", {200: BlacklistSerializer}, 404)
@@ -123,7 +124,7 @@ class BlacklistViewSet(
 
     @operation("add_blacklisted", {201: BlacklistSerializer}, *WITH_BODY)
     def create(self, request: Request) -> Response:
-        """Forbid a number, or all that begin with a prefix."""
+        """Add a number or a prefix."""
         serializer = self.get_serializer(data=request.data)
         _save(serializer, created_by=request.user)
         location = self.reverse_action("detail", args=[serializer.data["id"]])
@@ -131,14 +132,14 @@ class BlacklistViewSet(
 
     @operation("change_blacklisted", {200: BlacklistSerializer}, 404, *WITH_BODY)
     def partial_update(self, request: Request, pk: str) -> Response:
-        """Change what is given, and leave the rest."""
+        """Change the fields in the body."""
         serializer = self.get_serializer(self.get_object(), data=request.data, partial=True)
         _save(serializer)
         return Response(serializer.data)
 
     @operation("delete_blacklisted", {204: None}, 404)
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Allow it again."""
+        """Delete an entry."""
         return super().destroy(request, *args, **kwargs)
 
 
@@ -148,32 +149,32 @@ def _save(serializer: BaseSerializer[BlacklistedNumber], **more: Any) -> None:
         with transaction.atomic():
             serializer.save(**more)
     except IntegrityError:
-        serializer.run_validation(serializer.initial_data)  # tells that somebody was quicker
+        serializer.run_validation(serializer.initial_data)  # another request was first
         raise
 
 
 @component
 class OwnNumberSerializer(serializers.Serializer[CallerNumber]):
-    """The user's own phone, which rings first."""
+    """The user's own phone number, which rings first."""
 
     number = TextField(max_length=WRITTEN_LENGTH)
 
 
 class MayHaveNumber(BasePermission):
-    """Whoever may place calls has a number of their own."""
+    """An own number requires the permission to place calls."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         return permissions.may_place(request.user)
 
 
 class OwnNumberView(Resource):
-    """The user's own phone: leg A of the calls that the user places."""
+    """The user's own phone number, which rings first in their calls."""
 
     permission_classes = (IsAuthenticated, MayHaveNumber)
 
     @operation("get_own_number", {200: OwnNumberSerializer}, 404)
     def get(self, request: Request) -> Response:
-        """The number; 404 as long as there is none."""
+        """The number, or 404 if none is set."""
         return Response(OwnNumberSerializer(self._own(request)).data)
 
     @operation(
@@ -181,17 +182,17 @@ class OwnNumberView(Resource):
     )
     def put(self, request: Request) -> Response:
         """Set or replace it."""
-        asked = OwnNumberSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        form = OwnNumberForm(asked.validated_data)
+        serializer = OwnNumberSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        form = OwnNumberForm(serializer.validated_data)
         if not form.is_valid():
-            raise serializers.ValidationError(told(form))
+            raise serializers.ValidationError(form_errors(form))
         form.save(request.user)
         return Response(OwnNumberSerializer(self._own(request)).data)
 
     @operation("delete_own_number", {204: None})
     def delete(self, request: Request) -> Response:
-        """Forget it."""
+        """Delete it."""
         self._stored(request).delete()
         return Response(status=204)
 

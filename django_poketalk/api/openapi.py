@@ -1,6 +1,6 @@
-"""What the OpenAPI document says beyond the code, where drf-spectacular is installed.
+"""Annotations for the OpenAPI document, if drf-spectacular (the extra `openapi`) is installed.
 
-Without it, each of these decorators leaves alone what it decorates.
+Without it, each decorator returns its argument unchanged.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from rest_framework import serializers
 
-from . import idempotency, problems
+from ..shared import problems
+from . import idempotency
 
 try:
     from drf_spectacular import utils as spectacular
@@ -20,36 +21,39 @@ except ModuleNotFoundError:  # the extra `openapi`
 else:
 
     class ClosedSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
-        """An order has the fields that are described, and no others."""
+        """An order has no other fields than those of its schema.
+
+        `_map_serializer` is private API of drf-spectacular; test_schema.py fails if it changes.
+        """
 
         target_class = "django_poketalk.api.serializers.OrderSerializer"
 
         def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
-            known = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
-            return {**known, "additionalProperties": False}
+            schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+            return {**schema, "additionalProperties": False}
 
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Serializer = TypeVar("Serializer", bound=type[serializers.BaseSerializer[Any]])
 
 SENTENCES = {
-    400: "Something in the request is not as it has to be, or it cannot be read.",
-    401: "Nobody is logged in.",
+    400: "The request is invalid, or cannot be parsed.",
+    401: "The user is not logged in.",
     403: "The user may not do this.",
-    404: "There is none that the user may see.",
-    406: "The answer is JSON, and nothing else.",
+    404: "There is no such object that the user may see.",
+    406: "Responses are JSON only.",
     413: "The request is larger than 16 KiB.",
     415: "The request is not JSON.",
-    422: "The call is refused (see `code`), or the Idempotency-Key was used for another one.",
-    429: "Too many requests: try again after `Retry-After` seconds.",
-    503: "The database does not answer: try again after `Retry-After` seconds.",
+    422: "The call is refused (see `code`), or its Idempotency-Key was used for another call.",
+    429: "Too many requests. Try again after `Retry-After` seconds.",
+    503: "The database is not available. Try again after `Retry-After` seconds.",
 }
 ALWAYS = (401, 403, 406, 503)
 WITH_BODY = (400, 413, 415)
 
 
 def component(serializer: Serializer) -> Serializer:
-    """Name a serializer's schema so that it is not mixed up with one of the project's."""
+    """Prefix the name of a serializer's schema, so that it is unique in the project's document."""
     if spectacular is None:
         return serializer
     name = serializer.__name__.removesuffix("Serializer")
@@ -58,10 +62,10 @@ def component(serializer: Serializer) -> Serializer:
 
 @component
 class InvalidSerializer(serializers.Serializer[Any]):
-    """One thing that is wrong, and where."""
+    """One error and its place."""
 
     pointer = serializers.CharField(required=False, help_text="JSON pointer into the body.")
-    parameter = serializers.CharField(required=False, help_text="Name in the query.")
+    parameter = serializers.CharField(required=False, help_text="Name of the query's parameter.")
     detail = serializers.CharField()
     code = serializers.CharField()
 
@@ -75,7 +79,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     detail = serializers.CharField(help_text="For people, in the language of the request.")
     code = serializers.CharField(help_text="For programs.")
-    field = serializers.CharField(required=False, help_text="What a refusal is about.")
+    field = serializers.CharField(required=False, help_text="The field that a refusal is about.")
     header = serializers.CharField(required=False, help_text="The header at fault.")
     errors = InvalidSerializer(many=True, required=False)  # type: ignore[assignment]
 
@@ -83,14 +87,14 @@ class ProblemSerializer(serializers.Serializer[Any]):
 def operation(
     name: str, answers: dict[int, Any], *errors: int, keyed: bool = False, **more: Any
 ) -> Callable[[Decorated], Decorated]:
-    """Document an operation: its name, what it answers by status, and how it can fail beyond what
-    every operation can. `keyed`: an Idempotency-Key makes it safe to repeat.
+    """Document an operation: its name, its responses by status, and the error statuses besides
+    `ALWAYS`. `keyed`: it accepts an Idempotency-Key.
     """
     if spectacular is None:
         return lambda decorated: decorated
-    told: dict[Any, Any] = dict(answers)
+    responses: dict[Any, Any] = dict(answers)
     for status in sorted({*ALWAYS, *errors}):
-        told[status, problems.MEDIA_TYPE] = spectacular.OpenApiResponse(
+        responses[status, problems.MEDIA_TYPE] = spectacular.OpenApiResponse(
             ProblemSerializer, SENTENCES[status]
         )
     if keyed:
@@ -98,16 +102,16 @@ def operation(
             spectacular.OpenApiParameter(
                 idempotency.HEADER,
                 location=spectacular.OpenApiParameter.HEADER,
-                description="The same key with the same body is the same call.",
+                description="The same key with the same body returns the same call.",
             )
         ]
     return spectacular.extend_schema(
-        operation_id=f"poketalk_{name}", tags=["poketalk"], responses=told, **more
+        operation_id=f"poketalk_{name}", tags=["poketalk"], responses=responses, **more
     )
 
 
 def returns(kind: Any) -> Callable[[Decorated], Decorated]:
-    """Document what a method field of a serializer gives."""
+    """Document the type of a serializer's method field."""
     if spectacular is None:
         return lambda decorated: decorated
     return spectacular.extend_schema_field(kind)

@@ -1,4 +1,4 @@
-"""An order that came over the API, made a call: whose phone rings first, and what it is about."""
+"""From the body of a request to a call: chooses the caller's number and loads the subject."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from ..models import CallerNumber, CallRequest
 
 
 def place(order: dict[str, Any], user: Any, key: str | None) -> CallRequest:
-    """The call, or the one that this user has made with this key before. `CallRefused`,
-    `IdempotencyConflict`, `PermissionDenied`.
+    """Request the call, or return the one that the user requested with this key before.
+    `CallRefused`, `IdempotencyConflict`, `PermissionDenied`.
     """
     made = requesting.made_with(key, user) if key is not None else None
     return requesting.request_call(**_complete(order, user, made), idempotency_key=key)
 
 
 def quote(order: dict[str, Any], user: Any) -> CallRequest:
-    """The call that the order would make, not saved. `CallRefused`, `PermissionDenied`."""
+    """The call that the order would request, not saved. `CallRefused`, `PermissionDenied`."""
     return requesting.quote(**_complete(order, user, None))
 
 
 def _complete(order: dict[str, Any], user: Any, made: CallRequest | None) -> Any:
-    """The order with what it leaves out, and its subject fetched."""
+    """The arguments of `request_call`: the order with caller and subject filled in."""
     return {
         **order,
         "user": user,
@@ -42,7 +42,7 @@ def _caller(given: str | None, user: Any, made: CallRequest | None) -> str:
         if not permissions.may_choose_caller(user):
             raise PermissionDenied(_("You may not choose whose phone rings first."))
         return given
-    if made is not None:  # also where the user's own number was changed since
+    if made is not None:  # even if the user's own number has changed since
         return made.from_number
     own = CallerNumber.objects.filter(user=user).values_list("number", flat=True).first()
     if own is None:
@@ -59,7 +59,7 @@ def _subject(given: dict[str, str] | None, user: Any) -> Model | None:
         return None
     found = subjects.find(given["type"], given["id"])
     if found is None or not permissions.may_call_about(user, found):
-        # One answer for both, or it would tell what there is.
+        # The same error for both: it must not reveal which objects exist.
         raise CallRefused(
             "subject_unknown", _("There is no such object that you may call about."), "subject"
         )

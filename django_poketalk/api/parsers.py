@@ -1,4 +1,4 @@
-"""The bodies that the API reads: JSON, and not much of it."""
+"""Request bodies: JSON of a limited size."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
 
-from .problems import TooLarge
+from ..shared.problems import too_large
 
-LARGEST = 16 * 1024  # bytes; the longest order that is meant has less than one thousand
+MAX_BODY = 16 * 1024  # bytes; the longest sensible order has less than one thousand
 
 
 class SmallJSONParser(BaseParser):
-    """UTF-8 JSON of at most `LARGEST` bytes, without NaN and the infinities that JSON has not."""
+    """UTF-8 JSON of at most `MAX_BODY` bytes, without NaN and infinities, which are not JSON."""
 
     media_type = "application/json"
     renderer_class = JSONRenderer
@@ -28,16 +28,16 @@ class SmallJSONParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """What the body says. `TooLarge`, or `ParseError` for all that is no JSON."""
-        body = stream.read(LARGEST + 1)
-        if len(body) > LARGEST:
-            raise TooLarge
+        """The parsed body. 413 if it is too large, `ParseError` if it is not JSON."""
+        body = stream.read(MAX_BODY + 1)
+        if len(body) > MAX_BODY:
+            raise too_large()
         try:
-            read = json.loads(body.decode(), parse_constant=_refuse)
-            json.dumps(read, ensure_ascii=False).encode()  # half a surrogate pair is no text
-            return read
+            parsed = json.loads(body.decode(), parse_constant=_refuse)
+            json.dumps(parsed, ensure_ascii=False).encode()  # refuses lone surrogates
+            return parsed
         except (ValueError, RecursionError) as error:
-            raise ParseError(_("The request is no JSON in UTF-8.")) from error
+            raise ParseError(_("The body is not JSON in UTF-8.")) from error
 
 
 def _refuse(constant: str) -> Any:

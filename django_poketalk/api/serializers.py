@@ -17,12 +17,12 @@ from .fields import IntegerField, MomentField, MoneyField, TextField
 from .openapi import component, returns
 
 PHASES = ("calling", "ringing", "talking", "ending", "unknown", "ended", "failed")
-MOST_EVENTS = 200  # of one call; an hour of talk has about seventy
+MAX_EVENTS = 200  # of one call; an hour has about seventy
 
 
 @component
 class ReferenceSerializer(serializers.Serializer[Any]):
-    """An object of the project's: its model as `app_label.model`, and its primary key as text."""
+    """An object of the project: its model as `app_label.model`, and its primary key as text."""
 
     type = TextField(max_length=201, help_text="The model, as `app_label.model`.")
     id = TextField(max_length=64, help_text="The primary key, as text.")
@@ -30,21 +30,21 @@ class ReferenceSerializer(serializers.Serializer[Any]):
 
 @component
 class SubjectSerializer(ReferenceSerializer):
-    """What a call is about. `text` is empty once the object is gone."""
+    """What a call is about. `text` is empty if the object was deleted."""
 
     text = serializers.CharField()
 
 
 @component
 class OrderSerializer(serializers.Serializer[Any]):
-    """What a call is asked for with. All but `to_number` may be left out, or be null."""
+    """The request for a call. All fields but `to_number` may be missing or null."""
 
-    to_number = TextField(max_length=WRITTEN_LENGTH, help_text="Leg B, in any usual way to write.")
+    to_number = TextField(max_length=WRITTEN_LENGTH, help_text="Callee's phone, any notation.")
     from_number = TextField(
         max_length=WRITTEN_LENGTH,
         required=False,
         allow_null=True,
-        help_text="Leg A. Left out: the user's own number.",
+        help_text="The caller's phone. Default: the user's own number.",
     )
     subject = ReferenceSerializer(required=False, allow_null=True)
     max_duration = IntegerField(
@@ -54,12 +54,12 @@ class OrderSerializer(serializers.Serializer[Any]):
         required=False, allow_null=True, help_text="Cost at which the call is ended."
     )
     not_before = MomentField(
-        required=False, allow_null=True, help_text="Nobody is rung before. Left out: now."
+        required=False, allow_null=True, help_text="No phone rings before this. Default: now."
     )
-    expires_at = MomentField(required=False, allow_null=True, help_text="Nobody is rung after.")
+    expires_at = MomentField(required=False, allow_null=True, help_text="No phone rings later.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Takes no other name: it may be a limit's, misspelt, and nobody is rung without that."""
+        """Refuse unknown fields: one may be a misspelled limit."""
         if unknown := sorted(self.initial_data.keys() - self.fields.keys()):
             sentence = _("There is no field “%s”.")
             raise serializers.ValidationError([sentence % name for name in unknown], "unknown")
@@ -67,8 +67,8 @@ class OrderSerializer(serializers.Serializer[Any]):
 
 
 @component
-class ShownSerializer(serializers.ModelSerializer[CallRequest]):
-    """Those facts of a call that its quote has as well."""
+class QuotedSerializer(serializers.ModelSerializer[CallRequest]):
+    """The fields that calls and quotes have in common."""
 
     from_number = serializers.SerializerMethodField()
     to_number = serializers.SerializerMethodField()
@@ -92,7 +92,7 @@ class ShownSerializer(serializers.ModelSerializer[CallRequest]):
         return {"type": f"{model.app_label}.{model.model}", "id": call.subject_id, "text": text}
 
     def number(self, call: CallRequest, number: str) -> str:
-        """As it is stored, or masked; a forgotten one is empty."""
+        """The number, masked if the user may not see it. Empty if it was erased."""
         return number if self.whole(call) else numbers.mask(number)
 
     def whole(self, call: CallRequest) -> bool:
@@ -115,8 +115,8 @@ QUOTED = (
 
 
 @component
-class QuoteSerializer(ShownSerializer):
-    """The call that the same order would make now."""
+class QuoteSerializer(QuotedSerializer):
+    """The call that the same body would request now."""
 
     class Meta:
         model = CallRequest
@@ -125,9 +125,9 @@ class QuoteSerializer(ShownSerializer):
 
 
 @component
-class CallSerializer(ShownSerializer):
-    """A call. `phase` is one word for how far it is, `state` the same for people, `placement` what
-    became of our asking, `status` the protocol's.
+class CallSerializer(QuotedSerializer):
+    """A call. `phase` is its stage for programs, `state` for people; `placement` is how far the
+    request to the service got, `status` the protocol's call status.
     """
 
     phase = serializers.SerializerMethodField()
@@ -135,7 +135,7 @@ class CallSerializer(ShownSerializer):
     open = serializers.BooleanField(source="is_open", read_only=True)
     may_hang_up = serializers.SerializerMethodField()
     username = serializers.SerializerMethodField()
-    response_code = serializers.CharField(read_only=True, help_text="The service's; or empty.")
+    response_code = serializers.CharField(read_only=True, help_text="The service's, or empty.")
     response_detail = serializers.SerializerMethodField()
     veto_reason = serializers.SerializerMethodField()
     cost = MoneyField(read_only=True)
@@ -198,7 +198,7 @@ class CallSerializer(ShownSerializer):
         return call.user.get_username() if call.user else ""
 
     def get_response_detail(self, call: CallRequest) -> str:
-        # The service's own words may name a number.
+        # The service's own text may contain a number.
         return call.response_detail if self.whole(call) else ""
 
     def get_veto_reason(self, call: CallRequest) -> str:
@@ -207,7 +207,7 @@ class CallSerializer(ShownSerializer):
 
 @component
 class EventSerializer(serializers.ModelSerializer[CallEvent]):
-    """An event of the service's, and what we answered: 200, or 412 to end the call."""
+    """An event from the service, and our answer: 200, or 412 to end the call."""
 
     received_at = MomentField(read_only=True)
     cost = MoneyField(read_only=True, allow_null=True)
@@ -232,8 +232,8 @@ class EventSerializer(serializers.ModelSerializer[CallEvent]):
 
 @component
 class CallDetailSerializer(CallSerializer):
-    """A call with its events, the earliest first; null for those who may not see them. Only the
-    last ones are told where `events_cut` is true.
+    """A call with its events, oldest first; null if the user may not see them. `events_cut`: there
+    are more events, and only the latest are included.
     """
 
     events = serializers.SerializerMethodField()
@@ -248,16 +248,16 @@ class CallDetailSerializer(CallSerializer):
         latest = self.latest(call)
         if latest is None:
             return None
-        shown = latest[:MOST_EVENTS][::-1]
-        return EventSerializer(shown, many=True, context={"whole": self.whole(call)}).data
+        events = latest[:MAX_EVENTS][::-1]
+        return EventSerializer(events, many=True, context={"whole": self.whole(call)}).data
 
     def get_events_cut(self, call: CallRequest) -> bool:
-        return len(self.latest(call) or ()) > MOST_EVENTS
+        return len(self.latest(call) or ()) > MAX_EVENTS
 
     def latest(self, call: CallRequest) -> list[CallEvent] | None:
-        """The last events, the latest first, and one more where there are more."""
+        """Up to `MAX_EVENTS` + 1 events, newest first; None if the user may not see them."""
         if not permissions.may_see_events(self.user, call):
             return None
         if not hasattr(self, "_latest"):
-            self._latest = list(call.events.order_by("-id")[: MOST_EVENTS + 1])
+            self._latest = list(call.events.order_by("-id")[: MAX_EVENTS + 1])
         return self._latest

@@ -1,8 +1,8 @@
-"""How often one user may ask for calls over the API.
+"""How often one user may request calls and quotes.
 
-The rates are those of `REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]` under the scope's name, or ours
-where the project has none; None there switches one off. They are counted in the default cache, not
-exactly: what must not be passed is a limit in `POKETALK`.
+The rates are those of `REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]` for each scope; None there means
+no limit, and a missing one the default here. They are counted in the default cache, approximately.
+For an exact limit, use the limits in `POKETALK`.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from rest_framework.settings import api_settings
 from rest_framework.throttling import UserRateThrottle
 
 
-class _OwnRate(UserRateThrottle):
-    """A rate that can be set and need not be."""
+class _DefaultRate(UserRateThrottle):
+    """A rate with a default."""
 
     scope: str
-    ours: str
+    default_rate: str
 
     def get_rate(self) -> str | None:
-        """The project's rate, looked up at each request."""
+        """The project's rate, read for each request."""
         rates: dict[str, Any] = api_settings.DEFAULT_THROTTLE_RATES or {}
-        rate: str | None = rates.get(self.scope, self.ours)
+        rate: str | None = rates.get(self.scope, self.default_rate)
         return rate
 
 
-class PlaceThrottle(_OwnRate):
-    """Orders of calls, also those that are refused or repeated."""
+class PlaceThrottle(_DefaultRate):
+    """Requests for calls, including refused and repeated ones."""
 
     scope = "poketalk_place"
-    ours = "30/min"
+    default_rate = "30/min"
 
 
-class QuoteThrottle(_OwnRate):
-    """Quotes, which tell what is on the blacklist."""
+class QuoteThrottle(_DefaultRate):
+    """Quotes, which can reveal what is on the blacklist."""
 
     scope = "poketalk_quote"
-    ours = "60/min"
+    default_rate = "60/min"

@@ -1,1 +1,1 @@
-"""The query API: what became of an account's calls, as JSON."""
+"""The query API: an account reads its calls and their events, as JSON."""

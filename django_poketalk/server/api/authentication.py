@@ -1,4 +1,4 @@
-"""The account's own key opens the query API, from the account's own addresses."""
+"""Authentication by the account's API key, from the account's allowed addresses."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ SCHEME = "Api-Key"
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """`Authorization: Api-Key <key>`. A header, since URLs stand in logs.
+    """`Authorization: Api-Key <key>`. A header, because URLs are written to logs.
 
-    `request.auth` becomes the `ApiKey`; nobody is logged in. 401 when the key is missing or not
-    known, 403 when it may not be used from this address.
+    Sets `request.auth` to the `ApiKey`; the user stays anonymous. 401 if the key is missing or
+    unknown, 403 if it may not be used from this address.
     """
 
     @sensitive_variables()
     def authenticate(self, request: Request) -> tuple[AnonymousUser, ApiKey] | None:
-        """The key that the request carries, or None when it carries none of ours."""
+        """The request's key, or None if the header is missing or has another scheme."""
         scheme, _separator, value = get_authorization_header(request).partition(b" ")
         if scheme.lower() != SCHEME.lower().encode():
             return None
@@ -38,18 +38,18 @@ class ApiKeyAuthentication(BaseAuthentication):
             case ResponseCode.UNKNOWN_ADDRESS:
                 raise PermissionDenied("This key may not be used from this address.")
             case ResponseCode():
-                raise AuthenticationFailed("The API key is not known.")
+                raise AuthenticationFailed("The API key is unknown.")
             case key:
                 return AnonymousUser(), key
 
     def authenticate_header(self, request: Request) -> str:
-        """What a 401 asks for."""
+        """The challenge of a 401."""
         return SCHEME
 
 
 class HasApiKey(BasePermission):
-    """The request came with a key."""
+    """Allows requests with a valid key."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Whether `ApiKeyAuthentication` let it in."""
+        """Whether `ApiKeyAuthentication` accepted a key."""
         return isinstance(request.auth, ApiKey)

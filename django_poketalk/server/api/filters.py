@@ -1,4 +1,4 @@
-"""By what the query API's list can be narrowed."""
+"""The parameters of the query API's list."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..models import Call
 
 
 class CallFilter(django_filters.FilterSet):
-    """`custom`: the caller's own id of the call, exactly. `state`: that of `Call.State`."""
+    """`custom`: the caller's id of the call, exactly. `state`: one of `Call.State`."""
 
     custom = django_filters.CharFilter(max_length=CUSTOM_LENGTH, strip=False)
 

@@ -1,4 +1,4 @@
-"""Calls as JSON. Numbers are digits as on the wire, money is a string with three decimals."""
+"""Calls as JSON. Numbers are digits, as on the wire; money is a string with three decimals."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from ..models import Call, EventDelivery, Leg
 
 
 def money() -> serializers.DecimalField:
-    """An amount that is told, as a string: floats would lose it. Whatever the project's default."""
+    """An amount as a string, since floats are inexact; independent of the project's defaults."""
     return serializers.DecimalField(
         max_digits=15, decimal_places=3, coerce_to_string=True, read_only=True
     )
 
 
 def moment() -> serializers.DateTimeField:
-    """A time that is told, in ISO 8601 and UTC whatever the project's defaults."""
+    """A time in ISO 8601 and UTC, independent of the project's defaults."""
     return serializers.DateTimeField(format="iso-8601", default_timezone=UTC, read_only=True)
 
 
 class LegSerializer(serializers.ModelSerializer[Leg]):
-    """One attempt to ring a phone. Durations are seconds since its answer."""
+    """One attempt to ring a phone. `duration` is in seconds from its answer."""
 
     initiated_at = moment()
     ringing_at = moment()
@@ -48,7 +48,7 @@ class LegSerializer(serializers.ModelSerializer[Leg]):
 
 
 class EventDeliverySerializer(serializers.ModelSerializer[EventDelivery]):
-    """One EventURL request and its answer: an HTTP status, or null and an error."""
+    """One request to the EventURL, and its response: an HTTP status, or null and an error."""
 
     sent_at = moment()
     cost = money()
@@ -69,7 +69,7 @@ class EventDeliverySerializer(serializers.ModelSerializer[EventDelivery]):
 
 
 class CallSerializer(serializers.ModelSerializer[Call]):
-    """A call with its legs. `duration` is seconds since leg A answered, `status` the protocol's."""
+    """A call with its legs. `duration` is in seconds from leg A's answer."""
 
     cost = money()
     currency = serializers.CharField(source="account.currency", read_only=True)
@@ -100,7 +100,7 @@ class CallSerializer(serializers.ModelSerializer[Call]):
 
 
 class CallDetailSerializer(CallSerializer):
-    """A call with its legs and each event that was sent of it."""
+    """A call with its legs and every event that was sent."""
 
     events = EventDeliverySerializer(source="deliveries", many=True, read_only=True)
 

@@ -1,4 +1,4 @@
-"""The query API's URLs, in the service's name space."""
+"""The query API's URLs, in the service's namespace."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from . import views
 
 urlpatterns = [
     path("calls/", views.CallListView.as_view(), name="calls"),
-    path("calls/<int:pk>/", views.CallDetailView.as_view(), name="call"),
+    path("calls/<str:pk>/", views.CallDetailView.as_view(), name="call"),
 ]

@@ -93,6 +93,10 @@ def test_names_are_not_mixed_up_with_those_of_the_project(document: Any) -> None
     assert [name for name in names if "PokeTalk" not in name] == []
 
 
+def test_the_schema_of_an_order_allows_no_other_fields(document: Any) -> None:
+    assert document["components"]["schemas"]["PokeTalkOrder"]["additionalProperties"] is False
+
+
 def test_placing_takes_a_key(document: Any) -> None:
     [key] = document["paths"]["/calls/"]["post"]["parameters"]
 

@@ -147,8 +147,15 @@ def test_calls_of_others_do_not_exist(customer: Customer, queued: Queued) -> Non
 
 
 def refused(response: HttpResponse, status: int) -> str:
+    """The problem's sentence."""
     assert response.status_code == status
-    detail: str = response.json()["detail"]
+    assert response["Content-Type"] == "application/problem+json"
+    assert "no-store" in response["Cache-Control"]
+    problem = response.json()
+    assert (problem["type"], problem["status"]) == ("about:blank", status)
+    assert problem["title"]
+    assert problem["code"]
+    detail: str = problem["detail"]
     return detail
 
 
@@ -204,7 +211,7 @@ def test_two_keys_work_at_once_so_that_one_can_follow_the_other(customer: Custom
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
 def test_405_for_every_method_that_writes(customer: Customer, path: str, method: str) -> None:
     headers = {"Authorization": f"Api-Key {customer.secret}"}
-    assert getattr(customer.client, method)(path, headers=headers).status_code == 405
+    assert refused(getattr(customer.client, method)(path, headers=headers), 405)
 
 
 @pytest.mark.parametrize(
@@ -213,14 +220,14 @@ def test_405_for_every_method_that_writes(customer: Customer, path: str, method:
         ({"custom": "a\0b"}, 400),
         ({"custom": "x" * 256}, 400),
         ({"state": "dead"}, 400),
-        ({"cursor": "nonsense"}, 404),
+        ({"cursor": "nonsense"}, 400),
         ({"cursor": "\0"}, 200),
-        ({"cursor": cursor("p=")}, 404),
-        ({"cursor": cursor("p=abc")}, 404),
-        ({"cursor": cursor("p=%00")}, 404),
+        ({"cursor": cursor("p=")}, 400),
+        ({"cursor": cursor("p=abc")}, 400),
+        ({"cursor": cursor("p=%00")}, 400),
         ({"cursor": cursor("p=" + "9" * 19)}, 200),
-        ({"cursor": cursor("p=" + "9" * 5000)}, 404),
-        ({"cursor": cursor("o=" + "9" * 5000)}, 404),
+        ({"cursor": cursor("p=" + "9" * 5000)}, 400),
+        ({"cursor": cursor("o=" + "9" * 5000)}, 400),
         ({"cursor": cursor("r=1&p=5")}, 200),
         ({"page_size": "-1"}, 200),
         ({"page_size": "٣"}, 200),
@@ -231,9 +238,13 @@ def test_405_for_every_method_that_writes(customer: Customer, path: str, method:
 def test_odd_queries_are_the_askers_fault(
     customer: Customer, query: dict[str, Any], status: int
 ) -> None:
-    assert get(customer, **query).status_code == status
+    response = get(customer, **query)
+    assert response.status_code == status
+    if status == 400:
+        [error] = response.json()["errors"]
+        assert error["parameter"] in query
 
 
-@pytest.mark.parametrize("number", ["0", "9" * 40])
+@pytest.mark.parametrize("number", ["0", "9" * 40, "x", "٣"])
 def test_404_for_a_call_that_there_cannot_be(customer: Customer, number: str) -> None:
-    assert get(customer, f"{CALLS}{number}/").status_code == 404
+    assert refused(get(customer, f"{CALLS}{number}/"), 404)

@@ -1,0 +1,97 @@
+"""What the views of both REST APIs have in common. Every class is named, so that a project's REST
+framework defaults do not change them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from django.forms import BaseForm
+from django.http import Http404
+from django.utils.cache import add_never_cache_headers
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.exceptions import ErrorDetail, NotFound
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from . import problems
+
+_PRIMARY_KEY = re.compile(r"[0-9]{1,19}")
+
+
+class JSONView(APIView):
+    """Responds with JSON that is never cached; errors are problem details."""
+
+    throttle_classes: Any = ()
+    renderer_classes = (JSONRenderer,)
+    content_negotiation_class = DefaultContentNegotiation
+    metadata_class = None
+    http_method_names = [name for name in APIView.http_method_names if name != "options"]
+    versioning_class = None
+
+    def get_exception_handler(self) -> Callable[..., Response | None]:
+        """Problem details, whatever the project's own handler does."""
+        return problems.handle
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """The response, marked as not cacheable."""
+        final = super().finalize_response(request, response, *args, **kwargs)
+        add_never_cache_headers(final)
+        return final
+
+
+class NewestFirst(CursorPagination):
+    """Newest first. A page costs the same however many rows there are."""
+
+    page_size = 50
+    page_size_query_param = "page_size"
+    max_page_size = 200
+    ordering = "-id"
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        """The cursor. `InvalidParameter` if it is invalid or its position is no primary key."""
+        try:
+            cursor = super().decode_cursor(request)
+        except NotFound as error:
+            raise problems.InvalidParameter({"cursor": [self.invalid_cursor_message]}) from error
+        position = None if cursor is None else cursor.position
+        if position is not None and not _PRIMARY_KEY.fullmatch(str(position)):
+            raise problems.InvalidParameter({"cursor": [self.invalid_cursor_message]})
+        return cursor
+
+
+class FilterBackend(DjangoFilterBackend):
+    """Filters by the query. `InvalidParameter` for an invalid value."""
+
+    def filter_queryset(self, request: Any, queryset: Any, view: APIView) -> Any:
+        filterset = self.get_filterset(request, queryset, view)
+        if filterset is None:
+            return queryset
+        if not filterset.is_valid():
+            raise problems.InvalidParameter(form_errors(filterset.form))
+        return filterset.qs
+
+
+def form_errors(form: BaseForm) -> dict[str, list[ErrorDetail]]:
+    """A form's errors in REST framework's form, each with its code."""
+    return {
+        "non_field_errors" if name == "__all__" else name: [
+            ErrorDetail(sentence, error.code or "invalid")
+            for error in errors
+            for sentence in error.messages
+        ]
+        for name, errors in form.errors.as_data().items()
+    }
+
+
+def primary_key(text: str) -> int:
+    """The primary key in a URL. 404 if it is no ASCII number of up to 19 digits."""
+    if not _PRIMARY_KEY.fullmatch(text):
+        raise Http404
+    return int(text)
