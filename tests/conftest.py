@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures and options for all tests."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ import django_poketalk
 
 pytest_plugins = ["pytester", "tests.needs"]
 
-# A busy machine or a slow database says nothing of a law: no test fails for the time it took.
+# No test fails because the machine or the database is slow.
 hypothesis.settings.register_profile(
     "patient",
     deadline=None,
     print_blob=True,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
-# Where the same laws have been tried at length elsewhere: `--hypothesis-profile=brief`.
+# For runs that repeat the same laws elsewhere: `--hypothesis-profile=brief`.
 hypothesis.settings.register_profile(
     "brief", hypothesis.settings.get_profile("patient"), max_examples=10
 )
-# What `--full` tries of a law.
+# For `--full`.
 hypothesis.settings.register_profile(
     "full", hypothesis.settings.get_profile("patient"), max_examples=20_000
 )
@@ -49,8 +49,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--full",
         action="store_true",
-        help="try as often as is promised, not as often as there is time for every day:"
-        " minutes to hours, so choose some with -k, and add --timeout 0",
+        help="repeat tests as often as the docs promise, which takes minutes to hours:"
+        " choose some with -k, and add --timeout 0",
     )
 
 
@@ -85,7 +85,7 @@ class Times(Protocol):
 
 @pytest.fixture(scope="session")
 def times(pytestconfig: pytest.Config) -> Times:
-    """How often to do something: `times(20, full=10_000)`, where the second is for `--full`."""
+    """The number of repetitions: `times(20, full=10_000)`, where `full` applies with `--full`."""
 
     def choose(everyday: int, *, full: int) -> int:
         return full if pytestconfig.getoption("--full") else everyday

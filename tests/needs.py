@@ -1,7 +1,7 @@
-"""`@pytest.mark.needs("postgresql")`: a test that talks to a real service, or runs a real program.
+"""`@pytest.mark.needs("postgresql")`: a test that uses a real service or program.
 
-Where that is missing, the test is skipped with the reason and the command that installs it. On CI
-(`CI=true`) it fails instead: there, a promise that nobody checked is a broken one.
+If it is missing, the test is skipped with the reason and the command that installs it. With
+`CI=true` the test fails instead.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TRUE = {"1", "true", "yes"}
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A server, expected on loopback unless the environment variable has a URL of its schemes."""
+    """A server: on loopback, or at the variable's URL if that has one of the schemes."""
 
     variable: str
     schemes: tuple[str, ...]
@@ -54,7 +54,11 @@ class Program:
         return next(filter(None, map(shutil.which, self.names)), None)
 
     def missing(self) -> str:
-        return "" if self.path() else f"is not in the PATH, as none of {', '.join(self.names)}"
+        return (
+            ""
+            if self.path()
+            else f"is not in the PATH under any of the names {', '.join(self.names)}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

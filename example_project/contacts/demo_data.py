@@ -1,9 +1,9 @@
-"""Data to play with: fictional contacts, two users, and a service with accounts, gateways and
+"""The demo's data: fictional contacts, two users, and a service with accounts, gateways and
 rates.
 
-All numbers are of ranges that regulators keep free for fiction: Ofcom's +44 20 7946 0000 to 0999,
-+1 NXX 555 0100 to 0199, ARCEP's +33 1 99 00 xx xx and ACMA's +61 2 5550 xxxx. The simulated phones
-go by a number's last two digits.
+All numbers are from ranges that regulators reserve for fiction: Ofcom's +44 20 7946 0000 to 0999,
++1 NXX 555 0100 to 0199, ARCEP's +33 1 99 00 xx xx and ACMA's +61 2 5550 xxxx. The last two
+digits of a number say how its simulated phone behaves.
 """
 
 from __future__ import annotations
@@ -90,10 +90,9 @@ AREA_CODES = ("212", "415")
 
 @transaction.atomic
 def load(key_label: str) -> str:
-    """Make what is missing, whatever was there before, and give the CRM a new API key, which is
-    returned.
+    """Create what is missing, and issue a new API key for the CRM. The key.
 
-    It replaces the key that was issued under the same label before: keys cannot be read back.
+    It replaces the previous key with this label, since keys cannot be read back.
     """
     _contacts()
     _people()
@@ -108,7 +107,7 @@ def _contacts() -> None:
 
 
 def _extras() -> list[tuple[str, str, str, str]]:
-    """Twenty more people, who talk for as long as the last digit of their number says."""
+    """Twenty more people; the last digit of their number says how long they talk."""
     people = []
     for index, first in enumerate(FIRST_NAMES):
         tens = index % 10
@@ -124,7 +123,7 @@ def _extras() -> list[tuple[str, str, str, str]]:
 
 
 def _people() -> None:
-    """`demo` may do everything; `agent` is in a group that may place calls, and sees no admin."""
+    """`demo` is a superuser; `agent` may place calls, by a group, and has no admin access."""
     sales, _ = Group.objects.get_or_create(name="Sales")
     sales.permissions.add(
         Permission.objects.get(content_type__app_label="poketalk", codename="place_call")
@@ -136,7 +135,7 @@ def _people() -> None:
 
 
 def _user(name: str, first_name: str, phone: str, **flags: bool) -> User:
-    """A user whose password is the name. Somebody who changed either keeps what they have."""
+    """A user whose password is their name; an existing user stays as is."""
     user, created = User.objects.get_or_create(
         username=name, defaults={"first_name": first_name, **flags}
     )
@@ -173,7 +172,7 @@ def _service() -> Account:
     BlacklistedNumber.objects.get_or_create(
         account=None,
         number=LISTED.removeprefix("+"),
-        defaults={"reason": "Asked not to be called."},
+        defaults={"reason": "Does not want to be called."},
     )
     account = open_account(ACCOUNT, provider, "127.0.0.1/32")
     if account.funds < FUNDS / 2:
@@ -182,14 +181,14 @@ def _service() -> Account:
 
 
 def issue_key(account: Account, label: str) -> str:
-    """A new key of the account, in place of those with this label."""
+    """A new key of the account; it replaces earlier keys with this label."""
     ApiKey.objects.filter(account=account, label=label).delete()
     _, secret = ApiKey.issue(account, label)
     return secret
 
 
 def open_account(name: str, provider: ServiceProvider | None, network: str) -> Account:
-    """The account of this name, made if there is none, which may ask from this network."""
+    """The account with this name, created if missing, allowed to call from this network."""
     account, _ = Account.objects.get_or_create(name=name, defaults={"provider": provider})
     AllowedAddress.objects.get_or_create(account=account, network=network)
     return account

@@ -1,4 +1,4 @@
-"""People one may want to call."""
+"""The contacts of the CRM."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from django_poketalk.protocol import numbers
 
 class ContactQuerySet(models.QuerySet["Contact"]):
     def search(self, text: str) -> ContactQuerySet:
-        """Contacts whose name, company, note or number holds this text; numbers are found however
-        they are grouped.
+        """Contacts whose name, company, note or number contains this text. Digits match numbers in
+        any grouping.
         """
         found = Q(name__icontains=text) | Q(company__icontains=text) | Q(note__icontains=text)
         digits = "".join(filter(str.isdecimal, text)).lstrip("0")
@@ -23,7 +23,7 @@ class ContactQuerySet(models.QuerySet["Contact"]):
 
 
 class Contact(models.Model):
-    """One person and their phone, stored as E.164."""
+    """A person and their phone number (E.164)."""
 
     name = models.CharField(max_length=100)
     company = models.CharField(max_length=100, blank=True)
@@ -50,12 +50,12 @@ class Contact(models.Model):
 
     @property
     def phone_display(self) -> str:
-        """The number in groups, as people read it."""
+        """The number in groups of digits."""
         return numbers.display(self.phone)
 
     @property
     def hue(self) -> int:
-        """Which of the six colours of the style sheet the contact's picture has."""
+        """The index of the avatar's color in the style sheet, 0 to 5."""
         return self.pk % 6
 
     @property

@@ -1,4 +1,4 @@
-"""The two pages of the CRM. Both need a login, by the project's middleware."""
+"""The two pages of the CRM. `LoginRequiredMiddleware` protects both."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .models import Contact, ContactQuerySet
 
 
 class ContactListView(ListView):
-    """All contacts, or those that `?q=` finds."""
+    """All contacts, or those that match `?q=`."""
 
     paginate_by = 25
     model = Contact
@@ -29,9 +29,9 @@ class ContactListView(ListView):
 
 @method_decorator(never_cache, name="dispatch")
 class ContactDetailView(DetailView):
-    """One contact, the button that calls them, and the last calls that were about them.
+    """A contact with a call button and recent calls.
 
-    Never cached: the browser's way back leads to the call as it is by then.
+    Never cached, so that the browser's Back button shows the current state of the call.
     """
 
     model = Contact

@@ -1,9 +1,13 @@
-"""A Celery broker of plain files, for one machine without Redis or RabbitMQ.
+"""A Celery broker in plain files, for a single machine without Redis or RabbitMQ.
 
-This is kombu's filesystem transport with two gaps closed. It opens a message's file where consumers
-look for it, and only then writes it, so that a consumer can read an empty message, which ends the
-worker (https://github.com/celery/kombu/issues/1551); here a message appears whole. And its tables
-of queues can be read while another process has just made them; here each process waits its turn.
+This is kombu's filesystem transport with two fixes. The original creates a message's file where
+consumers look for it before it writes the message, so a consumer can read an empty message, which
+ends the worker (https://github.com/celery/kombu/issues/1551). Here a message appears complete. And
+the original reads tables of queues while another process may be creating them. Here a lock
+serializes access.
+
+It overrides private methods of kombu's transport; tests/example/test_broker.py fails if kombu
+renames them.
 """
 
 from __future__ import annotations
@@ -25,28 +29,28 @@ NAME = "files"  # CELERY_BROKER_URL=files://localhost//
 class Channel(filesystem.Channel):
     def _put(self, queue: str, payload: dict[str, Any], **kwargs: Any) -> None:
         folder = Path(self.data_folder_out)
-        # Names sort by time of sending: consumers take the oldest first.
+        # Names sort by the time of sending: consumers take the oldest first.
         name = f"{monotonic() * 1000:015.0f}_{uuid4()}"
         unfinished = folder / f"{name}.unfinished"
         unfinished.write_text(dumps(payload), encoding="utf-8")
         os.replace(unfinished, folder / f"{name}.{queue}.msg")
 
     def get_table(self, exchange: str) -> list[Any]:
-        with self._turn():
+        with self._locked():
             table: list[Any] = super().get_table(exchange)
             return table
 
     def _queue_bind(self, *arguments: Any) -> None:
-        with self._turn():
+        with self._locked():
             super()._queue_bind(*arguments)
 
     def _delete(self, *arguments: Any, **options: Any) -> None:
-        with self._turn():
+        with self._locked():
             super()._delete(*arguments, **options)
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Hold the one lock on all tables. Not to be entered twice."""
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock on all tables. Not reentrant."""
         with (self.control_folder / "lock").open("a") as file:
             filesystem.lock(file, filesystem.LOCK_EX)
             try:
@@ -60,5 +64,5 @@ class Transport(filesystem.Transport):
 
 
 def register() -> None:
-    """Let `files://` in a broker's URL mean this transport."""
+    """Register this transport for `files://` broker URLs."""
     TRANSPORT_ALIASES[NAME] = f"{__name__}:Transport"

@@ -1,4 +1,4 @@
-"""What the environment says: flags, lists, and the secret key. Names are those of `settings`."""
+"""Settings from environment variables: flags, lists, and the secret key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NO = {"", "0", "false", "no", "off"}
 
 
 def flag(name: str, default: bool) -> bool:
-    """A yes or no; `ImproperlyConfigured` for anything else."""
+    """A boolean. Raises `ImproperlyConfigured` for other text."""
     text = os.environ.get(name)
     if text is None:
         return default
@@ -24,30 +24,30 @@ def flag(name: str, default: bool) -> bool:
 
 
 def words(name: str) -> list[str]:
-    """A list whose members are separated by commas."""
+    """A comma-separated list."""
     return [word.strip() for word in os.environ.get(name, "").split(",") if word.strip()]
 
 
 def secret_key(name: str, keep_in: Path | None) -> str:
-    """The key that `name` holds; else one that is made once and kept in a file; without a file, an
-    error.
+    """The key in the variable `name`, or a key that is generated once and kept in the file. Raises
+    `ImproperlyConfigured` if there is neither.
     """
-    given = os.environ.get(name, "")
-    if given:
-        return given
+    value = os.environ.get(name, "")
+    if value:
+        return value
     if keep_in is None:
         raise ImproperlyConfigured(f"{name} is not set: give it 50 or more random characters.")
     try:
         descriptor = os.open(keep_in, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        return _written(keep_in)
+        return _read(keep_in)
     with os.fdopen(descriptor, "w") as file:
         file.write(get_random_secret_key())
-    return _written(keep_in)
+    return _read(keep_in)
 
 
-def _written(file: Path) -> str:
-    """The file's text, which another process may be writing at this very moment."""
+def _read(file: Path) -> str:
+    """The text of the file, which another process may still be writing."""
     for _ in range(50):
         text = file.read_text().strip()
         if text:

@@ -1,16 +1,16 @@
-"""Log lines for people, without secrets."""
+"""Readable log lines without secrets."""
 
 from __future__ import annotations
 
 import logging
 import re
 
-# The signature at the end of an event URL's token: who has it can speak for the service.
+# The signature at the end of an event URL's token: whoever has it can send events.
 SIGNATURE = re.compile(r"(/[0-9]+-[0-9]+-[0-9.]*-)[A-Za-z0-9_-]{22}")
 
 
 class HideTokens(logging.Filter):
-    """Cuts the signatures out of event URLs."""
+    """Removes the signatures from event URLs."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = SIGNATURE.sub(r"\1…", record.getMessage()), ()
@@ -18,7 +18,7 @@ class HideTokens(logging.Filter):
 
 
 class LineFormatter(logging.Formatter):
-    """The message; before it, from warnings on, how bad it is."""
+    """The message; warnings and worse are prefixed with the level."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)

@@ -1,4 +1,4 @@
-"""The CRM's pages, the caller's half of Click-2-Call with its REST API, and the service's half."""
+"""The CRM's pages, the caller's side with its REST API, and the service's side."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rest_framework.authtoken.views import obtain_auth_token
 
 @login_not_required
 def favicon(request: HttpRequest) -> HttpResponse:
-    """Browsers ask for it at pages that name none, such as the admin's."""
+    """For pages that name no icon, such as the admin's."""
     return redirect(static("contacts/icon.svg"))
 
 

@@ -1,5 +1,5 @@
-"""One case under way: placed through the front door, watched in the rows of both halves, judged at
-its end.
+"""A running case: the call is placed as users place calls, watched in the database of both sides,
+and compared with the expected outcome when it ends.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from django_poketalk.tasks import place_call
 from .cases import Case, Moment, Outcome
 from .visitor import Visitor
 
-PATIENCE = 40.0  # seconds in which a call must have come to its end
+PATIENCE = 40.0  # seconds within which a call must have ended
 NEVER_MADE = {Placement.REJECTED, Placement.CANCELLED, Placement.EXPIRED, Placement.FAILED}
 
 
 class Attempt:
-    """A case, and the call request made for it. `keys`: the API key of each account by its name."""
+    """A case and its call request. `keys` maps account names to API keys."""
 
     def __init__(self, case: Case, keys: dict[str, str], visitor: Visitor) -> None:
         self.case = case
@@ -43,7 +43,7 @@ class Attempt:
             self.seen = f"not placed: {error}"
 
     def look(self) -> bool:
-        """See how the call stands, and hang up if it is time to. True: it is over, and judged."""
+        """Check the call, and hang up when the case says so. True if the call has ended."""
         if self.seen:
             return True
         call = CallRequest.objects.get(pk=self._pk)
@@ -113,7 +113,7 @@ class Attempt:
                 return False
 
     def _judge(self, call: CallRequest, served: Call | None) -> str:
-        """The outcome as text, and whatever the two halves do not agree on."""
+        """The outcome as text, with every fact on which the two sides disagree."""
         outcome = Outcome(
             call.placement,
             call.response_code,

@@ -1,4 +1,4 @@
-"""What `demo --check` does, and what must come of it."""
+"""The cases of `demo --check`, and their expected outcomes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django_poketalk.protocol.codes import CallStatus, ResponseCode
 
 
 class Moment(enum.Enum):
-    """When somebody asks to hang up."""
+    """When the hang-up is requested."""
 
     WAITING = "before it is sent"
     RINGING_A = "while leg A rings"
@@ -24,8 +24,8 @@ class Moment(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a call request ends: what became of our asking, and, for a call that was made, its final
-    status, the service's cause for it, and our reason for a 412.
+    """How a call request ends: its placement and, if the call was made, its final status, the
+    hangup cause that the service reports, and our reason for answering 412.
     """
 
     placement: str
@@ -43,7 +43,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One call to place. Numbers are E.164 (or empty, where that is the case)."""
+    """A call to place. Numbers are E.164, or empty in the cases that test empty numbers."""
 
     what: str
     from_number: str
@@ -59,7 +59,7 @@ class Case:
 
 
 ORPHANED = "Orphan & Sons"  # an account without a provider
-ELSEWHERE = "Elsewhere Ltd"  # an account that may not ask from here
+ELSEWHERE = "Elsewhere Ltd"  # an account whose allow-list does not have this address
 STRANGER = "nobody's"  # a key that was never issued
 
 TALKS_10, TALKS_20, TALKS_30, AT_ONCE, AFTER_15, STAYS = "11", "12", "13", "20", "21", "50"
@@ -70,16 +70,18 @@ UNREACHED = (
     ("04", "has its gateway down", "gateway_down"),
     ("05", "does not exist", "unallocated_number"),
 )
-BUTTON_PHONE = "+442079460411"  # called once a check, as the site's caps hold for buttons
+BUTTON_PHONE = (
+    "+442079460411"  # called once in each check, since the site's limits apply to buttons
+)
 
 
 def a(ending: str) -> str:
-    """A phone for leg A whose number ends so."""
+    """A leg A phone whose number ends in these digits."""
     return f"+4420794602{ending}"
 
 
 def b(ending: str) -> str:
-    """A phone for leg B whose number ends so."""
+    """A leg B phone whose number ends in these digits."""
     return f"+4420794603{ending}"
 
 
@@ -203,8 +205,8 @@ def _hang_ups() -> Iterator[Case]:
         Outcome(Placement.CANCELLED),
         hang_up=Moment.WAITING,
     )
-    # Told at the next event: A's answer, B's answer, or the tick. Slow phones leave time to ask in
-    # between.
+    # The hang-up takes effect at the next event: A answers, B answers, or a tick. Slow phones leave
+    # time to request it in between.
     for moment, leg_a, leg_b, status in (
         (Moment.RINGING_A, AFTER_15, AFTER_15, CallStatus.A_DISCONNECTED),
         (Moment.RINGING_B, AT_ONCE, AFTER_15, CallStatus.AB_DISCONNECTED),

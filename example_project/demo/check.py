@@ -1,4 +1,4 @@
-"""Places every case through the running stack, prints a table, and counts what differs."""
+"""Places the call of each case, prints a table, and counts the differences."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .attempts import Attempt
 from .cases import ELSEWHERE, ORPHANED, Case, cases
 from .visitor import Visitor
 
-AT_ONCE = 8  # cases under way at the same time; those that hang up are alone
+AT_ONCE = 8  # cases at a time; cases that hang up run alone
 LOOK_EVERY = 0.03  # seconds
 WIDTHS = (43, 31, 31, 8)
 
 
 class Check:
-    """One run of all cases. `watch` is called all the time, and may raise when a child has died;
-    `explain` gives the text to print when something differed.
+    """A run of all cases. `watch` is called in each round, and raises if a child process has died;
+    `explain` returns the text to print if a case failed.
     """
 
     def __init__(self, out: TextIO, watch: Callable[[], None], explain: Callable[[], str]) -> None:
@@ -36,11 +36,11 @@ class Check:
         self.failed = 0
 
     def run(self) -> None:
-        """Place all calls, wait for their ends, and print a line for each."""
+        """Place all calls, wait until they end, and print a line for each."""
         keys = _accounts()
         visitor = Visitor(settings.SITE_URL)
         visitor.log_in("demo", "demo")
-        self._line("Outcomes are: response code, final status, why it ended (why we answered 412)")
+        self._line("Outcome: response code, final status, hangup cause (reason for answering 412)")
         self._line("what", "expected", "seen", "seconds")
         unlimited = {"LIVE_CALLS_PER_USER": None, "CALLS_PER_HOUR_PER_CALLEE": None}
         with override_settings(POKETALK={**settings.POKETALK, **unlimited}):
@@ -64,9 +64,9 @@ class Check:
             time.sleep(LOOK_EVERY)
 
     def _check_ledger(self) -> None:
-        """Nothing is held any more, and the balance is the sum of all entries."""
+        """No money is held, and the balance is the sum of all entries."""
         account = Account.objects.get(name=demo_data.ACCOUNT)
-        # Added up here: SQLite would do it in floats.
+        # Added up in Python: SQLite adds in floats.
         amounts = LedgerEntry.objects.filter(account=account).values_list("amount", flat=True)
         gap = account.balance - sum(amounts, Decimal(0))
         self._verdict(

@@ -1,8 +1,8 @@
 """Runs a Python module as a child process that does not outlive its parent: `python -m demo.child
 MODULE [ARGUMENT ...]`.
 
-The parent holds the other end of our standard input. When the parent is gone, however it died, that
-ends, and so do we.
+The parent holds the other end of this process's standard input. When the parent ends, however that
+happens, standard input ends, and so does this process.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ GRACE = 5.0  # seconds for an orderly end once the parent is gone
 
 
 def main() -> None:
-    threading.Thread(target=_outlive_nobody, name="parent-watch", daemon=True).start()
+    threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
-def _outlive_nobody() -> None:
+def _end_with_parent() -> None:
     while os.read(0, 1024):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Where the children's lines go: onto the screen, or into files."""
+"""Output of the child processes: on the screen or in files."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from pathlib import Path
 from typing import TextIO
 
 WIDTH = 6  # of the longest program name
-COLOURS = {"web": "36", "worker": "33", "beat": "35", "switch": "32"}
+COLORS = {"web": "36", "worker": "33", "beat": "35", "switch": "32"}
 
-# What comes all the time and is hardly ever news; and how to stop, which the demo itself explains.
-TOO_MUCH = re.compile(
+# Frequent lines that say little, and how to stop, which the demo explains itself.
+NOISE = re.compile(
     r'poketalk[.-]sweep|^Quit the server with|"GET /(static/|favicon\.ico|admin/jsi18n/)'
 )
 
 
 class Screen:
-    """Writes each line behind the name of its program; in colour on a terminal, unless NO_COLOR is
+    """Writes each line, prefixed with its program's name; in color on a terminal unless NO_COLOR is
     set.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._in_colour = stream.isatty() and not os.environ.get("NO_COLOR")
+        self._in_color = stream.isatty() and not os.environ.get("NO_COLOR")
         self._lock = threading.Lock()
 
     def __call__(self, name: str, line: str) -> None:
-        if line.strip() and not TOO_MUCH.search(line):
+        if line.strip() and not NOISE.search(line):
             with self._lock:
                 try:
                     self._stream.write(f"{self._prefix(name)} {line}\n")
                     self._stream.flush()
-                except OSError:  # nobody reads any more, as after `| head`: then it is time to end
+                except OSError:  # the reader is gone, as after `| head`: stop
                     os.kill(os.getpid(), signal.SIGTERM)
 
     def _prefix(self, name: str) -> str:
         prefix = f"{name:<{WIDTH}} |"
-        return f"\x1b[{COLOURS.get(name, '0')}m{prefix}\x1b[0m" if self._in_colour else prefix
+        return f"\x1b[{COLORS.get(name, '0')}m{prefix}\x1b[0m" if self._in_color else prefix
 
 
 class Files:
-    """Writes each line to the file of its program."""
+    """Writes each line to its program's file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -64,7 +64,7 @@ class Files:
 
 
 class LogHandler(logging.Handler):
-    """What this process itself logs, among the lines of its children."""
+    """Writes this process's own log to the files of its children."""
 
     def __init__(self, files: Files, name: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Calls that never were: a plausible past to look at, and to measure with.
+"""Made-up calls: a plausible history for the demo and for benchmarks.
 
 All numbers are of ranges that regulators keep free for fiction. The same seed gives the same calls
 on any database, but for the last ones, which are as old as the command. Nobody is rung: rows are
@@ -22,7 +22,7 @@ from django_poketalk.models import CallEvent, CallRequest, Placement
 from django_poketalk.protocol.codes import CallStatus as S
 from django_poketalk.protocol.codes import ResponseCode
 
-TICK = 60  # seconds between two events while nothing changes
+TICK = 60  # seconds between two events while the status stays the same
 MAX_DURATION = 3600
 PRICE = Decimal("0.004")  # a second, for both legs
 ZERO = Decimal(0)
@@ -81,14 +81,14 @@ REFUSALS = {
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who calls: the user's primary key and phone."""
+    """A caller: the user's primary key and phone number."""
 
     pk: int
     number: str
 
 
 class History:
-    """The calls of some days, in order of time, with the events of each."""
+    """The calls of a number of days in chronological order, each with its events."""
 
     def __init__(
         self, seed: int, until: datetime, people: list[Person], contacts: list[Contact]
@@ -103,7 +103,7 @@ class History:
     def calls(
         self, number: int, days: int, live: int
     ) -> Iterator[tuple[CallRequest, list[CallEvent]]]:
-        """So many calls of so many days, then those that still go on."""
+        """This many calls over this many days, then the live calls."""
         outcomes = list(OUTCOMES)
         weights = list(OUTCOMES.values())
         for moment in sorted(self._moments(number, days)):
@@ -114,7 +114,7 @@ class History:
             yield self._call(start, "live")
 
     def _moments(self, number: int, days: int) -> Iterator[datetime]:
-        """Most on weekdays, in office hours; none so late that the call may go on."""
+        """Mostly on weekdays and in office hours; early enough for each call to have ended."""
         first = self._until - timedelta(days=days - 1)
         first = first.replace(hour=0, minute=0, second=0, microsecond=0)
         each_day = [WEEK[(first + timedelta(days=day)).weekday()] for day in range(days)]
@@ -185,7 +185,7 @@ class History:
         return self._events(call, outcome)
 
     def _events(self, call: CallRequest, outcome: str) -> list[CallEvent]:
-        """The events of a call that the service took, and the row as they leave it."""
+        """The events of a call that the service accepted; they update the row."""
         rings = self._random.uniform
         a_rings = (call.placed_at or call.created_at) + timedelta(seconds=0.3)
         history = _Events(call)
@@ -222,7 +222,7 @@ class History:
 
 
 class _Events:
-    """The events of one call, written to the row as they come."""
+    """The events of one call; each updates the row."""
 
     def __init__(self, call: CallRequest) -> None:
         self.events: list[CallEvent] = []
@@ -267,7 +267,7 @@ class _Events:
         self._log(S.B_ANSWERED, at, call.duration, call.cost)
 
     def veto(self, outcome: str, at: datetime) -> None:
-        """The last event before the end was answered with 412, where we ended the call."""
+        """Mark the last event before the end as answered with 412, if this site ended the call."""
         reasons = {
             "talked too long": vetoes.MAX_DURATION,
             "hung up by somebody": vetoes.HANG_UP,
@@ -297,7 +297,7 @@ class _Events:
 
 
 def fictional_numbers() -> Iterator[str]:
-    """Some thousand numbers that are nobody's, of five countries."""
+    """Several thousand fictional numbers from five countries."""
     for last in range(1000):
         yield f"+442079460{last:03}"
         yield f"+441632960{last:03}"
@@ -311,7 +311,7 @@ def fictional_numbers() -> Iterator[str]:
 
 
 def write(batch: list[tuple[CallRequest, list[CallEvent]]], with_events: bool) -> None:
-    """Store the calls, and the events that belong to them."""
+    """Store the calls and their events."""
     CallRequest.objects.bulk_create([call for call, _events in batch])
     if not with_events:
         return

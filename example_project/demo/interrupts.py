@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as one exception, once."""
+"""Ctrl-C and SIGTERM as an exception that is raised once."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(BaseException):
-    """Somebody wants the program to end."""
+    """SIGINT or SIGTERM arrived."""
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """The first signal raises `Interrupted`; those after it are ignored, so that nothing disturbs
-    the orderly end.
+    """Raise `Interrupted` on the first signal and ignore later ones, so that the program can stop
+    in an orderly way.
     """
     before = {number: signal.signal(number, _interrupt) for number in SIGNALS}
     try:

@@ -1,4 +1,4 @@
-"""TCP ports of this machine's loopback."""
+"""TCP ports on the loopback interface."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ HOST = "127.0.0.1"
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen there now."""
+    """Whether a server could listen on the port now."""
     with socket.socket() as probe:
         if (
             os.name == "posix"
@@ -24,7 +24,7 @@ def is_free(port: int) -> bool:
 
 
 def any_free() -> int:
-    """A port that nobody uses at this moment."""
+    """A port that is free now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

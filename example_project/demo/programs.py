@@ -1,4 +1,4 @@
-"""The four programs that make up the running example."""
+"""The four programs of the demo."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from .processes import Program
 
 
 def programs(port: int, speed: float, var: Path) -> tuple[Program, ...]:
-    """Web, Celery worker, Celery beat and switch; simulated phones live `speed` times as fast as
-    clocks.
+    """Web server, Celery worker, Celery beat and switch. Simulated phones run at `speed` times real
+    time.
     """
     return (
         Program(

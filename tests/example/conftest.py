@@ -1,4 +1,4 @@
-"""The example project as its users have it: a project of its own, run by its own `manage.py`."""
+"""The example project, run as its users run it: by its own `manage.py`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Manage = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def environment(var: Path, **changes: str) -> dict[str, str]:
-    """The environment of this process, without what would lead the example elsewhere."""
+    """This process's environment, without variables that the example reads."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(NOT_INHERITED)}
     paths = os.pathsep.join(
         path for path in (inherited.get("PYTHONPATH"), str(PROJECT), str(REPOSITORY)) if path
@@ -34,7 +34,7 @@ def environment(var: Path, **changes: str) -> dict[str, str]:
 def run(
     *arguments: str, var: Path, seconds: float = 60, **changes: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run `python *arguments` in the example's folder to its end."""
+    """Run `python *arguments` in the example's folder and wait for it."""
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=PROJECT,
@@ -57,7 +57,7 @@ def manage(tmp_path: Path) -> Manage:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running example with its demo data, without worker and switch."""
+    """The URL of a running example with its demo data, without worker and switch."""
     from demo import ports
 
     var = tmp_path_factory.mktemp("site")

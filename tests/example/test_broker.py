@@ -1,9 +1,11 @@
-"""The broker of plain files: what is sent arrives, once and whole, however many send at once."""
+"""The file broker: each message arrives once and complete, also with several senders."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+
+from kombu.transport import filesystem
 
 from .conftest import run
 
@@ -50,7 +52,7 @@ if __name__ == "__main__":
 """
 
 
-def test_messages_arrive_once_and_whole(tmp_path: Path) -> None:
+def test_each_message_arrives_once_and_complete(tmp_path: Path) -> None:
     script = tmp_path / "exchange.py"
     script.write_text(EXCHANGE)
 
@@ -60,3 +62,10 @@ def test_messages_arrive_once_and_whole(tmp_path: Path) -> None:
     result = json.loads(done.stdout)
     assert result["codes"] == [0, 0, 0, 0]
     assert result["got"] == result["different"] == result["sent"]
+
+
+def test_kombu_still_has_the_methods_that_the_broker_overrides() -> None:
+    for name in ("_put", "get_table", "_queue_bind", "_delete"):
+        assert callable(getattr(filesystem.Channel, name, None)), name
+    assert callable(filesystem.lock)
+    assert callable(filesystem.unlock)

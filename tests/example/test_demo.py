@@ -1,4 +1,4 @@
-"""`manage.py demo`: says why it cannot start, runs everything, and leaves nothing behind."""
+"""`manage.py demo`: explains why it cannot start, runs all programs, and cleans up."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ call_command("demo", "--check", "--port=PORT")
 
 @contextmanager
 def running(var: Path, port: int) -> Iterator[subprocess.Popen[str]]:
-    """A demo that is ready."""
+    """A running demo."""
     demo = subprocess.Popen(
         [sys.executable, "manage.py", "demo", f"--port={port}"],
         cwd=PROJECT,
@@ -80,7 +80,7 @@ def running(var: Path, port: int) -> Iterator[subprocess.Popen[str]]:
 
 
 def processes_of(var: Path) -> dict[int, str]:
-    """The command lines of all processes that work in this folder."""
+    """The command lines of all processes that run in this folder."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -91,7 +91,7 @@ def processes_of(var: Path) -> dict[int, str]:
     return found
 
 
-def test_a_port_that_is_taken_is_named(manage: Manage) -> None:
+def test_a_port_in_use_is_named(manage: Manage) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -104,7 +104,7 @@ def test_a_port_that_is_taken_is_named(manage: Manage) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_speed_that_makes_no_sense_is_named(manage: Manage) -> None:
+def test_an_invalid_speed_is_named(manage: Manage) -> None:
     done = manage("demo", "--check", "--speed=-1")
 
     assert done.returncode == 1
@@ -132,7 +132,7 @@ def test_it_does_not_run_with_the_settings_of_a_deployment(manage: Manage) -> No
 
 
 @on_linux
-def test_it_serves_until_ctrl_c_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_it_runs_until_ctrl_c_and_cleans_up(tmp_path: Path) -> None:
     port = ports.any_free()
     with running(tmp_path, port) as demo:
         login = requests.get(f"http://127.0.0.1:{port}/", timeout=10)
@@ -152,7 +152,7 @@ def test_it_serves_until_ctrl_c_and_leaves_nothing_behind(tmp_path: Path) -> Non
 
 
 @on_linux
-def test_it_ends_and_tells_when_a_part_dies(tmp_path: Path) -> None:
+def test_it_stops_with_a_message_when_a_program_dies(tmp_path: Path) -> None:
     with running(tmp_path, ports.any_free()) as demo:
         [worker] = [pid for pid, command in processes_of(tmp_path).items() if " worker " in command]
 
@@ -164,7 +164,7 @@ def test_it_ends_and_tells_when_a_part_dies(tmp_path: Path) -> None:
     assert processes_of(tmp_path) == {}
 
 
-def test_a_check_in_which_something_differs_fails_and_shows_the_logs(tmp_path: Path) -> None:
+def test_a_check_with_a_difference_fails_and_shows_the_logs(tmp_path: Path) -> None:
     port = ports.any_free()
     folder = tmp_path / "check"
 
@@ -191,7 +191,7 @@ def test_a_check_in_which_something_differs_fails_and_shows_the_logs(tmp_path: P
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_interrupts_and_the_next_do_not_disturb(number: signal.Signals) -> None:
+def test_only_the_first_signal_interrupts(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     caught = False
 

@@ -1,4 +1,4 @@
-"""The data that the demo loads: all fiction, and the same however often it is loaded."""
+"""The demo's data is fictional, and loading it again changes nothing."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_loading_again_adds_nothing(loaded: dict[str, object]) -> None:
     assert loaded["same"] is True
 
 
-def test_each_loading_gives_a_new_key_in_place_of_the_last(loaded: dict[str, object]) -> None:
+def test_each_loading_replaces_the_key(loaded: dict[str, object]) -> None:
     assert loaded["first key"] is False
     assert loaded["second key"] is True
 
@@ -67,14 +67,14 @@ def test_the_account_has_money(loaded: dict[str, object]) -> None:
     assert loaded["funds"] == "100.000"
 
 
-def test_every_number_is_kept_free_for_fiction(loaded: dict[str, object]) -> None:
+def test_every_number_is_reserved_for_fiction(loaded: dict[str, object]) -> None:
     numbers = loaded["numbers"]
     assert isinstance(numbers, list)
     assert len(numbers) > 40
     assert [number for number in numbers if not FICTIONAL.fullmatch(number)] == []
 
 
-def test_there_is_somebody_for_each_row_of_the_simulated_table(loaded: dict[str, object]) -> None:
+def test_each_simulated_behavior_has_a_contact(loaded: dict[str, object]) -> None:
     endings = {str(number)[-2:] for number in loaded["british"]}  # type: ignore[attr-defined]
     rows = {"01", "02", "03", "04", "05", "06", "20", "21", *(f"1{n}" for n in range(10))}
 
@@ -83,7 +83,7 @@ def test_there_is_somebody_for_each_row_of_the_simulated_table(loaded: dict[str,
 
 
 def test_the_key_is_not_stored(loaded: dict[str, object], tmp_path: Path) -> None:
-    """What is loaded can be committed to a backup: the key itself is in no column."""
+    """A backup of the database does not reveal the key."""
     script = (
         "from contacts import demo_data; from django.core.management import call_command;"
         "from io import StringIO; key = demo_data.load('tests'); out = StringIO();"

@@ -1,4 +1,4 @@
-"""The CRM's pages, asked for over HTTP as a browser does."""
+"""The CRM's pages, requested over HTTP as by a browser."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def contact_page(site: str, session: requests.Session, query: str) -> str:
 
 
 @pytest.mark.parametrize("path", ["/", "/contacts/1/", "/poketalk/my-number/", "/admin/"])
-def test_pages_are_for_people_who_are_logged_in(site: str, path: str) -> None:
+def test_pages_require_a_login(site: str, path: str) -> None:
     answer = requests.get(f"{site}{path}", timeout=10)
 
     assert "/login/?next=" in answer.url
@@ -60,7 +60,7 @@ def test_a_wrong_password_is_refused(site: str) -> None:
         Visitor(site).log_in("demo", "guess")
 
 
-def test_contacts_are_listed_a_page_at_a_time(site: str, demo: requests.Session) -> None:
+def test_contacts_are_paginated(site: str, demo: requests.Session) -> None:
     first = demo.get(f"{site}/", timeout=10).text
     second = demo.get(f"{site}/", params={"page": 2}, timeout=10).text
 
@@ -90,14 +90,14 @@ def test_contacts_are_found_by_name_company_number_and_note(
     assert names == ([name] if name else [])
 
 
-def test_what_was_searched_for_is_escaped(site: str, demo: requests.Session) -> None:
+def test_the_search_text_is_escaped(site: str, demo: requests.Session) -> None:
     found = demo.get(f"{site}/", params={"q": "<script>x</script>"}, timeout=10).text
 
     assert "<script>" not in found
     assert "&lt;script&gt;" in found
 
 
-def test_a_contact_has_a_button_that_does_not_tell_the_number_to_the_form(
+def test_a_contacts_button_does_not_put_the_number_into_the_form(
     site: str, demo: requests.Session
 ) -> None:
     page = demo.get(contact_page(site, demo, "Bea Busy"), timeout=10).text
@@ -119,14 +119,14 @@ def test_pressing_the_button_leads_to_the_call(site: str) -> None:
     assert f'href="/poketalk/{call}/' in recent
 
 
-def test_somebody_without_the_admin_sees_no_way_to_it(site: str) -> None:
+def test_a_user_without_admin_access_sees_no_link_to_it(site: str) -> None:
     page = logged_in(site, "agent").get(f"{site}/", timeout=10).text
 
     assert "/admin/" not in page
     assert "Sales agent" in page
 
 
-def test_a_contact_that_is_not_there_is_not_found(site: str, demo: requests.Session) -> None:
+def test_a_missing_contact_is_not_found(site: str, demo: requests.Session) -> None:
     assert demo.get(f"{site}/contacts/999999/", timeout=10).status_code == 404
 
 

@@ -1,4 +1,4 @@
-"""Child processes: ready when they say so, missed when they die, and never left behind."""
+"""Child processes: readiness, unexpected deaths, and no process left running."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_children_are_gone_when_the_stack_is_left(
     assert sorted(lines) == [("one", "ready"), ("two", "ready")]
 
 
-def test_an_error_in_between_leaves_no_child(scripts: Path, lines: list[tuple[str, str]]) -> None:
+def test_an_error_leaves_no_child_running(scripts: Path, lines: list[tuple[str, str]]) -> None:
     pids = []
 
     def fail() -> None:
@@ -100,7 +100,7 @@ def test_an_error_in_between_leaves_no_child(scripts: Path, lines: list[tuple[st
     assert not any(is_alive(pid) for pid in pids)
 
 
-def test_a_child_that_will_not_stop_is_killed(
+def test_a_child_that_does_not_stop_is_killed(
     scripts: Path, lines: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processes, "STOP_WITHIN", 0.5)
@@ -112,22 +112,26 @@ def test_a_child_that_will_not_stop_is_killed(
     assert ("mule", "Killed: it did not stop in time.") in lines
 
 
-def test_a_death_is_told_with_the_last_words(scripts: Path, lines: list[tuple[str, str]]) -> None:
-    told = ""
+def test_a_death_is_reported_with_the_last_lines(
+    scripts: Path, lines: list[tuple[str, str]]
+) -> None:
+    reported = ""
     with stack(lines, program(scripts, "one", WILLING), program(scripts, "two", DYING)) as both:
         until = time.monotonic() + 30
-        while not told and time.monotonic() < until:
+        while not reported and time.monotonic() < until:
             try:
                 both.check()
             except ChildDied as death:
-                told = str(death)
+                reported = str(death)
             time.sleep(0.05)
 
-    assert told.startswith("two ended with exit code 7.")
-    assert "out of cheese" in told
+    assert reported.startswith("two ended with exit code 7.")
+    assert "out of cheese" in reported
 
 
-def test_a_child_that_is_never_ready_is_told(scripts: Path, lines: list[tuple[str, str]]) -> None:
+def test_a_child_that_is_never_ready_is_reported(
+    scripts: Path, lines: list[tuple[str, str]]
+) -> None:
     with (
         stack(lines, program(scripts, "mute", SILENT)) as one,
         pytest.raises(ChildDied, match="mute was not ready within 1 s"),

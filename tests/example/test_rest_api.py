@@ -1,4 +1,4 @@
-"""The REST API's page tells the truth: its commands are run, one after the other, on the demo."""
+"""The commands on the REST API page give the printed answers on the demo."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MARK = "@@@@"
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A command of the page, and the answer that is shown below it, if one is."""
+    """A command on the page, and the answer printed below it, if any."""
 
     command: str
     answer: str | None
@@ -40,7 +40,7 @@ def examples() -> list[Example]:
 
 
 def run(commands: list[str], site: str) -> list[str]:
-    """What each command writes, in one shell."""
+    """The output of each command, in one shell."""
     script = f"\necho '{MARK}'\n".join(commands).replace("http://127.0.0.1:8000", site)
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
@@ -54,7 +54,7 @@ def run(commands: list[str], site: str) -> list[str]:
 
 
 def alike(shown: Any, told: Any, name: str = "") -> bool:
-    """Whether the answer is the one shown, but for what differs each time."""
+    """Whether the answer equals the printed one, apart from values that differ each time."""
     if isinstance(shown, dict) and isinstance(told, dict):
         return list(shown) == list(told) and all(alike(shown[key], told[key], key) for key in shown)
     if isinstance(shown, list) and isinstance(told, list):
@@ -68,7 +68,7 @@ def alike(shown: Any, told: Any, name: str = "") -> bool:
 
 @pytest.fixture
 def no_call(site: str) -> None:
-    """The user `demo` as at the beginning: another test may have left a call behind."""
+    """The user `demo` in its initial state: another test may have left a call."""
     login = {"username": "demo", "password": "demo"}
     token = requests.post(f"{site}/api-token/", login, timeout=10).json()["token"]
     head = {"Authorization": f"Token {token}"}
@@ -79,7 +79,7 @@ def no_call(site: str) -> None:
 
 @pytest.mark.needs("curl")
 @pytest.mark.usefixtures("no_call")
-def test_each_command_is_answered_as_the_page_says(site: str) -> None:
+def test_each_command_gives_the_printed_answer(site: str) -> None:
     page = examples()
     written = run([example.command for example in page], site)
 
@@ -92,7 +92,7 @@ def test_each_command_is_answered_as_the_page_says(site: str) -> None:
             assert alike(json.loads(example.answer), told), example.command + text
 
 
-def test_an_answer_that_is_not_the_one_shown_is_found() -> None:
+def test_a_different_answer_is_detected() -> None:
     shown = {"id": 1, "at": "2026-05-04T09:30:00Z", "code": "a", "errors": [{"b": 1}]}
 
     assert alike(shown, {**shown, "id": 7, "at": "2027-01-01T00:00:00.5Z"})
@@ -100,7 +100,7 @@ def test_an_answer_that_is_not_the_one_shown_is_found() -> None:
         assert not alike(shown, {**shown, **change})
 
 
-def test_nobody_is_let_in_without_a_token(site: str) -> None:
+def test_a_token_is_required(site: str) -> None:
     answer = requests.get(f"{site}/poketalk/api/calls/", timeout=10)
 
     assert answer.status_code == 401

@@ -1,4 +1,4 @@
-"""The past that `seed_calls` writes is plausible, and the same for the same seed."""
+"""`seed_calls` creates plausible calls, the same ones for the same seed."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from django_poketalk.models import CallEvent, CallRequest
 calls = list(CallRequest.objects.order_by("pk"))
 assert [c.created_at for c in calls[:200]] == sorted(c.created_at for c in calls[:200])
 assert sum(c.is_open for c in calls) == 3
-told = Counter(outcomes.of(c.placement, c.status, c.is_open) for c in calls)
-assert told["connected"] > 80 and told["callee"] > 15 and told["refused"] >= 1, told
+facts = Counter(outcomes.of(c.placement, c.status, c.is_open) for c in calls)
+assert facts["connected"] > 80 and facts["callee"] > 15 and facts["refused"] >= 1, facts
 assert not CallEvent.objects.filter(received_at__lt=F("call__created_at")).exists()
 assert CallEvent.objects.count() > 500
 for c in calls:
@@ -50,14 +50,14 @@ def seeded(tmp_path: Path) -> Any:
         made = manage(var, "seed_calls", "200", "--days", "30", "--live", "3")
         assert made.returncode == 0, made.stderr
         assert "203 calls were written, 203 are there." in made.stdout
-        told = manage(var, "shell", "-v0", "-c", FACTS)
-        assert told.returncode == 0, told.stderr
-        return told.stdout.partition("ids ")[2]
+        facts = manage(var, "shell", "-v0", "-c", FACTS)
+        assert facts.returncode == 0, facts.stderr
+        return facts.stdout.partition("ids ")[2]
 
     return seed
 
 
-def test_the_past_is_plausible_and_the_same_again(seeded: Any, tmp_path: Path) -> None:
+def test_the_calls_are_plausible_and_reproducible(seeded: Any, tmp_path: Path) -> None:
     assert seeded("one") == seeded("two")
 
     again = manage(tmp_path / "one", "seed_calls", "200")

@@ -1,4 +1,4 @@
-"""The example's settings: ready to deploy, and led by the environment alone."""
+"""The example's settings are ready for deployment and read from the environment."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ print(json.dumps({name: getattr(settings, name, None) for name in sys.argv[1:]},
 
 
 def show(var: Path, *names: str, **changes: str) -> dict[str, object]:
-    """The settings of these names, as the example has them."""
+    """The example's values of these settings."""
     done = run("-c", SHOW, *names, var=var, DJANGO_SETTINGS_MODULE="crm.settings", **changes)
     assert done.returncode == 0, done.stderr
     shown: dict[str, object] = json.loads(done.stdout)
     return shown
 
 
-def test_no_warning_is_left_for_a_deployment(manage: Manage) -> None:
+def test_the_deployment_check_has_no_warning(manage: Manage) -> None:
     done = manage("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
 
     assert done.returncode == 0, done.stderr
@@ -42,14 +42,14 @@ def test_models_and_migrations_agree(manage: Manage) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_outside_development_a_secret_key_must_be_given(manage: Manage) -> None:
+def test_a_deployment_requires_a_secret_key(manage: Manage) -> None:
     done = manage("check", **{**PRODUCTION, "DJANGO_SECRET_KEY": ""})
 
     assert done.returncode != 0
     assert "DJANGO_SECRET_KEY is not set" in done.stderr
 
 
-def test_a_flag_that_is_neither_yes_nor_no_is_named(manage: Manage) -> None:
+def test_an_invalid_flag_is_named(manage: Manage) -> None:
     done = manage("check", DJANGO_DEBUG="perhaps")
 
     assert done.returncode != 0
@@ -63,7 +63,7 @@ def test_a_site_url_without_scheme_is_named(manage: Manage) -> None:
     assert "CRM_URL='crm.example.com'" in done.stderr
 
 
-def test_the_development_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
+def test_the_development_key_is_generated_once_and_kept_private(tmp_path: Path) -> None:
     first = show(tmp_path, "SECRET_KEY")
     second = show(tmp_path, "SECRET_KEY")
 
@@ -72,7 +72,7 @@ def test_the_development_key_is_made_once_and_kept_private(tmp_path: Path) -> No
     assert stat.S_IMODE((tmp_path / "secret_key").stat().st_mode) == 0o600
 
 
-def test_sqlite_takes_turns_in_writing(tmp_path: Path) -> None:
+def test_sqlite_transactions_wait_for_each_other(tmp_path: Path) -> None:
     database = show(tmp_path, "DATABASES")["DATABASES"]["default"]  # type: ignore[index]
 
     assert database["NAME"] == str(tmp_path / "db.sqlite3")
@@ -80,7 +80,7 @@ def test_sqlite_takes_turns_in_writing(tmp_path: Path) -> None:
     assert "journal_mode=WAL" in database["OPTIONS"]["init_command"]
 
 
-def test_database_and_broker_can_be_others(tmp_path: Path) -> None:
+def test_database_and_broker_come_from_the_environment(tmp_path: Path) -> None:
     shown = show(
         tmp_path,
         *("DATABASES", "CELERY_BROKER_URL", "CELERY_BROKER_TRANSPORT_OPTIONS"),
@@ -95,7 +95,7 @@ def test_database_and_broker_can_be_others(tmp_path: Path) -> None:
     assert shown["CELERY_BROKER_TRANSPORT_OPTIONS"]["socket_timeout"] > 0  # type: ignore[index]
 
 
-def test_events_go_inside_only_when_both_halves_are_on_one_machine(tmp_path: Path) -> None:
+def test_events_go_to_loopback_only_when_both_sides_are_on_one_machine(tmp_path: Path) -> None:
     at_home = show(tmp_path, "POKETALK_SERVER", CRM_URL="http://127.0.0.1:8123")
     outside = show(tmp_path, "POKETALK_SERVER", **PRODUCTION)
 

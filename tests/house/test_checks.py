@@ -1,4 +1,4 @@
-"""System checks ask the database nothing, unless they are tagged as checks of the database: they
+"""System checks do not query the database unless they are tagged as database checks: they
 also run where there is none, as while an image is built.
 """
 
@@ -19,7 +19,7 @@ Check = Callable[..., list[CheckMessage]]
 
 
 def our_checks() -> list[Check]:
-    """In the same order in each process that runs tests: Django keeps them in a set."""
+    """Our checks, in the same order in each test process: Django keeps them in a set."""
     found = registry.get_checks(include_deployment_checks=True)
     ours = [check for check in found if check.__module__.startswith("django_poketalk.")]
     return sorted(ours, key=lambda check: (check.__module__, check.__name__))
@@ -39,7 +39,7 @@ def test_both_apps_have_checks() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("check", our_checks(), ids=lambda check: check.__name__)
-def test_a_check_asks_the_database_nothing(check: Any) -> None:
+def test_a_check_does_not_query_the_database(check: Any) -> None:
     if Tags.database in check.tags:
         assert check(app_configs=None, databases=[]) == [], "it asks a database nobody named"
     else:
@@ -47,7 +47,7 @@ def test_a_check_asks_the_database_nothing(check: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_a_check_that_asks_is_found_even_if_it_hides_it() -> None:
+def test_a_check_that_queries_is_found_even_if_it_hides_the_error() -> None:
     def nosy(**kwargs: Any) -> list[CheckMessage]:
         Group.objects.count()
         return []

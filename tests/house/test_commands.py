@@ -1,4 +1,4 @@
-"""What people are told to type is what CI does."""
+"""The documented commands are the ones that CI runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def project() -> Any:
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
-def test_a_page_gives_the_two_commands(page: str) -> None:
+def test_the_page_gives_the_two_commands(page: str) -> None:
     lines = {line.partition("#")[0].strip() for line in (tree.ROOT / page).read_text().splitlines()}
 
     assert {TESTS, DEMO} <= lines
@@ -31,7 +31,7 @@ def test_ci_runs_the_tests_by_the_same_command() -> None:
     assert f"bash -c '{TESTS}'" in (tree.ROOT / ".ci" / "run").read_text()
 
 
-def test_tox_lets_the_demo_stop_by_itself_before_it_presses_on() -> None:
+def test_tox_gives_the_demo_time_to_stop() -> None:
     tox = configparser.ConfigParser(interpolation=None)
     tox.read(tree.ROOT / "tox.ini")
     stop = (tree.ROOT / "example_project" / "demo" / "processes.py").read_text()
@@ -40,7 +40,7 @@ def test_tox_lets_the_demo_stop_by_itself_before_it_presses_on() -> None:
     assert tox.getfloat("testenv:demo", "suicide_timeout") > float(within)
 
 
-def test_tox_runs_every_combination_that_the_package_says_it_supports(project: Any) -> None:
+def test_tox_runs_every_supported_combination(project: Any) -> None:
     said = "\n".join(project["classifiers"])
     pythons = [int(minor) for minor in re.findall(r"Python :: 3\.(\d+)", said)]
     djangos = re.findall(r"Django :: (\d)\.(\d)", said)

@@ -1,4 +1,4 @@
-"""Every string for people is there in every language; what is shipped is what was translated."""
+"""Every interface string is translated, and the compiled catalogs are current."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ APPS = (
     tree.PACKAGE / "server",
     tree.ROOT / "example_project" / "contacts",
 )
-CATALOGUES = [(app, language) for app in APPS for language in LANGUAGES]
+CATALOGS = [(app, language) for app in APPS for language in LANGUAGES]
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|\{\w*\}")
 ENTRY = re.compile(
     r'^msgid (?P<id>(?:".*"\n)+)(?:msgid_plural (?P<plural>(?:".*"\n)+))?', re.MULTILINE
@@ -37,21 +37,21 @@ def po(app: Path, language: str) -> Path:
 
 
 def messages(path: Path) -> set[str]:
-    """The messages of a catalogue as they stand in the file, without its header."""
+    """The messages of a catalog as written in the file, without its header."""
     found = {match["id"] + (match["plural"] or "") for match in ENTRY.finditer(path.read_text())}
     return found - {'""\n'}
 
 
 def unquoted(lines: str) -> str:
-    """What the quoted lines of a catalogue say."""
+    """The text of the quoted lines of a catalog."""
     return "".join(map(ast.literal_eval, lines.splitlines()))
 
 
 def compiled(app: Path, language: str) -> dict[Any, str]:
     with po(app, language).with_suffix(".mo").open("rb") as file:
         translations = gettext.GNUTranslations(file)
-    catalogue: dict[Any, str] = translations._catalog  # type: ignore[attr-defined]
-    return {key: words for key, words in catalogue.items() if key}
+    catalog: dict[Any, str] = translations._catalog  # type: ignore[attr-defined]
+    return {key: words for key, words in catalog.items() if key}
 
 
 @pytest.mark.needs("gettext")
@@ -70,7 +70,7 @@ def test_no_string_is_missing(app: Path, tmp_path: Path) -> None:
         assert messages(po(copy, language)) == messages(po(app, language)), language
 
 
-@pytest.mark.parametrize(("app", "language"), CATALOGUES, ids=str)
+@pytest.mark.parametrize(("app", "language"), CATALOGS, ids=str)
 def test_every_message_is_translated_with_its_placeholders(app: Path, language: str) -> None:
     text = po(app, language).read_text()
     words = compiled(app, language)
@@ -85,7 +85,7 @@ def test_every_message_is_translated_with_its_placeholders(app: Path, language: 
     for key, translated in words.items():
         message = key[0] if isinstance(key, tuple) else key
         placed = set(PLACEHOLDER.findall(translated))
-        if isinstance(key, tuple):  # a form for one may spell its number out
+        if isinstance(key, tuple):  # the singular may spell out its number
             assert placed <= set(PLACEHOLDER.findall(message + plurals[message])), message
         else:
             assert placed == set(PLACEHOLDER.findall(message)), message
@@ -94,20 +94,20 @@ def test_every_message_is_translated_with_its_placeholders(app: Path, language: 
 
 
 @pytest.mark.needs("gettext")
-@pytest.mark.parametrize(("app", "language"), CATALOGUES, ids=str)
-def test_what_is_shipped_is_what_was_translated(app: Path, language: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("app", "language"), CATALOGS, ids=str)
+def test_the_compiled_catalog_matches_its_source(app: Path, language: str, tmp_path: Path) -> None:
     fresh = tmp_path / "django.mo"
     command = ["msgfmt", "--check-format", "-o", str(fresh), str(po(app, language))]
     subprocess.run(command, check=True, capture_output=True)
 
     with fresh.open("rb") as file:
-        catalogue = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]
-    assert {key: words for key, words in catalogue.items() if key} == compiled(app, language)
+        catalog = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]
+    assert {key: words for key, words in catalog.items() if key} == compiled(app, language)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_sentence_of_ours_stands_in_the_place_of_one_of_djangos(language: str) -> None:
-    # "Enter a number." is what Django says of every number that is none: ours are phone numbers.
+def test_no_translation_of_ours_replaces_one_of_djangos(language: str) -> None:
+    # Django says "Enter a number." of any invalid number; ours are phone numbers.
     path = Path(django.__file__).parent / "conf" / "locale" / language / "LC_MESSAGES" / "django.mo"
     with path.open("rb") as file:
         known: dict[Any, str] = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]

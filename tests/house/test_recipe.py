@@ -1,4 +1,4 @@
-"""The service's groups in docs/howto/permissions.md name permissions that there are."""
+"""The permissions in the groups of docs/howto/permissions.md exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reference lists what the code has, and nothing else."""
+"""The reference pages list what is in the code, and nothing else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LINK = re.compile(r"\]\(([^)#:]+?)(?:#[^)]*)?\)")
 
 
 def rows(page: str, heading: str = "") -> list[str]:
-    """The first cells of all tables under this heading, or of the page's."""
+    """The first cell of each table row on the page, or under this heading."""
     text = (REFERENCE / page).read_text()
     if heading:
         text = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
@@ -35,14 +35,14 @@ def codes(cells: Iterable[str]) -> list[str]:
 
 
 def in_source(pattern: str) -> set[str]:
-    """What the first group of the pattern finds in the package."""
+    """Every match of the pattern's first group in the package."""
     found = re.compile(pattern)
     sources = [path.read_text() for path in tree.files(".py") if path.is_relative_to(tree.PACKAGE)]
     return {match for source in sources for match in found.findall(source)}
 
 
 def test_every_system_check_is_listed_once() -> None:
-    # `appsettings` makes the first two, for both halves.
+    # `shared.app_settings` makes the first two, for both sides.
     shared = {f"{app}.E00{number}" for app in ("poketalk", "poketalk_server") for number in (1, 2)}
     caller = in_source(r'"(poketalk\.[EW]\d{3})"')
     caller |= {f"poketalk.{number}" for number in in_source(r'"(W\d{3})"')}
@@ -71,7 +71,7 @@ def test_every_response_code_and_status_is_listed() -> None:
     assert statuses[:9] == sorted(CallStatus)
 
 
-def test_every_code_of_a_refusal_is_told() -> None:
+def test_every_refusal_code_is_listed() -> None:
     page = (REFERENCE / "python-api.md").read_text()
     caps = in_source(r'_(?:count|spend)\("(\w+)"')
     given = in_source(r'CallRefused\(\s*"(\w+)"') | caps
@@ -83,7 +83,7 @@ def test_every_code_of_a_refusal_is_told() -> None:
 @pytest.mark.parametrize(
     "page", [tree.ROOT / "README.md", *sorted(DOCS.rglob("*.md"))], ids=tree.name
 )
-def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
+def test_links_within_the_project_resolve(page: Path) -> None:
     wrong = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
 
     assert wrong == []

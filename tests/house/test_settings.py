@@ -1,4 +1,4 @@
-"""Every setting is documented, and nothing else is."""
+"""The settings page documents every setting, and nothing else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENTRY = re.compile(r"^(?:#+ |\| *)`([A-Z][A-Z0-9_]*)`")
 
 
 def documented(page: str, name: str) -> list[str]:
-    """The keys that the page describes under the heading that names this dict: each a heading of
+    """The keys documented under the heading that names this dict: each a heading of
     its own, or the first cell of a table's row.
     """
     return [key for section, key in _entries(page) if section == name]

@@ -1,4 +1,4 @@
-"""A file is one room that fits in a head."""
+"""Files stay short, and have names of their own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_no_file_has_more_than_400_lines() -> None:
     assert too_long(written) == []
 
 
-def test_every_room_has_a_name_of_its_own() -> None:
+def test_no_file_or_folder_has_a_catch_all_name() -> None:
     assert [name for path in tree.files(*CODE) if NAMELESS & words(name := tree.name(path))] == []
 
 

@@ -1,4 +1,4 @@
-"""Our pages run under a strict Content-Security-Policy: nothing inline."""
+"""Templates have no inline style or script: they work under a strict Content-Security-Policy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ URLS = ("href", "src", "action", "formaction")
 
 
 class Inline(HTMLParser):
-    """Collects what a strict policy would refuse to run or to apply."""
+    """Collects what a strict policy would block."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,5 +73,5 @@ def test_what_is_inline_is_found(template: str, found: list[str]) -> None:
         '<a href="{{ url }}" class="style">onclick="no tag"</a>',
     ],
 )
-def test_what_is_not_inline_is_let_pass(template: str) -> None:
+def test_what_is_not_inline_is_allowed(template: str) -> None:
     assert inline(template) == []

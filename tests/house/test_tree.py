@@ -1,4 +1,4 @@
-"""The house's tests see the project's files, whether git is there or not."""
+"""The tests find the project's files with and without git."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from . import tree
 
 
-def test_what_git_ignores_is_not_the_projects(tmp_path: Path) -> None:
+def test_ignored_files_are_left_out(tmp_path: Path) -> None:
     ignored = ["/build/", "*.py[co]", "/.coverage*", "/docs/_build/", "__pycache__/"]
     write(tmp_path, ".gitignore", "\n".join(ignored))
     ours = ["README.md", ".ci/run", "docs/build/index.md", "a/build/x.py", "a/.coveragerc"]
@@ -27,16 +27,16 @@ def test_what_git_ignores_is_not_the_projects(tmp_path: Path) -> None:
     assert tree.found(tmp_path) == {tmp_path / name for name in [".gitignore", *ours]}
 
 
-def test_without_git_every_file_that_git_keeps_is_found() -> None:
+def test_every_tracked_file_is_found_without_git() -> None:
     kept = {path for path in tree.kept(tree.ROOT) if path.is_file()}
     if not kept:
-        pytest.skip("This is no working copy of git.")
+        pytest.skip("This is not a git working copy.")
 
     assert kept <= tree.found(tree.ROOT)
 
 
 @pytest.mark.usefixtures("no_git")
-def test_where_there_is_no_git_nothing_is_kept(tmp_path: Path) -> None:
+def test_without_git_no_file_is_tracked(tmp_path: Path) -> None:
     assert tree.kept(tmp_path) == set()
 
 
@@ -51,6 +51,6 @@ def write(root: Path, name: str, text: str = "") -> None:
     file.write_text(text)
 
 
-def test_static_files_are_named_in_one_way() -> None:
-    """With underscores, as those of Django's own admin."""
+def test_static_files_are_named_with_underscores() -> None:
+    """As in Django's own admin."""
     assert [path.name for path in tree.PACKAGE.rglob("static/**/*-*")] == []

@@ -1,4 +1,4 @@
-"""What the tutorial and the page on testing print works, typed as it stands there."""
+"""The code in the tutorial and on the testing page works exactly as printed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ exec(open("first_data.py").read())
 
 
 def write_files(folder: Path) -> None:
-    """Each file that the tutorial has people make, change or replace: the block of text that
+    """Each file that the tutorial creates, changes or replaces: the code block that
     follows the sentence.
     """
     for sentence in FILE.finditer(TUTORIAL):
@@ -49,7 +49,7 @@ def write_files(folder: Path) -> None:
 
 
 def run(folder: Path, *arguments: str) -> str:
-    """Python in the project's folder, to its good end: what it printed."""
+    """Run Python in the project's folder; it must succeed. Its output."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(NOT_INHERITED)}
     done = subprocess.run(
         [sys.executable, *arguments],
@@ -64,21 +64,21 @@ def run(folder: Path, *arguments: str) -> str:
 
 
 @pytest.mark.timeout(600)
-def test_the_tutorials_project_runs_and_so_do_the_tests_on_the_page_on_testing(
+def test_the_tutorials_project_and_the_tests_of_the_testing_page_run(
     tmp_path: Path,
 ) -> None:
     run(tmp_path, "-c", BEGIN)
     write_files(tmp_path)
 
-    told = run(tmp_path, "-c", GO_ON)
+    output = run(tmp_path, "-c", GO_ON)
 
-    assert set(re.findall(r"\(\w+\.[EW]\d+\)", told)) == {"(poketalk.W002)"}  # no key yet
-    assert re.search(r"^API key: \S{30,}$", told, re.MULTILINE)
+    assert set(re.findall(r"\(\w+\.[EW]\d+\)", output)) == {"(poketalk.W002)"}  # no key yet
+    assert re.search(r"^API key: \S{30,}$", output, re.MULTILINE)
 
     [tests] = [block for block in BLOCK.findall(TESTING) if "TestCase" in block]
     (tmp_path / "people" / "tests.py").write_text(tests)
 
-    told = run(tmp_path, "manage.py", "test")
+    output = run(tmp_path, "manage.py", "test")
 
-    assert re.search(r"^Ran [1-9]\d* tests", told, re.MULTILINE)
-    assert "\nOK\n" in told
+    assert re.search(r"^Ran [1-9]\d* tests", output, re.MULTILINE)
+    assert "\nOK\n" in output

@@ -14,8 +14,8 @@ PACKAGE = ROOT / "django_poketalk"
 
 @cache
 def files(*suffixes: str) -> tuple[Path, ...]:
-    """All files that git keeps or is about to be given, of these suffixes or of any. Where there
-    is no git, as in an unpacked archive, all files but those that git would ignore.
+    """All files that git tracks or could add, with these suffixes or any. Without git, as in an
+    unpacked archive: all files that `.gitignore` does not exclude.
     """
     paths = sorted(kept(ROOT) or found(ROOT))
     return tuple(
@@ -24,7 +24,7 @@ def files(*suffixes: str) -> tuple[Path, ...]:
 
 
 def kept(root: Path) -> set[Path]:
-    """What git says; nothing where it is not installed or this is no working copy of its own."""
+    """The files git lists. Empty if git is not installed or this is not a working copy."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
         listed = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
@@ -34,7 +34,7 @@ def kept(root: Path) -> set[Path]:
 
 
 def found(root: Path) -> set[Path]:
-    """What is there, without what `.gitignore` names."""
+    """The files in the folder, without those that `.gitignore` excludes."""
     ignored = [".git/", *(root / ".gitignore").read_text().split()]
     return set(_walked(root, root, ignored))
 
@@ -52,5 +52,5 @@ def _walked(root: Path, folder: Path, ignored: list[str]) -> Iterator[Path]:
 
 
 def name(path: Path) -> str:
-    """The path as people call it, from the project's top."""
+    """The path relative to the project's root."""
     return path.relative_to(ROOT).as_posix()

@@ -1,5 +1,5 @@
-"""`manage.py demo`: the whole example with one command, and `--check`, which tries every outcome of
-a call.
+"""`manage.py demo`: runs the whole example with one command; `--check` tries every outcome of a
+call.
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ from demo.programs import programs
 PORT = 8000
 SPEED = 10.0
 CHECK_SPEED = 20.0
-FOLDER = "CRM_CHECK_FOLDER"  # set for the second beginning of a check
+FOLDER = "CRM_CHECK_FOLDER"  # set in the isolated process of a check
 READY_WITHIN = 60.0  # seconds
 TAIL = 40  # lines of each log that a failed check shows
 
 
 class Command(BaseCommand):
-    help = "Runs web, Celery worker, beat and switch together, with data to play with."
-    requires_system_checks = ()  # the children run them, once the API key is known
+    help = "Runs the web server, Celery worker, Celery beat and switch together, with demo data."
+    requires_system_checks = ()  # the child processes run them, with the API key set
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--port", type=int, help="Where the site listens (8000; with --check any that is free)."
+            "--port", type=int, help="Port of the site (8000; with --check any free port)."
         )
         parser.add_argument(
             "--speed",
             type=float,
-            help="Seconds of a simulated call in one real second (10; with --check 20).",
+            help="Seconds of a simulated call per real second (10; with --check 20).",
         )
         parser.add_argument(
             "--check",
             action="store_true",
-            help="Try each outcome and each response code, print a table, exit 1 if any differs.",
+            help="Try each outcome and response code, print a table, exit with 1 if one differs.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -76,7 +76,7 @@ class Command(BaseCommand):
                 " choose one with --port."
             )
         if check and FOLDER not in os.environ:
-            _begin_again(port, speed)
+            _restart_isolated(port, speed)
         with interruptible():
             try:
                 self._check(port, speed) if check else self._serve(port, speed)
@@ -88,7 +88,7 @@ class Command(BaseCommand):
                     sys.exit(130)
 
     def _say(self, text: str) -> None:
-        """Now, also when the output is a pipe."""
+        """Write a line and flush it, so that it also appears in a pipe."""
         self.stdout.write(text)
         self.stdout.flush()
 
@@ -100,7 +100,7 @@ class Command(BaseCommand):
             self._say(
                 f"\n  Ringdove is ready: http://{ports.HOST}:{port}/\n"
                 "  Log in as demo with the password demo (or as agent, agent).\n"
-                f"  The simulated phones live {speed:g} times as fast as clocks."
+                f"  Simulated phones run at {speed:g} times real time."
                 " Ctrl-C stops everything.\n\n"
             )
             try:
@@ -112,7 +112,7 @@ class Command(BaseCommand):
                 raise
 
     def _check(self, port: int, speed: float) -> None:
-        """In the folder that `_begin_again` made, which is removed in the end."""
+        """Run the check in the folder that `_restart_isolated` made, and remove it at the end."""
         logs = Files(settings.VAR / "logs")
         logging.getLogger().handlers = [LogHandler(logs, "check")]
         try:
@@ -133,8 +133,8 @@ class Command(BaseCommand):
 
 
 def _prepare(port: int, key_label: str) -> dict[str, str]:
-    """Migrate and load the data. The environment for the children, with the site's address and a
-    fresh API key.
+    """Migrate, load the data, and return the environment for the child processes, with the site's
+    address and a new API key.
     """
     call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
     _refuse_other_tables()
@@ -151,9 +151,7 @@ def _prepare(port: int, key_label: str) -> dict[str, str]:
 
 
 def _refuse_other_tables() -> None:
-    """Tell of a database that an older copy has left: until the first release, changes of the
-    models are folded into the first migration, which has run there.
-    """
+    """Refuse a database that an older copy has made with an earlier form of the first migration."""
     with connection.cursor() as cursor:
         for model in apps.get_models():
             table = model._meta.db_table
@@ -170,10 +168,8 @@ def _refuse_other_tables() -> None:
                     )
 
 
-def _begin_again(port: int, speed: float) -> NoReturn:
-    """Run the check as this process anew, with settings that lead to an empty folder and a queue of
-    its own.
-    """
+def _restart_isolated(port: int, speed: float) -> NoReturn:
+    """Replace this process with one whose settings use an empty folder and a queue of its own."""
     folder = tempfile.mkdtemp(prefix="ringdove-check-")
     environment = {
         **os.environ,
@@ -192,7 +188,7 @@ def _begin_again(port: int, speed: float) -> NoReturn:
 
 
 def _remove_queue() -> None:
-    """Leave no queue behind at a broker that is not ours alone."""
+    """Delete the queue: the broker may be shared."""
     with app.connection_for_write() as connection, suppress(OperationalError):
         connection.ensure_connection(max_retries=1)
         connection.default_channel.queue_delete(settings.CELERY_TASK_DEFAULT_QUEUE)

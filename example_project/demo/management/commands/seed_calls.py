@@ -1,4 +1,4 @@
-"""`seed_calls`: fills the log with calls that never were, to look at and to measure with."""
+"""`seed_calls`: fills the database with made-up calls, for the demo and for benchmarks."""
 
 from __future__ import annotations
 
@@ -20,21 +20,31 @@ BATCH = 2000
 
 
 class Command(BaseCommand):
-    help = "Writes plausible calls of the past into the log, with their events. Nobody is rung."
+    help = "Creates plausible past calls with their events. No phone rings."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("number", nargs="?", type=int, default=1000, help="How many: 1000.")
-        parser.add_argument("--days", type=int, default=365, help="Over how many days back: 365.")
-        parser.add_argument("--seed", type=int, default=1, help="The same seed, the same calls: 1.")
-        parser.add_argument("--live", type=int, default=0, help="How many more go on now: 0.")
         parser.add_argument(
-            "--without-events", action="store_true", help="Calls alone, which is much faster."
+            "number", nargs="?", type=int, default=1000, help="Number of calls (1000)."
+        )
+        parser.add_argument(
+            "--days", type=int, default=365, help="Number of days they are spread over (365)."
+        )
+        parser.add_argument("--seed", type=int, default=1, help="Seed of the random generator (1).")
+        parser.add_argument(
+            "--live", type=int, default=0, help="Number of additional live calls (0)."
+        )
+        parser.add_argument(
+            "--without-events",
+            action="store_true",
+            help="Create the calls without events, which is much faster.",
         )
 
     def handle(self, **options: Any) -> None:
         number, days, live = options["number"], options["days"], options["live"]
         if number < 0 or live < 0 or days < 1:
-            raise CommandError("A number of calls is 0 or more, that of days 1 or more.")
+            raise CommandError(
+                "The number of calls must be 0 or more, and the number of days 1 or more."
+            )
         contacts = list(Contact.objects.order_by("pk"))
         past = history.History(options["seed"], timezone.now(), _agents(), contacts)
         calls = past.calls(number, days, live)
@@ -48,7 +58,7 @@ class Command(BaseCommand):
                     f"The calls of the seed {options['seed']} are there already: choose another"
                     " with --seed."
                 ) from error
-            reset_queries()  # which DEBUG keeps, with all they say
+            reset_queries()  # which Django keeps when DEBUG is on
             written += len(batch)
             if options["verbosity"] and written % (10 * BATCH) == 0:
                 self.stdout.write(f"{written} calls")
@@ -57,7 +67,7 @@ class Command(BaseCommand):
 
 
 def _agents() -> list[history.Person]:
-    """Users who call, without a password: nobody logs in as them."""
+    """Users without a password, as callers."""
     people = []
     for index in range(AGENTS):
         user, created = User.objects.get_or_create(username=f"agent{index + 1:02}")
@@ -69,8 +79,8 @@ def _agents() -> list[history.Person]:
 
 
 def _analyse() -> None:
-    """Tell the database what it holds now: its plans depend on it."""
+    """Update the database's statistics, which its query plans depend on."""
     if connection.vendor == "mysql":
-        return  # InnoDB does so by itself
+        return  # InnoDB updates them itself
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
