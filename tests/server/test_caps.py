@@ -24,7 +24,7 @@ Queued = Callable[..., Call]
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
-def settled(call: Call) -> None:
+def end_and_charge(call: Call) -> None:
     """Charge all that it holds."""
     money.charge(call, call.held, D(0))
     Call.objects.filter(pk=call.pk).update(state=Call.State.ENDED)
@@ -70,10 +70,10 @@ def test_no_calls_at_all_at_a_cap_of_0(customer: Customer) -> None:
 
 def test_90_when_charges_and_holds_have_used_up_the_day(customer: Customer, queued: Queued) -> None:
     Account.objects.update(max_spend_per_day=D("5"))
-    settled(queued(D("2.000")))
+    end_and_charge(queued(D("2.000")))
     queued(D("2.981"))
     assert customer.ask() == "90"  # 0.019 are left; a call costs 0.020 at least
-    settled(queued(D("0.010")))
+    end_and_charge(queued(D("0.010")))
     assert account().charged(ledger.today()) == D("2.010")
     assert account().spendable(ledger.today()) == D("0.009")
     assert account().funds > 90
@@ -81,7 +81,7 @@ def test_90_when_charges_and_holds_have_used_up_the_day(customer: Customer, queu
 
 def test_a_call_is_granted_what_is_left_of_the_day(customer: Customer, queued: Queued) -> None:
     Account.objects.update(max_spend_per_day=D("5"))
-    settled(queued(D("4.400")))
+    end_and_charge(queued(D("4.400")))
     assert customer.ask() == "00"
     call = Call.objects.latest()
     assert (call.max_duration, call.held) == (30, D("0.600"))
@@ -92,7 +92,7 @@ def test_a_hold_is_extended_no_further_than_the_day_allows(
     customer: Customer, queued: Queued, caplog: pytest.LogCaptureFixture
 ) -> None:
     Account.objects.update(max_spend_per_day=D("5"))
-    settled(queued(D("1.000")))
+    end_and_charge(queued(D("1.000")))
     call = queued()
     assert money.extend(call, D(3)) == D(3)
     assert not caplog.records
@@ -135,13 +135,13 @@ def test_a_day_begins_at_midnight_in_the_services_time_zone(
     settings.TIME_ZONE = zone
     Account.objects.update(max_spend_per_day=D("5"))
     with time_machine.travel(NOON, tick=False) as clock:
-        settled(queued(D("5.000")))
+        end_and_charge(queued(D("5.000")))
         clock.move_to(midnight - timedelta(seconds=1))
         assert customer.ask() == "90"
         clock.move_to(midnight)
         assert customer.ask() == "00"
         assert account().charged(ledger.today()) == 0
-        settled(queued(D("2.000")))
+        end_and_charge(queued(D("2.000")))
         assert account().charged(ledger.today()) == D("2.000")
 
 
@@ -162,10 +162,10 @@ def test_a_host_whose_clock_is_behind_does_not_open_the_day_anew(
 ) -> None:
     Account.objects.update(max_spend_per_day=D("5"))
     with time_machine.travel(NOON, tick=False) as clock:
-        settled(queued(D("3.000")))
+        end_and_charge(queued(D("3.000")))
         clock.shift(timedelta(days=-1))
         assert account().charged(ledger.today()) == D(3)
-        settled(queued(D("1.000")))
+        end_and_charge(queued(D("1.000")))
         clock.shift(timedelta(days=1))
         assert account().charged(ledger.today()) == D(4)
 
@@ -174,7 +174,7 @@ def test_saving_a_stale_account_does_not_forget_what_was_spent(
     customer: Customer, queued: Queued
 ) -> None:
     stale = account()
-    settled(queued(D("3.000")))
+    end_and_charge(queued(D("3.000")))
     stale.name = "Renamed"
     stale.save()
     assert account().charged(ledger.today()) == D(3)

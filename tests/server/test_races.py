@@ -186,11 +186,11 @@ def account_of(account: Account) -> Account:
     return Account(pk=account.pk)
 
 
-def test_a_call_that_many_settle_at_once_is_charged_once(threads: int, rounds: int) -> None:
+def test_a_call_that_many_charge_at_once_is_charged_once(threads: int, rounds: int) -> None:
     """By writes of its owner that are tried again, and by switches that have lost it."""
     customer = make_customer()
 
-    def settle(call: Call, fence: int) -> bool:
+    def charge(call: Call, fence: int) -> bool:
         try:
             store.save([ends(call, D("0.5"), D("0.25"), fence)])
         except store.LostCall:
@@ -202,8 +202,8 @@ def test_a_call_that_many_settle_at_once_is_charged_once(threads: int, rounds: i
         [claimed] = claims.claim("one", 1, ["simulated"])
         call = Call.objects.get(pk=claimed.key.pk)
         fences = [claimed.key.fence - stale % 2 for stale in range(threads)]
-        settled = at_once([lambda c=call, fence=fence: settle(c, fence) for fence in fences])
-        assert settled == [fence == claimed.key.fence for fence in fences]
+        charged = at_once([lambda c=call, fence=fence: charge(c, fence) for fence in fences])
+        assert charged == [fence == claimed.key.fence for fence in fences]
         assert LedgerEntry.objects.filter(call=call).count() == 2
         books_are_right(customer.account)
         assert customer.account.balance == D(100) - D("0.75") * (number + 1)

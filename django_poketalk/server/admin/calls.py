@@ -223,7 +223,7 @@ class CallAdmin(InWords, ReadOnly, MaskedNumbersPage):
     def hang_up(self, request: HttpRequest, queryset: QuerySet[Call]) -> None:
         """Have the switch end the selected calls that are live."""
         now = timezone.now()
-        ended = [call for call in queryset.filter(state__in=LIVE) if call.ask_hang_up(now)]
+        ended = [call for call in queryset.filter(state__in=LIVE) if call.request_hang_up(now)]
         for call in ended:
             self.log_change(request, call, "Asked to hang up.")
         self.message_user(

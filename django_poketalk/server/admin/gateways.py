@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from django_poketalk.protocol import numbers
 from django_poketalk.shared.changelist import NoNul
 
-from ..models import Gateway, TrialCall
+from ..models import Gateway, TestCall
 from .causes import InWords
 from .shown import MaskedNumbersPage, masked, seconds
 
@@ -96,16 +96,16 @@ class GatewayAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
         query = urlencode({"gateway": gateway.pk})
         return format_html(
             '<a href="{}?{}">{}</a> · <a href="{}?{}">{}</a>',
-            reverse("admin:poketalk_server_trialcall_add"),
+            reverse("admin:poketalk_server_testcall_add"),
             query,
             _("make a test call"),
-            reverse("admin:poketalk_server_trialcall_changelist"),
+            reverse("admin:poketalk_server_testcall_changelist"),
             urlencode({"gateway__id__exact": gateway.pk}),
             _("earlier ones"),
         )
 
 
-class TrialCallForm(forms.ModelForm):  # type: ignore[type-arg]
+class TestCallForm(forms.ModelForm):  # type: ignore[type-arg]
     """Which number to ring, through which gateway."""
 
     number = forms.CharField(
@@ -115,7 +115,7 @@ class TrialCallForm(forms.ModelForm):  # type: ignore[type-arg]
     )
 
     class Meta:
-        model = TrialCall
+        model = TestCall
         fields = ("gateway", "number")
 
     def clean_number(self) -> str:
@@ -128,11 +128,11 @@ class TrialCallForm(forms.ModelForm):  # type: ignore[type-arg]
             ) from error
 
 
-@admin.register(TrialCall)
-class TrialCallAdmin(InWords, MaskedNumbersPage):
+@admin.register(TestCall)
+class TestCallAdmin(InWords, MaskedNumbersPage):
     """Test calls: made here, carried out by a switch, free of charge."""
 
-    form = TrialCallForm
+    form = TestCallForm
     masks = {"number": "masked_number"}
     list_display = ("when", "gateway", "masked_number", "outcome", "cause", "created_by")
     list_filter = (("gateway", admin.RelatedOnlyFieldListFilter),)
@@ -144,7 +144,7 @@ class TrialCallAdmin(InWords, MaskedNumbersPage):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def get_fields(self, request: HttpRequest, obj: TrialCall | None = None) -> Any:
+    def get_fields(self, request: HttpRequest, obj: TestCall | None = None) -> Any:
         """What is asked for, or all that came of it."""
         if obj is None:
             return ("gateway", "number")
@@ -152,40 +152,40 @@ class TrialCallAdmin(InWords, MaskedNumbersPage):
         stages = ("ringing_at", "answered_at", "ended_at", "cause", "sip_status", "q850")
         return self._for(request, [*facts, *stages])
 
-    def get_readonly_fields(self, request: HttpRequest, obj: TrialCall | None = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: TestCall | None = None) -> Any:
         return () if obj is None else self.get_fields(request, obj)
 
-    def save_model(self, request: HttpRequest, obj: TrialCall, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: TestCall, form: Any, change: bool) -> None:
         obj.created_by = request.user  # type: ignore[assignment]
         super().save_model(request, obj, form, change)
 
     def response_add(
-        self, request: HttpRequest, obj: TrialCall, post_url_continue: str | None = None
+        self, request: HttpRequest, obj: TestCall, post_url_continue: str | None = None
     ) -> HttpResponse:
         """To the call's own page, which shows what comes of it."""
-        return redirect(reverse("admin:poketalk_server_trialcall_change", args=[obj.pk]))
+        return redirect(reverse("admin:poketalk_server_testcall_change", args=[obj.pk]))
 
     @admin.display(description=_("asked for"))
-    def when(self, trial: TrialCall) -> str:
+    def when(self, test_call: TestCall) -> str:
         """To the second."""
-        return seconds(trial.created_at)
+        return seconds(test_call.created_at)
 
     @admin.display(description=_("number"))
-    def masked_number(self, trial: TrialCall) -> str:
+    def masked_number(self, test_call: TestCall) -> str:
         """The number's ends."""
-        return masked(trial.number)
+        return masked(test_call.number)
 
     @admin.display(description=_("outcome"))
-    def outcome(self, trial: TrialCall) -> str:
+    def outcome(self, test_call: TestCall) -> str:
         """How it went, in words."""
         kinds = {None: "live", True: "good", False: "bad"}
         words = {
-            None: trial.get_state_display(),
+            None: test_call.get_state_display(),
             True: _("got through"),
             False: _("did not get through"),
         }
         return format_html(
             '<span class="poketalk-state" data-state="{}">{}</span>',
-            kinds[trial.got_through],
-            words[trial.got_through],
+            kinds[test_call.got_through],
+            words[test_call.got_through],
         )

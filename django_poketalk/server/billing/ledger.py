@@ -103,12 +103,12 @@ class LedgerBatch:
     """Calls of one account, by their keys and fences, locked with it until the current transaction
     ends. What is done to them is reckoned here, and written by `close`, all at once.
 
-    A call that is settled, or whose row carries another fence, is not among them: a switch that
+    A call that was charged, or whose row carries another fence, is not among them: a switch that
     lost it writes nothing.
     """
 
     def __init__(self, fences: Mapping[int, int]) -> None:
-        self._rows = {row.pk: row for row in _lock_unsettled(fences)}
+        self._rows = {row.pk: row for row in _lock_uncharged(fences)}
         self._entries: list[dict[str, Any]] = []
         self._day = today()
         if self._rows:
@@ -174,8 +174,8 @@ class LedgerBatch:
     def close(self) -> None:
         """Write it all."""
         now = timezone.now()
-        settled = [
-            ({"held": FREE, "cost": row.cost, "settled_at": now}, (row.pk,))
+        charged = [
+            ({"held": FREE, "cost": row.cost, "charged_at": now}, (row.pk,))
             for row in self._rows.values()
             if row.cost is not None
         ]
@@ -184,11 +184,11 @@ class LedgerBatch:
             for row in self._rows.values()
             if row.cost is None and row.held != row.held_before
         ]
-        if settled or extended:
+        if charged or extended:
             account = {name: getattr(self._account, name) for name in MONEY}
             bulk_sql.update(Account, ("id",), [(account, (self._account.pk,))])
         bulk_sql.insert(LedgerEntry, [{**entry, "created_at": now} for entry in self._entries])
-        bulk_sql.update(Call, ("id",), settled)
+        bulk_sql.update(Call, ("id",), charged)
         bulk_sql.update(Call, ("id",), extended)
 
     def _enter(self, call: int, side: Side, charge: Decimal) -> None:
@@ -223,24 +223,24 @@ def queue(call: Call, account: Account, amount: Decimal) -> bool:
 
 
 @dataclass(slots=True)
-class _Unsettled:
+class _Uncharged:
     """What a call's row says of its money, and what is to become of it."""
 
     pk: int
     account: int
     held: Decimal
     held_before: Decimal
-    cost: Decimal | None = None  # what it is charged, once it is settled
+    cost: Decimal | None = None  # what it is charged, once it is charged
 
 
-def _lock_unsettled(fences: Mapping[int, int]) -> list[_Unsettled]:
-    """Of these calls, those that are unsettled and under the fence, locked in the order of their
+def _lock_uncharged(fences: Mapping[int, int]) -> list[_Uncharged]:
+    """Of these calls, those not charged yet and under the fence, locked in the order of their
     keys.
     """
-    rows = Call.objects.filter(pk__in=sorted(fences), settled_at=None).order_by("pk")
+    rows = Call.objects.filter(pk__in=sorted(fences), charged_at=None).order_by("pk")
     found = _lockable(rows).values_list("pk", "fence", "account_id", "held")
     return [
-        _Unsettled(pk, account, held, held)
+        _Uncharged(pk, account, held, held)
         for pk, fence, account, held in found
         if fence == fences[pk]
     ]

@@ -419,12 +419,12 @@ class Migration(migrations.Migration):
                 ),
                 ("ended_at", models.DateTimeField(blank=True, null=True, verbose_name="ended")),
                 (
-                    "settled_at",
+                    "charged_at",
                     models.DateTimeField(
                         blank=True,
                         help_text="When its cost was charged.",
                         null=True,
-                        verbose_name="settled",
+                        verbose_name="charged",
                     ),
                 ),
                 ("switch", models.CharField(blank=True, max_length=100, verbose_name="switch")),
@@ -768,7 +768,7 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.CreateModel(
-            name="TrialCall",
+            name="TestCall",
             fields=[
                 (
                     "id",
@@ -821,7 +821,7 @@ class Migration(migrations.Migration):
                     "gateway",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
-                        related_name="trials",
+                        related_name="test_calls",
                         to="poketalk_server.gateway",
                         verbose_name="gateway",
                     ),
@@ -1471,11 +1471,11 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddIndex(
-            model_name="trialcall",
+            model_name="testcall",
             index=models.Index(
                 condition=models.Q(("state", "ended"), _negated=True),
                 fields=["state"],
-                name="poketalk_server_trials",
+                name="poketalk_server_test_calls",
             ),
         ),
     ]

@@ -7,7 +7,7 @@ from .calls import Call, EventDelivery, Leg, Side
 from .ledger import LedgerEntry
 from .rates import BuyRate, Rate
 from .routes import Gateway, LegABilling, ServiceProvider
-from .switches import Switch, TrialCall
+from .switches import Switch, TestCall
 
 __all__ = [
     "Account",
@@ -25,5 +25,5 @@ __all__ = [
     "ServiceProvider",
     "Side",
     "Switch",
-    "TrialCall",
+    "TestCall",
 ]

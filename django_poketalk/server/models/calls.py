@@ -141,8 +141,8 @@ class Call(models.Model):
     hangup_cause = models.CharField(_("hang-up cause"), max_length=40, blank=True)
     hangup_requested_at = models.DateTimeField(_("hang-up asked"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
-    settled_at = models.DateTimeField(
-        _("settled"), null=True, blank=True, help_text=_("When its cost was charged.")
+    charged_at = models.DateTimeField(
+        _("charged"), null=True, blank=True, help_text=_("When its cost was charged.")
     )
 
     switch = models.CharField(_("switch"), max_length=100, blank=True)
@@ -195,7 +195,7 @@ class Call(models.Model):
         if is_new:
             notify.send(Notification.QUEUED)
 
-    def ask_hang_up(self, now: datetime) -> bool:
+    def request_hang_up(self, now: datetime) -> bool:
         """Have the switch end this call. False: it is over, or it was asked before."""
         asked = bool(
             Call.objects.live()

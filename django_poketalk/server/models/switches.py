@@ -42,11 +42,13 @@ class Switch(models.Model):
         return self.seen_at > now - ALIVE_WITHIN
 
 
-class TrialCall(models.Model):
+class TestCall(models.Model):
     """A call to one number through one gateway, which nobody pays for: does it get through?
 
     A switch rings the number, and puts the phone down a moment after it was answered.
     """
+
+    __test__ = False  # for pytest, which collects classes by this name
 
     class State(models.TextChoices):
         QUEUED = "queued", _("queued")
@@ -54,7 +56,7 @@ class TrialCall(models.Model):
         ENDED = "ended", _("ended")
 
     gateway = models.ForeignKey(
-        Gateway, verbose_name=_("gateway"), on_delete=models.CASCADE, related_name="trials"
+        Gateway, verbose_name=_("gateway"), on_delete=models.CASCADE, related_name="test_calls"
     )
     number = models.CharField(_("number"), max_length=15)
     created_at = models.DateTimeField(_("created"), default=timezone.now)
@@ -82,7 +84,9 @@ class TrialCall(models.Model):
         default_permissions = ("add", "view")
         indexes = [
             models.Index(
-                fields=["state"], name="poketalk_server_trials", condition=~models.Q(state="ended")
+                fields=["state"],
+                name="poketalk_server_test_calls",
+                condition=~models.Q(state="ended"),
             ),
         ]
 
@@ -96,5 +100,5 @@ class TrialCall(models.Model):
 
     def move(self, before: State, **changes: Any) -> bool:
         """Write what has become of it, if it is still in that state."""
-        rows = TrialCall.objects.filter(pk=self.pk, state=before, switch=self.switch)
+        rows = TestCall.objects.filter(pk=self.pk, state=before, switch=self.switch)
         return bool(rows.update(**changes))

@@ -14,7 +14,7 @@ from typing import Any
 from django.utils import timezone
 
 from ..conf import settings
-from ..models import TrialCall
+from ..models import TestCall
 from .clock import Clock
 from .database_threads import DatabaseThreads
 from .gateways.base import BaseGateway, CallKey, LegKey
@@ -34,14 +34,14 @@ logger = logging.getLogger(__name__)
 
 LONGEST = timedelta(minutes=10)  # after which whoever made a test call is gone
 TALK = 3.0  # seconds that the phone may be held before it is put down
-STATE = TrialCall.State
+STATE = TestCall.State
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeCall:
     """A test call that is now ours."""
 
-    row: TrialCall
+    row: TestCall
     route: Route
 
     @property
@@ -69,8 +69,8 @@ class ProbeCalls:
 
     async def poll(self) -> None:
         """Begin what was asked for."""
-        for trial in await self._database.run(claim, self._switch, tuple(self._gateways)):
-            task = asyncio.create_task(self._run(trial))
+        for test_call in await self._database.run(claim, self._switch, tuple(self._gateways)):
+            task = asyncio.create_task(self._run(test_call))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
@@ -87,11 +87,11 @@ class ProbeCalls:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _run(self, trial: ProbeCall) -> None:
-        gateway, leg, row = self._gateways[trial.route.kind], trial.leg, trial.row
+    async def _run(self, test_call: ProbeCall) -> None:
+        gateway, leg, row = self._gateways[test_call.route.kind], test_call.leg, test_call.row
         facts = self._facts[leg.call] = asyncio.Queue()
         try:
-            ended = await self._ring(gateway, trial, facts)
+            ended = await self._ring(gateway, test_call, facts)
         except asyncio.CancelledError:
             ended = _over(Cause.SWITCH_STOPPED)
         except Exception:
@@ -106,11 +106,11 @@ class ProbeCalls:
             logger.exception("What came of test call %d could not be stored.", row.pk)
 
     async def _ring(
-        self, gateway: BaseGateway, trial: ProbeCall, facts: asyncio.Queue[LegFact]
+        self, gateway: BaseGateway, test_call: ProbeCall, facts: asyncio.Queue[LegFact]
     ) -> dict[str, Any]:
         """What is to be stored at the end."""
-        row, route = trial.row, trial.route
-        gateway.originate(trial.leg, row.number, "", route)
+        row, route = test_call.row, test_call.route
+        gateway.originate(test_call.leg, row.number, "", route)
         patience, unheard = float(route.ring_timeout), Cause.NO_ANSWER
         while True:
             try:
@@ -127,7 +127,7 @@ class ProbeCalls:
                 case Failed() | HungUp():
                     return _over(fact.cause) | {"sip_status": fact.sip_status, "q850": fact.q850}
 
-    async def _store(self, row: TrialCall, **changes: Any) -> None:
+    async def _store(self, row: TestCall, **changes: Any) -> None:
         await self._database.run(row.move, STATE.ACTIVE, **changes)
 
 
@@ -136,8 +136,8 @@ def claim(switch: str, kinds: tuple[str, ...]) -> list[ProbeCall]:
     long, and those whose switch has died.
     """
     now = timezone.now()
-    trials = []
-    for row in TrialCall.objects.exclude(state=STATE.ENDED).select_related("gateway"):
+    test_calls = []
+    for row in TestCall.objects.exclude(state=STATE.ENDED).select_related("gateway"):
         if row.state == STATE.ACTIVE:
             if row.begun_at is not None and row.begun_at < now - LONGEST:
                 row.move(STATE.ACTIVE, state=STATE.ENDED, **_over(Cause.SWITCH_LOST))
@@ -147,8 +147,8 @@ def claim(switch: str, kinds: tuple[str, ...]) -> list[ProbeCall]:
             STATE.QUEUED, state=STATE.ACTIVE, switch=switch, begun_at=now
         ):
             row.switch = switch
-            trials.append(ProbeCall(row, plan.route(row.gateway)))
-    return trials
+            test_calls.append(ProbeCall(row, plan.route(row.gateway)))
+    return test_calls
 
 
 def _over(cause: Cause) -> dict[str, Any]:

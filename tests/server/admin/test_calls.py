@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from django_poketalk.server.admin import causes
 from django_poketalk.server.billing.rating import Tariff, cost
-from django_poketalk.server.models import Account, Call, EventDelivery, Leg, TrialCall
+from django_poketalk.server.models import Account, Call, EventDelivery, Leg, TestCall
 from django_poketalk.server.switch.machine.facts_and_commands import Cause
 
 from ..conftest import CALLEE, CALLER, Customer
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db
 
 CALLS = "/admin/poketalk_server/call/"
 LEGS = "/admin/poketalk_server/leg/"
-TRIALS = "/admin/poketalk_server/trialcall/"
+TEST_CALLS = "/admin/poketalk_server/testcall/"
 Queued = Callable[..., Call]
 
 
@@ -266,43 +266,49 @@ def test_deliveries_by_what_came_back(queued: Queued, came: str, answers: list[i
 
 
 def test_a_test_call_is_asked_for_by_number_and_gateway(customer: Customer) -> None:
-    client = staff("add_trialcall", "view_trialcall", "view_gateway")
+    client = staff("add_testcall", "view_testcall", "view_gateway")
 
     response = client.post(
-        f"{TRIALS}add/", {"gateway": customer.gateway.pk, "number": "+1 (202) 555-0123"}
+        f"{TEST_CALLS}add/", {"gateway": customer.gateway.pk, "number": "+1 (202) 555-0123"}
     )
 
-    trial = TrialCall.objects.get()
-    assert response["Location"] == f"{TRIALS}{trial.pk}/change/"
-    assert (trial.number, trial.state, trial.gateway) == (CALLEE, "queued", customer.gateway)
-    assert trial.created_by is not None
+    test_call = TestCall.objects.get()
+    assert response["Location"] == f"{TEST_CALLS}{test_call.pk}/change/"
+    assert (test_call.number, test_call.state, test_call.gateway) == (
+        CALLEE,
+        "queued",
+        customer.gateway,
+    )
+    assert test_call.created_by is not None
     assert CALLEE not in shown(client.get(response["Location"]))
     assert LogEntry.objects.get().is_addition()
 
 
 @pytest.mark.parametrize("number", ["", "07946", "nobody", "+44 20 7946 0123 ext. 7", "٣" * 12])
 def test_a_test_call_to_no_number_is_refused(customer: Customer, number: str) -> None:
-    client = staff("add_trialcall", "view_trialcall")
+    client = staff("add_testcall", "view_testcall")
 
-    page = shown(client.post(f"{TRIALS}add/", {"gateway": customer.gateway.pk, "number": number}))
+    page = shown(
+        client.post(f"{TEST_CALLS}add/", {"gateway": customer.gateway.pk, "number": number})
+    )
 
     assert "errorlist" in page
-    assert not TrialCall.objects.exists()
+    assert not TestCall.objects.exists()
 
 
 def test_test_calls_want_their_permission(customer: Customer) -> None:
-    assert staff("view_trialcall", "change_gateway").get(f"{TRIALS}add/").status_code == 403
+    assert staff("view_testcall", "change_gateway").get(f"{TEST_CALLS}add/").status_code == 403
 
 
 def test_what_came_of_a_test_call_is_shown(customer: Customer) -> None:
-    trial = TrialCall.objects.create(gateway=customer.gateway, number=CALLEE)
-    page = f"{TRIALS}{trial.pk}/change/"
-    client = staff("view_trialcall")
+    test_call = TestCall.objects.create(gateway=customer.gateway, number=CALLEE)
+    page = f"{TEST_CALLS}{test_call.pk}/change/"
+    client = staff("view_testcall")
     assert ">queued<" in shown(client.get(page))
 
-    TrialCall.objects.update(state="ended", ended_at=timezone.now(), hangup_cause="busy")
+    TestCall.objects.update(state="ended", ended_at=timezone.now(), hangup_cause="busy")
     assert "did not get through" in shown(client.get(page))
-    TrialCall.objects.update(answered_at=timezone.now())
+    TestCall.objects.update(answered_at=timezone.now())
     assert ">got through<" in shown(client.get(page))
 
 

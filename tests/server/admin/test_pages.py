@@ -27,7 +27,7 @@ from django_poketalk.server.models import (
     LedgerEntry,
     Leg,
     Switch,
-    TrialCall,
+    TestCall,
 )
 from django_poketalk.server.switch.monitoring import heartbeat
 
@@ -65,7 +65,7 @@ def filled(customer: Customer, queued: Queued) -> Call:
     )
     BlacklistedNumber.objects.create(number="442079460999")
     heartbeat.beat("office", 1)
-    TrialCall.objects.create(gateway=customer.gateway, number=CALLEE)
+    TestCall.objects.create(gateway=customer.gateway, number=CALLEE)
     return call
 
 

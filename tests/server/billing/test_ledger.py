@@ -105,15 +105,13 @@ def test_a_hold_is_extended_as_far_as_the_funds_reach_and_never_lowered(
     assert money_of(customer.account) == (D(100), D(100))
 
 
-def test_settling_charges_each_leg_and_releases_the_rest(
-    customer: Customer, queued: Queued
-) -> None:
+def test_charging_enters_each_leg_and_releases_the_rest(customer: Customer, queued: Queued) -> None:
     call = queued(D(10))
     charge(call, D("0.515"), D("1.2"))
     assert money_of(customer.account) == (D("98.285"), D(0))
     call.refresh_from_db()
     assert (call.held, call.cost) == (D(0), D("1.715"))
-    assert call.settled_at is not None
+    assert call.charged_at is not None
     charges = call.entries.order_by("side").values_list("kind", "side", "amount")
     assert list(charges) == [("charge", "A", D("-0.515")), ("charge", "B", D("-1.2"))]
 
@@ -134,7 +132,7 @@ def test_a_call_is_resolved_once_even_when_it_was_free(customer: Customer, queue
     assert money_of(customer.account) == (D(100), D(0))
 
 
-def test_after_settling_nothing_is_held_for_the_call(customer: Customer, queued: Queued) -> None:
+def test_after_the_charge_nothing_is_held_for_the_call(customer: Customer, queued: Queued) -> None:
     call = queued(D(1))
     charge(call, D(1), D(1))
     assert extend(call, D(1)) == 0
@@ -287,12 +285,12 @@ def test_whatever_is_done_in_whatever_order_the_books_are_right(
             call.refresh_from_db()
             assert -sum((entry.amount for entry in call.entries.all()), D(0)) == call.cost
             assert call.cost <= costs.get(call.pk, D(0))
-            assert (call.settled_at is not None) == (call.pk in costs)
+            assert (call.charged_at is not None) == (call.pk in costs)
         transaction.set_rollback(True)
 
 
-def take_turns(calls: list[Call], turns: list[Any], settled: Collection[int]) -> dict[int, Decimal]:
-    """The newest calls each do something, in one till; the costs of those that are settled now."""
+def take_turns(calls: list[Call], turns: list[Any], charged: Collection[int]) -> dict[int, Decimal]:
+    """The newest calls each do something, in one batch; the costs of those that are charged now."""
     costs = {}
     turn = list(zip(reversed(calls), turns, strict=False))
     before = dict(Call.objects.values_list("pk", "held"))
@@ -300,13 +298,13 @@ def take_turns(calls: list[Call], turns: list[Any], settled: Collection[int]) ->
         for call, (action, one, other) in turn:
             if action == "extend":
                 held = opened.extend(call.pk, one)
-                if call.pk in settled:
+                if call.pk in charged:
                     assert held == 0
                 else:
                     assert before[call.pk] <= held <= max(one, before[call.pk])
             else:
                 opened.charge(call.pk, one, other)
-                if call.pk not in settled:
+                if call.pk not in charged:
                     costs[call.pk] = one + other
     return costs
 

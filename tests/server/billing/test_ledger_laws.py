@@ -231,7 +231,7 @@ class Books(RuleBasedStateMachine):
         self.claim()
 
     @rule(first=st.integers(0, 2))
-    def some_settle_again_what_is_resolved(self, first: int) -> None:
+    def some_charge_again_what_was_charged(self, first: int) -> None:
         """As after a commit whose answer was lost."""
         over = [call for call in self.calls if call.finish][first : first + 2]
 
@@ -299,7 +299,7 @@ class Books(RuleBasedStateMachine):
         assert call.cost == machine.cost
         if driven.finish is None:
             assert call.held == machine.hold >= call.cost
-            assert call.settled_at is None
+            assert call.charged_at is None
             return
         entries = {entry.side: -entry.amount for entry in call.entries.all()}
         legs = {leg.side: leg.cost for leg in call.legs.all() if leg.cost}

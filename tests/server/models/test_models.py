@@ -110,9 +110,9 @@ def test_what_can_match_no_number_is_not_put_on_the_blacklist(
 def test_a_call_is_asked_to_hang_up_once_and_only_while_it_lives(queued: Queued) -> None:
     call, over = queued(), queued(state=Call.State.ENDED)
     now = timezone.now()
-    assert call.ask_hang_up(now)
-    assert not call.ask_hang_up(now + timedelta(seconds=1))
-    assert not over.ask_hang_up(now)
+    assert call.request_hang_up(now)
+    assert not call.request_hang_up(now + timedelta(seconds=1))
+    assert not over.request_hang_up(now)
     call.refresh_from_db()
     assert call.hangup_requested_at == now
 

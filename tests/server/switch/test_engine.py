@@ -100,7 +100,7 @@ def test_money_goes_from_hold_to_charge_and_what_is_left_is_free_again(service: 
         -legs["B"].cost,
     ]
     assert (call.held, call.lease_until) == (0, None)
-    assert call.settled_at is not None
+    assert call.charged_at is not None
 
 
 def test_the_last_event_tells_what_was_charged(service: Service) -> None:
@@ -273,7 +273,7 @@ def test_an_operator_hangs_up(service: Service) -> None:
 
     async def hang_up() -> None:
         await eventually(lambda: Call.objects.filter(status=7).exists())
-        await asyncio.to_thread(closing, lambda: call.ask_hang_up(call.created_at))
+        await asyncio.to_thread(closing, lambda: call.request_hang_up(call.created_at))
 
     serve(Engine("test", SPEED), until=ended(call), during=hang_up)
     call.refresh_from_db()
@@ -282,7 +282,7 @@ def test_an_operator_hangs_up(service: Service) -> None:
 
 def test_a_hang_up_asked_before_any_switch_had_the_call_rings_nobody(service: Service) -> None:
     call = service.queue()
-    call.ask_hang_up(call.created_at)
+    call.request_hang_up(call.created_at)
     serve_one(call)
     assert (call.status, call.hangup_cause) == (2, "hang_up_requested")
     assert not call.legs.exists()

@@ -72,7 +72,7 @@ def test_a_hang_up_wakes_the_switch(service: Service, only_woken: None) -> None:
     async def hang_up() -> None:
         await listening(switch)
         await eventually(lambda: Call.objects.filter(status=7).exists())
-        await in_a_thread(lambda: call.ask_hang_up(call.created_at))
+        await in_a_thread(lambda: call.request_hang_up(call.created_at))
 
     serve(switch, until=ended(call), during=hang_up)
     call.refresh_from_db()

@@ -72,7 +72,7 @@ def _end(key: CallKey, call: Call) -> Orphan | None:
         for leg in call.legs.exclude(dialog="").select_related("gateway")
         if leg.gateway is not None
     )
-    events = _ended_before(call) if call.settled_at else _end_now(key, call)
+    events = _ended_before(call) if call.charged_at else _end_now(key, call)
     if not events or not call.eventurl:
         store.save([Change(key, done=True)])
         return Orphan(key, "", (), 0, dialogs) if dialogs else None

@@ -33,7 +33,7 @@ from ..conftest import Service
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NOW = timezone.now().replace(microsecond=123456)
-NOT_COMPARED = ("id", "call_id", "created_at", "seen_at", "lease_until", "settled_at", "custom")
+NOT_COMPARED = ("id", "call_id", "created_at", "seen_at", "lease_until", "charged_at", "custom")
 
 
 def leg(claimed: ClaimedCall, side: Side, **changes: Any) -> LegRow:

@@ -152,7 +152,7 @@ def test_a_switch_that_cannot_renew_drops_its_calls_when_the_lease_is_over(
     assert {cause for _leg, cause in watched.put_down} == {Cause.SWITCH_LOST}
     assert 8 not in customer.statuses()
     call.refresh_from_db()
-    assert call.settled_at is None
+    assert call.charged_at is None
 
 
 def test_a_switch_that_wakes_up_past_its_lease_acts_on_nothing(

@@ -190,7 +190,7 @@ def test_1_is_not_told_again(service: Service, died_at: datetime) -> None:
     assert orphan.sequence == 2
 
 
-def settled(service: Service, died_at: datetime) -> Call:
+def charged_call(service: Service, died_at: datetime) -> Call:
     """A call whose switch died after charging it, before its final event was kept."""
     call = abandon(service.queue(eventurl=URL), died_at, status=7)
     charge(call)
@@ -214,7 +214,7 @@ def charge(call: Call) -> None:
 
 
 def test_a_charged_call_is_not_charged_again_but_told(service: Service, died_at: datetime) -> None:
-    call = settled(service, died_at)
+    call = charged_call(service, died_at)
     [orphan] = recovery.recover("next", 10)
     assert orphan.events == (Event(CallStatus.AB_DISCONNECTED, "web1", 5, Decimal("0.08")),)
     assert call.entries.count() == 2
@@ -226,7 +226,7 @@ def test_a_charged_call_is_not_charged_again_but_told(service: Service, died_at:
 def test_a_call_whose_final_event_was_sent_is_not_told_again(
     service: Service, died_at: datetime
 ) -> None:
-    call = settled(service, died_at)
+    call = charged_call(service, died_at)
     EventDelivery.objects.create(
         call=call, sequence=4, status=8, duration=5, cost=0, sent_at=died_at, seconds=0, answer=200
     )

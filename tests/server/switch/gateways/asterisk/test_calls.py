@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from django_poketalk.server.models import Call, Gateway, TrialCall
+from django_poketalk.server.models import Call, Gateway, TestCall
 from django_poketalk.server.switch.engine import Engine
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, Side
 from tests.server.switch.conftest import Service, ended, eventually, number, serve
@@ -187,12 +187,12 @@ def test_a_call_goes_on_when_the_websocket_is_lost_and_back(service: Service, pb
 
 def test_a_test_call_tries_the_gateway(service: Service, pbx: Ari) -> None:
     pbx.phones = {"01": PHONES["01"]}
-    trial = TrialCall.objects.create(gateway=service.gateway, number=number("01"))
+    test_call = TestCall.objects.create(gateway=service.gateway, number=number("01"))
 
-    serve(Engine("test"), until=lambda: TrialCall.objects.filter(state="ended").exists())
+    serve(Engine("test"), until=lambda: TestCall.objects.filter(state="ended").exists())
 
-    trial.refresh_from_db()
-    assert (trial.hangup_cause, trial.sip_status, trial.q850) == (Cause.BUSY, 486, 17)
+    test_call.refresh_from_db()
+    assert (test_call.hangup_cause, test_call.sip_status, test_call.q850) == (Cause.BUSY, 486, 17)
     assert "callerId" not in pbx.of("01")[0].query
 
 

@@ -347,7 +347,7 @@ def test_a_200_that_crosses_the_cancel_is_answered_with_bye(lines: Lines) -> Non
 def _hang_up_in(call: Call, seconds: float) -> None:
     async def later() -> None:
         await asyncio.sleep(seconds)
-        await asyncio.to_thread(closing, lambda: call.ask_hang_up(timezone.now()))
+        await asyncio.to_thread(closing, lambda: call.request_hang_up(timezone.now()))
 
     serve(Engine("test"), until=ended(call), during=later)
     call.refresh_from_db()
