@@ -1,7 +1,7 @@
-"""Real phones by way of Asterisk's REST interface (ARI): one WebSocket for what happens, HTTP for
-what is wanted.
+"""Real phones by way of Asterisk's REST interface (ARI): one WebSocket for events, HTTP for
+requests.
 
-`gateway` is the switch's side, `calls` are our calls on one Asterisk, `connection` is the way
-there. `names` and `causes` are pure. Media is Asterisk's own affair: both phones are in a mixing
-bridge of its.
+`gateway` is the switch's side; `stasis` has our legs on one Asterisk, `hang_ups` the hang-ups that
+have to be repeated, and `connection` the requests and the WebSocket. `channel_ids` and `causes`
+are pure. Media stays in Asterisk, where a mixing bridge connects both phones.
 """

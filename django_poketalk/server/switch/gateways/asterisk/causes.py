@@ -1,15 +1,14 @@
-"""Why Asterisk's channels end: Q.850 causes as ours, and the other way round. Pure."""
+"""Q.850 causes of Asterisk's channels as causes of the switch, and the reverse. Pure."""
 
 from __future__ import annotations
 
 from django_poketalk.server.switch.machine.facts_and_commands import Cause
 
-NORMAL_CLEARING = 16
-DECLINE = 603  # the SIP response, which Asterisk gives the same cause as refusals by the network
+DECLINE = 603  # SIP; Asterisk gives it the same Q.850 cause as refusals by the network
 
-# Q.850 cause → ours, for a phone that was not answered
+# Q.850 cause → the switch's, for a phone that was not answered
 CAUSES: dict[int, Cause] = {
-    0: Cause.NO_ANSWER,  # none: it rang for as long as Asterisk was told
+    0: Cause.NO_ANSWER,  # none: it rang until the timeout that we gave to Asterisk
     1: Cause.UNALLOCATED,
     2: Cause.UNALLOCATED,
     3: Cause.UNALLOCATED,
@@ -35,26 +34,26 @@ CAUSES: dict[int, Cause] = {
 
 
 def cause_of(q850: int, sip_status: int = 0) -> Cause:
-    """Our word for why a channel ended that was not answered."""
+    """The switch's cause for a channel that ended before it was answered."""
     if sip_status == DECLINE:
         return Cause.DECLINED
     return CAUSES.get(q850, Cause.REJECTED)
 
 
 def is_transport(q850: int) -> bool:
-    """Whether the way is to blame and not the phone, so that another may be tried."""
+    """Whether the gateway failed and not the phone, so that another gateway may be tried."""
     return CAUSES.get(q850) is Cause.GATEWAY_DOWN
 
 
 def sip_status(tech_cause: object) -> int:
-    """The SIP response behind the end, where Asterisk tells it, as newer versions do; else 0."""
+    """The SIP status in `tech_cause`, which newer versions of Asterisk send; else 0."""
     if isinstance(tech_cause, int) and 300 <= tech_cause <= 699:
         return tech_cause
     return 0
 
 
 def hangup_reason(cause: Cause) -> str:
-    """Why we put a phone down, of the reasons that every version of ARI knows."""
+    """The reason for ARI when we hang up; every version knows these."""
     return {Cause.BUSY: "busy", Cause.NO_ANSWER: "no_answer", Cause.GATEWAY_DOWN: "congestion"}.get(
         cause, "normal"
     )

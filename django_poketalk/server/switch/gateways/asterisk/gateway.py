@@ -12,8 +12,8 @@ from django_poketalk.server.switch.machine.facts_and_commands import Cause, Rout
 
 from ..base import LegKey, Report
 from ..trunks import TrunkGateway
-from .calls import Asterisk
 from .connection import Address
+from .stasis import StasisApplication
 
 logger = logging.getLogger(__name__)
 
@@ -25,11 +25,11 @@ class AsteriskGateway(TrunkGateway):
 
     def __init__(self, clock: Clock, report: Report) -> None:
         super().__init__(clock, report)
-        self._asterisks: dict[Address, Asterisk] = {}
+        self._applications: dict[Address, StasisApplication] = {}
 
     async def close(self) -> None:
         """Hang up all legs and disconnect from each Asterisk."""
-        for address in list(self._asterisks):
+        for address in list(self._applications):
             self._disconnect(address)
         if self._tasks:
             await asyncio.wait(self._tasks)
@@ -38,33 +38,33 @@ class AsteriskGateway(TrunkGateway):
         """Ring a phone, if its trunk takes one more call now. Leg B needs leg A's Asterisk."""
         trunk = _trunk(route)
         endpoint = trunk.endpoint_of(number)
-        asterisk = self._connect(_address(trunk))
+        application = self._connect(_address(trunk))
         if reason := self._limits.admit(leg, route, trunk, self.clock.now()):
             self._refuse(leg, route, reason)
-        elif leg.side is Side.B and not asterisk.has_leg_a(leg.call):
+        elif leg.side is Side.B and not application.has_leg_a(leg.call):
             self._limits.release(leg)
             self._refuse(leg, route, "leg A is on another Asterisk")
         else:
             caller_id = trunk.shown(caller)
             if caller_id == ANONYMOUS:
                 caller_id = ANONYMOUS_CALLER_ID
-            asterisk.originate(leg, endpoint, caller_id, route.ring_timeout)
+            application.originate(leg, endpoint, caller_id, route.ring_timeout)
 
     def bridge(self, leg_a: LegKey, leg_b: LegKey) -> None:
         """Connect two legs."""
-        if (asterisk := self._asterisk_of(leg_b)) is not None:
-            asterisk.bridge(leg_a, leg_b)
+        if (application := self._application_of(leg_b)) is not None:
+            application.bridge(leg_a, leg_b)
 
     def hang_up(self, leg: LegKey, cause: Cause) -> None:
         """Hang up a leg."""
         self._limits.release(leg)
-        if (asterisk := self._asterisk_of(leg)) is not None:
-            asterisk.hang_up(leg, cause)
+        if (application := self._application_of(leg)) is not None:
+            application.hang_up(leg, cause)
 
     def end_dialog(self, dialog: str, route: Route) -> None:
         """Hang up a leg that another switch, now gone, has originated, and the rest of its call."""
         try:
-            self._connect(_address(_trunk(route))).end_call_of(dialog)
+            self._connect(_address(_trunk(route))).hang_up_call_of(dialog)
         except ValueError as error:  # the gateway was of another kind then
             logger.warning("Gateway %d has nothing to hang up: %s", route.gateway, error)
 
@@ -73,22 +73,22 @@ class AsteriskGateway(TrunkGateway):
         addresses = {_address(_trunk(route)) for route in routes}
         for address in addresses:
             self._connect(address)
-        for address, asterisk in list(self._asterisks.items()):
-            if asterisk.connection.is_up:
-                asterisk.retry_hang_ups()
-            if address not in addresses and asterisk.is_idle:
+        for address, application in list(self._applications.items()):
+            if application.connection.is_up:
+                application.retry_hang_ups()
+            if address not in addresses and application.is_idle:
                 self._disconnect(address)
 
-    def _connect(self, address: Address) -> Asterisk:
-        if address not in self._asterisks:
-            self._asterisks[address] = Asterisk(address, self.take_fact)
-        return self._asterisks[address]
+    def _connect(self, address: Address) -> StasisApplication:
+        if address not in self._applications:
+            self._applications[address] = StasisApplication(address, self.take_fact)
+        return self._applications[address]
 
-    def _asterisk_of(self, leg: LegKey) -> Asterisk | None:
-        return next((each for each in self._asterisks.values() if each.has(leg)), None)
+    def _application_of(self, leg: LegKey) -> StasisApplication | None:
+        return next((each for each in self._applications.values() if each.has_leg(leg)), None)
 
     def _disconnect(self, address: Address) -> None:
-        self._start(self._asterisks.pop(address).close())
+        self._start(self._applications.pop(address).close())
 
 
 def _trunk(route: Route) -> AsteriskTrunk:

@@ -1,4 +1,4 @@
-"""Channels as Asterisk shows them, and the phones at their other ends."""
+"""Channels as Asterisk describes them, and the simulated phones behind them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ DOWN, RINGING, UP = "Down", "Ringing", "Up"
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """What the phone behind a number does: rings, if it does, from the first moment; is answered or
-    fails after so many seconds, and when answered is put down after `talks`. None: never.
+    """What a phone does: it rings at once, is answered or fails after so many seconds, and hangs up
+    `talks` seconds after the answer. None: never.
     """
 
     rings: bool = True
@@ -36,7 +36,7 @@ class Channel:
 
     @property
     def ending(self) -> str:
-        """The last two digits of the number that it leads to."""
+        """The last two digits of the number."""
         return self.endpoint.partition("@")[0][-2:]
 
     @property

@@ -1,4 +1,4 @@
-"""A service whose gateway leads to a small Asterisk on loopback."""
+"""A service whose gateway leads to a fake Asterisk on loopback."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from django_poketalk.server.models import Account, Gateway, Rate, ServiceProvide
 from django_poketalk.server.switch.gateways.asterisk import connection
 from tests.server.switch.conftest import Service
 
-from . import ari
-from .ari import Ari
+from . import fake_asterisk
+from .fake_asterisk import FakeAsterisk
 
 
 @pytest.fixture
-def pbx(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ari]:
-    """An Asterisk that lets us in, and is connected to again at once."""
-    monkeypatch.setenv("ARI_PASSWORD", ari.PASSWORD)
-    monkeypatch.setattr(connection, "FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(connection, "LONGEST_PAUSE", 0.05)
-    with ari.asterisk() as pbx:
+def pbx(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAsterisk]:
+    """A fake Asterisk; the switch reconnects to it at once."""
+    monkeypatch.setenv("ARI_PASSWORD", fake_asterisk.PASSWORD)
+    monkeypatch.setattr(connection, "MIN_PAUSE", 0.05)
+    monkeypatch.setattr(connection, "MAX_PAUSE", 0.05)
+    with fake_asterisk.asterisk() as pbx:
         yield pbx
 
 
 @pytest.fixture
-def service(transactional_db: None, settings: Any, pbx: Ari) -> Service:
+def service(transactional_db: None, settings: Any, pbx: FakeAsterisk) -> Service:
     settings.POKETALK_SERVER = {"EVENT_NETWORKS": ("127.0.0.0/8",)}
     provider = ServiceProvider.objects.create(name="Carrier")
     account = Account.objects.create(name="Customer", provider=provider)
@@ -37,15 +37,15 @@ def service(transactional_db: None, settings: Any, pbx: Ari) -> Service:
     return Service(account, provider, gateway(provider, pbx), rate)
 
 
-def gateway(provider: ServiceProvider, pbx: Ari, **fields: Any) -> Gateway:
-    """A way to the phones of this Asterisk."""
+def gateway(provider: ServiceProvider, pbx: FakeAsterisk, **fields: Any) -> Gateway:
+    """A gateway row for this Asterisk."""
     row = Gateway(
         **{
             "provider": provider,
             "name": f"Asterisk {Gateway.objects.count()}",
             "kind": "asterisk",
             "ari_url": pbx.url,
-            "username": ari.USER,
+            "username": fake_asterisk.USER,
             "password_variable": "ARI_PASSWORD",
             "endpoint": "PJSIP/{number}@trunk",
             **fields,

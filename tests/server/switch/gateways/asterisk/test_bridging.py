@@ -7,111 +7,111 @@ import json
 
 import pytest
 
-from django_poketalk.server.switch.gateways.asterisk import calls
+from django_poketalk.server.switch.gateways.asterisk import stasis
 from django_poketalk.server.switch.machine.facts_and_commands import (
     Cause,
     HungUp,
     Side,
 )
 
-from .ari import Ari
-from .desk import A, B, Desk, at, until
+from .fake_asterisk import FakeAsterisk
+from .fake_switch import A, B, FakeSwitch, run, until
 
 
 def kinds(facts: list[object]) -> list[type]:
     return [type(fact) for fact in facts]
 
 
-def test_two_phones_are_connected_and_one_that_leaves_is_told(pbx: Ari) -> None:
-    async def script(desk: Desk) -> None:
-        await desk.talk()
-        [both] = pbx.joined
+def test_two_legs_are_bridged_and_a_hang_up_is_reported(pbx: FakeAsterisk) -> None:
+    async def script(switch: FakeSwitch) -> None:
+        await switch.talk()
+        [both] = pbx.bridged
         assert both == set(pbx.channels)
-        b = pbx.channels[f"{desk.app}.17.1.B1"]
-        assert b.query["originator"] == f"{desk.app}.17.1.A1"
-        pbx.put_down(b, 31)
-        assert (await desk.told(of=5))[4] == HungUp(Side.B, 1, Cause.NORMAL, 0, 31)
+        b = pbx.channels[f"{switch.app}.17.1.B1"]
+        assert b.query["originator"] == f"{switch.app}.17.1.A1"
+        pbx.hang_up(b, 31)
+        assert (await switch.wait_for_facts(5))[4] == HungUp(Side.B, 1, Cause.NORMAL, 0, 31)
         await until(lambda: not pbx.bridges)
         assert len(pbx.channels) == 1  # the other one is the switch's to put down
-        desk.hang_up(A)
+        switch.hang_up(A)
 
-    at(pbx, script)
+    run(pbx, script)
 
     assert pbx.channels == {}
 
 
-def test_a_phone_that_leaves_as_it_is_connected_is_told_as_one_that_left(
-    pbx: Ari, caplog: pytest.LogCaptureFixture
+def test_a_phone_that_hangs_up_while_being_bridged_is_reported_so(
+    pbx: FakeAsterisk, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The answer that it is not there comes before the event."""
 
-    async def script(desk: Desk) -> None:
-        desk.ring(A)
-        await desk.told(of=2)
-        desk.ring(B)
-        await desk.told(of=4)
-        a = pbx.channels[f"{desk.app}.17.1.A1"]
-        pbx.tells = False
-        pbx.put_down(a)
-        pbx.tells = True
-        desk.gateway.bridge(A, B)
-        await until(lambda: pbx.asked("POST", f"bridges/{desk.app}.17.1.bridge/addChannel"))
+    async def script(switch: FakeSwitch) -> None:
+        switch.ring(A)
+        await switch.wait_for_facts(2)
+        switch.ring(B)
+        await switch.wait_for_facts(4)
+        a = pbx.channels[f"{switch.app}.17.1.A1"]
+        pbx.sends_events = False
+        pbx.hang_up(a)
+        pbx.sends_events = True
+        switch.gateway.bridge(A, B)
+        await until(lambda: pbx.requests_to("POST", f"bridges/{switch.app}.17.1.bridge/addChannel"))
         await asyncio.sleep(0.1)
         left = {"type": "ChannelDestroyed", "channel": a.as_json(), "cause": 16}
-        pbx.tell(desk.app, json.dumps(left))
-        assert (await desk.told(of=5))[4] == HungUp(Side.A, 1, Cause.NORMAL, 0, 16)
-        desk.hang_up(B)  # as the switch does then
+        pbx.send(switch.app, json.dumps(left))
+        assert (await switch.wait_for_facts(5))[4] == HungUp(Side.A, 1, Cause.NORMAL, 0, 16)
+        switch.hang_up(B)  # as the switch does then
         await until(lambda: not pbx.bridges)
 
-    at(pbx, script)
+    run(pbx, script)
 
-    assert "could not be connected" not in caplog.text
+    assert "could not be bridged" not in caplog.text
 
 
-def test_a_bridge_that_comes_when_both_have_left_is_taken_away(pbx: Ari) -> None:
-    async def script(desk: Desk) -> None:
-        desk.ring(A)
-        await desk.told(of=2)
-        desk.ring(B)
-        await desk.told(of=4)
-        pbx.late = 0.2
-        desk.gateway.bridge(A, B)
-        await until(lambda: pbx.asked("POST", "bridges"))
-        desk.hang_up(A)
-        desk.hang_up(B)
+def test_a_bridge_made_after_both_legs_have_ended_is_destroyed(pbx: FakeAsterisk) -> None:
+    async def script(switch: FakeSwitch) -> None:
+        switch.ring(A)
+        await switch.wait_for_facts(2)
+        switch.ring(B)
+        await switch.wait_for_facts(4)
+        pbx.delay = 0.2
+        switch.gateway.bridge(A, B)
+        await until(lambda: pbx.requests_to("POST", "bridges"))
+        switch.hang_up(A)
+        switch.hang_up(B)
 
-    at(pbx, script)
+    run(pbx, script)
 
     assert pbx.bridges == {}
 
 
 @pytest.mark.parametrize("status", [404, 409, 500, 503])
-def test_phones_that_cannot_be_connected_do_not_wait_in_silence(
-    pbx: Ari, monkeypatch: pytest.MonkeyPatch, status: int
+def test_leg_b_is_hung_up_when_bridging_fails(
+    pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    monkeypatch.setattr(calls, "LEAVE_WITHIN", 0.05)
-    pbx.answers = {("POST", "bridges"): status}
+    monkeypatch.setattr(stasis, "DESTROYED_WITHIN", 0.05)
+    pbx.statuses = {("POST", "bridges"): status}
 
-    async def script(desk: Desk) -> None:
-        desk.ring(A)
-        await desk.told(of=2)
-        desk.ring(B)
-        await desk.told(of=4)
-        desk.gateway.bridge(A, B)
-        assert (await desk.told(of=5))[4] == HungUp(Side.B, 1, Cause.GATEWAY_DOWN)
+    async def script(switch: FakeSwitch) -> None:
+        switch.ring(A)
+        await switch.wait_for_facts(2)
+        switch.ring(B)
+        await switch.wait_for_facts(4)
+        switch.gateway.bridge(A, B)
+        assert (await switch.wait_for_facts(5))[4] == HungUp(Side.B, 1, Cause.GATEWAY_DOWN)
         await until(lambda: len(pbx.channels) == 1)
 
-    at(pbx, script)
+    run(pbx, script)
 
     assert pbx.channels == {}
 
 
-def test_a_phone_that_is_led_away_is_put_down(pbx: Ari, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "LEAVE_WITHIN", 0.05)
+def test_a_transferred_phone_is_hung_up(pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stasis, "DESTROYED_WITHIN", 0.05)
 
-    async def script(desk: Desk) -> None:
-        await desk.talk()
-        pbx.lead_away(pbx.channels[f"{desk.app}.17.1.B1"])
-        await desk.told(of=5)
+    async def script(switch: FakeSwitch) -> None:
+        await switch.talk()
+        pbx.transfer(pbx.channels[f"{switch.app}.17.1.B1"])
+        await switch.wait_for_facts(5)
 
-    assert kinds(at(pbx, script))[4] is HungUp
+    assert kinds(run(pbx, script))[4] is HungUp

@@ -16,9 +16,9 @@ from tests.server.switch.conftest import Service, ended, eventually, number, ser
 from tests.server.switch.customer import Customer
 from tests.server.switch.processes import switch, talking, wait_for
 
-from .ari import Ari
 from .channels import Phone
 from .conftest import gateway
+from .fake_asterisk import FakeAsterisk
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -63,7 +63,7 @@ def served(*calls: Call) -> list[Call]:
     return list(calls)
 
 
-def test_the_whole_table_of_phones(service: Service, pbx: Ari) -> None:
+def test_each_phone_leads_to_its_outcome(service: Service, pbx: FakeAsterisk) -> None:
     pbx.phones = PHONES
     with Customer() as customer:
         calls = [
@@ -84,22 +84,22 @@ def test_the_whole_table_of_phones(service: Service, pbx: Ari) -> None:
         seen.append((side, ending, told, call.hangup_cause, (leg.sip_status, leg.q850)))
     assert seen == TABLE
     assert (pbx.channels, pbx.bridges) == ({}, {})
-    assert len(pbx.joined) == 3
-    assert {channel.query["timeout"] for channel in pbx.made.values()} == {"30"}
+    assert len(pbx.bridged) == 3
+    assert {channel.query["timeout"] for channel in pbx.all_channels.values()} == {"30"}
 
 
-def test_a_call_past_its_limit_is_put_down(service: Service, pbx: Ari) -> None:
+def test_a_call_past_its_limit_is_hung_up(service: Service, pbx: FakeAsterisk) -> None:
     [call] = served(service.queue(max_duration=1))
 
     assert (call.status, call.hangup_cause, call.duration) == (8, Cause.MAX_DURATION, 1)
     a, b = (call.legs.get(side=side) for side in Side)
     assert a.ringing_at <= a.answered_at <= b.ringing_at <= b.answered_at
     assert (a.dialog, b.dialog) == ("", "")  # they are over
-    assert list(pbx.ended.values()) == [16, 16]
+    assert list(pbx.hangup_causes.values()) == [16, 16]
     assert pbx.bridges == {}
 
 
-def test_a_veto_puts_both_phones_down(service: Service, pbx: Ari) -> None:
+def test_a_veto_hangs_up_both_phones(service: Service, pbx: FakeAsterisk) -> None:
     with Customer(vetoes=lambda told: told["status"] == "7") as customer:
         [call] = served(service.queue(eventurl=customer.eventurl))
 
@@ -107,19 +107,19 @@ def test_a_veto_puts_both_phones_down(service: Service, pbx: Ari) -> None:
     assert pbx.channels == {}
 
 
-def test_a_phone_rings_no_longer_than_it_may(service: Service, pbx: Ari) -> None:
+def test_a_phone_rings_no_longer_than_the_ring_timeout(service: Service, pbx: FakeAsterisk) -> None:
     pbx.phones = {"02": Phone(answers=None)}
     Gateway.objects.update(ring_timeout=1)
 
     [call] = served(service.queue(a="02"))
 
     assert (call.status, call.hangup_cause) == (2, Cause.NO_ANSWER)
-    [cause] = pbx.ended.values()
+    [cause] = pbx.hangup_causes.values()
     assert cause in (19, 0)  # by the switch's clock, or by Asterisk's where that is the first
-    assert pbx.of("02")[0].query["timeout"] == "1"
+    assert pbx.channels_to("02")[0].query["timeout"] == "1"
 
 
-def test_b_never_rings_on_after_a_has_left(service: Service, pbx: Ari) -> None:
+def test_leg_b_stops_ringing_when_leg_a_hangs_up(service: Service, pbx: FakeAsterisk) -> None:
     pbx.phones = {"10": Phone(talks=0.2), "02": Phone(answers=None)}
 
     [call] = served(service.queue(a="10", b="02"))
@@ -128,7 +128,9 @@ def test_b_never_rings_on_after_a_has_left(service: Service, pbx: Ari) -> None:
     assert pbx.channels == {}
 
 
-def test_another_gateway_is_tried_where_the_way_is_to_blame(service: Service, pbx: Ari) -> None:
+def test_another_gateway_is_tried_when_the_gateway_fails(
+    service: Service, pbx: FakeAsterisk
+) -> None:
     """An endpoint that Asterisk has not, a congested one; and none of it where the phone is."""
     pbx.phones = PHONES
     Gateway.objects.update(priority=5)
@@ -145,11 +147,11 @@ def test_another_gateway_is_tried_where_the_way_is_to_blame(service: Service, pb
 
 
 @pytest.mark.parametrize("why", ["nobody listens", "wrong password", "no Asterisk"])
-def test_calls_go_another_way_while_asterisk_is_down(
-    service: Service, pbx: Ari, why: str, monkeypatch: pytest.MonkeyPatch, caplog: Any
+def test_calls_use_another_gateway_while_asterisk_is_down(
+    service: Service, pbx: FakeAsterisk, why: str, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     if why == "nobody listens":
-        pbx.lets_listen = False
+        pbx.accepts_websockets = False
     elif why == "wrong password":
         monkeypatch.setenv("ARI_PASSWORD", "not that one")
     else:
@@ -163,19 +165,19 @@ def test_calls_go_another_way_while_asterisk_is_down(
     assert (call.status, call.hangup_cause) == (2, Cause.BUSY)
     first, second = call.legs.order_by("attempt")
     assert (first.hangup_cause, second.gateway) == (Cause.GATEWAY_DOWN, simulated)
-    assert pbx.made == {}
+    assert pbx.all_channels == {}
     assert "not that one" not in caplog.text
     if why == "wrong password":
         assert "HTTP 401: user name or password" in caplog.text
 
 
-def test_a_call_goes_on_when_the_websocket_is_lost_and_back(service: Service, pbx: Ari) -> None:
+def test_a_call_outlives_a_short_gap_of_the_websocket(service: Service, pbx: FakeAsterisk) -> None:
     call = service.queue(max_duration=100)
 
     async def lose_it() -> None:
         await eventually(talking(call))
-        pbx.drop()
-        pbx.put_down(pbx.of(STAYS)[0])  # nobody hears of it
+        pbx.drop_websockets()
+        pbx.hang_up(pbx.channels_to(STAYS)[0])  # nobody hears of it
         await eventually(lambda: bool(pbx.sockets))
 
     serve(Engine("test"), until=ended(call), during=lose_it)
@@ -185,7 +187,7 @@ def test_a_call_goes_on_when_the_websocket_is_lost_and_back(service: Service, pb
     assert (pbx.channels, pbx.bridges) == ({}, {})
 
 
-def test_a_test_call_tries_the_gateway(service: Service, pbx: Ari) -> None:
+def test_a_test_call_tries_the_gateway(service: Service, pbx: FakeAsterisk) -> None:
     pbx.phones = {"01": PHONES["01"]}
     test_call = TestCall.objects.create(gateway=service.gateway, number=number("01"))
 
@@ -193,16 +195,20 @@ def test_a_test_call_tries_the_gateway(service: Service, pbx: Ari) -> None:
 
     test_call.refresh_from_db()
     assert (test_call.hangup_cause, test_call.sip_status, test_call.q850) == (Cause.BUSY, 486, 17)
-    assert "callerId" not in pbx.of("01")[0].query
+    assert "callerId" not in pbx.channels_to("01")[0].query
 
 
-def test_the_next_switch_puts_down_the_phones_of_a_killed_one(service: Service, pbx: Ari) -> None:
+def test_the_next_switch_hangs_up_the_phones_of_a_killed_one(
+    service: Service, pbx: FakeAsterisk
+) -> None:
     pbx.phones = {"02": Phone(answers=None)}
     Gateway.objects.update(ring_timeout=60)
     talks, rings = service.queue(), service.queue(b="02")
     with switch(speed=1) as process:
         wait_for(talking(talks))
-        wait_for(lambda: Call.objects.filter(pk=rings.pk, status=5).exists() and pbx.of("02"))
+        wait_for(
+            lambda: Call.objects.filter(pk=rings.pk, status=5).exists() and pbx.channels_to("02")
+        )
         process.kill()
         process.wait()
     assert len(pbx.channels) == 4

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from django_poketalk.server.switch.gateways.asterisk import connection, endings
+from django_poketalk.server.switch.gateways.asterisk import connection, hang_ups
 from django_poketalk.server.switch.machine.facts_and_commands import (
     Answered,
     Cause,
@@ -17,9 +17,9 @@ from django_poketalk.server.switch.machine.facts_and_commands import (
     Side,
 )
 
-from .ari import Ari
 from .channels import Phone
-from .desk import A, Desk, at, until
+from .fake_asterisk import FakeAsterisk
+from .fake_switch import A, FakeSwitch, run, until
 
 SLOW = 1.5  # seconds until an answer that events overtake, on a busy machine too
 RINGS, ANSWERS = Ringing(Side.A, 1), Answered(Side.A, 1)
@@ -33,211 +33,221 @@ def failed(cause: Cause = Cause.GATEWAY_DOWN, *, transport: bool, q850: int = 0)
     return Failed(Side.A, 1, cause, transport, 0, q850)
 
 
-def test_a_phone_is_rung_answered_and_put_down_under_a_name_of_ours(pbx: Ari) -> None:
-    async def script(desk: Desk) -> None:
-        desk.ring(A)
-        facts = await desk.told(of=2)
+def test_a_channel_with_our_id_is_originated_answered_and_hung_up(pbx: FakeAsterisk) -> None:
+    async def script(switch: FakeSwitch) -> None:
+        switch.ring(A)
+        facts = await switch.wait_for_facts(2)
         [channel] = pbx.channels
         assert facts == [RINGS, Answered(Side.A, 1, dialog=channel)]
-        assert channel == f"{desk.app}.17.1.A1"
-        desk.hang_up(A)
+        assert channel == f"{switch.app}.17.1.A1"
+        switch.hang_up(A)
         await until(lambda: not pbx.channels)
 
-    assert kinds(at(pbx, script)) == [Ringing, Answered]  # an end of our own is not reported
+    assert kinds(run(pbx, script)) == [Ringing, Answered]  # an end of our own is not reported
 
 
 @pytest.mark.parametrize(
     ("cause", "reason"),
     [(Cause.NORMAL, 16), (Cause.NO_ANSWER, 19), (Cause.VETOED, 16), (Cause.GATEWAY_DOWN, 34)],
 )
-def test_asterisk_is_told_why_a_phone_is_put_down(pbx: Ari, cause: Cause, reason: int) -> None:
-    async def script(desk: Desk) -> None:
-        desk.ring(A)
-        await desk.told(of=2)
-        desk.hang_up(A, cause)
+def test_a_hang_up_gives_asterisk_the_reason(pbx: FakeAsterisk, cause: Cause, reason: int) -> None:
+    async def script(switch: FakeSwitch) -> None:
+        switch.ring(A)
+        await switch.wait_for_facts(2)
+        switch.hang_up(A, cause)
 
-    at(pbx, script)
+    run(pbx, script)
 
-    assert list(pbx.ended.values()) == [reason]
+    assert list(pbx.hangup_causes.values()) == [reason]
 
 
-def test_a_phone_whose_time_asterisk_finds_to_be_up_has_not_been_answered(pbx: Ari) -> None:
+def test_asterisks_own_timeout_means_no_answer(
+    pbx: FakeAsterisk,
+) -> None:
     """Asterisk's clock may be the first, and gives no cause."""
     pbx.phones = {"02": Phone(rings=False, answers=None)}
 
-    async def script(desk: Desk) -> None:
-        desk.route = replace(desk.route, ring_timeout=1)
-        desk.ring(A, "02")
-        await desk.told(of=1)
+    async def script(switch: FakeSwitch) -> None:
+        switch.route = replace(switch.route, ring_timeout=1)
+        switch.ring(A, "02")
+        await switch.wait_for_facts(1)
 
-    assert at(pbx, script) == [failed(Cause.NO_ANSWER, transport=False)]
+    assert run(pbx, script) == [failed(Cause.NO_ANSWER, transport=False)]
 
 
-def test_events_may_come_before_the_answer(pbx: Ari) -> None:
-    pbx.slow = SLOW
+def test_events_may_come_before_the_response(pbx: FakeAsterisk) -> None:
+    pbx.response_delay = SLOW
 
-    async def script(desk: Desk) -> None:
-        desk.ring(A)
-        await desk.told(SLOW - 0.1, of=2)
+    async def script(switch: FakeSwitch) -> None:
+        switch.ring(A)
+        await switch.wait_for_facts(2, SLOW - 0.1)
         await asyncio.sleep(SLOW)
 
-    assert kinds(at(pbx, script)) == [Ringing, Answered]
+    assert kinds(run(pbx, script)) == [Ringing, Answered]
 
 
-def test_a_phone_that_has_failed_before_the_answer_fails_once(pbx: Ari) -> None:
-    pbx.slow, pbx.phones = SLOW, {"01": Phone(rings=False, answers=None, fails=0, cause=17)}
+def test_a_failure_before_the_response_is_reported_once(pbx: FakeAsterisk) -> None:
+    pbx.response_delay, pbx.phones = (
+        SLOW,
+        {"01": Phone(rings=False, answers=None, fails=0, cause=17)},
+    )
 
-    async def script(desk: Desk) -> None:
-        desk.ring(A, "01")
-        await desk.told(SLOW - 0.1, of=1)
+    async def script(switch: FakeSwitch) -> None:
+        switch.ring(A, "01")
+        await switch.wait_for_facts(1, SLOW - 0.1)
         await asyncio.sleep(SLOW)
 
-    assert at(pbx, script) == [failed(Cause.BUSY, transport=False, q850=17)]
+    assert run(pbx, script) == [failed(Cause.BUSY, transport=False, q850=17)]
 
 
 @pytest.mark.parametrize("silent", [set(), {("POST", "channels")}])
-def test_a_leg_that_is_over_before_the_answer_rings_no_phone_on(
-    pbx: Ari, silent: set[tuple[str, str]]
+def test_a_leg_hung_up_before_the_response_leaves_no_phone_ringing(
+    pbx: FakeAsterisk, silent: set[tuple[str, str]]
 ) -> None:
-    pbx.silent = silent
-    pbx.late, pbx.phones = 0.2, {"02": Phone(answers=None)}
-    pbx.tells = False  # or else its first event would do
+    pbx.unanswered = silent
+    pbx.delay, pbx.phones = 0.2, {"02": Phone(answers=None)}
+    pbx.sends_events = False  # or else its first event would do
 
-    async def script(desk: Desk) -> None:
-        await desk.listen()
-        desk.ring(A, "02")
-        await until(lambda: pbx.asked("POST", "channels"))
-        desk.hang_up(A)
+    async def script(switch: FakeSwitch) -> None:
+        await switch.listen()
+        switch.ring(A, "02")
+        await until(lambda: pbx.requests_to("POST", "channels"))
+        switch.hang_up(A)
 
-    at(pbx, script)
+    run(pbx, script)
 
-    assert (len(pbx.made), pbx.channels) == (1, {})
+    assert (len(pbx.all_channels), pbx.channels) == (1, {})
 
 
-def test_a_leg_that_is_over_before_the_request_is_never_asked_for(pbx: Ari) -> None:
-    async def script(desk: Desk) -> None:
-        desk.ring(A)
-        desk.hang_up(A)
-        await desk.listen()
+def test_a_leg_hung_up_before_the_request_is_not_originated(pbx: FakeAsterisk) -> None:
+    async def script(switch: FakeSwitch) -> None:
+        switch.ring(A)
+        switch.hang_up(A)
+        await switch.listen()
 
-    assert at(pbx, script) == []
+    assert run(pbx, script) == []
     assert [method for method, *_ in pbx.requests] == ["GET", "PUT"]
 
 
 @pytest.mark.parametrize("kind", ["Dial", "ChannelStateChange"])
-def test_either_event_tells_that_a_phone_rings(pbx: Ari, kind: str) -> None:
+def test_either_event_means_ringing(pbx: FakeAsterisk, kind: str) -> None:
     pbx.phones = {"02": Phone(rings=False, answers=None)}
 
-    async def script(desk: Desk) -> None:
-        desk.ring(A, "02")
+    async def script(switch: FakeSwitch) -> None:
+        switch.ring(A, "02")
         await until(lambda: pbx.channels)
-        channel = {"id": f"{desk.app}.17.1.A1", "state": "Down" if kind == "Dial" else "Ringing"}
+        channel = {"id": f"{switch.app}.17.1.A1", "state": "Down" if kind == "Dial" else "Ringing"}
         event = {"type": kind, "dialstatus": "RINGING", "peer": channel, "channel": channel}
-        pbx.tell(desk.app, json.dumps(event))
-        assert await desk.told(of=1) == [RINGS]
+        pbx.send(switch.app, json.dumps(event))
+        assert await switch.wait_for_facts(1) == [RINGS]
 
-    at(pbx, script)
+    run(pbx, script)
 
 
-def test_a_channel_that_is_up_is_not_answered_before_it_is_ours(pbx: Ari) -> None:
+def test_a_channel_is_not_answered_before_it_enters_our_application(pbx: FakeAsterisk) -> None:
     """Nobody pays for a phone that Asterisk hangs up, since our application is not there."""
     pbx.phones = {"02": Phone(answers=None)}
 
-    async def script(desk: Desk) -> None:
-        desk.ring(A, "02")
-        await desk.told(of=1)
+    async def script(switch: FakeSwitch) -> None:
+        switch.ring(A, "02")
+        await switch.wait_for_facts(1)
         [channel] = pbx.channels.values()
         up = channel.as_json() | {"state": "Up"}
-        pbx.tell(desk.app, json.dumps({"type": "ChannelStateChange", "channel": up}))
-        pbx.put_down(channel, 16)
-        await desk.told(of=2)
+        pbx.send(switch.app, json.dumps({"type": "ChannelStateChange", "channel": up}))
+        pbx.hang_up(channel, 16)
+        await switch.wait_for_facts(2)
 
-    assert at(pbx, script) == [RINGS, failed(Cause.NO_ANSWER, transport=False, q850=16)]
+    assert run(pbx, script) == [RINGS, failed(Cause.NO_ANSWER, transport=False, q850=16)]
 
 
-def test_an_answer_that_does_not_come_matters_not_where_events_do(pbx: Ari) -> None:
-    pbx.silent = {("POST", "channels")}
+def test_a_missing_response_does_not_matter_when_events_come(pbx: FakeAsterisk) -> None:
+    pbx.unanswered = {("POST", "channels")}
 
-    async def script(desk: Desk) -> None:
-        desk.ring(A)
-        await desk.told(of=2)
+    async def script(switch: FakeSwitch) -> None:
+        switch.ring(A)
+        await switch.wait_for_facts(2)
 
-    assert kinds(at(pbx, script)) == [Ringing, Answered]
+    assert kinds(run(pbx, script)) == [Ringing, Answered]
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 500])
-def test_a_refusal_lets_another_gateway_be_tried(pbx: Ari, status: int) -> None:
-    pbx.answers = {("POST", "channels"): status}
+def test_a_refused_request_lets_another_gateway_be_tried(pbx: FakeAsterisk, status: int) -> None:
+    pbx.statuses = {("POST", "channels"): status}
 
-    async def script(desk: Desk) -> None:
-        desk.ring(A)
-        await desk.told(of=1)
+    async def script(switch: FakeSwitch) -> None:
+        switch.ring(A)
+        await switch.wait_for_facts(1)
 
-    assert at(pbx, script) == [failed(transport=True)]
-
-
-def test_without_a_clear_answer_another_is_tried_only_when_no_phone_rings(pbx: Ari) -> None:
-    pbx.answers = {("POST", "channels"): 502}
-
-    async def script(desk: Desk) -> None:
-        desk.ring(A)
-        await desk.told(of=1)
-        pbx.answers[("DELETE", "channels")] = 503
-        desk.ring(A)
-        await desk.told(of=2)
-        pbx.answers = {("POST", "channels"): 504}  # it may still be carried out
-        desk.ring(A)
-        await desk.told(of=3)
-
-    assert at(pbx, script) == [failed(transport=each) for each in (True, False, False)]
+    assert run(pbx, script) == [failed(transport=True)]
 
 
-def test_a_phone_that_may_have_rung_is_not_rung_another_way(
-    pbx: Ari, monkeypatch: pytest.MonkeyPatch
+def test_without_a_clear_response_another_is_tried_only_if_no_phone_rings(
+    pbx: FakeAsterisk,
+) -> None:
+    pbx.statuses = {("POST", "channels"): 502}
+
+    async def script(switch: FakeSwitch) -> None:
+        switch.ring(A)
+        await switch.wait_for_facts(1)
+        pbx.statuses[("DELETE", "channels")] = 503
+        switch.ring(A)
+        await switch.wait_for_facts(2)
+        pbx.statuses = {("POST", "channels"): 504}  # it may still be carried out
+        switch.ring(A)
+        await switch.wait_for_facts(3)
+
+    assert run(pbx, script) == [failed(transport=each) for each in (True, False, False)]
+
+
+def test_a_phone_that_may_have_rung_is_not_rung_through_another_gateway(
+    pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The request was carried out, but its answer is lost, and so are the events."""
-    pbx.silent, pbx.phones = {("POST", "channels")}, {"02": Phone(answers=None)}
-    pbx.tells = False
+    pbx.unanswered, pbx.phones = {("POST", "channels")}, {"02": Phone(answers=None)}
+    pbx.sends_events = False
 
-    async def script(desk: Desk) -> None:
-        desk.ring(A, "02")
-        await desk.told(of=1)
+    async def script(switch: FakeSwitch) -> None:
+        switch.ring(A, "02")
+        await switch.wait_for_facts(1)
 
-    assert at(pbx, script) == [failed(transport=False)]
-    assert (len(pbx.made), pbx.channels) == (1, {})
+    assert run(pbx, script) == [failed(transport=False)]
+    assert (len(pbx.all_channels), pbx.channels) == (1, {})
 
 
 @pytest.mark.parametrize("phone", [Phone(answers=None), Phone(rings=False, answers=0)])
-def test_a_phone_that_rings_after_its_leg_was_given_up_is_put_down(
-    pbx: Ari, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, phone: Phone
+def test_a_phone_that_rings_after_its_leg_has_failed_is_hung_up(
+    pbx: FakeAsterisk,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    phone: Phone,
 ) -> None:
     """A request that went unanswered may be carried out after the DELETE that follows it, and that
     found nothing. Nobody is rung twice, so no other gateway is tried.
     """
-    monkeypatch.setattr(connection, "ANSWER_WITHIN", 0.1)
-    pbx.late, pbx.phones = 0.2, {"02": phone}
+    monkeypatch.setattr(connection, "RESPONSE_TIMEOUT", 0.1)
+    pbx.delay, pbx.phones = 0.2, {"02": phone}
 
-    async def script(desk: Desk) -> None:
-        await desk.listen()
-        desk.ring(A, "02")
-        assert await desk.told(of=1) == [failed(transport=False)]
-        await until(lambda: pbx.made and not pbx.channels)
+    async def script(switch: FakeSwitch) -> None:
+        await switch.listen()
+        switch.ring(A, "02")
+        assert await switch.wait_for_facts(1) == [failed(transport=False)]
+        await until(lambda: pbx.all_channels and not pbx.channels)
 
-    at(pbx, script)
+    run(pbx, script)
 
-    assert "rings no phone: no answer in time" in caplog.text
+    assert "cannot originate a call: no response in time" in caplog.text
 
 
-def test_a_delete_that_fails_is_sent_again(pbx: Ari, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endings, "AGAIN", (0.05, 0.05))
-    pbx.answers = {("DELETE", "channels"): 503}
+def test_a_failed_delete_is_repeated(pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hang_ups, "RETRY_AFTER", (0.05, 0.05))
+    pbx.statuses = {("DELETE", "channels"): 503}
 
-    async def script(desk: Desk) -> None:
-        desk.ring(A)
-        await desk.told(of=2)
-        desk.hang_up(A)
+    async def script(switch: FakeSwitch) -> None:
+        switch.ring(A)
+        await switch.wait_for_facts(2)
+        switch.hang_up(A)
         await until(lambda: any(method == "DELETE" for method, *_ in pbx.requests))
-        pbx.answers.clear()
+        pbx.statuses.clear()
         await until(lambda: not pbx.channels)
 
-    at(pbx, script)
+    run(pbx, script)

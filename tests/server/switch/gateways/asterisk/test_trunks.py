@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 
 from django_poketalk.server.models import Gateway, ServiceProvider
 from django_poketalk.server.routing.trunk import ANONYMOUS, AsteriskTrunk
-from django_poketalk.server.switch.gateways.asterisk import causes, connection, names
+from django_poketalk.server.switch.gateways.asterisk import causes, channel_ids, connection
 from django_poketalk.server.switch.gateways.asterisk.connection import Address
 from django_poketalk.server.switch.gateways.base import CallKey, LegKey
 from django_poketalk.server.switch.gateways.trunks import Limits
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, Failed, Route, Side
 from django_poketalk.server.switch.ownership import plan
 
-from . import ari
-from .ari import Ari, asterisk
+from . import fake_asterisk
 from .conftest import gateway
-from .desk import CALLER, NUMBER, A, B, Desk, at, until
+from .fake_asterisk import FakeAsterisk, asterisk
+from .fake_switch import CALLER, NUMBER, A, B, FakeSwitch, run, until
 
 REFUSED = Failed(Side.A, 1, Cause.GATEWAY_DOWN, transport=True)
 
@@ -31,7 +31,7 @@ REFUSED = Failed(Side.A, 1, Cause.GATEWAY_DOWN, transport=True)
 
 
 @pytest.mark.django_db
-def test_a_row_leads_to_its_asterisk(pbx: Ari) -> None:
+def test_a_gateway_row_becomes_a_trunk(pbx: FakeAsterisk) -> None:
     provider = ServiceProvider.objects.create(name="Carrier")
     row = gateway(provider, pbx, caller_id="fixed", caller_number="4420", strip_digits=2)
 
@@ -41,13 +41,13 @@ def test_a_row_leads_to_its_asterisk(pbx: Ari) -> None:
         url=pbx.url,
         application="poketalk",
         endpoint="PJSIP/{number}@trunk",
-        username=ari.USER,
-        password=ari.PASSWORD,
+        username=fake_asterisk.USER,
+        password=fake_asterisk.PASSWORD,
         caller_id="4420",
         strip=2,
     )
-    assert ari.PASSWORD not in repr(trunk)
-    assert ari.PASSWORD not in str(vars(row))
+    assert fake_asterisk.PASSWORD not in repr(trunk)
+    assert fake_asterisk.PASSWORD not in str(vars(row))
 
 
 @pytest.mark.django_db
@@ -78,7 +78,7 @@ def test_a_row_leads_to_its_asterisk(pbx: Ari) -> None:
         ("password_variable", "not a name"),
     ],
 )
-def test_a_row_that_no_call_could_go_through_is_refused(pbx: Ari, field: str, value: str) -> None:
+def test_an_invalid_gateway_row_is_refused(pbx: FakeAsterisk, field: str, value: str) -> None:
     provider = ServiceProvider.objects.create(name="Carrier")
 
     with pytest.raises(ValidationError) as refusal:
@@ -100,14 +100,14 @@ def test_a_row_that_no_call_could_go_through_is_refused(pbx: Ari, field: str, va
         ("endpoint", "DAHDI/g1/{number}"),
     ],
 )
-def test_a_row_that_may_be_right_is_taken(pbx: Ari, field: str, value: str) -> None:
+def test_a_valid_gateway_row_is_accepted(pbx: FakeAsterisk, field: str, value: str) -> None:
     provider = ServiceProvider.objects.create(name="Carrier")
 
     assert gateway(provider, pbx, **{field: value}).pk
 
 
 @pytest.mark.django_db
-def test_simulated_phones_need_nothing_of_it() -> None:
+def test_a_simulated_gateway_needs_no_asterisk_fields() -> None:
     provider = ServiceProvider.objects.create(name="Carrier")
     row = Gateway(provider=provider, name="Phones", kind="simulated", caller_id="fixed")
     row.full_clean()
@@ -127,16 +127,16 @@ def test_simulated_phones_need_nothing_of_it() -> None:
         ({"caller_id": ANONYMOUS}, f"PJSIP/{NUMBER}99@trunk", '"Anonymous" <anonymous>'),
     ],
 )
-def test_numbers_are_written_as_the_trunk_wants_them(
-    pbx: Ari, trunk: dict[str, Any], endpoint: str, shown: str
+def test_numbers_are_formatted_for_the_trunk(
+    pbx: FakeAsterisk, trunk: dict[str, Any], endpoint: str, shown: str
 ) -> None:
-    async def script(desk: Desk) -> None:
-        desk.ring(A)
-        await desk.told(of=2)
+    async def script(switch: FakeSwitch) -> None:
+        switch.ring(A)
+        await switch.wait_for_facts(2)
 
-    at(pbx, script, **trunk)
+    run(pbx, script, **trunk)
 
-    [query] = pbx.asked("POST", "channels")
+    [query] = pbx.requests_to("POST", "channels")
     assert (query["endpoint"], query["callerId"]) == (endpoint, shown)
 
 
@@ -156,72 +156,74 @@ def test_nothing_but_a_number_gets_into_an_endpoint(number: str) -> None:
 @pytest.mark.parametrize(
     "number", ["", "1&PJSIP/2", "1@evil", "٣٤٥", "1/../2", "1\r\n", "{number}"]
 )
-def test_what_is_no_number_is_not_even_asked_for(pbx: Ari, number: str) -> None:
-    async def script(desk: Desk) -> None:
-        await desk.listen()
+def test_an_invalid_number_is_not_requested(pbx: FakeAsterisk, number: str) -> None:
+    async def script(switch: FakeSwitch) -> None:
+        await switch.listen()
         with pytest.raises(ValueError, match="no number"):
-            desk.gateway.originate(A, number, CALLER, desk.route)
+            switch.gateway.originate(A, number, CALLER, switch.route)
 
-    assert at(pbx, script) == []
-    assert pbx.asked("POST", "channels") == []
+    assert run(pbx, script) == []
+    assert pbx.requests_to("POST", "channels") == []
 
 
 # The way there
 
 
 @pytest.mark.parametrize(("prefix", "tail"), [("", ""), ("", "/"), ("/pbx", ""), ("/pbx", "/ari/")])
-def test_asterisk_may_be_under_a_prefix(pbx: Ari, prefix: str, tail: str) -> None:
-    async def script(desk: Desk) -> None:
-        desk.ring(A)
-        await desk.told(of=2)
+def test_asterisk_may_be_under_a_prefix(pbx: FakeAsterisk, prefix: str, tail: str) -> None:
+    async def script(switch: FakeSwitch) -> None:
+        switch.ring(A)
+        await switch.wait_for_facts(2)
 
     with asterisk(prefix=prefix) as other:
-        at(other, script, url=f"{other.url}{tail}")
+        run(other, script, url=f"{other.url}{tail}")
 
 
-def test_one_websocket_is_enough_for_all_gateways_and_tells_what_is_needed(pbx: Ari) -> None:
-    async def script(desk: Desk) -> None:
-        desk.gateway.watch([desk.route, Route(2, "asterisk", 30, desk.trunk)])
-        desk.ring(A)
-        desk.ring(LegKey(CallKey(18, 1), Side.A, 1), add="9", caller_id="1")
-        await desk.told(of=4)
-        assert pbx.filters == {desk.app: set(connection.EVENTS)}
+def test_all_gateways_share_one_websocket_with_a_filter(
+    pbx: FakeAsterisk,
+) -> None:
+    async def script(switch: FakeSwitch) -> None:
+        switch.gateway.watch([switch.route, Route(2, "asterisk", 30, switch.trunk)])
+        switch.ring(A)
+        switch.ring(LegKey(CallKey(18, 1), Side.A, 1), add="9", caller_id="1")
+        await switch.wait_for_facts(4)
+        assert pbx.filters == {switch.app: set(connection.EVENTS)}
 
-    at(pbx, script)
+    run(pbx, script)
 
     assert pbx.handshakes == 1
 
 
-def test_an_asterisk_that_no_gateway_names_any_more_is_let_go_of(pbx: Ari) -> None:
-    async def script(desk: Desk) -> None:
-        await desk.listen()
-        desk.ring(A)
-        await desk.told(of=2)
-        desk.gateway.watch([])
+def test_an_asterisk_without_gateways_is_disconnected(pbx: FakeAsterisk) -> None:
+    async def script(switch: FakeSwitch) -> None:
+        await switch.listen()
+        switch.ring(A)
+        await switch.wait_for_facts(2)
+        switch.gateway.watch([])
         await asyncio.sleep(0.1)
         assert pbx.sockets  # not while it has a call
         assert pbx.channels
-        desk.hang_up(A)
+        switch.hang_up(A)
         await until(lambda: not pbx.channels)
         for _ in range(3):  # the DELETE's answer is perhaps still on its way
-            desk.gateway.watch([])
-        await until(lambda: desk.gateway.watch([]) or not pbx.sockets)
-        await desk.listen()
+            switch.gateway.watch([])
+        await until(lambda: switch.gateway.watch([]) or not pbx.sockets)
+        await switch.listen()
 
-    at(pbx, script)
-
-
-def test_an_older_asterisk_without_filters_is_good_enough(pbx: Ari) -> None:
-    pbx.answers = {("PUT", "applications"): 404}
-
-    async def script(desk: Desk) -> None:
-        desk.ring(A)
-        await desk.told(of=2)
-
-    at(pbx, script)
+    run(pbx, script)
 
 
-def test_the_address_keeps_its_password_to_itself() -> None:
+def test_an_older_asterisk_without_filters_works(pbx: FakeAsterisk) -> None:
+    pbx.statuses = {("PUT", "applications"): 404}
+
+    async def script(switch: FakeSwitch) -> None:
+        switch.ring(A)
+        await switch.wait_for_facts(2)
+
+    run(pbx, script)
+
+
+def test_the_password_is_not_in_the_repr() -> None:
     address = Address("http://pbx.example.com/ari", "poketalk", "secret", "poketalk")
     assert "secret" not in repr(address)
     assert address.root == "http://pbx.example.com/ari"
@@ -230,43 +232,43 @@ def test_the_address_keeps_its_password_to_itself() -> None:
 # Limits
 
 
-def test_a_trunk_is_given_no_more_than_it_can_bear(pbx: Ari) -> None:
+def test_a_trunk_gets_no_more_legs_than_its_limit(pbx: FakeAsterisk) -> None:
     others = [LegKey(CallKey(pk, 1), Side.A, 1) for pk in range(2)]
 
-    async def script(desk: Desk) -> None:
-        desk.ring(others[0], max_channels=1)
-        await desk.told(of=2)
-        desk.ring(A, max_channels=1)
-        assert (await desk.told(of=3))[2] == REFUSED
-        desk.hang_up(others[0])
-        desk.ring(A, max_channels=1, calls_per_second=1)
-        await desk.told(of=5)
-        desk.ring(others[1], calls_per_second=1)
-        assert (await desk.told(of=6))[5] == REFUSED
+    async def script(switch: FakeSwitch) -> None:
+        switch.ring(others[0], max_channels=1)
+        await switch.wait_for_facts(2)
+        switch.ring(A, max_channels=1)
+        assert (await switch.wait_for_facts(3))[2] == REFUSED
+        switch.hang_up(others[0])
+        switch.ring(A, max_channels=1, calls_per_second=1)
+        await switch.wait_for_facts(5)
+        switch.ring(others[1], calls_per_second=1)
+        assert (await switch.wait_for_facts(6))[5] == REFUSED
 
-    at(pbx, script)
+    run(pbx, script)
 
-    assert len(pbx.made) == 2
+    assert len(pbx.all_channels) == 2
 
 
-def test_b_is_not_rung_where_it_could_not_be_connected(pbx: Ari) -> None:
+def test_leg_b_is_not_rung_on_another_asterisk_than_leg_a(pbx: FakeAsterisk) -> None:
     refused = Failed(Side.B, 1, Cause.GATEWAY_DOWN, transport=True)
 
-    async def script(desk: Desk) -> None:
-        desk.ring(B)
-        assert await desk.told(of=1) == [refused]  # A is nowhere
-        desk.ring(A)
-        await desk.told(of=3)
+    async def script(switch: FakeSwitch) -> None:
+        switch.ring(B)
+        assert await switch.wait_for_facts(1) == [refused]  # A is nowhere
+        switch.ring(A)
+        await switch.wait_for_facts(3)
         with asterisk() as other:
-            desk.ring(B, url=other.url)
-            assert (await desk.told(of=4))[3] == refused
-            assert not other.made
-        assert len(pbx.made) == 1
+            switch.ring(B, url=other.url)
+            assert (await switch.wait_for_facts(4))[3] == refused
+            assert not other.all_channels
+        assert len(pbx.all_channels) == 1
 
-    at(pbx, script)
+    run(pbx, script)
 
 
-def test_limits_forget_legs_that_are_over() -> None:
+def test_limits_forget_ended_legs() -> None:
     limits, trunk = Limits(), AsteriskTrunk(url="", application="", endpoint="", max_channels=1)
     route = Route(1, "asterisk", 30, trunk)
     assert limits.admit(A, route, trunk, 0.0) == ""
@@ -292,21 +294,21 @@ legs = st.builds(
 
 @given(legs, legs)
 def test_no_two_legs_have_the_same_channel(one: LegKey, other: LegKey) -> None:
-    first, second = (names.channel("poketalk-0a", leg) for leg in (one, other))
+    first, second = (channel_ids.channel_id("poketalk-0a", leg) for leg in (one, other))
     assert (first == second) == (one == other)
-    assert names.are_of_one_call(first, second) == (one.call == other.call)
-    assert names.is_of("poketalk-0a", first)
-    assert not names.is_of("poketalk-0b", first)
-    assert not names.is_of("poketalk", first)
-    assert not names.is_of("poketalk-0a", f"{first};2")
-    assert names.bridge_beside(first) == names.bridge("poketalk-0a", one.call)
+    assert channel_ids.same_call(first, second) == (one.call == other.call)
+    assert channel_ids.is_channel_of("poketalk-0a", first)
+    assert not channel_ids.is_channel_of("poketalk-0b", first)
+    assert not channel_ids.is_channel_of("poketalk", first)
+    assert not channel_ids.is_channel_of("poketalk-0a", f"{first};2")
+    assert channel_ids.bridge_of(first) == channel_ids.bridge_id("poketalk-0a", one.call)
 
 
 @pytest.mark.parametrize("q850", [27, 34, 38, 41, 42, 44, 47, 102])
-def test_these_causes_let_another_gateway_be_tried(q850: int) -> None:
+def test_transport_causes_let_another_gateway_be_tried(q850: int) -> None:
     assert (causes.cause_of(q850), causes.is_transport(q850)) == (Cause.GATEWAY_DOWN, True)
 
 
 @pytest.mark.parametrize("q850", [0, 1, 16, 17, 18, 19, 20, 21, 28, 127])
-def test_these_do_not(q850: int) -> None:
+def test_other_causes_do_not(q850: int) -> None:
     assert not causes.is_transport(q850)

@@ -1,4 +1,4 @@
-"""A gateway without a switch: what it is asked by hand, and what it reports."""
+"""An Asterisk gateway without a switch: tests call it, and read the facts that it reports."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from typing import Any
 
 from django_poketalk.server.routing.trunk import AsteriskTrunk
 from django_poketalk.server.switch.clock import Clock
-from django_poketalk.server.switch.gateways.asterisk.calls import Asterisk
 from django_poketalk.server.switch.gateways.asterisk.connection import Address
 from django_poketalk.server.switch.gateways.asterisk.gateway import AsteriskGateway
+from django_poketalk.server.switch.gateways.asterisk.stasis import StasisApplication
 from django_poketalk.server.switch.gateways.base import CallKey, LegKey
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, LegFact, Route, Side
 
-from . import ari
-from .ari import Ari
+from . import fake_asterisk
+from .fake_asterisk import FakeAsterisk
 
 CALL = CallKey(17, 1)
 A, B = LegKey(CALL, Side.A, 1), LegKey(CALL, Side.B, 1)
 NUMBER, CALLER = "4420794601", "442079460999"
-PATIENCE = 10.0  # seconds
+TIMEOUT = 10.0  # seconds
 
 
-class Desk:
-    """One run of a switch, as its gateway sees it."""
+class FakeSwitch:
+    """Stands for the switch of one gateway, whose trunk takes other fields as keywords."""
 
-    def __init__(self, pbx: Ari, **trunk: Any) -> None:
+    def __init__(self, pbx: FakeAsterisk, **trunk: Any) -> None:
         self.pbx = pbx
         self.facts: list[LegFact] = []
         self.trunk = AsteriskTrunk(
             **{
                 "url": pbx.url,
-                "username": ari.USER,
-                "password": ari.PASSWORD,
+                "username": fake_asterisk.USER,
+                "password": fake_asterisk.PASSWORD,
                 "application": "poketalk",
                 "endpoint": "PJSIP/{number}@trunk",
                 **trunk,
@@ -44,14 +44,14 @@ class Desk:
         self.gateway = AsteriskGateway(Clock(), lambda call, fact: self.facts.append(fact))
 
     @property
-    def asterisk(self) -> Asterisk:
+    def asterisk(self) -> StasisApplication:
         trunk = self.trunk
         address = Address(trunk.url, trunk.username, trunk.password, trunk.application)
         return self.gateway._connect(address)
 
     @property
     def app(self) -> str:
-        return self.asterisk.application
+        return self.asterisk.name
 
     def ring(self, leg: LegKey, ending: str = "99", **trunk: Any) -> None:
         route = replace(self.route, trunk=replace(self.trunk, **trunk))
@@ -61,43 +61,45 @@ class Desk:
         self.gateway.hang_up(leg, cause)
 
     async def listen(self) -> None:
-        """Have the WebSocket open, at both ends."""
+        """Wait until the WebSocket is open at both ends."""
         self.gateway.watch([self.route])
         connection = self.asterisk.connection
         await until(lambda: self.app in self.pbx.sockets and connection.is_up)
 
     async def talk(self) -> None:
-        """Two phones, connected."""
+        """Connect two phones."""
         self.ring(A)
-        await self.told(3, of=2)
+        await self.wait_for_facts(2, 3)
         self.ring(B)
-        await self.told(3, of=4)
+        await self.wait_for_facts(4, 3)
         self.gateway.bridge(A, B)
-        await until(lambda: bool(self.pbx.joined))
+        await until(lambda: bool(self.pbx.bridged))
 
-    async def told(self, patience: float = PATIENCE, *, of: int) -> list[LegFact]:
-        """Wait for so many facts; all that have come."""
-        await until(lambda: len(self.facts) >= of, patience)
+    async def wait_for_facts(self, count: int, timeout: float = TIMEOUT) -> list[LegFact]:
+        """Wait for this many facts; returns all there are."""
+        await until(lambda: len(self.facts) >= count, timeout)
         return self.facts
 
 
-def at(pbx: Ari, script: Callable[[Desk], Awaitable[None]], **trunk: Any) -> list[LegFact]:
-    """Do this at a desk; all that was told until the end."""
-    desk = Desk(pbx, **trunk)
+def run(
+    pbx: FakeAsterisk, script: Callable[[FakeSwitch], Awaitable[None]], **trunk: Any
+) -> list[LegFact]:
+    """Run the script; returns all facts until the gateway was closed."""
+    switch = FakeSwitch(pbx, **trunk)
 
     async def work() -> None:
-        await desk.gateway.open()
+        await switch.gateway.open()
         try:
-            async with asyncio.timeout(PATIENCE):
-                await script(desk)
+            async with asyncio.timeout(TIMEOUT):
+                await script(switch)
         finally:
-            await desk.gateway.close()
+            await switch.gateway.close()
 
     asyncio.run(work())
-    return desk.facts
+    return switch.facts
 
 
-async def until(holds: Callable[[], object], patience: float = PATIENCE) -> None:
-    async with asyncio.timeout(patience):
+async def until(holds: Callable[[], object], timeout: float = TIMEOUT) -> None:
+    async with asyncio.timeout(timeout):
         while not holds():
             await asyncio.sleep(0.005)

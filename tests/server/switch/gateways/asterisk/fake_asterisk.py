@@ -1,6 +1,6 @@
-"""A small Asterisk: its REST interface as published, with phones that do as they are told.
+"""A small Asterisk: the REST interface as documented, with simulated phones.
 
-It lives in a thread of its own. What is public here may be used from any thread.
+It runs in a thread of its own. Its public methods may be called from any thread.
 """
 
 from __future__ import annotations
@@ -27,69 +27,69 @@ REASONS = {"normal": 16, "busy": 17, "congestion": 34, "no_answer": 19}
 
 
 @dataclass
-class Ari:
-    """What can be seen of it, and switches for what goes wrong.
+class FakeAsterisk:
+    """Its state, and options for what goes wrong.
 
-    `phones` by the last two digits of a number; the others answer and stay on. `slow`: seconds
-    before `POST /channels` is answered, when its channel is there already; `late`: seconds before
-    it, or `POST /bridges`, is carried out. `answers`: statuses that
-    requests are given instead of being carried out, by method and the path's first part. `silent`:
-    requests that are carried out but whose connection is then cut.
+    `phones` by the last two digits of a number; the others answer and stay on the line.
+    `response_delay`: seconds before the response to `POST /channels`, whose channel exists by then;
+    `delay`: seconds before it, or `POST /bridges`, is carried out. `statuses`: for requests that
+    are not carried out, by method and the first part of the path. `unanswered`: requests that are
+    carried out, but get no response.
     """
 
     port: int = 0
     prefix: str = ""
     phones: dict[str, Phone] = field(default_factory=dict)
-    slow: float = 0
-    late: float = 0
-    answers: dict[tuple[str, str], int] = field(default_factory=dict)
-    silent: set[tuple[str, str]] = field(default_factory=set)
-    lets_listen: bool = True
+    response_delay: float = 0
+    delay: float = 0
+    statuses: dict[tuple[str, str], int] = field(default_factory=dict)
+    unanswered: set[tuple[str, str]] = field(default_factory=set)
+    accepts_websockets: bool = True
     answers_pings: bool = True
-    tells: bool = True
+    sends_events: bool = True
     channels: dict[str, Channel] = field(default_factory=dict)
     bridges: dict[str, set[str]] = field(default_factory=dict)
-    made: dict[str, Channel] = field(default_factory=dict)  # all that ever were
-    ended: dict[str, int] = field(default_factory=dict)  # their causes
+    all_channels: dict[str, Channel] = field(default_factory=dict)  # also those that have ended
+    hangup_causes: dict[str, int] = field(default_factory=dict)
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     sockets: dict[str, web.WebSocketResponse] = field(default_factory=dict)
     filters: dict[str, set[str]] = field(default_factory=dict)
     handshakes: int = 0
-    joined: list[frozenset[str]] = field(default_factory=list)
+    bridged: list[frozenset[str]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}{self.prefix}"
 
-    def asked(self, method: str, path: str) -> list[dict[str, str]]:
-        """The queries of all requests like this."""
+    def requests_to(self, method: str, path: str) -> list[dict[str, str]]:
+        """The queries of all requests to this path."""
         return [query for m, p, query in self.requests if (m, p) == (method, path)]
 
-    def of(self, ending: str) -> list[Channel]:
-        """All channels that ever led to the phone with this ending."""
-        return [each for each in self.made.values() if each.ending == ending]
+    def channels_to(self, ending: str) -> list[Channel]:
+        """All channels to the phone whose number ends so, also those that have ended."""
+        return [each for each in self.all_channels.values() if each.ending == ending]
 
-    def drop(self, *, for_good: bool = False) -> None:
-        """Cut all WebSockets; with `for_good`, let nobody listen until `lets_listen` again."""
-        self.lets_listen = not for_good
+    def drop_websockets(self, *, refuse: bool = False) -> None:
+        """Close all WebSockets; with `refuse`, accept none until `accepts_websockets` is set."""
+        self.accepts_websockets = not refuse
         self._do(self._drop)
 
     def pick_up(self, channel: Channel) -> None:
         self._do(self._answer, channel)
 
-    def put_down(self, channel: Channel, cause: int = 16) -> None:
+    def hang_up(self, channel: Channel, cause: int = 16) -> None:
         self._do(self._destroy, channel, cause)
 
-    def lead_away(self, channel: Channel) -> None:
-        """Send a phone on into the dialplan, as a transfer does."""
+    def transfer(self, channel: Channel) -> None:
+        """Send a channel on into the dialplan, as a transfer does."""
         self._do(self._leave_stasis, channel)
 
     def restart(self) -> None:
-        """Lose all channels and bridges without a word, as Asterisk does when it is restarted."""
+        """Lose all channels and bridges without an event, as a restart does."""
         self._do(self._forget)
 
-    def tell(self, app: str, text: str) -> None:
-        """Send this, whatever it is, down the WebSocket."""
+    def send(self, app: str, text: str) -> None:
+        """Send this text on the WebSocket."""
         self._do(lambda: self._send(app, text))
 
     # HTTP
@@ -116,17 +116,17 @@ class Ari:
         path = request.path.removeprefix(f"{self.prefix}/ari/")
         self.requests.append((request.method, path, dict(request.query)))
         kind = (request.method, path.split("/")[0])
-        if kind in self.answers:
-            return _error(self.answers[kind], "As told")
+        if kind in self.statuses:
+            return _error(self.statuses[kind], "As the test asks")
         answer: web.StreamResponse = await handler(request)
-        if kind in self.silent and request.transport is not None:
+        if kind in self.unanswered and request.transport is not None:
             request.transport.abort()
         return answer
 
     async def _listen(self, request: web.Request) -> web.StreamResponse:
         self.handshakes += 1
-        if not self.lets_listen:
-            return _error(503, "Nobody may listen now")
+        if not self.accepts_websockets:
+            return _error(503, "Not now")
         app = request.query["app"]
         socket = web.WebSocketResponse(autoping=self.answers_pings)
         await socket.prepare(request)
@@ -156,7 +156,7 @@ class Ari:
         return web.json_response([_bridge(*bridge) for bridge in self.bridges.items()])
 
     async def _originate(self, request: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(self.late)
+        await asyncio.sleep(self.delay)
         query = dict(request.query)
         endpoint, name = query.get("endpoint", ""), query.get("channelId", "")
         if not endpoint:
@@ -173,10 +173,10 @@ class Ari:
             return _error(500, "Allocation failed")
         channel = Channel(name, endpoint, query)
         channel.phone = self.phones.get(channel.ending, channel.phone)
-        self.channels[name] = self.made[name] = channel
+        self.channels[name] = self.all_channels[name] = channel
         self._ring(channel)
         answer = web.json_response(channel.as_json())
-        await asyncio.sleep(self.slow)
+        await asyncio.sleep(self.response_delay)
         return answer
 
     async def _hang_up(self, request: web.Request) -> web.StreamResponse:
@@ -190,7 +190,7 @@ class Ari:
         return web.Response(status=204)
 
     async def _make_bridge(self, request: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(self.late)
+        await asyncio.sleep(self.delay)
         name = request.query["bridgeId"]
         if request.query.get("type") != "mixing":
             return _error(400, "In no other bridge do two phones hear each other")
@@ -210,7 +210,7 @@ class Ari:
             if not self.channels[name].in_stasis:
                 return _error(422, "Channel not in Stasis application")
         bridge.update(names)
-        self.joined.append(frozenset(names))
+        self.bridged.append(frozenset(names))
         return web.Response(status=204)
 
     async def _end_bridge(self, request: web.Request) -> web.StreamResponse:
@@ -221,11 +221,11 @@ class Ari:
 
     def _ring(self, channel: Channel) -> None:
         phone, later = channel.phone, asyncio.get_running_loop().call_later
-        self._tell(channel, "Dial", peer=channel.as_json(), dialstatus="")
+        self._send_event(channel, "Dial", peer=channel.as_json(), dialstatus="")
         if phone.rings:
             channel.state = RINGING
-            self._tell(channel, "ChannelStateChange")
-            self._tell(channel, "Dial", peer=channel.as_json(), dialstatus="RINGING")
+            self._send_event(channel, "ChannelStateChange")
+            self._send_event(channel, "Dial", peer=channel.as_json(), dialstatus="RINGING")
         if phone.answers is not None:
             channel.timers.append(later(phone.answers, self._answer, channel))
         if phone.fails is not None:
@@ -241,13 +241,13 @@ class Ari:
         if channel.id not in self.channels:
             return
         channel.state = UP
-        self._tell(channel, "ChannelStateChange")
-        self._tell(channel, "Dial", peer=channel.as_json(), dialstatus="ANSWER")
+        self._send_event(channel, "ChannelStateChange")
+        self._send_event(channel, "Dial", peer=channel.as_json(), dialstatus="ANSWER")
         if channel.app not in self.sockets:  # "Stasis app is not active": it is not even begun
             self._destroy(channel, 16)
             return
         channel.in_stasis = True
-        self._tell(channel, "StasisStart", args=channel.query.get("appArgs", "").split(","))
+        self._send_event(channel, "StasisStart", args=channel.query.get("appArgs", "").split(","))
         if channel.phone.talks is not None:
             later = asyncio.get_running_loop().call_later
             channel.timers.append(
@@ -256,23 +256,23 @@ class Ari:
 
     def _leave_stasis(self, channel: Channel) -> None:
         channel.in_stasis = False
-        self._tell(channel, "StasisEnd")
+        self._send_event(channel, "StasisEnd")
 
     def _destroy(self, channel: Channel, cause: int) -> None:
         if self.channels.pop(channel.id, None) is None:
             return
         for timer in channel.timers:
             timer.cancel()
-        self.ended[channel.id] = cause
-        self._tell(channel, "ChannelHangupRequest", cause=cause)
+        self.hangup_causes[channel.id] = cause
+        self._send_event(channel, "ChannelHangupRequest", cause=cause)
         for name, bridge in self.bridges.items():
             if channel.id in bridge:
                 bridge.discard(channel.id)
-                self._tell(channel, "ChannelLeftBridge", bridge=_bridge(name, bridge))
+                self._send_event(channel, "ChannelLeftBridge", bridge=_bridge(name, bridge))
         if channel.in_stasis:
             self._leave_stasis(channel)
         facts = {"tech_cause": channel.phone.tech_cause} if channel.phone.tech_cause else {}
-        self._tell(channel, "ChannelDestroyed", cause=cause, cause_txt="", **facts)
+        self._send_event(channel, "ChannelDestroyed", cause=cause, cause_txt="", **facts)
 
     def _forget(self) -> None:
         for channel in self.channels.values():
@@ -281,7 +281,7 @@ class Ari:
         self.channels.clear()
         self.bridges.clear()
 
-    def _tell(self, channel: Channel, kind: str, **facts: Any) -> None:
+    def _send_event(self, channel: Channel, kind: str, **facts: Any) -> None:
         if kind != "Dial":
             facts["channel"] = channel.as_json()
         if kind in self.filters.get(channel.app, {kind}):
@@ -298,7 +298,7 @@ class Ari:
         }
 
     def _send(self, app: str, text: str) -> None:
-        if self.tells and (socket := self.sockets.get(app)):
+        if self.sends_events and (socket := self.sockets.get(app)):
             self._outbox.put_nowait((socket, text))
 
     async def _post(self) -> None:
@@ -354,9 +354,9 @@ class Ari:
 
 
 @contextlib.contextmanager
-def asterisk(port: int = 0, prefix: str = "") -> Iterator[Ari]:
+def asterisk(port: int = 0, prefix: str = "") -> Iterator[FakeAsterisk]:
     """An Asterisk on this port of loopback, or on any."""
-    ari, started = Ari(port=port, prefix=prefix), threading.Event()
+    ari, started = FakeAsterisk(port=port, prefix=prefix), threading.Event()
     thread = threading.Thread(target=ari.serve, args=(started,), daemon=True)
     thread.start()
     assert started.wait(10)

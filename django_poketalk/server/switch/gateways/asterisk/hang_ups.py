@@ -1,0 +1,77 @@
+"""Hang-ups on one Asterisk, repeated until they are done, also when a request gets no response."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+from . import channel_ids
+from .connection import Connection, NoResponse
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER = (0.5, 2.0, 5.0)  # seconds before each further DELETE
+
+GONE = (200, 204, 404)
+
+
+class HangUps:
+    """The channels that are to be hung up and may still be there."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._unfinished: set[str] = set()
+        self._running: set[str] = set()
+
+    def __contains__(self, channel: str) -> bool:
+        return channel in self._running
+
+    @property
+    def pending(self) -> Iterable[str]:
+        """The channels that are still to be hung up, and that no task is working on."""
+        return self._unfinished - self._running
+
+    async def hang_up(self, channel: str, reason: str = "normal") -> None:
+        """Hang up a channel, with some retries; after that, it is `pending`."""
+        self._unfinished.add(channel)
+        self._running.add(channel)
+        try:
+            for pause in (0.0, *RETRY_AFTER):
+                await asyncio.sleep(pause)
+                if await self.try_once(channel, reason) in GONE:
+                    self._unfinished.discard(channel)
+                    return
+            logger.error("Channel %s could not be hung up yet.", channel)
+        finally:
+            self._running.discard(channel)
+
+    async def try_once(self, channel: str, reason: str = "normal") -> int:
+        """Hang up a channel; returns the status of the response, 0 for none."""
+        try:
+            path = f"channels/{channel}"
+            status, _ = await self._connection.request("DELETE", path, {"reason": reason})
+        except NoResponse:
+            return 0
+        return status
+
+    async def destroy_bridge(self, bridge: str) -> None:
+        """Destroy a bridge. One that stays is found when the WebSocket opens the next time."""
+        try:
+            await self._connection.request("DELETE", f"bridges/{bridge}")
+        except NoResponse as error:
+            logger.info("Bridge %s was not destroyed: %s.", bridge, error)
+
+    async def hang_up_call_of(self, channel: str) -> None:
+        """Hang up this channel and the rest of its call, whichever switch originated it. The
+        channel is `pending` until all of that is done.
+        """
+        await self.hang_up(channel)
+        try:
+            for other in await self._connection.list_all("channels"):
+                if channel_ids.same_call(channel, other):
+                    await self.hang_up(other)
+            await self._connection.request("DELETE", f"bridges/{channel_ids.bridge_of(channel)}")
+        except NoResponse as error:
+            logger.warning("The rest of the call of %s is not known yet: %s.", channel, error)
+            self._unfinished.add(channel)
