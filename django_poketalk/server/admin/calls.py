@@ -35,7 +35,6 @@ from .shown import (
     seconds,
 )
 
-LIVE = (Call.State.QUEUED, Call.State.ACTIVE)
 # What the call's page shows first, or otherwise than it is stored
 IN_WORDS = (
     *("account", "provider", "custom", "from_number", "to_number"),
@@ -167,11 +166,11 @@ class CallAdmin(InWords, ReadOnly, MaskedNumbersPage):
         call = self.get_object(request, object_id)
         may_end = (
             call is not None
-            and call.state in LIVE
+            and call.state in Call.LIVE
             and call.hangup_requested_at is None
             and self.has_hang_up_permission(request)
         )
-        context = {"may_hang_up": may_end, "is_live": call is not None and call.state in LIVE}
+        context = {"may_hang_up": may_end, "is_live": call is not None and call.state in Call.LIVE}
         return super().change_view(
             request, object_id, form_url, {**context, **(extra_context or {})}
         )
@@ -200,7 +199,7 @@ class CallAdmin(InWords, ReadOnly, MaskedNumbersPage):
     @admin.display(description=_("how it stands"))
     def how_it_stands(self, call: Call) -> str:
         """The call's status, in words; before it has one, the service's own state."""
-        is_live = call.state in LIVE
+        is_live = call.state in Call.LIVE
         words = call.get_status_display() if call.status is not None else call.get_state_display()
         kind = "live" if is_live else "good" if call.status == 8 else "bad"
         return format_html('<span class="poketalk-state" data-state="{}">{}</span>', kind, words)
@@ -223,7 +222,7 @@ class CallAdmin(InWords, ReadOnly, MaskedNumbersPage):
     def hang_up(self, request: HttpRequest, queryset: QuerySet[Call]) -> None:
         """Have the switch end the selected calls that are live."""
         now = timezone.now()
-        ended = [call for call in queryset.filter(state__in=LIVE) if call.request_hang_up(now)]
+        ended = [call for call in queryset.filter(state__in=Call.LIVE) if call.request_hang_up(now)]
         for call in ended:
             self.log_change(request, call, "Asked to hang up.")
         self.message_user(

@@ -19,10 +19,10 @@ from . import causes
 SLOW = 2.0  # seconds that an endpoint took
 
 LIVE: Conditions = {
-    "now": (_("Going on now"), Q(state__in=[Call.State.QUEUED, Call.State.ACTIVE])),
+    "now": (_("Going on now"), Q(state__in=Call.LIVE)),
     "talking": (_("Both talk"), Q(state=Call.State.ACTIVE, status=7)),
     "queued": (_("Waiting for a switch"), Q(state=Call.State.QUEUED)),
-    "over": (_("Over"), Q(state__in=[Call.State.ENDING, Call.State.ENDED])),
+    "over": (_("Over"), Q(state__in=Call.OVER)),
 }
 CAUSES: Conditions = {
     cause.value: (words, Q(hangup_cause=cause.value)) for cause, words in causes.WORDS.items()

@@ -1,16 +1,17 @@
-"""What a call costs, and how long it may last. Pure: no clock, no database, `Decimal` and whole
-seconds only.
+"""The cost of a call, and how long it may last. Pure: no clock, no database, only `Decimal` and
+whole seconds.
 
-Cost is a step function of time: a connect fee and an initial increment as soon as a leg answers,
-then one subsequent increment after the other. Each leg's cost is rounded up to a thousandth of the
-currency, so what is charged for the two legs adds up exactly to what the events report.
+Cost is a step function of time: the connect fee and the initial increment when a leg answers, then
+one subsequent increment after the other. Each leg's cost is rounded up to a thousandth of the
+currency, so that the charges of both legs add up exactly to the cost in the events.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
+from typing import Any
 
 THOUSANDTH = Decimal("0.001")
 FREE = Decimal("0.000")
@@ -18,7 +19,7 @@ FREE = Decimal("0.000")
 
 @dataclass(frozen=True, slots=True)
 class Tariff:
-    """What one leg costs. Money is in the account's currency, increments are seconds."""
+    """The prices of one leg. Money is in the account's currency, increments are in seconds."""
 
     price_per_minute: Decimal
     connect_fee: Decimal
@@ -27,20 +28,24 @@ class Tariff:
 
     def __post_init__(self) -> None:
         if self.price_per_minute < 0 or self.connect_fee < 0:
-            raise ValueError(f"A tariff has no negative price: {self}.")
+            raise ValueError(f"A tariff has a negative price: {self}.")
         if self.initial_increment < 1 or self.subsequent_increment < 1:
-            raise ValueError(f"A tariff's increments are at least 1 second: {self}.")
+            raise ValueError(f"A tariff has an increment of less than 1 second: {self}.")
+
+    @classmethod
+    def of(cls, row: Any, prefix: str = "") -> Tariff:
+        """The tariff in a row's fields, whose names may have a prefix."""
+        return cls(**{each.name: getattr(row, prefix + each.name) for each in fields(cls)})
 
 
 def cost(tariff: Tariff, seconds: int) -> Decimal:
     """The cost of a leg `seconds` after its answer, three decimals, rounded up.
 
-    At 0 seconds it is the connect fee plus the initial increment, since an answer is billed at
-    once. A leg that was never answered costs nothing and is not asked about here. `ValueError` when
-    `seconds` is negative.
+    At 0 seconds it is the connect fee plus the initial increment, due with the answer. (A leg that
+    never answered costs nothing.) `ValueError` if `seconds` is negative.
     """
     if seconds < 0:
-        raise ValueError(f"A leg cannot have lasted {seconds} seconds.")
+        raise ValueError(f"The duration of a leg is negative: {seconds} seconds.")
     thousandths, rest = divmod(
         (tariff.price_per_minute * billed_seconds(tariff, seconds) + tariff.connect_fee * 60)
         * 1000,
@@ -50,14 +55,14 @@ def cost(tariff: Tariff, seconds: int) -> Decimal:
 
 
 def billed_seconds(tariff: Tariff, seconds: int) -> int:
-    """The seconds that are paid for: the initial increment, then whole subsequent increments."""
+    """The billed seconds: the initial increment, then whole subsequent increments."""
     beyond = max(0, seconds - tariff.initial_increment)
     increments = -(-beyond // tariff.subsequent_increment)
     return tariff.initial_increment + increments * tariff.subsequent_increment
 
 
 def call_cost(a: Tariff, b: Tariff, a_seconds: int | None, b_seconds: int | None) -> Decimal:
-    """The cost of both legs by the seconds since each answered; None for a leg that has not."""
+    """The cost of both legs by the seconds since each answered; None for a leg that did not."""
     return (FREE if a_seconds is None else cost(a, a_seconds)) + (
         FREE if b_seconds is None else cost(b, b_seconds)
     )
@@ -72,13 +77,12 @@ def maximum_duration(
     *,
     a_free_until_connected: bool = False,
 ) -> int:
-    """The most seconds since leg A's answer, 0 to `cap`, that a call may last for its cost to stay
-    within `funds`.
+    """The maximum duration in seconds from leg A's answer, 0 to `cap`, with a cost within `funds`.
 
-    Leg B is taken to answer `b_offset` seconds after A; 0 is the dearest case. With None it has not
-    answered, and whenever it does there is enough for its shortest call. Leg A is paid for from its
-    own answer on, or else, `a_free_until_connected`, from leg B's. 0 when not even the shortest
-    call can be paid: connect fees and initial increments are due at once.
+    Leg B is assumed to answer `b_offset` seconds after A; 0 is the most expensive case. None: it
+    has not answered, and there must be enough for its shortest call whenever it does. Leg A is
+    billed from its own answer, or with `a_free_until_connected` from leg B's. The result is 0 if
+    the funds do not cover the connect fees and initial increments, which are due at once.
     """
 
     def cost_at(seconds: int) -> Decimal:

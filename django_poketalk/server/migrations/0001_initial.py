@@ -62,7 +62,7 @@ class Migration(migrations.Migration):
                     models.DecimalField(
                         decimal_places=3,
                         default=Decimal("0"),
-                        help_text="How far below zero the balance may go.",
+                        help_text="How far the balance may go below zero.",
                         max_digits=15,
                         validators=[django.core.validators.MinValueValidator(Decimal("0"))],
                         verbose_name="credit limit",
@@ -81,25 +81,25 @@ class Migration(migrations.Migration):
                         default=Decimal("0"),
                         editable=False,
                         max_digits=15,
-                        verbose_name="charged on that day",
+                        verbose_name="charged that day",
                     ),
                 ),
                 (
                     "max_live_calls",
                     models.PositiveIntegerField(
                         blank=True,
-                        help_text="Empty: no limit.",
+                        help_text="Leave empty for no limit.",
                         null=True,
-                        verbose_name="live calls at most",
+                        verbose_name="maximum live calls",
                     ),
                 ),
                 (
                     "max_calls_per_second",
                     models.PositiveIntegerField(
                         blank=True,
-                        help_text="That are admitted within any one second. Empty: no limit.",
+                        help_text="Calls accepted within any one second. Leave empty for no limit.",
                         null=True,
-                        verbose_name="calls per second at most",
+                        verbose_name="calls per second",
                     ),
                 ),
                 (
@@ -107,18 +107,18 @@ class Migration(migrations.Migration):
                     models.DecimalField(
                         blank=True,
                         decimal_places=3,
-                        help_text="What is charged in a day, with what live calls hold. A day begins at midnight in the service's time zone. Empty: no limit.",
+                        help_text="Charges of the day plus the amount held for live calls. The day begins at midnight in the service's time zone. Leave empty for no limit.",
                         max_digits=15,
                         null=True,
                         validators=[django.core.validators.MinValueValidator(Decimal("0"))],
-                        verbose_name="spend per day at most",
+                        verbose_name="maximum spend per day",
                     ),
                 ),
                 (
                     "max_duration",
                     models.PositiveIntegerField(
                         blank=True,
-                        help_text="Seconds that one call may last. Empty: the service's maximum.",
+                        help_text="Seconds per call. Leave empty for the service's maximum.",
                         null=True,
                         validators=[django.core.validators.MinValueValidator(1)],
                         verbose_name="maximum duration",
@@ -153,8 +153,7 @@ class Migration(migrations.Migration):
                         max_length=15,
                         validators=[
                             django.core.validators.RegexValidator(
-                                "^[0-9]{0,15}\\Z",
-                                "Digits only, as on the wire: no + and no spaces.",
+                                "^[0-9]{0,15}\\Z", "Enter digits only, without + and spaces."
                             )
                         ],
                         verbose_name="prefix",
@@ -187,18 +186,18 @@ class Migration(migrations.Migration):
                     "initial_increment",
                     models.PositiveSmallIntegerField(
                         default=1,
-                        help_text="Seconds billed at least.",
+                        help_text="Initial increment: billed even if the call is shorter.",
                         validators=[django.core.validators.MinValueValidator(1)],
-                        verbose_name="initial increment",
+                        verbose_name="minimum billed seconds",
                     ),
                 ),
                 (
                     "subsequent_increment",
                     models.PositiveSmallIntegerField(
                         default=1,
-                        help_text="Seconds in which the rest is billed.",
+                        help_text="Subsequent increment, in seconds: the rest is rounded up to a multiple of it.",
                         validators=[django.core.validators.MinValueValidator(1)],
-                        verbose_name="subsequent increment",
+                        verbose_name="billing increment",
                     ),
                 ),
             ],
@@ -223,13 +222,13 @@ class Migration(migrations.Migration):
                     "leg_a_billed",
                     models.CharField(
                         choices=[
-                            ("answer", "from its answer on"),
-                            ("connected", "only while both legs are connected"),
+                            ("answer", "from its own answer"),
+                            ("connected", "from leg B’s answer"),
                         ],
                         default="answer",
-                        help_text="A change holds for calls that are asked for from then on.",
+                        help_text="A change applies to new calls.",
                         max_length=10,
-                        verbose_name="leg A is paid for",
+                        verbose_name="leg A is billed",
                     ),
                 ),
             ],
@@ -311,7 +310,7 @@ class Migration(migrations.Migration):
                 (
                     "custom",
                     models.CharField(
-                        help_text="The caller's id of the call ($webcallid).",
+                        help_text="The customer's id for the call ($webcallid).",
                         max_length=255,
                         verbose_name="custom",
                     ),
@@ -322,7 +321,7 @@ class Migration(migrations.Migration):
                     "eventurl",
                     models.CharField(blank=True, max_length=255, verbose_name="event URL"),
                 ),
-                ("remote_address", models.CharField(max_length=45, verbose_name="asked from")),
+                ("remote_address", models.CharField(max_length=45, verbose_name="requested from")),
                 (
                     "created_at",
                     models.DateTimeField(default=django.utils.timezone.now, verbose_name="created"),
@@ -331,19 +330,19 @@ class Migration(migrations.Migration):
                     "leg_a_billed",
                     models.CharField(
                         choices=[
-                            ("answer", "from its answer on"),
-                            ("connected", "only while both legs are connected"),
+                            ("answer", "from its own answer"),
+                            ("connected", "from leg B’s answer"),
                         ],
                         default="answer",
-                        help_text="As the provider had it at admission.",
+                        help_text="The provider's setting at admission.",
                         max_length=10,
-                        verbose_name="leg A is paid for",
+                        verbose_name="leg A is billed",
                     ),
                 ),
                 (
                     "max_duration",
                     models.PositiveIntegerField(
-                        help_text="Seconds after leg A's answer that the funds pay for, reckoned at admission and anew from leg B's answer on.",
+                        help_text="Seconds from leg A's answer that the funds pay for, computed at admission and again when leg B answers.",
                         verbose_name="maximum duration",
                     ),
                 ),
@@ -351,9 +350,9 @@ class Migration(migrations.Migration):
                     "duration_cap",
                     models.PositiveIntegerField(
                         blank=True,
-                        help_text="Seconds that it may last with any funds. Empty: the maximum duration.",
+                        help_text="Seconds, whatever the funds. Empty: the maximum duration.",
                         null=True,
-                        verbose_name="longest duration",
+                        verbose_name="duration limit",
                     ),
                 ),
                 (
@@ -368,7 +367,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("queued", "queued"),
                             ("active", "active"),
-                            ("ending", "over, final event on its way"),
+                            ("ending", "ended, final event pending"),
                             ("ended", "ended"),
                         ],
                         default="queued",
@@ -398,9 +397,7 @@ class Migration(migrations.Migration):
                 (
                     "duration",
                     models.PositiveIntegerField(
-                        default=0,
-                        help_text="Seconds since leg A answered.",
-                        verbose_name="duration",
+                        default=0, help_text="Seconds from leg A's answer.", verbose_name="duration"
                     ),
                 ),
                 (
@@ -415,7 +412,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "hangup_requested_at",
-                    models.DateTimeField(blank=True, null=True, verbose_name="hang-up asked"),
+                    models.DateTimeField(blank=True, null=True, verbose_name="hang-up requested"),
                 ),
                 ("ended_at", models.DateTimeField(blank=True, null=True, verbose_name="ended")),
                 (
@@ -435,7 +432,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "seen_at",
-                    models.DateTimeField(blank=True, null=True, verbose_name="last proof of life"),
+                    models.DateTimeField(blank=True, null=True, verbose_name="last update"),
                 ),
                 (
                     "account",
@@ -526,11 +523,11 @@ class Migration(migrations.Migration):
                     "prefixes",
                     models.CharField(
                         blank=True,
-                        help_text="The prefixes it reaches, separated by spaces. Empty: all.",
+                        help_text="Number prefixes, separated by spaces. Leave empty for all numbers.",
                         max_length=500,
                         validators=[
                             django.core.validators.RegexValidator(
-                                "^[0-9]+( [0-9]+)*\\Z", "Digits, separated by single spaces."
+                                "^[0-9]+( [0-9]+)*\\Z", "Enter digits separated by single spaces."
                             )
                         ],
                         verbose_name="prefixes",
@@ -539,14 +536,16 @@ class Migration(migrations.Migration):
                 (
                     "priority",
                     models.PositiveSmallIntegerField(
-                        default=10, help_text="Lower is tried first.", verbose_name="priority"
+                        default=10,
+                        help_text="Lower values are tried first.",
+                        verbose_name="priority",
                     ),
                 ),
                 (
                     "ring_timeout",
                     models.PositiveSmallIntegerField(
                         default=30,
-                        help_text="Seconds that a phone may ring.",
+                        help_text="Seconds.",
                         validators=[django.core.validators.MinValueValidator(1)],
                         verbose_name="ring timeout",
                     ),
@@ -555,7 +554,7 @@ class Migration(migrations.Migration):
                     "username",
                     models.CharField(
                         blank=True,
-                        help_text="Who we are when we are asked. Empty: a trunk knows us by our address.",
+                        help_text="For authentication. Leave empty if the trunk authenticates by IP address.",
                         max_length=100,
                         verbose_name="user name",
                     ),
@@ -564,11 +563,11 @@ class Migration(migrations.Migration):
                     "password_variable",
                     models.CharField(
                         blank=True,
-                        help_text="The environment variable of the switch that holds the password. The password itself is not stored.",
+                        help_text="The environment variable of the switch that contains the password. The password itself is not stored.",
                         max_length=100,
                         validators=[
                             django.core.validators.RegexValidator(
-                                "^[A-Za-z_][A-Za-z0-9_]*\\Z", "A name such as TRUNK_PASSWORD."
+                                "^[A-Za-z_][A-Za-z0-9_]*\\Z", "Enter a name such as TRUNK_PASSWORD."
                             )
                         ],
                         verbose_name="password variable",
@@ -584,19 +583,18 @@ class Migration(migrations.Migration):
                         ],
                         default="other",
                         max_length=10,
-                        verbose_name="caller id",
+                        verbose_name="caller ID",
                     ),
                 ),
                 (
                     "caller_number",
                     models.CharField(
                         blank=True,
-                        help_text="The number that all calls show, where it is always the same.",
+                        help_text="The number that all calls display, if it is always the same.",
                         max_length=15,
                         validators=[
                             django.core.validators.RegexValidator(
-                                "^[0-9]{0,15}\\Z",
-                                "Digits only, as on the wire: no + and no spaces.",
+                                "^[0-9]{0,15}\\Z", "Enter digits only, without + and spaces."
                             )
                         ],
                         verbose_name="caller number",
@@ -606,7 +604,7 @@ class Migration(migrations.Migration):
                     "strip_digits",
                     models.PositiveSmallIntegerField(
                         default=0,
-                        help_text="How many are taken from the front of each number.",
+                        help_text="How many digits to remove from the start of each number.",
                         validators=[django.core.validators.MaxValueValidator(14)],
                         verbose_name="digits to strip",
                     ),
@@ -615,11 +613,12 @@ class Migration(migrations.Migration):
                     "add_prefix",
                     models.CharField(
                         blank=True,
-                        help_text="What is put in front of each number then, such as + or 00.",
+                        help_text="Added to the start of each number afterwards, such as + or 00.",
                         max_length=20,
                         validators=[
                             django.core.validators.RegexValidator(
-                                "^[+]?[0-9*#]*\\Z", "Digits, * and #, with a + at most first."
+                                "^[+]?[0-9*#]*\\Z",
+                                "Enter digits, * or #, with an optional + at the start.",
                             )
                         ],
                         verbose_name="prefix to add",
@@ -629,7 +628,7 @@ class Migration(migrations.Migration):
                     "max_channels",
                     models.PositiveIntegerField(
                         default=0,
-                        help_text="Phones at a time, per switch. 0: no limit.",
+                        help_text="Simultaneous legs per switch. 0: no limit.",
                         verbose_name="channels",
                     ),
                 ),
@@ -645,12 +644,12 @@ class Migration(migrations.Migration):
                     "host",
                     models.CharField(
                         blank=True,
-                        help_text="The trunk’s name or address.",
+                        help_text="The trunk’s host name or IP address.",
                         max_length=255,
                         validators=[
                             django.core.validators.RegexValidator(
                                 "^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?([.][A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*[.]?\\Z",
-                                "A host’s name or IPv4 address; the port has its own field.",
+                                "Enter a host name or IPv4 address without a port.",
                             )
                         ],
                         verbose_name="host",
@@ -671,7 +670,7 @@ class Migration(migrations.Migration):
                     "from_domain",
                     models.CharField(
                         blank=True,
-                        help_text="What stands behind the @ in From. Empty: the switch’s own address.",
+                        help_text="The domain in the From header. Leave empty for the switch’s own address.",
                         max_length=255,
                         verbose_name="From domain",
                     ),
@@ -680,7 +679,7 @@ class Migration(migrations.Migration):
                     "early_media",
                     models.BooleanField(
                         default=False,
-                        help_text="Leg A hears what leg B’s network plays before leg B answers.",
+                        help_text="Leg A hears the ringing tone or announcements of leg B’s network.",
                         verbose_name="early media",
                     ),
                 ),
@@ -688,7 +687,7 @@ class Migration(migrations.Migration):
                     "late_offer",
                     models.BooleanField(
                         default=False,
-                        help_text="For phones that refuse a re-INVITE: leg A is connected without one.",
+                        help_text="Connects leg A without a re-INVITE, for phones that refuse it.",
                         verbose_name="late offer",
                     ),
                 ),
@@ -696,7 +695,7 @@ class Migration(migrations.Migration):
                     "keep_alive",
                     models.PositiveIntegerField(
                         default=0,
-                        help_text="Seconds between two OPTIONS, which show whether it is up. 0: none.",
+                        help_text="Seconds between two OPTIONS requests, which check that the trunk is up. 0: none.",
                         verbose_name="keep-alive",
                     ),
                 ),
@@ -704,21 +703,22 @@ class Migration(migrations.Migration):
                     "ari_url",
                     models.CharField(
                         blank=True,
-                        help_text="Of Asterisk’s HTTP server, such as https://pbx.example.com:8089.",
+                        help_text="Asterisk’s HTTP server, such as https://pbx.example.com:8089.",
                         max_length=255,
                         validators=[django_poketalk.server.models.routes.validate_ari_url],
-                        verbose_name="address",
+                        verbose_name="ARI address",
                     ),
                 ),
                 (
                     "application",
                     models.CharField(
                         default="poketalk",
-                        help_text="What our channels in Asterisk are named after.",
+                        help_text="Prefix of the Stasis applications in Asterisk.",
                         max_length=40,
                         validators=[
                             django.core.validators.RegexValidator(
-                                "^[A-Za-z0-9_-]+\\Z", "Letters, digits, hyphens and underscores."
+                                "^[A-Za-z0-9_-]+\\Z",
+                                "Enter letters, digits, hyphens and underscores only.",
                             )
                         ],
                         verbose_name="application",
@@ -728,12 +728,12 @@ class Migration(migrations.Migration):
                     "endpoint",
                     models.CharField(
                         blank=True,
-                        help_text="What Asterisk is to ring; {number} stands for the number.",
+                        help_text="What Asterisk rings. {number} stands for the phone number.",
                         max_length=200,
                         validators=[
                             django.core.validators.RegexValidator(
                                 "^[A-Za-z0-9]+/[A-Za-z0-9@._/:;=+*#-]*\\{number\\}[A-Za-z0-9@._/:;=+*#-]*\\Z",
-                                "A technology and a resource with {number} once, such as PJSIP/{number}@trunk.",
+                                "Enter a technology and a resource with one {number}: PJSIP/{number}@trunk.",
                             )
                         ],
                         verbose_name="endpoint",
@@ -791,7 +791,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("switch", models.CharField(blank=True, max_length=100, verbose_name="switch")),
-                ("begun_at", models.DateTimeField(blank=True, null=True, verbose_name="begun")),
+                ("begun_at", models.DateTimeField(blank=True, null=True, verbose_name="started")),
                 ("ringing_at", models.DateTimeField(blank=True, null=True, verbose_name="ringing")),
                 (
                     "answered_at",
@@ -884,14 +884,16 @@ class Migration(migrations.Migration):
                 (
                     "number",
                     models.CharField(
-                        help_text="Country code first.",
+                        help_text="With country code.",
                         max_length=32,
                         verbose_name="number or prefix",
                     ),
                 ),
                 (
                     "is_prefix",
-                    models.BooleanField(default=False, verbose_name="all numbers that begin so"),
+                    models.BooleanField(
+                        default=False, verbose_name="prefix: block all numbers that begin with it"
+                    ),
                 ),
                 ("reason", models.CharField(blank=True, max_length=200, verbose_name="reason")),
                 (
@@ -904,7 +906,7 @@ class Migration(migrations.Migration):
                     "account",
                     models.ForeignKey(
                         blank=True,
-                        help_text="Empty: for all accounts.",
+                        help_text="Leave empty for all accounts.",
                         null=True,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="blacklist",
@@ -948,16 +950,15 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("duration", models.PositiveIntegerField(verbose_name="duration")),
-                (
-                    "cost",
-                    models.DecimalField(decimal_places=3, max_digits=15, verbose_name="cost"),
-                ),
+                ("cost", models.DecimalField(decimal_places=3, max_digits=15, verbose_name="cost")),
                 ("sent_at", models.DateTimeField(verbose_name="sent")),
-                ("seconds", models.FloatField(verbose_name="seconds taken")),
+                ("seconds", models.FloatField(verbose_name="response time (seconds)")),
                 (
                     "answer",
                     models.PositiveSmallIntegerField(
-                        help_text="HTTP status; empty: none came.", null=True, verbose_name="answer"
+                        help_text="HTTP status. Empty: no response.",
+                        null=True,
+                        verbose_name="response",
                     ),
                 ),
                 ("error", models.CharField(blank=True, max_length=200, verbose_name="error")),
@@ -1000,8 +1001,7 @@ class Migration(migrations.Migration):
                         max_length=15,
                         validators=[
                             django.core.validators.RegexValidator(
-                                "^[0-9]{0,15}\\Z",
-                                "Digits only, as on the wire: no + and no spaces.",
+                                "^[0-9]{0,15}\\Z", "Enter digits only, without + and spaces."
                             )
                         ],
                         verbose_name="prefix",
@@ -1034,18 +1034,18 @@ class Migration(migrations.Migration):
                     "initial_increment",
                     models.PositiveSmallIntegerField(
                         default=1,
-                        help_text="Seconds billed at least.",
+                        help_text="Initial increment: billed even if the call is shorter.",
                         validators=[django.core.validators.MinValueValidator(1)],
-                        verbose_name="initial increment",
+                        verbose_name="minimum billed seconds",
                     ),
                 ),
                 (
                     "subsequent_increment",
                     models.PositiveSmallIntegerField(
                         default=1,
-                        help_text="Seconds in which the rest is billed.",
+                        help_text="Subsequent increment, in seconds: the rest is rounded up to a multiple of it.",
                         validators=[django.core.validators.MinValueValidator(1)],
-                        verbose_name="subsequent increment",
+                        verbose_name="billing increment",
                     ),
                 ),
                 (
@@ -1104,7 +1104,7 @@ class Migration(migrations.Migration):
                     "amount",
                     models.DecimalField(
                         decimal_places=3,
-                        help_text="Positive: to the account's credit.",
+                        help_text="Positive amounts are credits.",
                         max_digits=15,
                         verbose_name="amount",
                     ),
@@ -1236,11 +1236,11 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "initial_increment",
-                    models.PositiveSmallIntegerField(verbose_name="initial increment"),
+                    models.PositiveSmallIntegerField(verbose_name="minimum billed seconds"),
                 ),
                 (
                     "subsequent_increment",
-                    models.PositiveSmallIntegerField(verbose_name="subsequent increment"),
+                    models.PositiveSmallIntegerField(verbose_name="billing increment"),
                 ),
                 (
                     "initiated_at",
@@ -1262,7 +1262,7 @@ class Migration(migrations.Migration):
                     "sip_status",
                     models.PositiveSmallIntegerField(
                         default=0,
-                        help_text="The response that ended it. 0: none did.",
+                        help_text="The final response. 0: none.",
                         verbose_name="SIP status",
                     ),
                 ),
@@ -1270,7 +1270,7 @@ class Migration(migrations.Migration):
                     "q850",
                     models.PositiveSmallIntegerField(
                         default=0,
-                        help_text="As the network gave it. 0: it did not.",
+                        help_text="From the network. 0: none.",
                         verbose_name="Q.850 cause",
                     ),
                 ),
@@ -1278,7 +1278,7 @@ class Migration(migrations.Migration):
                 (
                     "duration",
                     models.PositiveIntegerField(
-                        default=0, help_text="Seconds since its answer.", verbose_name="duration"
+                        default=0, help_text="Seconds from its answer.", verbose_name="duration"
                     ),
                 ),
                 (
@@ -1294,7 +1294,7 @@ class Migration(migrations.Migration):
                         decimal_places=6,
                         max_digits=12,
                         null=True,
-                        verbose_name="buying: price per minute",
+                        verbose_name="buy price per minute",
                     ),
                 ),
                 (
@@ -1304,19 +1304,19 @@ class Migration(migrations.Migration):
                         decimal_places=6,
                         max_digits=12,
                         null=True,
-                        verbose_name="buying: connect fee",
+                        verbose_name="buy connect fee",
                     ),
                 ),
                 (
                     "buy_initial_increment",
                     models.PositiveSmallIntegerField(
-                        blank=True, null=True, verbose_name="buying: initial increment"
+                        blank=True, null=True, verbose_name="buy minimum billed seconds"
                     ),
                 ),
                 (
                     "buy_subsequent_increment",
                     models.PositiveSmallIntegerField(
-                        blank=True, null=True, verbose_name="buying: subsequent increment"
+                        blank=True, null=True, verbose_name="buy billing increment"
                     ),
                 ),
                 (
@@ -1326,7 +1326,7 @@ class Migration(migrations.Migration):
                         decimal_places=3,
                         max_digits=15,
                         null=True,
-                        verbose_name="buying: cost",
+                        verbose_name="buy cost",
                     ),
                 ),
                 (

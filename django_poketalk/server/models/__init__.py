@@ -1,5 +1,5 @@
-"""The service's rows: who may call, by which routes at which rates, and each call with its legs,
-money and events.
+"""The service's models: accounts and keys, routes and rates, and calls with their legs, ledger
+entries and events.
 """
 
 from .accounts import Account, AllowedAddress, ApiKey, BlacklistedNumber

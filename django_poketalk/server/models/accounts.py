@@ -1,6 +1,4 @@
-"""Who may ask for calls: accounts with their money, keys and addresses, and the numbers that nobody
-may call.
-"""
+"""Accounts with their money, API keys and allowed addresses, and the service's blacklist."""
 
 from __future__ import annotations
 
@@ -25,15 +23,15 @@ from django_poketalk.protocol import numbers
 
 from .routes import ServiceProvider
 
-MONEY = ("balance", "held", "spent_on", "spent")  # written by `ledger` alone
+MONEY = ("balance", "held", "spent_on", "spent")  # only `ledger` writes these
 MAPPED_IPV4 = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
 class Account(models.Model):
-    """A customer. `balance`, `held` and what was `spent` are written by `ledger` alone.
+    """A customer. Only `ledger` writes `balance`, `held`, `spent_on` and `spent`.
 
-    `held` is the part of the balance that live calls have reserved; balance − held never falls
-    below −credit limit. `spent` is what was charged on the day `spent_on`, and on no other.
+    `held` is the part of the balance that live calls reserve; balance − held is never below
+    −credit limit. `spent` is the amount charged on the day `spent_on`.
     """
 
     name = models.CharField(_("name"), max_length=100, unique=True)
@@ -63,35 +61,35 @@ class Account(models.Model):
         decimal_places=3,
         default=Decimal(0),
         validators=[MinValueValidator(Decimal(0))],
-        help_text=_("How far below zero the balance may go."),
+        help_text=_("How far the balance may go below zero."),
     )
     spent_on = models.DateField(_("day of the last charge"), null=True, editable=False)
     spent = models.DecimalField(
-        _("charged on that day"),
+        _("charged that day"),
         max_digits=15,
         decimal_places=3,
         default=Decimal(0),
         editable=False,
     )
     max_live_calls = models.PositiveIntegerField(
-        _("live calls at most"), null=True, blank=True, help_text=_("Empty: no limit.")
+        _("maximum live calls"), null=True, blank=True, help_text=_("Leave empty for no limit.")
     )
     max_calls_per_second = models.PositiveIntegerField(
-        _("calls per second at most"),
+        _("calls per second"),
         null=True,
         blank=True,
-        help_text=_("That are admitted within any one second. Empty: no limit."),
+        help_text=_("Calls accepted within any one second. Leave empty for no limit."),
     )
     max_spend_per_day = models.DecimalField(
-        _("spend per day at most"),
+        _("maximum spend per day"),
         max_digits=15,
         decimal_places=3,
         null=True,
         blank=True,
         validators=[MinValueValidator(Decimal(0))],
         help_text=_(
-            "What is charged in a day, with what live calls hold. A day begins at midnight in the "
-            "service's time zone. Empty: no limit."
+            "Charges of the day plus the amount held for live calls. The day begins at midnight in "
+            "the service's time zone. Leave empty for no limit."
         ),
     )
     max_duration = models.PositiveIntegerField(
@@ -99,7 +97,7 @@ class Account(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text=_("Seconds that one call may last. Empty: the service's maximum."),
+        help_text=_("Seconds per call. Leave empty for the service's maximum."),
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
@@ -115,7 +113,7 @@ class Account(models.Model):
                 condition=Q(credit_limit__gte=0), name="poketalk_server_credit_not_negative"
             ),
             models.CheckConstraint(
-                # Rounded: SQLite reckons in floats and would refuse the last thousandth.
+                # Rounded: SQLite computes with floats and would refuse the last thousandth.
                 condition=GreaterThanOrEqual(
                     Round(F("balance") + F("credit_limit") - F("held"), 3), Value(Decimal(0))
                 ),
@@ -127,8 +125,8 @@ class Account(models.Model):
         return self.name
 
     def save(self, **options: Any) -> None:
-        """Save all but the money, which is the ledger's once the row exists: a stale copy must not
-        turn a balance back.
+        """Save the account. An update leaves out the money, so that a stale copy does not undo a
+        change by the ledger.
         """
         if not self._state.adding and options.get("update_fields") is None:
             options["update_fields"] = [
@@ -140,34 +138,34 @@ class Account(models.Model):
 
     @property
     def funds(self) -> Decimal:
-        """What is there for more: balance plus credit limit, less what live calls hold."""
+        """The money available: balance plus credit limit minus the holds of live calls."""
         return self.balance + self.credit_limit - self.held
 
     def charged(self, today: date) -> Decimal:
-        """What calls were charged today. A clock that is behind does not open the day anew."""
+        """The amount charged today. A host whose clock is behind still counts the later day."""
         return self.spent if self.spent_on is not None and self.spent_on >= today else Decimal(0)
 
     def spendable(self, today: date) -> Decimal:
-        """What calls can still hold: the funds, and no more than is left of the day's spend. Below
-        0 where the day's limit was lowered.
+        """The amount that calls can still hold: the funds, up to the rest of the day's limit.
+        Negative if the limit was lowered.
         """
         if self.max_spend_per_day is None:
             return self.funds
         return min(self.funds, self.max_spend_per_day - self.charged(today) - self.held)
 
     def allows(self, address: str) -> bool:
-        """Whether this IP address ("" when there is none) is on the account's list."""
+        """Whether the account may use the service from this IP address ("" if it is unknown)."""
         try:
-            asking = ipaddress.ip_address(address)
+            client = ipaddress.ip_address(address)
         except ValueError:
             return False
         allowed = self.addresses.values_list("network", flat=True)
-        return any(asking in ipaddress.ip_network(network) for network in allowed)
+        return any(client in ipaddress.ip_network(network) for network in allowed)
 
 
 class ApiKey(models.Model):
-    """A key of an account. Only its beginning and its SHA-256 are stored; two live keys at once
-    make rotation possible.
+    """An account's API key. Only its first characters and its SHA-256 hash are stored. An account
+    may have several, for rotation.
     """
 
     account = models.ForeignKey(
@@ -190,7 +188,7 @@ class ApiKey(models.Model):
     @classmethod
     @sensitive_variables()
     def issue(cls, account: Account, label: str = "") -> tuple[ApiKey, str]:
-        """Make a key. The second part is the key itself, which cannot be had again."""
+        """Create a key. Returns the row and the key itself, which is not stored."""
         secret = secrets.token_urlsafe(32)
         return cls.objects.create(
             account=account, label=label, prefix=secret[:8], digest=cls.digest_of(secret)
@@ -198,7 +196,7 @@ class ApiKey(models.Model):
 
     @classmethod
     def find(cls, secret: str) -> ApiKey | None:
-        """The live key of an active account, with its account and provider, or None."""
+        """The key if it is not revoked and its account is active, with account and provider."""
         return (
             cls.objects.select_related("account__provider")
             .filter(digest=cls.digest_of(secret), account__is_active=True)
@@ -208,13 +206,13 @@ class ApiKey(models.Model):
 
     @staticmethod
     def digest_of(secret: str) -> str:
-        """SHA-256, hexadecimal. Keys are random (256 bits): no salt or slow hash is needed."""
+        """SHA-256, hexadecimal. Keys are 256 random bits, so no salt or slow hash is needed."""
         return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class AllowedAddress(models.Model):
-    """An address or network (CIDR) from which an account may ask. An account without any may ask
-    from nowhere.
+    """An address or network (CIDR) from which an account may use the service. An account without
+    one cannot use it.
     """
 
     account = models.ForeignKey(
@@ -238,21 +236,19 @@ class AllowedAddress(models.Model):
         return self.network
 
     def save(self, **options: Any) -> None:
-        """Save in canonical form, whoever made the row."""
+        """Save in canonical form."""
         self.clean()
         super().save(**options)
 
     def clean(self) -> None:
-        """Store the network in its canonical form. IPv4 inside IPv6 becomes IPv4, as it does for
-        those who ask.
+        """Write the network in canonical form. IPv4-mapped IPv6 becomes IPv4, as clients' addresses
+        do.
         """
         super().clean()
         try:
             network = ipaddress.ip_network(self.network.strip(), strict=False)
         except ValueError as error:
-            raise ValidationError(
-                {"network": _("This is neither an IP address nor a network.")}
-            ) from error
+            raise ValidationError({"network": _("Enter an IP address or network.")}) from error
         if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(MAPPED_IPV4):
             mapped = int(network.network_address) & 0xFFFF_FFFF
             self.network = str(
@@ -263,7 +259,7 @@ class AllowedAddress(models.Model):
 
 
 class BlacklistedNumber(models.Model):
-    """A number or prefix that may be on neither leg: for one account, or (no account) for all."""
+    """A number or prefix that neither leg may have, for one account or (None) for all."""
 
     account = models.ForeignKey(
         Account,
@@ -272,12 +268,14 @@ class BlacklistedNumber(models.Model):
         null=True,
         blank=True,
         related_name="blacklist",
-        help_text=_("Empty: for all accounts."),
+        help_text=_("Leave empty for all accounts."),
     )
     number = models.CharField(
-        _("number or prefix"), max_length=32, help_text=_("Country code first.")
+        _("number or prefix"), max_length=32, help_text=_("With country code.")
     )
-    is_prefix = models.BooleanField(_("all numbers that begin so"), default=False)
+    is_prefix = models.BooleanField(
+        _("prefix: block all numbers that begin with it"), default=False
+    )
     reason = models.CharField(_("reason"), max_length=200, blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
@@ -291,12 +289,12 @@ class BlacklistedNumber(models.Model):
         return f"{self.number}…" if self.is_prefix else numbers.mask(self.number)
 
     def save(self, **options: Any) -> None:
-        """Save in the form that `matches` looks for, whoever made the row."""
+        """Save in the form that `matches` looks up."""
         self.clean()
         super().save(**options)
 
     def clean(self) -> None:
-        """Store digits only, as on the wire, however the number was written."""
+        """Write the number as digits, as on the wire."""
         super().clean()
         try:
             if self.is_prefix:
@@ -304,20 +302,18 @@ class BlacklistedNumber(models.Model):
             else:
                 self.number = numbers.without_trunk_zero(numbers.read_wire(self.number))
         except numbers.InvalidNumber as error:
-            told = (
-                _("Write the beginning of the numbers with + and country code, e.g. +4420.")
+            message = (
+                _("Enter the prefix with + and country code, such as +4420.")
                 if self.is_prefix
-                else _("This is not a phone number. Write it with + and country code.")
+                else _("Enter a phone number with + and country code.")
             )
-            raise ValidationError({"number": told}) from error
+            raise ValidationError({"number": message}) from error
         if not self.number:
             raise ValidationError({"number": _("Enter a phone number.")})
 
     @classmethod
     def matches(cls, account: Account, *wire_numbers: str) -> bool:
-        """Whether any of these numbers (digits only, without a trunk zero) is blacklisted for the
-        account.
-        """
+        """Whether any of these numbers, digits without trunk zero, is blacklisted for it."""
         prefixes = {
             number[:length] for number in wire_numbers for length in range(1, len(number) + 1)
         }

@@ -1,4 +1,4 @@
-"""A served call: the request as admitted, its legs as rung, and its events as delivered."""
+"""Calls, with their legs and the events sent to the customer."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from .routes import Gateway, LegABilling, ServiceProvider
 
 
 class Side(models.TextChoices):
-    """The two legs: A is rung first (`from`), B once A has answered (`to`)."""
+    """The two legs: A (`from`) rings first, B (`to`) once A has answered."""
 
     A = "A", _("leg A")
     B = "B", _("leg B")
 
 
 class Status(models.IntegerChoices):
-    """The protocol's call status (seed, EventURL) in words for operators."""
+    """The protocol's call status (seed, EventURL), with labels for operators."""
 
     UNKNOWN = CallStatus.UNKNOWN, _("unknown")
     A_INITIATED = CallStatus.A_INITIATED, _("leg A initiated")
@@ -46,34 +46,38 @@ class Status(models.IntegerChoices):
 
 
 class CallQuerySet(models.QuerySet["Call"]):
-    """Calls by who has them. Times are compared with `now`, an aware datetime."""
+    """Calls by the stage they are in."""
 
     def queued(self) -> CallQuerySet:
-        """Admitted, and no switch has them yet."""
+        """Calls that no switch has claimed yet."""
         return self.filter(state=Call.State.QUEUED)
 
     def live(self) -> CallQuerySet:
-        """Admitted and not over."""
-        return self.filter(state__in=[Call.State.QUEUED, Call.State.ACTIVE])
+        """Calls that have not ended."""
+        return self.filter(state__in=Call.LIVE)
 
     def abandoned(self, now: datetime | Combinable) -> CallQuerySet:
-        """A switch had them, and its lease has lapsed. `now` is by the database's clock."""
-        return self.filter(state__in=[Call.State.ACTIVE, Call.State.ENDING], lease_until__lt=now)
+        """Calls whose switch let its lease lapse. `now` is the database's time."""
+        return self.filter(state__in=Call.OWNED, lease_until__lt=now)
 
 
 class Call(models.Model):
     """One admitted request, and its call detail record (CDR) once it is over.
 
-    A switch owns an active call by a lease (`switch`, `lease_until`) and a `fence` that grows with
-    each owner; every write of a switch names the fence it was given, so that a stale owner writes
-    nothing. The switch keeps a call that is over (`ending`) until its final event has been sent.
+    A switch owns an active call by a lease (`switch`, `lease_until`) and a `fence`, which increases
+    with each owner. Every write of a switch names its fence, so that a stale owner cannot write.
+    The switch keeps a call that has ended (`ending`) until its final event has been sent.
     """
 
     class State(models.TextChoices):
         QUEUED = "queued", _("queued")
         ACTIVE = "active", _("active")
-        ENDING = "ending", _("over, final event on its way")
+        ENDING = "ending", _("ended, final event pending")
         ENDED = "ended", _("ended")
+
+    LIVE = (State.QUEUED, State.ACTIVE)
+    OWNED = (State.ACTIVE, State.ENDING)  # by a switch
+    OVER = (State.ENDING, State.ENDED)
 
     account = models.ForeignKey(
         Account,
@@ -89,12 +93,12 @@ class Call(models.Model):
         related_name="+",
     )
     custom = models.CharField(
-        _("custom"), max_length=255, help_text=_("The caller's id of the call ($webcallid).")
+        _("custom"), max_length=255, help_text=_("The customer's id for the call ($webcallid).")
     )
     from_number = models.CharField(_("from"), max_length=15)
     to_number = models.CharField(_("to"), max_length=15)
     eventurl = models.CharField(_("event URL"), max_length=MAX_LENGTH, blank=True)
-    remote_address = models.CharField(_("asked from"), max_length=45)
+    remote_address = models.CharField(_("requested from"), max_length=45)
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     rate_a = models.ForeignKey(
         Rate,
@@ -111,35 +115,35 @@ class Call(models.Model):
         related_name="+",
     )
     leg_a_billed = models.CharField(
-        _("leg A is paid for"),
+        _("leg A is billed"),
         max_length=10,
         choices=LegABilling.choices,
         default=LegABilling.ANSWER,
-        help_text=_("As the provider had it at admission."),
+        help_text=_("The provider's setting at admission."),
     )
     max_duration = models.PositiveIntegerField(
         _("maximum duration"),
         help_text=_(
-            "Seconds after leg A's answer that the funds pay for, reckoned at admission and anew "
-            "from leg B's answer on."
+            "Seconds from leg A's answer that the funds pay for, computed at admission and again "
+            "when leg B answers."
         ),
     )
     duration_cap = models.PositiveIntegerField(
-        _("longest duration"),
+        _("duration limit"),
         null=True,
         blank=True,
-        help_text=_("Seconds that it may last with any funds. Empty: the maximum duration."),
+        help_text=_("Seconds, whatever the funds. Empty: the maximum duration."),
     )
     held = models.DecimalField(_("held"), max_digits=15, decimal_places=3, default=Decimal(0))
 
     state = models.CharField(_("state"), max_length=6, choices=State.choices, default=State.QUEUED)
     status = models.SmallIntegerField(_("status"), null=True, blank=True, choices=Status.choices)
     duration = models.PositiveIntegerField(
-        _("duration"), default=0, help_text=_("Seconds since leg A answered.")
+        _("duration"), default=0, help_text=_("Seconds from leg A's answer.")
     )
     cost = models.DecimalField(_("cost"), max_digits=15, decimal_places=3, default=Decimal(0))
     hangup_cause = models.CharField(_("hang-up cause"), max_length=40, blank=True)
-    hangup_requested_at = models.DateTimeField(_("hang-up asked"), null=True, blank=True)
+    hangup_requested_at = models.DateTimeField(_("hang-up requested"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     charged_at = models.DateTimeField(
         _("charged"), null=True, blank=True, help_text=_("When its cost was charged.")
@@ -148,7 +152,7 @@ class Call(models.Model):
     switch = models.CharField(_("switch"), max_length=100, blank=True)
     fence = models.PositiveIntegerField(_("fence"), default=0)
     lease_until = models.DateTimeField(_("lease until"), null=True, blank=True)
-    seen_at = models.DateTimeField(_("last proof of life"), null=True, blank=True)
+    seen_at = models.DateTimeField(_("last update"), null=True, blank=True)
 
     objects = CallQuerySet.as_manager()
 
@@ -189,26 +193,26 @@ class Call(models.Model):
         return f"{numbers.mask(self.from_number)} → {numbers.mask(self.to_number)}"
 
     def save(self, **options: Any) -> None:
-        """Store it; a new one wakes the switches."""
+        """Save, and notify the switches of a new call."""
         is_new = self._state.adding
         super().save(**options)
         if is_new:
             notify.send(Notification.QUEUED)
 
     def request_hang_up(self, now: datetime) -> bool:
-        """Have the switch end this call. False: it is over, or it was asked before."""
-        asked = bool(
+        """Ask the switch to end the call. False if it has ended or was asked to before."""
+        requested = bool(
             Call.objects.live()
             .filter(pk=self.pk, hangup_requested_at=None)
             .update(hangup_requested_at=now)
         )
-        if asked:
+        if requested:
             notify.send(Notification.HANG_UP)
-        return asked
+        return requested
 
 
 class Leg(models.Model):
-    """One attempt to ring one phone through one gateway, with the tariff it was rung under."""
+    """One attempt to ring a phone through a gateway, with the tariffs in force at the time."""
 
     call = models.ForeignKey(
         Call, verbose_name=_("call"), on_delete=models.CASCADE, related_name="legs", db_index=False
@@ -221,39 +225,39 @@ class Leg(models.Model):
     number = models.CharField(_("number"), max_length=15)
     price_per_minute = models.DecimalField(_("price per minute"), max_digits=12, decimal_places=6)
     connect_fee = models.DecimalField(_("connect fee"), max_digits=12, decimal_places=6)
-    initial_increment = models.PositiveSmallIntegerField(_("initial increment"))
-    subsequent_increment = models.PositiveSmallIntegerField(_("subsequent increment"))
+    initial_increment = models.PositiveSmallIntegerField(_("minimum billed seconds"))
+    subsequent_increment = models.PositiveSmallIntegerField(_("billing increment"))
     initiated_at = models.DateTimeField(_("initiated"), default=timezone.now)
     ringing_at = models.DateTimeField(_("ringing"), null=True, blank=True)
     answered_at = models.DateTimeField(_("answered"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     hangup_cause = models.CharField(_("hang-up cause"), max_length=40, blank=True)
     sip_status = models.PositiveSmallIntegerField(
-        _("SIP status"), default=0, help_text=_("The response that ended it. 0: none did.")
+        _("SIP status"), default=0, help_text=_("The final response. 0: none.")
     )
     q850 = models.PositiveSmallIntegerField(
-        _("Q.850 cause"), default=0, help_text=_("As the network gave it. 0: it did not.")
+        _("Q.850 cause"), default=0, help_text=_("From the network. 0: none.")
     )
-    dialog = models.TextField(editable=False, blank=True)  # what ending it takes, while it is up
+    dialog = models.TextField(editable=False, blank=True)  # needed to end it while it is up
     duration = models.PositiveIntegerField(
-        _("duration"), default=0, help_text=_("Seconds since its answer.")
+        _("duration"), default=0, help_text=_("Seconds from its answer.")
     )
     cost = models.DecimalField(_("cost"), max_digits=15, decimal_places=3, default=Decimal(0))
-    # What its gateway asks for it. All empty where the gateway has no buy rate for the number.
+    # What the gateway charges us. All None if it has no buy rate for the number.
     buy_price_per_minute = models.DecimalField(
-        _("buying: price per minute"), max_digits=12, decimal_places=6, null=True, blank=True
+        _("buy price per minute"), max_digits=12, decimal_places=6, null=True, blank=True
     )
     buy_connect_fee = models.DecimalField(
-        _("buying: connect fee"), max_digits=12, decimal_places=6, null=True, blank=True
+        _("buy connect fee"), max_digits=12, decimal_places=6, null=True, blank=True
     )
     buy_initial_increment = models.PositiveSmallIntegerField(
-        _("buying: initial increment"), null=True, blank=True
+        _("buy minimum billed seconds"), null=True, blank=True
     )
     buy_subsequent_increment = models.PositiveSmallIntegerField(
-        _("buying: subsequent increment"), null=True, blank=True
+        _("buy billing increment"), null=True, blank=True
     )
     buy_cost = models.DecimalField(
-        _("buying: cost"), max_digits=15, decimal_places=3, null=True, blank=True
+        _("buy cost"), max_digits=15, decimal_places=3, null=True, blank=True
     )
 
     class Meta:
@@ -272,39 +276,22 @@ class Leg(models.Model):
 
     @property
     def tariff(self) -> Tariff:
-        """The tariff it was rung under, whatever has become of the rate since."""
-        return Tariff(
-            price_per_minute=self.price_per_minute,
-            connect_fee=self.connect_fee,
-            initial_increment=self.initial_increment,
-            subsequent_increment=self.subsequent_increment,
-        )
+        """The tariff at the time of the attempt, even if the rate has changed since."""
+        return Tariff.of(self)
 
     @property
     def buy_tariff(self) -> Tariff | None:
-        """The gateway's own tariff as of the call; None where it had none for the number."""
-        if (
-            self.buy_price_per_minute is None
-            or self.buy_connect_fee is None
-            or self.buy_initial_increment is None
-            or self.buy_subsequent_increment is None
-        ):
-            return None
-        return Tariff(
-            price_per_minute=self.buy_price_per_minute,
-            connect_fee=self.buy_connect_fee,
-            initial_increment=self.buy_initial_increment,
-            subsequent_increment=self.buy_subsequent_increment,
-        )
+        """What the gateway charged us at the time; None if it had no rate for the number."""
+        return None if self.buy_price_per_minute is None else Tariff.of(self, "buy_")
 
     @property
     def margin(self) -> Decimal | None:
-        """What it brought in: sold less bought. None where nobody knows what it was bought for."""
+        """The cost to the account minus the cost to us; None if the latter is unknown."""
         return None if self.buy_cost is None else self.cost - self.buy_cost
 
 
 class EventDelivery(models.Model):
-    """One EventURL request: what was sent, and what the endpoint answered. Append-only."""
+    """One request to the EventURL: the event and the endpoint's response. Append-only."""
 
     call = models.ForeignKey(
         Call,
@@ -318,9 +305,9 @@ class EventDelivery(models.Model):
     duration = models.PositiveIntegerField(_("duration"))
     cost = models.DecimalField(_("cost"), max_digits=15, decimal_places=3)
     sent_at = models.DateTimeField(_("sent"))
-    seconds = models.FloatField(_("seconds taken"))
+    seconds = models.FloatField(_("response time (seconds)"))
     answer = models.PositiveSmallIntegerField(
-        _("answer"), null=True, help_text=_("HTTP status; empty: none came.")
+        _("response"), null=True, help_text=_("HTTP status. Empty: no response.")
     )
     error = models.CharField(_("error"), max_length=200, blank=True)
 

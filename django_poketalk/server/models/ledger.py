@@ -1,4 +1,4 @@
-"""The ledger: every change of a balance, for good."""
+"""The ledger: every change of a balance."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .calls import Call, Side
 
 
 class LedgerEntry(models.Model):
-    """One change of one balance. Append-only; the sum of an account's entries is its balance.
-    Written by `ledger` alone.
+    """One change of an account's balance. Append-only; the sum of an account's entries is its
+    balance. Only `billing.ledger` writes it.
     """
 
     class Kind(models.TextChoices):
@@ -36,7 +36,7 @@ class LedgerEntry(models.Model):
         _("amount"),
         max_digits=15,
         decimal_places=3,
-        help_text=_("Positive: to the account's credit."),
+        help_text=_("Positive amounts are credits."),
     )
     balance = models.DecimalField(_("balance after"), max_digits=15, decimal_places=3)
     call = models.ForeignKey(
@@ -63,7 +63,7 @@ class LedgerEntry(models.Model):
         max_length=32, null=True, blank=True, unique=True, editable=False
     )
 
-    repeated = False  # whether `ledger` gave back what the same key had booked before
+    repeated = False  # whether an earlier call with the same key booked it
 
     class Meta:
         verbose_name = _("ledger entry")
@@ -80,7 +80,7 @@ class LedgerEntry(models.Model):
                 condition=~Q(kind="top_up") | Q(amount__gt=0),
                 name="poketalk_server_top_up_positive",
             ),
-            # Calls are null on top-ups, and nulls differ from each other: this binds charges alone.
+            # Only for charges: other entries have no call, and nulls are distinct.
             models.UniqueConstraint(
                 fields=["call", "side", "kind"], name="poketalk_server_charged_once"
             ),
@@ -94,11 +94,13 @@ class LedgerEntry(models.Model):
         return f"{self.kind} {self.amount}"
 
     def save(self, **options: Any) -> None:
-        """Insert; an entry that stands is never changed."""
+        """Insert the entry. `TypeError` for an existing one."""
         if not self._state.adding:
-            raise TypeError("Ledger entries are append-only. Correct one by an adjustment.")
+            raise TypeError(
+                "Ledger entries are append-only. Correct the balance with an adjustment."
+            )
         super().save(**options)
 
     def delete(self, using: Any = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
-        """Refuse: an entry that stands is never taken away."""
-        raise TypeError("Ledger entries are append-only. Correct one by an adjustment.")
+        """Always a `TypeError`."""
+        raise TypeError("Ledger entries are append-only. Correct the balance with an adjustment.")

@@ -1,4 +1,4 @@
-"""What calling a number costs by its prefix: to an account, and to us at a gateway."""
+"""Rates by prefix: what an account pays, and what a gateway charges us."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .routes import Gateway, ServiceProvider, prefix_validator
 
 
 class PrefixRate(models.Model):
-    """The price of calling numbers that begin with a prefix. The longest prefix wins; the empty one
-    is for all numbers. Money is in the currency of the accounts that use it.
+    """The price of calls to numbers with a prefix. The longest prefix wins; the empty one matches
+    every number. Money is in the currency of the accounts that use the rate.
     """
 
-    owner_field: ClassVar[str]  # whose deck it belongs to
+    owner_field: ClassVar[str]  # names the owner of the rate deck
 
     prefix = models.CharField(_("prefix"), max_length=15, blank=True, validators=[prefix_validator])
     destination = models.CharField(_("destination"), max_length=100, blank=True)
@@ -37,16 +37,18 @@ class PrefixRate(models.Model):
         validators=[MinValueValidator(Decimal(0))],
     )
     initial_increment = models.PositiveSmallIntegerField(
-        _("initial increment"),
+        _("minimum billed seconds"),
         default=1,
         validators=[MinValueValidator(1)],
-        help_text=_("Seconds billed at least."),
+        help_text=_("Initial increment: billed even if the call is shorter."),
     )
     subsequent_increment = models.PositiveSmallIntegerField(
-        _("subsequent increment"),
+        _("billing increment"),
         default=1,
         validators=[MinValueValidator(1)],
-        help_text=_("Seconds in which the rest is billed."),
+        help_text=_(
+            "Subsequent increment, in seconds: the rest is rounded up to a multiple of it."
+        ),
     )
 
     class Meta:
@@ -57,17 +59,12 @@ class PrefixRate(models.Model):
 
     @property
     def tariff(self) -> Tariff:
-        """This rate as the pure value that costs are computed from."""
-        return Tariff(
-            price_per_minute=self.price_per_minute,
-            connect_fee=self.connect_fee,
-            initial_increment=self.initial_increment,
-            subsequent_increment=self.subsequent_increment,
-        )
+        """The prices as a value for `rating`."""
+        return Tariff.of(self)
 
 
 class Rate(PrefixRate):
-    """What a provider's accounts pay: the sell rate."""
+    """A sell rate: what a provider's accounts pay."""
 
     owner_field = "provider"
 
@@ -98,7 +95,7 @@ class Rate(PrefixRate):
 
 
 class BuyRate(PrefixRate):
-    """What we pay for a leg that a gateway has carried: the buy rate. No account sees it."""
+    """A buy rate: what a gateway charges us. Accounts never see it."""
 
     owner_field = "gateway"
 

@@ -1,4 +1,4 @@
-"""Providers, and the gateways by which each reaches numbers."""
+"""Service providers and their gateways."""
 
 from __future__ import annotations
 
@@ -15,50 +15,48 @@ from django.utils.translation import gettext_lazy as _
 
 from ..routing.trunk import ANONYMOUS, NUMBER, AsteriskTrunk, SipTrunk, Trunk
 
-prefix_validator = RegexValidator(
-    r"^[0-9]{0,15}\Z", _("Digits only, as on the wire: no + and no spaces.")
-)
+prefix_validator = RegexValidator(r"^[0-9]{0,15}\Z", _("Enter digits only, without + and spaces."))
 
 
 host_validator = RegexValidator(
     r"^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?([.][A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*[.]?\Z",
-    _("A host’s name or IPv4 address; the port has its own field."),
+    _("Enter a host name or IPv4 address without a port."),
 )
 
-PLAIN = "[A-Za-z0-9@._/:;=+*#-]"  # what an endpoint is made of, beside the number
+PLAIN = "[A-Za-z0-9@._/:;=+*#-]"  # characters of an endpoint, besides the number
 
 
 def validate_ari_url(text: str) -> None:
-    """Refuse what is no address of an HTTP server, or has a password in it."""
+    """`ValidationError` unless it is an HTTP(S) URL without credentials, query and fragment."""
     try:
         url = urlsplit(text)
         named = bool(url.hostname) and url.port != 0
     except ValueError:
         named = False
     if not named or url.scheme not in ("http", "https") or not re.fullmatch(r"[!-~]+", text):
-        raise ValidationError(_("An address begins with http:// or https://."))
+        raise ValidationError(_("Enter an address that begins with http:// or https://."))
     if url.username or url.password or url.query or url.fragment:
-        raise ValidationError(_("No user name, no password, no ? and no # in the address."))
+        raise ValidationError(_("Enter an address without user name, password, ? and #."))
 
 
 class LegABilling(models.TextChoices):
-    """From when on leg A is paid for. Leg B always is from its own answer on."""
+    """When billing of leg A begins. Leg B is billed from its own answer."""
 
-    ANSWER = "answer", _("from its answer on")
-    CONNECTED = "connected", _("only while both legs are connected")
+    ANSWER = "answer", _("from its own answer")
+    CONNECTED = "connected", _("from leg B’s answer")
 
 
 class ServiceProvider(models.Model):
-    """A carrier, or a deal with one: its gateways and its rates go together."""
+    """A carrier, or a contract with one: gateways with the rates for them."""
 
     name = models.CharField(_("name"), max_length=100, unique=True)
     is_active = models.BooleanField(_("active"), default=True)
     leg_a_billed = models.CharField(
-        _("leg A is paid for"),
+        _("leg A is billed"),
         max_length=10,
         choices=LegABilling.choices,
         default=LegABilling.ANSWER,
-        help_text=_("A change holds for calls that are asked for from then on."),
+        help_text=_("A change applies to new calls."),
     )
 
     class Meta:
@@ -71,8 +69,8 @@ class ServiceProvider(models.Model):
 
 
 class Gateway(models.Model):
-    """A way out to the phones: tried in order of the longest matching prefix, then priority, then
-    age.
+    """A route to the phone network. Gateways are tried by longest matching prefix, then priority,
+    then age.
     """
 
     class Kind(models.TextChoices):
@@ -99,66 +97,68 @@ class Gateway(models.Model):
         max_length=500,
         blank=True,
         validators=[
-            RegexValidator(r"^[0-9]+( [0-9]+)*\Z", _("Digits, separated by single spaces."))
+            RegexValidator(r"^[0-9]+( [0-9]+)*\Z", _("Enter digits separated by single spaces."))
         ],
-        help_text=_("The prefixes it reaches, separated by spaces. Empty: all."),
+        help_text=_("Number prefixes, separated by spaces. Leave empty for all numbers."),
     )
     priority = models.PositiveSmallIntegerField(
-        _("priority"), default=10, help_text=_("Lower is tried first.")
+        _("priority"), default=10, help_text=_("Lower values are tried first.")
     )
     ring_timeout = models.PositiveSmallIntegerField(
         _("ring timeout"),
         default=30,
         validators=[MinValueValidator(1)],
-        help_text=_("Seconds that a phone may ring."),
+        help_text=_("Seconds."),
     )
 
-    # Real phones, whichever way
+    # SIP and Asterisk
     username = models.CharField(
         _("user name"),
         max_length=100,
         blank=True,
-        help_text=_("Who we are when we are asked. Empty: a trunk knows us by our address."),
+        help_text=_("For authentication. Leave empty if the trunk authenticates by IP address."),
     )
     password_variable = models.CharField(
         _("password variable"),
         max_length=100,
         blank=True,
         validators=[
-            RegexValidator(r"^[A-Za-z_][A-Za-z0-9_]*\Z", _("A name such as TRUNK_PASSWORD."))
+            RegexValidator(r"^[A-Za-z_][A-Za-z0-9_]*\Z", _("Enter a name such as TRUNK_PASSWORD."))
         ],
         help_text=_(
-            "The environment variable of the switch that holds the password. The password itself "
-            "is not stored."
+            "The environment variable of the switch that contains the password. The password "
+            "itself is not stored."
         ),
     )
     caller_id = models.CharField(
-        _("caller id"), max_length=10, choices=CallerId.choices, default=CallerId.OTHER_LEG
+        _("caller ID"), max_length=10, choices=CallerId.choices, default=CallerId.OTHER_LEG
     )
     caller_number = models.CharField(
         _("caller number"),
         max_length=15,
         blank=True,
         validators=[prefix_validator],
-        help_text=_("The number that all calls show, where it is always the same."),
+        help_text=_("The number that all calls display, if it is always the same."),
     )
     strip_digits = models.PositiveSmallIntegerField(
         _("digits to strip"),
         default=0,
         validators=[MaxValueValidator(14)],
-        help_text=_("How many are taken from the front of each number."),
+        help_text=_("How many digits to remove from the start of each number."),
     )
     add_prefix = models.CharField(
         _("prefix to add"),
         max_length=20,
         blank=True,
         validators=[
-            RegexValidator(r"^[+]?[0-9*#]*\Z", _("Digits, * and #, with a + at most first."))
+            RegexValidator(
+                r"^[+]?[0-9*#]*\Z", _("Enter digits, * or #, with an optional + at the start.")
+            )
         ],
-        help_text=_("What is put in front of each number then, such as + or 00."),
+        help_text=_("Added to the start of each number afterwards, such as + or 00."),
     )
     max_channels = models.PositiveIntegerField(
-        _("channels"), default=0, help_text=_("Phones at a time, per switch. 0: no limit.")
+        _("channels"), default=0, help_text=_("Simultaneous legs per switch. 0: no limit.")
     )
     calls_per_second = models.PositiveIntegerField(
         _("calls per second"), default=0, help_text=_("Per switch. 0: no limit.")
@@ -170,7 +170,7 @@ class Gateway(models.Model):
         max_length=255,
         blank=True,
         validators=[host_validator],
-        help_text=_("The trunk’s name or address."),
+        help_text=_("The trunk’s host name or IP address."),
     )
     port = models.PositiveIntegerField(
         _("port"), default=5060, validators=[MinValueValidator(1), MaxValueValidator(65535)]
@@ -179,40 +179,44 @@ class Gateway(models.Model):
         _("From domain"),
         max_length=255,
         blank=True,
-        help_text=_("What stands behind the @ in From. Empty: the switch’s own address."),
+        help_text=_("The domain in the From header. Leave empty for the switch’s own address."),
     )
     early_media = models.BooleanField(
         _("early media"),
         default=False,
-        help_text=_("Leg A hears what leg B’s network plays before leg B answers."),
+        help_text=_("Leg A hears the ringing tone or announcements of leg B’s network."),
     )
     late_offer = models.BooleanField(
         _("late offer"),
         default=False,
-        help_text=_("For phones that refuse a re-INVITE: leg A is connected without one."),
+        help_text=_("Connects leg A without a re-INVITE, for phones that refuse it."),
     )
     keep_alive = models.PositiveIntegerField(
         _("keep-alive"),
         default=0,
-        help_text=_("Seconds between two OPTIONS, which show whether it is up. 0: none."),
+        help_text=_(
+            "Seconds between two OPTIONS requests, which check that the trunk is up. 0: none."
+        ),
     )
 
     # Asterisk
     ari_url = models.CharField(
-        _("address"),
+        _("ARI address"),
         max_length=255,
         blank=True,
         validators=[validate_ari_url],
-        help_text=_("Of Asterisk’s HTTP server, such as https://pbx.example.com:8089."),
+        help_text=_("Asterisk’s HTTP server, such as https://pbx.example.com:8089."),
     )
     application = models.CharField(
         _("application"),
         max_length=40,
         default="poketalk",
         validators=[
-            RegexValidator(r"^[A-Za-z0-9_-]+\Z", _("Letters, digits, hyphens and underscores."))
+            RegexValidator(
+                r"^[A-Za-z0-9_-]+\Z", _("Enter letters, digits, hyphens and underscores only.")
+            )
         ],
-        help_text=_("What our channels in Asterisk are named after."),
+        help_text=_("Prefix of the Stasis applications in Asterisk."),
     )
     endpoint = models.CharField(
         _("endpoint"),
@@ -221,10 +225,10 @@ class Gateway(models.Model):
         validators=[
             RegexValidator(
                 rf"^[A-Za-z0-9]+/{PLAIN}*{re.escape(NUMBER)}{PLAIN}*\Z",
-                _("A technology and a resource with {number} once, such as PJSIP/{number}@trunk."),
+                _("Enter a technology and a resource with one {number}: PJSIP/{number}@trunk."),
             )
         ],
-        help_text=_("What Asterisk is to ring; {number} stands for the number."),
+        help_text=_("What Asterisk rings. {number} stands for the phone number."),
     )
 
     class Meta:
@@ -244,26 +248,26 @@ class Gateway(models.Model):
         return self.name
 
     def clean(self) -> None:
-        """Refuse a gateway that no call could go through."""
-        wrong: dict[str, Any] = {}
+        """`ValidationError` if the kind of gateway requires a field that is empty."""
+        errors: dict[str, Any] = {}
         if self.kind == self.Kind.SIP and not self.host:
-            wrong["host"] = _("A SIP trunk has a host.")
+            errors["host"] = _("Enter the trunk’s host.")
         if self.kind == self.Kind.ASTERISK:
             if not self.ari_url:
-                wrong["ari_url"] = _("Where is this Asterisk?")
+                errors["ari_url"] = _("Enter Asterisk’s address.")
             if not self.endpoint:
-                wrong["endpoint"] = _("What shall it ring?")
+                errors["endpoint"] = _("Enter an endpoint.")
             if not self.username:
-                wrong["username"] = _("Asterisk wants a user of its ari.conf.")
+                errors["username"] = _("Enter a user of Asterisk’s ari.conf.")
         is_real = self.kind != self.Kind.SIMULATED
         if is_real and self.caller_id == self.CallerId.FIXED and not self.caller_number:
-            wrong["caller_number"] = _("Which number shall all calls show?")
-        if wrong:
-            raise ValidationError(wrong)
+            errors["caller_number"] = _("Enter the number that all calls display.")
+        if errors:
+            raise ValidationError(errors)
 
     @property
     def trunk(self) -> Trunk | None:
-        """Where and how its calls go, with the password; None for simulated phones."""
+        """Its connection settings, with the password; None for simulated phones."""
         match self.kind:
             case self.Kind.SIP:
                 return SipTrunk(
@@ -285,7 +289,7 @@ class Gateway(models.Model):
         return None
 
     def _trunk_facts(self) -> dict[str, Any]:
-        shown = {
+        caller_ids = {
             self.CallerId.OTHER_LEG: "",
             self.CallerId.FIXED: self.caller_number,
             self.CallerId.ANONYMOUS: ANONYMOUS,
@@ -295,7 +299,7 @@ class Gateway(models.Model):
             "password": os.environ.get(self.password_variable, "")
             if self.password_variable
             else "",
-            "caller_id": shown[self.CallerId(self.caller_id)],
+            "caller_id": caller_ids[self.CallerId(self.caller_id)],
             "strip": self.strip_digits,
             "add": self.add_prefix,
             "max_channels": self.max_channels,

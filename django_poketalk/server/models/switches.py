@@ -1,4 +1,4 @@
-"""Switches by their sign of life, and calls that only try a gateway."""
+"""Running switches, and test calls through gateways."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from django_poketalk.protocol import numbers
 
 from .routes import Gateway
 
-ALIVE_WITHIN = timedelta(seconds=20)  # since the last sign of life
+ALIVE_WITHIN = timedelta(seconds=20)  # since the last heartbeat
 
 
 class Switch(models.Model):
-    """One run of `poketalk_switch`, which writes here every few seconds. One that is stopped takes
-    its row away; one that dies leaves it.
+    """A process of `poketalk_switch`, with its heartbeat. A process that stops deletes its row; one
+    that crashes leaves it.
     """
 
     name = models.CharField(_("name"), max_length=100, unique=True)
@@ -38,14 +38,14 @@ class Switch(models.Model):
         return self.name
 
     def is_alive(self, now: datetime) -> bool:
-        """Whether it was seen lately."""
+        """Whether its last heartbeat is recent."""
         return self.seen_at > now - ALIVE_WITHIN
 
 
 class TestCall(models.Model):
-    """A call to one number through one gateway, which nobody pays for: does it get through?
+    """A call to one number through one gateway, to test it. Nobody is charged.
 
-    A switch rings the number, and puts the phone down a moment after it was answered.
+    A switch rings the number, and hangs up a moment after the answer.
     """
 
     __test__ = False  # for pytest, which collects classes by this name
@@ -69,7 +69,7 @@ class TestCall(models.Model):
     )
     state = models.CharField(_("state"), max_length=6, choices=State.choices, default=State.QUEUED)
     switch = models.CharField(_("switch"), max_length=100, blank=True)
-    begun_at = models.DateTimeField(_("begun"), null=True, blank=True)
+    begun_at = models.DateTimeField(_("started"), null=True, blank=True)
     ringing_at = models.DateTimeField(_("ringing"), null=True, blank=True)
     answered_at = models.DateTimeField(_("answered"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
@@ -95,10 +95,10 @@ class TestCall(models.Model):
 
     @property
     def got_through(self) -> bool | None:
-        """Whether the phone was answered; None until it is clear."""
+        """Whether the phone was answered; None while the call goes on."""
         return self.answered_at is not None or (None if self.ended_at is None else False)
 
     def move(self, before: State, **changes: Any) -> bool:
-        """Write what has become of it, if it is still in that state."""
+        """Update the row if it is still in the state `before`. False if it is not."""
         rows = TestCall.objects.filter(pk=self.pk, state=before, switch=self.switch)
         return bool(rows.update(**changes))

@@ -329,9 +329,9 @@ def test_a_sip_gateway_needs_a_host(customer: Customer) -> None:
         "keep_alive": 0,
     }
 
-    assert "A SIP trunk has a host." in shown(client.post(page, form))
+    assert "Enter the trunk’s host." in shown(client.post(page, form))
     form["host"] = "trunk.example.com"
-    assert "Which number shall all calls show?" in shown(client.post(page, form))
+    assert "Enter the number that all calls display." in shown(client.post(page, form))
     form["caller_number"] = "442079460000"
     assert client.post(page, form).status_code == 302
     customer.gateway.refresh_from_db()

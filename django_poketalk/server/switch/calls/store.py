@@ -21,7 +21,7 @@ from django_poketalk.server.models import Call, EventDelivery, Leg
 
 from ..delivery.sender import Delivery
 from ..gateways.base import CallKey
-from ..ownership import buy_rates, claims
+from ..ownership import buy_rates
 from .changes import Change, LegRow
 
 ENDING: dict[str, Any] = {"state": Call.State.ENDING}
@@ -72,7 +72,7 @@ def _write_calls(rows: Iterable[tuple[Change, bulk_sql.Values]]) -> None:
     alike: dict[tuple[str, ...], list[tuple[bulk_sql.Values, tuple[int, int]]]] = defaultdict(list)
     for change, values in rows:
         alike[tuple(values)].append((values, (change.key.pk, change.key.fence)))
-    states = ", ".join(f"'{state.value}'" for state in claims.OWNED)
+    states = ", ".join(f"'{state.value}'" for state in Call.OWNED)
     for together in alike.values():
         written = bulk_sql.update(
             Call,

@@ -23,7 +23,6 @@ from . import plan
 from .plan import ClaimedCall
 
 BATCH = 500  # rows named in one statement
-OWNED = (Call.State.ACTIVE, Call.State.ENDING)
 
 
 def claim(
@@ -105,7 +104,7 @@ def renew(switch: str, keys: Iterable[CallKey]) -> set[CallKey]:
 @transaction.atomic
 def _renew(switch: str, pks: list[int]) -> dict[int, int]:
     rows = Call.objects.filter(pk__in=pks)
-    ours = rows.filter(switch=switch, state__in=OWNED, lease_until__gte=DatabaseNow())
+    ours = rows.filter(switch=switch, state__in=Call.OWNED, lease_until__gte=DatabaseNow())
     if connection.features.has_select_for_update:
         # In the order in which other writes lock them, so that none waits for another in a circle.
         no_key = connection.features.has_select_for_no_key_update
@@ -128,7 +127,7 @@ def requested_hang_ups(switch: str) -> list[CallKey]:
 
 def let_lapse(key: CallKey) -> None:
     """Give the call up, so that it is ended as an abandoned one without further delay."""
-    ours = Call.objects.filter(pk=key.pk, fence=key.fence, state__in=OWNED)
+    ours = Call.objects.filter(pk=key.pk, fence=key.fence, state__in=Call.OWNED)
     ours.update(lease_until=DatabaseNow() - timedelta(seconds=1))
 
 
