@@ -86,6 +86,11 @@ def may_hang_up(user: Person, call: CallRequest) -> bool:
     return _owns(user, call) or may_hang_up_any(user)
 
 
+def may_hang_up_now(user: Person, call: CallRequest) -> bool:
+    """Whether this user may end this call, and it has neither ended nor been asked to end."""
+    return call.is_open and call.hangup_requested_at is None and may_hang_up(user, call)
+
+
 def may_hang_up_any(user: Person) -> bool:
     """Whether this user may end anybody's call."""
     return _has(user, "hang_up_any_call")

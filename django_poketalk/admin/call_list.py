@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +26,7 @@ from ..models import CallRequest
 from ..models.calls import IS_OPEN
 from ..presentation import call_status
 from ..shared import csv_export
+from ..shared.etags import weak_etag
 from . import columns
 from .shown import state
 
@@ -121,8 +120,7 @@ class CallList(admin.ModelAdmin):  # type: ignore[type-arg]
         calls = related.filter(pk__in=keys)
         shown = {str(call.pk): columns.row(call, request.user) for call in calls}
         still = {key: {**row, "seconds": None, "length": ""} for key, row in shown.items()}
-        facts = json.dumps(still, sort_keys=True)
-        etag = f'W/"{hashlib.sha256(facts.encode()).hexdigest()[:32]}"'
+        etag = weak_etag(still)
         response = JsonResponse({"rows": shown}, headers={"ETag": etag})
         return get_conditional_response(request, etag=etag, response=response) or response
 

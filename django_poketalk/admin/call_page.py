@@ -4,7 +4,6 @@ answered; live while the call is. What people may do there is in `call_actions`.
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +21,7 @@ from django.utils.translation import get_language
 from .. import permissions
 from ..calls import subjects
 from ..models import BlacklistedNumber, CallEvent, CallRequest
+from ..shared.etags import weak_etag
 from . import call_shown
 from .call_actions import CallActions
 
@@ -160,7 +160,7 @@ def _etag(call: CallRequest, request: HttpRequest, now: datetime) -> str:
     )
     reader = (request.user.pk, may, get_language(), _before(request))
     grown = int(now.timestamp()) // GROWS if call.is_open else 0
-    return f'W/"{hashlib.sha256(repr((row, reader, grown)).encode()).hexdigest()[:32]}"'
+    return weak_etag((row, reader, grown))
 
 
 def _numbers(call: CallRequest, user: Any, now: datetime) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from ..models import CallEvent, CallRequest, Placement, Status
 from ..presentation import call_status, event_kinds, sent_request, timeline
 from ..presentation.event_kinds import Happened, Kind
 from ..presentation.timeline import Stage
-from ..protocol.codes import CallStatus
+from ..protocol.codes import HTTP_HANG_UP, CallStatus
 
 MOST_EVENTS = 250  # on one page: four hours of ticks
 
@@ -66,7 +66,7 @@ class EventRow:
 
     @property
     def is_refused(self) -> bool:
-        return self.event.answer == event_kinds.REFUSED
+        return self.event.answer == HTTP_HANG_UP
 
 
 def shown(
@@ -93,9 +93,7 @@ def shown(
         "advice": advice(call, user),
         "from_number": numbers[0],
         "to_number": numbers[1],
-        "may_hang_up": call.is_open
-        and call.hangup_requested_at is None
-        and permissions.may_hang_up(user, call),
+        "may_hang_up": permissions.may_hang_up_now(user, call),
         "may_resolve": call.placement == Placement.UNKNOWN and permissions.may_resolve(user),
         "cost": call_status.cost(call.cost),
         "length": call_status.length(call.duration) if call.duration else "",

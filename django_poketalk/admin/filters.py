@@ -7,7 +7,7 @@ answers, or that so many calls meet that a page of them is soon found.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -28,8 +28,9 @@ from ..models.states import ANSWERS
 from ..protocol.codes import CallStatus, ResponseCode
 from ..reports import outcomes
 from ..shared.changelist import ChoiceFilter
+from ..shared.periods import DAY, midnight
 from . import periods
-from .periods import DAY, Period
+from .periods import Period
 
 Words = str | Promise
 
@@ -178,13 +179,10 @@ class DayFilter(FormFilter):
         if value is None:
             return queryset
         if value in SPANS:
-            return queryset.filter(created_at__gte=_midnight(self._today - SPANS[value]))
+            return queryset.filter(created_at__gte=midnight(self._today - SPANS[value]))
         if self.period is None:
             return queryset.none()
-        return queryset.filter(
-            created_at__gte=_midnight(self.period.first),
-            created_at__lt=_midnight(self.period.last + DAY),
-        )
+        return queryset.filter(created_at__gte=self.period.begins, created_at__lt=self.period.ends)
 
 
 class UserFilter(FormFilter):
@@ -212,7 +210,3 @@ class UserFilter(FormFilter):
         found = users.filter(**{get_user_model().USERNAME_FIELD: name}).values_list("pk", flat=True)
         pk = found.first()
         return queryset.none() if pk is None else queryset.filter(user_id=pk)
-
-
-def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))

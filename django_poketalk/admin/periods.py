@@ -8,22 +8,19 @@ one asks for the first call and the last, and offers what lies between.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from django.utils.formats import date_format
 from django.utils.text import capfirst
 
-DAY = timedelta(days=1)
+from ..shared import periods
+from ..shared.periods import DAY
+
 REST = {4: "-01-01", 7: "-01"}  # of `2026` and `2026-03`, to the first day
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
-    """From the first day to the last, both included."""
-
-    first: date
-    last: date
+class Period(periods.Period):
+    """A period in the list of calls."""
 
     @classmethod
     def year(cls, day: date) -> Period:

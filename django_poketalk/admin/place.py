@@ -47,9 +47,7 @@ class PlaceForm(forms.Form):
 
     from_number = PhoneNumberField(
         label=_("Your phone"),
-        error_messages={
-            "required": _("Your own phone rings first, but we don't know its number yet.")
-        },
+        error_messages={"required": requesting.NO_OWN_NUMBER},
     )
     to_number = PhoneNumberField(label=_("Number to call"))
     minutes = forms.IntegerField(
@@ -68,9 +66,9 @@ class PlaceForm(forms.Form):
         super().__init__(*args, **options)
         self.user = user
         self.is_busy = False  # refused, since the user has a call already
-        own = CallerNumber.objects.filter(user=user).values_list("number", flat=True).first()
+        own = CallerNumber.of(user)
         self.knows_own_number = bool(own)
-        self.initial["from_number"] = permissions.shown_number(own or "", True)
+        self.initial["from_number"] = permissions.shown_number(own, True)
         caller = self.fields["from_number"]
         caller.disabled = not permissions.may_choose_caller(user)  # what is sent is not looked at
         caller.help_text = _("It rings first.")
@@ -112,7 +110,7 @@ class PlaceForm(forms.Form):
     def quote(self) -> Quote | None:
         """What would come of it; each reason against it becomes an error of its field."""
         try:
-            quote = requesting.full_quote(**self.asked())
+            quote = requesting.quote(**self.asked())
         except CallRefused as refusal:
             self.refuse(refusal)
             return None

@@ -11,7 +11,7 @@ from rest_framework.exceptions import PermissionDenied
 from .. import permissions
 from ..calls import requesting, subjects
 from ..exceptions import CallRefused
-from ..models import CallerNumber, CallRequest
+from ..models import CallRequest
 
 
 def place(order: dict[str, Any], user: Any, key: str | None) -> CallRequest:
@@ -24,7 +24,10 @@ def place(order: dict[str, Any], user: Any, key: str | None) -> CallRequest:
 
 def quote(order: dict[str, Any], user: Any) -> CallRequest:
     """The call that the order would request, not saved. `CallRefused`, `PermissionDenied`."""
-    return requesting.quote(**_complete(order, user, None))
+    quote = requesting.quote(**_complete(order, user, None))
+    for refusal in quote.refusals:
+        raise refusal
+    return quote.call
 
 
 def _complete(order: dict[str, Any], user: Any, made: CallRequest | None) -> Any:
@@ -44,14 +47,7 @@ def _caller(given: str | None, user: Any, made: CallRequest | None) -> str:
         return given
     if made is not None:  # even if the user's own number has changed since
         return made.from_number
-    own = CallerNumber.objects.filter(user=user).values_list("number", flat=True).first()
-    if own is None:
-        raise CallRefused(
-            "no_own_number",
-            _("Your own phone rings first, but we don't know its number yet."),
-            "from_number",
-        )
-    return own
+    return requesting.own_number(user)
 
 
 def _subject(given: dict[str, str] | None, user: Any) -> Model | None:

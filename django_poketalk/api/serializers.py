@@ -188,11 +188,7 @@ class CallSerializer(QuotedSerializer):
         return call_status.phase(call)
 
     def get_may_hang_up(self, call: CallRequest) -> bool:
-        return (
-            call.is_open
-            and call.hangup_requested_at is None
-            and permissions.may_hang_up(self.user, call)
-        )
+        return permissions.may_hang_up_now(self.user, call)
 
     def get_username(self, call: CallRequest) -> str:
         return call.user.get_username() if call.user else ""

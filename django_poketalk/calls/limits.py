@@ -26,6 +26,7 @@ from ..exceptions import CallRefused
 from ..models import BlacklistedNumber, CallRequest
 from ..models.calls import CallRequestQuerySet
 from ..protocol import numbers
+from ..shared.periods import midnight
 from . import quiet_hours
 from .quiet_hours import CalleeTime, QuietHours
 
@@ -60,12 +61,6 @@ class Cap:
     @property
     def is_reached(self) -> bool:
         return self.used >= self.limit
-
-
-def check(call: CallRequest) -> None:
-    """Refuse the call, which is not saved, if any rule forbids it: `CallRefused`."""
-    for refusal in refusals(call):
-        raise refusal
 
 
 def refusals(
@@ -134,9 +129,7 @@ def caps(call: CallRequest) -> Iterator[Cap]:
     calls = CallRequest.objects.all()
     now = call.created_at
     last_hour = calls.filter(created_at__gt=now - HOUR)
-    today = calls.filter(
-        created_at__gte=timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
-    )
+    today = calls.filter(created_at__gte=midnight(timezone.localtime(now).date()))
     too_many = _("Too many calls in the last hour. Try again later.")
     spent = _("Today's budget for calls is spent.")
     if call.user is not None:

@@ -62,8 +62,7 @@ def _check(call: CallRequest, user: Any) -> None:
         raise CallRefused("not_allowed", _("You may not place calls."))
     if not call.from_number or not call.to_number:
         raise CallRefused("forgotten", _("Its numbers were forgotten."))
-    own = CallerNumber.objects.filter(user=user).values_list("number", flat=True).first()
-    if call.from_number != own and not permissions.may_choose_caller(user):
+    if call.from_number != CallerNumber.of(user) and not permissions.may_choose_caller(user):
         raise CallRefused(
             "not_allowed", _("You may not choose whose phone rings first."), "from_number"
         )

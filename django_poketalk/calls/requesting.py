@@ -1,4 +1,4 @@
-"""The one front door: ask for a call or for a quote of it, withdraw it, hang it up."""
+"""Requests calls and quotes, cancels calls, and hangs them up."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import Model
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ..conf import settings
 from ..exceptions import CallRefused, IdempotencyConflict
-from ..models import CallRequest, ManualResolution
+from ..models import CallerNumber, CallRequest, ManualResolution
 from ..protocol import numbers
 from . import limits, task_publisher
 from . import quote as quotes
@@ -25,11 +26,19 @@ from .quote import Quote
 
 logger = logging.getLogger(__name__)
 
-MOST = 2**29  # seconds, or units of the currency: within what the columns hold
+NO_OWN_NUMBER = gettext_lazy("Your own phone rings first, but its number is not set yet.")
+MOST = 2**29  # seconds, or units of the currency: what the columns can hold
 
 
 class Order(TypedDict, total=False):
-    """What a call is asked for with: the arguments of `request_call` but its key."""
+    """What a call is requested with.
+
+    `from_number` is the caller's phone, which rings first, and `to_number` the callee's. Numbers
+    may be written in any usual form; national ones belong to `DEFAULT_REGION`. `user` requests the
+    call, `subject` is the object it is about. `max_duration` (seconds) and `max_cost` (money) end
+    the call, but never later than the settings allow. Nothing is dialed before `not_before` or
+    after `expires_at` (aware datetimes; by default now, and `PLACE_WITHIN` seconds later).
+    """
 
     from_number: Required[str]
     to_number: Required[str]
@@ -41,148 +50,109 @@ class Order(TypedDict, total=False):
     expires_at: datetime | None
 
 
-def request_call(
-    *,
-    from_number: str,
-    to_number: str,
-    user: Any = None,
-    subject: Model | None = None,
-    max_duration: int | None = None,
-    max_cost: Decimal | None = None,
-    not_before: datetime | None = None,
-    expires_at: datetime | None = None,
-    idempotency_key: str | None = None,
-) -> CallRequest:
-    """Queue a call: leg A rings at `from_number`, and once it answers leg B at `to_number`.
+def request_call(*, idempotency_key: str | None = None, **order: Unpack[Order]) -> CallRequest:
+    """Queue a call. The arguments are those of `Order`.
 
-    Numbers may be written in any usual way; national ones belong to `DEFAULT_REGION`. `user` is who
-    asks, `subject` the object that is called about. `max_duration` (seconds) and `max_cost`
-    (money) end the call; left out, the settings' limits hold. Nothing is dialled before
-    `not_before` or after `expires_at` (aware datetimes; by default now, and `PLACE_WITHIN` seconds
-    later). The same `idempotency_key` of the same user gives the same call back, `repeated`.
+    The same `idempotency_key` of the same user returns the same call again, marked `repeated`.
 
-    The row is written first; a Celery worker is woken when the surrounding transaction commits, or
-    by the sweep when `not_before` has come.
-    Raises `CallRefused` when the call may not be made, and `IdempotencyConflict` when the key was
-    used for another call. Permissions are the caller's business.
+    The row is written first. A Celery worker is woken when the surrounding transaction commits, or
+    by the sweep once `not_before` has come.
+
+    Raises `CallRefused` if the call is not allowed, and `IdempotencyConflict` if the key was used
+    for another call. Permissions are not checked here.
     """
-    call = _draft(
-        from_number=from_number,
-        to_number=to_number,
-        user=user,
-        subject=subject,
-        max_duration=max_duration,
-        max_cost=max_cost,
-        not_before=not_before,
-        expires_at=expires_at,
-    )
-    call.idempotency_key = _stored_key(idempotency_key, user)
-    times = {"not_before": not_before, "expires_at": expires_at}
-    earlier = _earlier(call, times)
+    call = _draft(order)
+    call.idempotency_key = _stored_key(idempotency_key, call.user)
+    earlier = _earlier(call, order)
     if earlier is not None:
         return earlier
     try:
-        _check(call)
+        for refusal in _refusals(call):
+            raise refusal
         with transaction.atomic():
             call.save(force_insert=True)
     except (CallRefused, IntegrityError):
         # The same request at the same moment may have won, and even used up the limit.
-        earlier = _earlier(call, times)
+        earlier = _earlier(call, order)
         if earlier is None:
             raise
         return earlier
-    if call.not_before <= call.created_at:  # a later one is woken by the sweep when it is time
+    if call.not_before <= call.created_at:  # later calls are woken by the sweep
         transaction.on_commit(lambda: task_publisher.wake(call.pk))
     return call
 
 
-def quote(**order: Unpack[Order]) -> CallRequest:
-    """The call that `request_call` would make of the same now, not saved; `CallRefused` when it
-    would refuse.
+def quote(**order: Unpack[Order]) -> Quote:
+    """What `request_call` would do now: the call, where its numbers are, the callee's local time,
+    the call's limits, what is left of each cap, and every reason to refuse it.
 
-    Nothing is written, reserved or sent. What the service would say is not known before it is
-    asked, and a limit that is free now may be used up when the call is made.
+    Raises `CallRefused` only for what is not an order: an invalid number or limit. Nothing is
+    written, reserved or sent, and the service is not asked. A cap with room now may be used up when
+    the call is requested.
     """
-    call = _draft(**order)
-    _check(call)
-    return call
-
-
-def full_quote(**order: Unpack[Order]) -> Quote:
-    """All that is known of the call that `request_call` would make of the same now: where its
-    numbers are, the callee's time of day, its limits, what is left of the caps, and each reason to
-    refuse it.
-
-    Raises `CallRefused` only for what is no order: a text that is no number, a limit of nothing.
-    Nothing is written, reserved or sent, as with `quote`.
-    """
-    call = _draft(**order)
+    call = _draft(order)
     return quotes.of(call, _too_late(call))
 
 
+def own_number(user: Any) -> str:
+    """The number of the user's own phone (E.164). Raises `CallRefused` if it is not known."""
+    number = CallerNumber.of(user)
+    if not number:
+        raise CallRefused("no_own_number", str(NO_OWN_NUMBER), "from_number")
+    return number
+
+
 def cancel(call: CallRequest, user: Any = None) -> bool:
-    """Withdraw a call that has not been sent to the service. False: too late, it has."""
+    """Cancel a call that has not been sent to the service. False if it has."""
     return call.cancel(timezone.now(), user)
 
 
 def hang_up(call: CallRequest, user: Any = None) -> bool:
-    """End a call wherever it stands: withdrawn if it still waits, else with 412 at the service's
-    next event.
+    """End a call: cancel it if it is still queued, else answer the service's next event with 412.
 
-    False: it is over, or was asked to end before.
+    False if the call has ended or is already ending.
     """
-    return cancel(call, user) or call.ask_hang_up(timezone.now(), user)
+    return cancel(call, user) or call.request_hang_up(timezone.now(), user)
 
 
 def resolve(call: CallRequest, outcome: ManualResolution, user: Any = None) -> bool:
-    """Say what became of a call whose outcome is unknown, as a person has found out.
+    """Resolve a call with an unknown outcome by hand. Later events still override it.
 
-    False: it is known by now, from an event or a late answer. A later event still wins.
+    False if the outcome is known by now, from an event or a late answer.
     """
-    settled = call.resolve(outcome, timezone.now())
-    if settled:
-        logger.info("Call %s is settled by %s: %s.", call.pk, user, outcome.value)
-    return settled
+    resolved = call.resolve(outcome, timezone.now())
+    if resolved:
+        logger.info("Call %s was resolved by %s: %s.", call.pk, user, outcome.value)
+    return resolved
 
 
 def made_with(idempotency_key: str, user: Any) -> CallRequest | None:
-    """The call that this user made with this key, if there is one."""
+    """The call that this user requested with this key, if any."""
     return CallRequest.objects.filter(idempotency_key=_stored_key(idempotency_key, user)).first()
 
 
-def _draft(
-    *,
-    from_number: str,
-    to_number: str,
-    user: Any = None,
-    subject: Model | None = None,
-    max_duration: int | None = None,
-    max_cost: Decimal | None = None,
-    not_before: datetime | None = None,
-    expires_at: datetime | None = None,
-) -> CallRequest:
-    """The call as it would be stored, before any rule but those of form was asked."""
+def _draft(order: Order) -> CallRequest:
+    """The call as it would be stored. Only the form of the order is checked."""
     now = timezone.now()
-    starts = not_before or now
+    starts = order.get("not_before") or now
+    subject = order.get("subject")
     return CallRequest(
-        from_number=_e164("from_number", from_number),
-        to_number=_e164("to_number", to_number),
-        user=user,
+        from_number=_e164("from_number", order["from_number"]),
+        to_number=_e164("to_number", order["to_number"]),
+        user=order.get("user"),
         subject_type=ContentType.objects.get_for_model(subject) if subject else None,
         subject_id=str(subject.pk) if subject else "",
-        max_duration=_limited("max_duration", max_duration, settings.max_duration),
-        max_cost=_limited("max_cost", max_cost, settings.max_cost),
+        max_duration=_limited("max_duration", order.get("max_duration"), settings.max_duration),
+        max_cost=_limited("max_cost", order.get("max_cost"), settings.max_cost),
         created_at=now,
         not_before=starts,
-        expires_at=expires_at or starts + timedelta(seconds=settings.place_within),
+        expires_at=order.get("expires_at") or starts + timedelta(seconds=settings.place_within),
     )
 
 
-def _check(call: CallRequest) -> None:
-    """Refuse a call that would come too late, or that a limit forbids."""
-    for refusal in _too_late(call):
-        raise refusal
-    limits.check(call)
+def _refusals(call: CallRequest) -> Iterator[CallRefused]:
+    yield from _too_late(call)
+    yield from limits.refusals(call)
 
 
 def _too_late(call: CallRequest) -> Iterator[CallRefused]:
@@ -200,60 +170,53 @@ def _e164(field: str, text: str) -> str:
         raise CallRefused("number_invalid", sentence % {"number": text[:40]}, field) from error
 
 
-def _limited(field: str, asked: Any, allowed: Any) -> Any:
-    """The limit asked for, but never more than the settings allow."""
-    if asked is not None:
-        asked = _stored(field, asked)
-    if asked is None or allowed is None:
-        return allowed if asked is None else asked
-    return min(asked, allowed)
+def _limited(field: str, requested: Any, allowed: Any) -> Any:
+    """The requested limit, capped by the setting; None is no limit."""
+    if requested is None:
+        return allowed
+    limit = _stored(field, requested)
+    return limit if allowed is None else min(limit, allowed)
 
 
-def _stored(field: str, asked: Any) -> Any:
-    """The limit as the row keeps it: whole seconds, or millionths of the currency."""
+def _stored(field: str, requested: Any) -> Any:
+    """The limit as it is stored: whole seconds, or millionths of the currency."""
     is_duration = field == "max_duration"
     try:
-        number = Decimal(asked)
+        number = Decimal(requested)
         limit = number.quantize(Decimal(1) if is_duration else limits.MILLIONTH, ROUND_FLOOR)
-        is_right = 0 < limit <= MOST and (limit == number or not is_duration)
+        is_valid = 0 < limit <= MOST and (limit == number or not is_duration)
     except (InvalidOperation, TypeError, ValueError):
-        is_right = False
-    if not is_right:
-        raise CallRefused(
-            "limit_invalid", _("A limit must be greater than zero, and not beyond reason."), field
-        )
+        is_valid = False
+    if not is_valid:
+        sentence = _("Enter a limit greater than zero and at most %(max)s.")
+        raise CallRefused("limit_invalid", sentence % {"max": MOST}, field)
     return int(limit) if is_duration else limit
 
 
 def _stored_key(key: str | None, user: Any) -> str | None:
-    """Keys are each user's own, of any length and content: what is stored is a SHA-256."""
+    """The SHA-256 that is stored. Keys are separate for each user, and of any length."""
     if key is None:
         return None
     owner = "" if user is None else str(user.pk)
     return hashlib.sha256(f"{owner}\n{key}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _earlier(call: CallRequest, times: dict[str, datetime | None]) -> CallRequest | None:
-    """The call that was made with this key before. `IdempotencyConflict` if that was not the same
-    call, or not for the same times, so far as any were asked for.
+def _earlier(call: CallRequest, order: Order) -> CallRequest | None:
+    """The call that was requested with this key before, if any. Raises `IdempotencyConflict` if it
+    differs from this one. Times only count if the order names them.
     """
     if call.idempotency_key is None:
         return None
     earlier = CallRequest.objects.filter(idempotency_key=call.idempotency_key).first()
     if earlier is None:
         return None
-    asked = [field for field, moment in times.items() if moment is not None]
-    if earlier.attempts and "not_before" in asked:  # which a retry has put off
-        asked.remove("not_before")
-    for field in (
-        "from_number",
-        "to_number",
-        "subject_type_id",
-        "subject_id",
-        "max_duration",
-        "max_cost",
-        *asked,
-    ):
+    compared = ["from_number", "to_number", "subject_type_id", "subject_id"]
+    compared += ["max_duration", "max_cost"]
+    if order.get("not_before") is not None and not earlier.attempts:  # a retry postpones it
+        compared.append("not_before")
+    if order.get("expires_at") is not None:
+        compared.append("expires_at")
+    for field in compared:
         if getattr(earlier, field) != getattr(call, field):
             raise IdempotencyConflict(
                 f"The idempotency key was used for another call: {field} differs."

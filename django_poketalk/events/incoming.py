@@ -19,11 +19,11 @@ from .. import signals
 from ..conf import settings
 from ..models import CallEvent, CallRequest
 from ..protocol import eventurl
+from ..protocol.codes import HTTP_HANG_UP
 from ..protocol.eventurl import Event
 from . import deadline, recording, tokens, vetoes
 
 GO_ON = 200
-HANG_UP = 412
 UNAVAILABLE = 503
 NO_SUCH_CALL = "no such call"
 TOO_LATE = "recorded too late for the answer"
@@ -71,7 +71,7 @@ def receive(limits: tokens.Limits, event: Event, remote_address: str) -> Reply:
     pk = limits.pk
     row = recording.record(pk, event, remote_address, timezone.now())
     if row is None:
-        return Reply(GO_ON if event.status.is_final else HANG_UP, NO_SUCH_CALL)
+        return Reply(GO_ON if event.status.is_final else HTTP_HANG_UP, NO_SUCH_CALL)
     if row.status_changed:
         _announce(signals.status_changed, pk, event=event)
     if deadline.is_over():
@@ -83,7 +83,7 @@ def receive(limits: tokens.Limits, event: Event, remote_address: str) -> Reply:
         _write_veto(pk, row.event_pk, reason)
     if deadline.is_over():  # what a slow rule has decided answers the next event
         return _too_late(row.event_pk, limits, event)
-    return Reply(HANG_UP, reason) if reason else Reply(GO_ON)
+    return Reply(HTTP_HANG_UP, reason) if reason else Reply(GO_ON)
 
 
 def reply_without_database(limits: tokens.Limits, event: Event) -> Reply:
@@ -92,7 +92,7 @@ def reply_without_database(limits: tokens.Limits, event: Event) -> Reply:
         event.duration or 0, event.cost or recording.ZERO, limits.max_duration, limits.max_cost
     )
     reason = "" if event.status.is_final else vetoes.reason(facts)
-    return Reply(HANG_UP, reason) if reason else Reply(UNAVAILABLE)
+    return Reply(HTTP_HANG_UP, reason) if reason else Reply(UNAVAILABLE)
 
 
 def _too_late(event_pk: int, limits: tokens.Limits, event: Event) -> Reply:
@@ -105,7 +105,7 @@ def _too_late(event_pk: int, limits: tokens.Limits, event: Event) -> Reply:
 
 def _write_veto(pk: int, event_pk: int, reason: str) -> None:
     with transaction.atomic():
-        CallEvent.objects.filter(pk=event_pk).update(answer=HANG_UP, reason=reason)
+        CallEvent.objects.filter(pk=event_pk).update(answer=HTTP_HANG_UP, reason=reason)
         if CallRequest.objects.filter(pk=pk, veto_reason="").update(veto_reason=reason):
             _announce(signals.call_vetoed, pk, reason=reason)
 

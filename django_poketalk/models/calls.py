@@ -292,7 +292,7 @@ class CallRequest(models.Model):
             hangup_requested_by=user,
         )
 
-    def ask_hang_up(self, now: datetime, user: Any = None) -> bool:
+    def request_hang_up(self, now: datetime, user: Any = None) -> bool:
         """Have the next event answered with 412. False: it is over, or was asked before."""
         changes = {"hangup_requested_at": now, "hangup_requested_by": user}
         moved = (

@@ -159,6 +159,11 @@ class CallerNumber(models.Model):
     def __str__(self) -> str:
         return numbers.mask(self.number)
 
+    @classmethod
+    def of(cls, user: Any) -> str:
+        """The user's own number (E.164), or "" if it is not known."""
+        return cls.objects.filter(user=user).values_list("number", flat=True).first() or ""
+
     def clean(self) -> None:
         """Store E.164, however the number was written."""
         super().clean()

@@ -72,9 +72,7 @@ def show(call: CallRequest, user: Any) -> dict[str, Any]:
         "sentence": sentence(call) if own else capfirst(call.state),
         "clock": _talked(call) if now == "talking" else None,
         "cost_text": cost(call.cost),
-        "may_hang_up": call.is_open
-        and call.hangup_requested_at is None
-        and permissions.may_hang_up(user, call),
+        "may_hang_up": permissions.may_hang_up_now(user, call),
         "placement": call.placement,
         "status": call.status,
         "state": call.state,

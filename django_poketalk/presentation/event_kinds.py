@@ -18,7 +18,6 @@ TICK = timedelta(
     seconds=60
 )  # between two events at most, from leg A's answer on (protocol, Events)
 GRACE = timedelta(seconds=30)  # that a tick may be late before it is missed
-REFUSED = 412  # what we answer to end a call
 
 
 class Kind(enum.StrEnum):

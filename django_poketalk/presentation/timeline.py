@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from .event_kinds import REFUSED, Happened, Kind, classify, missing_ticks
+from ..protocol.codes import HTTP_HANG_UP
+from .event_kinds import Happened, Kind, classify, missing_ticks
 from .timescale import Moment, Scale
 
 WIDTH = 960.0  # of the SVG's viewBox, and so are all lengths here
@@ -106,7 +107,7 @@ class Mark:
 
     @property
     def is_refused(self) -> bool:
-        return self.event.answer == REFUSED
+        return self.event.answer == HTTP_HANG_UP
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +290,7 @@ def _marks(
     used = 0
     for event, kind in zip(events, classify(events, previous), strict=True):
         x = scale.x(event.at)
-        half = TICK_WIDTH / 2 if kind is Kind.TICK and event.answer != REFUSED else 9.0
+        half = TICK_WIDTH / 2 if kind is Kind.TICK and event.answer != HTTP_HANG_UP else 9.0
         row = next((row for row in range(MOST_ROWS) if free[row] <= x - half), MOST_ROWS - 1)
         free[row] = max(free[row], x + half)
         used = max(used, row + 1)

@@ -7,6 +7,8 @@ from __future__ import annotations
 import enum
 import re
 
+HTTP_HANG_UP = 412  # the answer to an event that ends the call (seed, EventURL)
+
 
 class ResponseCode(enum.StrEnum):
     """What a service answers to a request for a call, as it stands in the body. 80 is reserved and
@@ -96,27 +98,6 @@ class CallStatus(enum.IntEnum):
         """The later of the two; None is before all."""
         return self if other is None else max(self, other, key=lambda status: status.rank)
 
-    def may_follow(self, previous: CallStatus | None) -> bool:
-        """Whether a service may report this right after `previous` (None: nothing yet). Repeats of
-        3, 5 and 7 are ticks.
-        """
-        return self in _NEXT[previous]
-
 
 _BY_RANK = tuple(CallStatus(value) for value in (0, 1, 3, 5, 7, 2, 4, 6, 8))
 _FINAL = frozenset(_BY_RANK[5:])
-_NEXT: dict[CallStatus | None, frozenset[CallStatus]] = {
-    previous: frozenset(CallStatus(value) for value in following)
-    for previous, following in (
-        (None, (1,)),
-        (CallStatus.UNKNOWN, ()),
-        (CallStatus.A_INITIATED, (2, 3)),
-        (CallStatus.A_FAILED, ()),
-        (CallStatus.A_ANSWERED, (3, 4, 5)),
-        (CallStatus.A_DISCONNECTED, ()),
-        (CallStatus.B_INITIATED, (4, 5, 6, 7)),
-        (CallStatus.B_FAILED, ()),
-        (CallStatus.B_ANSWERED, (7, 8)),
-        (CallStatus.AB_DISCONNECTED, ()),
-    )
-}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -31,12 +31,12 @@ from django.db.models import (
     When,
 )
 from django.db.models.functions import Substr, TruncDate
-from django.utils import timezone
 
 from ..models import CallRequest, Placement
 from ..models.calls import IS_OPEN
 from ..protocol import numbers
 from ..protocol.codes import CallStatus, ResponseCode
+from ..shared import periods
 from . import outcomes
 
 MAX_DAYS = 366
@@ -76,13 +76,10 @@ OutcomesByDay = dict[date, dict[str, "Figures"]]
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
-    """Whole days in the current time zone, both included. `ValueError` when the first is after the
-    last, when they are more than `MAX_DAYS`, or not between `EARLIEST` and `LATEST`.
+class Period(periods.Period):
+    """The days of a report. Raises `ValueError` when the first is after the last, when there are
+    more than `MAX_DAYS`, or when they are not between `EARLIEST` and `LATEST`.
     """
-
-    first: date
-    last: date
 
     def __post_init__(self) -> None:
         if self.first > self.last:
@@ -106,16 +103,6 @@ class Period:
     def days(self) -> list[date]:
         """Each day, the first first."""
         return [self.first + timedelta(days=n) for n in range(len(self))]
-
-    @property
-    def begins(self) -> datetime:
-        """The first midnight."""
-        return _midnight(self.first)
-
-    @property
-    def ends(self) -> datetime:
-        """The midnight after the last day, which is not within."""
-        return _midnight(self.last + timedelta(days=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +330,3 @@ def _between(first: str, last: str) -> ExpressionWrapper[Any]:
 
 def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
-
-
-def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))

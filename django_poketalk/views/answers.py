@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from typing import Any
 
 from django.conf import settings as project
@@ -19,6 +17,7 @@ from ..calls import subjects
 from ..exceptions import CallRefused
 from ..models import CallRequest
 from ..presentation import call_status
+from ..shared.etags import weak_etag
 
 MACHINE = "application/json"
 
@@ -39,8 +38,7 @@ def state(request: HttpRequest, call: CallRequest) -> HttpResponseBase:
 
 def etag(shown: dict[str, Any]) -> str:
     """The ETag of what `call_status.show` gave."""
-    facts = json.dumps({**shown, "clock": None}, sort_keys=True)
-    return f'W/"{hashlib.sha256(facts.encode()).hexdigest()[:32]}"'
+    return weak_etag({**shown, "clock": None})
 
 
 def placed(

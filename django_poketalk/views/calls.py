@@ -90,13 +90,7 @@ def order(pressed: signed_call.Button, user: Any) -> CallRequest:
     made = requesting.made_with(pressed.idempotency_key, user)
     if made:  # also where a stored number was changed since, which would make it another call
         return made
-    from_number = CallerNumber.objects.filter(user=user).values_list("number", flat=True).first()
-    if not from_number:
-        raise CallRefused(
-            "no_own_number",
-            _("Your own phone rings first, but we don't know its number yet."),
-            "from_number",
-        )
+    from_number = requesting.own_number(user)
     number, subject = pressed.callee()
     return requesting.request_call(
         from_number=from_number,
@@ -129,9 +123,7 @@ def call(request: HttpRequest, pk: int) -> HttpResponse:
             "detail": permissions.shown_text(shown.response_detail, whole),
             "ended_because": permissions.shown_text(shown.veto_reason, whole),
             "own": own,
-            "may_hang_up": shown.is_open
-            and shown.hangup_requested_at is None
-            and permissions.may_hang_up(request.user, shown),
+            "may_hang_up": permissions.may_hang_up_now(request.user, shown),
             "refresh": refresh_after(shown),
             "etag": answers.etag(call_status.show(shown, request.user)),
             "paused": request.GET.get("refresh") == "off",
@@ -185,9 +177,8 @@ def own_number(request: HttpRequest) -> HttpResponse:
             messages.success(request, _("Your phone number was saved."), fail_silently=True)
             return redirect(way_back(request) or reverse("poketalk:own-number"))
     else:
-        stored = CallerNumber.objects.filter(user=user).first()
         form = OwnNumberForm(
-            initial={"number": permissions.shown_number(stored.number, True)} if stored else None
+            initial={"number": permissions.shown_number(CallerNumber.of(user), True)}
         )
     return render(request, "poketalk/own_number.html", {"form": form, "back": way_back(request)})
 

@@ -15,6 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 from ..conf import settings
 from ..events import deadline, incoming, tokens
 from ..protocol import eventurl
+from ..protocol.codes import HTTP_HANG_UP
 from ..shared.client_address import client_address
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def event(request: HttpRequest, token: str) -> HttpResponse:
             "Call %s: the database did not take status %s: %r", limits.pk, told.status.value, error
         )
         reply = incoming.reply_without_database(limits, told)
-    if reply.status == incoming.HANG_UP:
+    if reply.status == HTTP_HANG_UP:
         logger.info("Call %s is ended: %s.", limits.pk, reply.reason)
     return _answer(reply.status)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from functools import reduce
 
 import pytest
@@ -125,36 +124,3 @@ class TestTheOrderOfStatuses:
     def test_a_four_after_a_six_changes_nothing(self) -> None:
         assert CallStatus.B_FAILED.merge(CallStatus.A_DISCONNECTED) is CallStatus.B_FAILED
         assert CallStatus.A_DISCONNECTED.merge(CallStatus.B_FAILED) is CallStatus.B_FAILED
-
-
-class TestWhatAServiceMayReportNext:
-    def test_exactly_these_steps_are_allowed(self) -> None:
-        steps = {
-            (previous.value if previous is not None else None, status.value)
-            for previous, status in itertools.product([None, *CallStatus], CallStatus)
-            if status.may_follow(previous)
-        }
-        ticks = {(3, 3), (5, 5), (7, 7)}
-
-        assert steps - ticks == {
-            (None, 1),
-            (1, 2),
-            (1, 3),
-            (3, 4),
-            (3, 5),
-            (5, 4),
-            (5, 6),
-            (5, 7),
-            (7, 8),
-        }
-        assert ticks <= steps
-
-    def test_every_step_moves_up_so_there_is_no_cycle(self) -> None:
-        for previous, status in itertools.product(CallStatus, CallStatus):
-            if status.may_follow(previous) and status is not previous:
-                assert status.rank > previous.rank
-
-    def test_nothing_follows_a_final_status(self) -> None:
-        final = [status for status in CallStatus if status.is_final]
-
-        assert not any(s.may_follow(f) for s, f in itertools.product(CallStatus, final))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.shared.changelist import ChoiceFilter, Conditions
+from django_poketalk.shared.periods import midnight
 
 from ..models import Call
 from . import causes
@@ -81,10 +82,10 @@ class DayFilter(admin.SimpleListFilter):
             return queryset
         if value not in DAYS:
             return queryset.none()
-        midnight = timezone.make_aware(datetime.combine(timezone.localdate(), time.min))
-        first = midnight - timedelta(days=DAYS[value])
+        today = midnight(timezone.localdate())
+        first = today - timedelta(days=DAYS[value])
         found = queryset.filter(**{f"{self.column}__gte": first})
-        return found.filter(**{f"{self.column}__lt": midnight}) if value == "yesterday" else found
+        return found.filter(**{f"{self.column}__lt": today}) if value == "yesterday" else found
 
 
 class LegDayFilter(DayFilter):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from django import forms
@@ -19,6 +19,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.shared import csv_export
+from django_poketalk.shared.periods import DAY, midnight
 
 from ..billing.statements import Statement, statement
 from ..models import Account, LedgerEntry
@@ -61,8 +62,8 @@ class PeriodForm(forms.Form):
         """The statement of these days."""
         return statement(
             account,
-            _midnight(self.cleaned_data["first"]),
-            _midnight(self.cleaned_data["last"] + timedelta(days=1)),
+            midnight(self.cleaned_data["first"]),
+            midnight(self.cleaned_data["last"] + DAY),
         )
 
 
@@ -155,7 +156,3 @@ def _presets(today: date) -> list[tuple[date, date, Any]]:
         (before, this - timedelta(days=1), _("Last month")),
         (today.replace(month=1, day=1), today, _("This year")),
     ]
-
-
-def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))

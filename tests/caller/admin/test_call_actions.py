@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from django_poketalk.calls import placing, requesting
 from django_poketalk.events import incoming
-from django_poketalk.exceptions import CallRefused
 from django_poketalk.models import BlacklistedNumber, CallRequest, ManualResolution, Placement
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.protocol.eventurl import Event
@@ -252,8 +251,7 @@ def test_a_number_is_blocked_with_one_press(leg: str, number: str, call: CallReq
     assert f'href="/admin/poketalk/blacklistednumber/{entry.pk}/change/"' in html
     assert history(call) == [f"Blocked the number it was {leg}."]
     assert LogEntry.objects.filter(content_type__model="blacklistednumber").count() == 1
-    with pytest.raises(CallRefused):
-        requesting.quote(from_number=CALLER, to_number=CALLEE)
+    assert not requesting.quote(from_number=CALLER, to_number=CALLEE).is_allowed
 
 
 def test_what_is_blocked_already_is_said_and_not_blocked_twice(

@@ -116,7 +116,7 @@ def test_without_an_own_number_there_is_the_way_to_set_it(db: None) -> None:
     html = page(client.get(PLACE))
     assert 'href="/poketalk/my-number/?next=/admin/poketalk/callrequest/place/"' in html
     html = page(call(client))
-    assert "rings first, but we don't know its number yet" in error_of(html, "from_number").replace(
+    assert "rings first, but its number is not set yet" in error_of(html, "from_number").replace(
         "&#x27;", "'"
     )
     assert not CallRequest.objects.exists()

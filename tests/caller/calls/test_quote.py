@@ -34,7 +34,7 @@ ALL_CAPS = {
 def test_it_tells_both_phones_and_what_ends_the_call(poketalk: Callable[..., None]) -> None:
     poketalk(DEFAULT_REGION="GB", MAX_DURATION=600, MAX_COST=Decimal(2))
 
-    quote = requesting.full_quote(
+    quote = requesting.quote(
         from_number="020 7946 0000", to_number="+49 (0)30 23125 012", max_duration=900
     )
 
@@ -50,7 +50,7 @@ def test_it_tells_the_callee_s_time_and_quiet_hours(poketalk: Callable[..., None
     poketalk(QUIET_HOURS=("21:00", "08:00"))
 
     with time_machine.travel(datetime(2026, 7, 1, 21, 30, tzinfo=UTC), tick=False):
-        quote = requesting.full_quote(**ORDER)
+        quote = requesting.quote(**ORDER)
 
     assert quote.quiet_hours == QuietHours.parse(("21:00", "08:00"))
     assert [f"{at:%H:%M}" for at in quote.callee_time.local] == ["22:30"]
@@ -63,7 +63,7 @@ def test_it_tells_the_entries_of_the_blacklist_in_their_direction() -> None:
     caller = BlacklistedNumber.objects.create(number=CALLER, direction="from")
     callee = BlacklistedNumber.objects.create(number="+4420", is_prefix=True, direction="to")
 
-    quote = requesting.full_quote(**ORDER)
+    quote = requesting.quote(**ORDER)
 
     assert (quote.caller.blacklisted, quote.callee.blacklisted) == (caller, callee)
     assert [(why.code, why.field) for why in quote.refusals] == [
@@ -80,7 +80,7 @@ def test_it_tells_what_is_used_and_left_of_each_cap(
     new_call()  # nobody's
     poketalk(**ALL_CAPS)
 
-    quote = requesting.full_quote(**ORDER, user=user)
+    quote = requesting.quote(**ORDER, user=user)
 
     assert {cap.name: (cap.used, cap.left) for cap in quote.caps} == {
         "live_calls_per_user": (0, 1),
@@ -101,7 +101,7 @@ def test_what_is_spent_is_added_up_to_the_millionth(
         CallRequest.objects.filter(pk=new_call().pk).update(cost=Decimal(cost))
     poketalk(SPEND_PER_DAY=Decimal(56))
 
-    [cap] = requesting.full_quote(**ORDER).caps
+    [cap] = requesting.quote(**ORDER).caps
 
     assert (cap.used, cap.is_reached) == (Decimal(56), True)
 
@@ -113,7 +113,7 @@ def test_a_cap_that_is_overdrawn_has_nothing_left(
     new_call()
     poketalk(CALLS_PER_HOUR=1)
 
-    [cap] = requesting.full_quote(**ORDER).caps
+    [cap] = requesting.quote(**ORDER).caps
 
     assert (cap.used, cap.left, cap.is_reached) == (2, 0, True)
 
@@ -127,7 +127,7 @@ def test_it_names_every_reason_at_once_and_a_call_the_first(
     order: requesting.Order = {**ORDER, "user": user}
     late = timezone.now() - timedelta(seconds=1)
 
-    codes = [why.code for why in requesting.full_quote(**order, expires_at=late).refusals]
+    codes = [why.code for why in requesting.quote(**order, expires_at=late).refusals]
 
     assert codes == [
         "expired",
@@ -146,7 +146,7 @@ def test_it_names_every_reason_at_once_and_a_call_the_first(
 def test_what_is_no_order_is_refused_at_once() -> None:
     for change, code in (({"to_number": "nobody"}, "number_invalid"), ({"max_duration": 0}, None)):
         with pytest.raises(CallRefused) as refusal:
-            requesting.full_quote(**{**ORDER, **change})  # type: ignore[typeddict-item]
+            requesting.quote(**{**ORDER, **change})  # type: ignore[typeddict-item]
         assert code is None or refusal.value.code == code
 
 
@@ -161,7 +161,7 @@ def test_it_asks_each_thing_once_and_writes_nothing(
     woken.clear()
 
     with django_assert_num_queries(9) as queries:  # the blacklist for each leg; seven caps
-        quote = requesting.full_quote(**ORDER, user=user)
+        quote = requesting.quote(**ORDER, user=user)
 
     assert all(query["sql"].startswith("SELECT") for query in queries)
     assert (quote.call.pk, CallRequest.objects.count(), woken) == (None, 1, [])

@@ -184,7 +184,7 @@ class TestQuote:
     ) -> None:
         poketalk(DEFAULT_REGION="GB", MAX_DURATION=600)
 
-        quoted = requesting.quote(**self.ORDER, user=user, max_duration=900)
+        quoted = requesting.quote(**self.ORDER, user=user, max_duration=900).call
 
         assert (quoted.from_number, quoted.to_number) == (CALLER, CALLEE)
         assert (quoted.max_duration, quoted.pk) == (600, None)
@@ -204,10 +204,17 @@ class TestQuote:
         self, db: None, poketalk: Change, order: Any, code: str
     ) -> None:
         poketalk(DEFAULT_REGION="GB")
-        for ask in (requesting.quote, requesting.request_call):
-            with pytest.raises(CallRefused) as refusal:
-                ask(**{**self.ORDER, **order})
-            assert refusal.value.code == code
+        changed = {**self.ORDER, **order}
+
+        with pytest.raises(CallRefused) as refusal:
+            requesting.request_call(**changed)
+        assert refusal.value.code == code
+
+        try:
+            refusals = requesting.quote(**changed).refusals
+        except CallRefused as error:  # an invalid order
+            refusals = (error,)
+        assert [refusal.code for refusal in refusals] == [code]
 
 
 class TestBlacklist:

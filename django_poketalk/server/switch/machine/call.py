@@ -86,7 +86,7 @@ class CallMachine:
     `start()` first, then `handle()` for each fact. `status`, `duration`, `cost` and `attempts` are
     as of the last step.
 
-    What it promises, whatever comes in: the statuses follow `CallStatus.may_follow`; there is
+    What it promises, whatever comes in: the statuses follow the order of the protocol; there is
     exactly one final event, and nothing after `Finish`; leg B is not rung before A has answered,
     nor by another kind of gateway than A, and is put down when A leaves; every attempt that was
     dialled has failed or is hung up when the call is over; the cost never falls, ends as the sum

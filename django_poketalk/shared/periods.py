@@ -1,0 +1,33 @@
+"""Periods of whole days in the current time zone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+from django.utils import timezone
+
+DAY = timedelta(days=1)
+
+
+def midnight(day: date) -> datetime:
+    """The first moment of the day in the current time zone."""
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From the first day to the last, both included."""
+
+    first: date
+    last: date
+
+    @property
+    def begins(self) -> datetime:
+        """The first moment of the period."""
+        return midnight(self.first)
+
+    @property
+    def ends(self) -> datetime:
+        """The first moment after the period."""
+        return midnight(self.last + DAY)
