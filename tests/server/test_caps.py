@@ -98,7 +98,7 @@ def test_a_hold_is_extended_no_further_than_the_day_allows(
     assert not caplog.records
     assert money.extend(call, D(7)) == D(4)
     assert money.extend(call, D(7)) == D(4)
-    assert "is at its 5.000 a day" in caplog.text
+    assert "is at its limit of 5.000 per day" in caplog.text
     money.charge(call, D(2), D(2))
     assert account().charged(ledger.today()) == D(5)
 

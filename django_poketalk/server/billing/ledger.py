@@ -1,11 +1,10 @@
-"""Money: the only code that writes an account's balance and what live calls hold of it.
+"""Money: the only code that writes an account's balance and the holds of its live calls.
 
-A call holds money before it can spend it: at admission the first slice (`queue`), then more as the
-call goes on. When the call ends, its hold is released and the cost of each leg is charged
-(`LedgerBatch`). All of it happens under row locks, taken in one order (calls, then account), so
-balance − held never passes the credit limit, and what is charged and held today never passes the
-account's spend per day. Sums are made in Python from the locked row: SQLite's arithmetic is in
-floats.
+A call must hold money before it can spend it: the first slice at admission (`queue`), then more as
+the call goes on. When it ends, its hold is released and the cost of each leg is charged
+(`LedgerBatch`). Row locks are always taken in the same order (calls, then account), so that
+balance − held never passes the credit limit, and the day's charges and holds never pass the
+account's limit per day. Sums are computed in Python from the locked row: SQLite computes in floats.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ from .rating import FREE, THOUSANDTH
 
 logger = logging.getLogger(__name__)
 
-HIGHEST = Decimal("999999999999.999")  # what the columns hold
-LONGEST_KEY = 32
+MAX_AMOUNT = Decimal("999999999999.999")  # the columns' maximum
+KEY_LENGTH = 32
 
 Row = TypeVar("Row", Account, Call)
 
@@ -40,9 +39,9 @@ class InsufficientFunds(ValueError):
 
 
 def lock(account_id: int) -> Account:
-    """The account as it is now, locked until the current transaction ends.
+    """The current row of the account, locked until the current transaction ends.
 
-    `Account.DoesNotExist` when it is gone.
+    `Account.DoesNotExist` if it was deleted.
     """
     account = _lockable(Account.objects.filter(pk=account_id).order_by()).first()
     if account is None:
@@ -51,20 +50,20 @@ def lock(account_id: int) -> Account:
 
 
 def balance_after(account: Account, amount: Decimal) -> Decimal:
-    """What the balance would be with `amount` added.
+    """The balance with `amount` added.
 
-    `InsufficientFunds` past the credit limit, `ValueError` when the columns cannot hold it.
+    `InsufficientFunds` past the credit limit, `ValueError` if the column cannot hold it.
     """
     balance = account.balance + _money(amount)
     if account.funds + amount < 0:
         raise InsufficientFunds(
-            _("%(account)s has %(funds)s to spend, which does not reach %(amount)s.")
+            _("%(account)s has only %(funds)s available, not %(amount)s.")
             % {"account": account, "funds": account.funds, "amount": -amount}
         )
-    if balance > HIGHEST:
+    if balance > MAX_AMOUNT:
         raise ValueError(
-            _("A balance of %(balance)s is more than an account can hold (%(most)s).")
-            % {"balance": balance, "most": HIGHEST}
+            _("The balance would be %(balance)s; the maximum is %(most)s.")
+            % {"balance": balance, "most": MAX_AMOUNT}
         )
     return balance
 
@@ -72,62 +71,63 @@ def balance_after(account: Account, amount: Decimal) -> Decimal:
 def top_up(
     account: Account, amount: Decimal, note: str = "", by: Any = None, key: str | None = None
 ) -> LedgerEntry:
-    """Credit a payment of `amount` > 0. `by` is the user who did it.
+    """Credit a payment of `amount` > 0. `by` is the user who enters it.
 
-    With a `key` (up to 32 characters), once: whoever asks again with it gets the entry that it
-    made, `repeated`. A key that stands for another amount or account is a `ValueError`.
+    With a `key` (up to 32 characters) it is booked once: a second call returns the same entry with
+    `repeated` set. `ValueError` if the key was used for another amount or account.
     """
-    if key and len(key) > LONGEST_KEY:
-        raise ValueError(f"A key has {LONGEST_KEY} characters at most, not {len(key)}.")
+    if key and len(key) > KEY_LENGTH:
+        raise ValueError(f"The key has {len(key)} characters; the maximum is {KEY_LENGTH}.")
     if _money(amount) <= 0:
-        raise ValueError(f"A top-up is more than 0, not {amount}. Use adjust() to take money back.")
+        raise ValueError(
+            f"A top-up must be greater than 0, not {amount}. To debit the account, use adjust()."
+        )
     return _book(account, LedgerEntry.Kind.TOP_UP, amount, note, by, key)
 
 
 def adjust(
     account: Account, amount: Decimal, note: str = "", by: Any = None, key: str | None = None
 ) -> LedgerEntry:
-    """Correct the balance by `amount`, up or down; `InsufficientFunds` past the credit limit.
-
-    A `key` means what it means for `top_up`.
+    """Correct the balance by a positive or negative `amount`. `InsufficientFunds` past the credit
+    limit. For `key` see `top_up`.
     """
     return _book(account, LedgerEntry.Kind.ADJUSTMENT, amount, note, by, key)
 
 
 def today() -> date:
-    """The day that charges are counted in: by the project's `TIME_ZONE`, whoever asks."""
+    """The current day in the project's `TIME_ZONE`, whatever the active time zone."""
     return timezone.localdate(timezone=timezone.get_default_timezone())
 
 
 class LedgerBatch:
-    """Calls of one account, by their keys and fences, locked with it until the current transaction
-    ends. What is done to them is reckoned here, and written by `close`, all at once.
+    """Calls of one account, by primary key and fence, locked with the account until the current
+    transaction ends. `extend` and `charge` compute changes; `close` writes them all at once.
 
-    A call that was charged, or whose row carries another fence, is not among them: a switch that
-    lost it writes nothing.
+    A call that was charged before, or whose row has another fence, is left out: a switch that lost
+    a call must not write it.
     """
 
     def __init__(self, fences: Mapping[int, int]) -> None:
         self._rows = {row.pk: row for row in _lock_uncharged(fences)}
-        self._entries: list[dict[str, Any]] = []
+        self._entries: list[LedgerEntry] = []
         self._day = today()
         if self._rows:
             [account] = {row.account for row in self._rows.values()}
             self._account = lock(account)
 
-    def extend(self, call: int, wanted: Decimal) -> Decimal:
-        """Raise its hold to `wanted`, or as far as the funds and the day's spend reach; the hold
-        then in force, 0 when it is not among them.
+    def extend(self, call: int, amount: Decimal) -> Decimal:
+        """Raise the call's hold to `amount`, or as far as the funds and the day's limit allow.
+        Returns the new hold, 0 if the call is not in the batch.
         """
         row = self._rows.get(call)
         if row is None:
             return FREE
         account = self._account
         spendable = account.spendable(self._day)
-        more = min(_money(wanted) - row.held, spendable)
-        if more < wanted - row.held and spendable < account.funds:
+        more = min(_money(amount) - row.held, spendable)
+        if more < amount - row.held and spendable < account.funds:
             logger.warning(
-                "Call %s gets no longer hold: account %s (%s) is at its %s a day.",
+                "Call %s gets no further hold: account %s (%s) is at its limit of %s per day.",
                 call,
                 account.pk,
                 account,
@@ -139,15 +139,14 @@ class LedgerBatch:
         return row.held
 
     def charge(self, call: int, a_cost: Decimal, b_cost: Decimal) -> None:
-        """Charge its legs' costs and release its hold, if it is among them. A leg without cost gets
-        no entry.
+        """Charge the costs of the call's legs and release its hold, if the call is in the batch. A
+        leg without cost gets no entry.
 
-        Should the costs outrun the hold and all free funds, as much of them is charged as the
-        credit limit allows.
+        Costs beyond the hold and the funds are charged as far as the credit limit allows.
         """
         costs = {Side.A: _money(a_cost), Side.B: _money(b_cost)}
         if min(costs.values()) < 0:
-            raise ValueError(f"A leg cannot cost less than nothing: {a_cost} and {b_cost}.")
+            raise ValueError(f"The cost of a leg is negative: {a_cost} and {b_cost}.")
         row = self._rows.get(call)
         if row is None:
             return
@@ -161,7 +160,7 @@ class LedgerBatch:
                 self._enter(call, side, charge)
         if charged < sum(costs.values()):
             logger.error(
-                "Call %s cost %s, but only %s could be charged within the credit limit.",
+                "Call %s cost %s, but only %s was charged: the credit limit is reached.",
                 call,
                 sum(costs.values()),
                 charged,
@@ -172,7 +171,7 @@ class LedgerBatch:
         row.held, row.cost = FREE, charged
 
     def close(self) -> None:
-        """Write it all."""
+        """Write all changes."""
         now = timezone.now()
         charged = [
             ({"held": FREE, "cost": row.cost, "charged_at": now}, (row.pk,))
@@ -187,36 +186,37 @@ class LedgerBatch:
         if charged or extended:
             account = {name: getattr(self._account, name) for name in MONEY}
             bulk_sql.update(Account, ("id",), [(account, (self._account.pk,))])
-        bulk_sql.insert(LedgerEntry, [{**entry, "created_at": now} for entry in self._entries])
+        for entry in self._entries:
+            entry.created_at = now
+        LedgerEntry.objects.bulk_create(self._entries)
         bulk_sql.update(Call, ("id",), charged)
         bulk_sql.update(Call, ("id",), extended)
 
     def _enter(self, call: int, side: Side, charge: Decimal) -> None:
         self._entries.append(
-            {
-                "account_id": self._account.pk,
-                "kind": LedgerEntry.Kind.CHARGE,
-                "amount": -charge,
-                "balance": self._account.balance,
-                "call_id": call,
-                "side": side,
-                "note": "",
-            }
+            LedgerEntry(
+                account_id=self._account.pk,
+                kind=LedgerEntry.Kind.CHARGE,
+                amount=-charge,
+                balance=self._account.balance,
+                call_id=call,
+                side=side,
+            )
         )
 
 
 def queue(call: Call, account: Account, amount: Decimal) -> bool:
-    """Insert a new call of the account, which holds `amount` from its beginning. The account is as
-    `lock` gave it in the current transaction.
+    """Insert a new call of the account with a hold of `amount`. `lock` must have returned the
+    account in the current transaction.
 
-    False, and nothing is written: the funds or the day's spend do not reach it.
+    Returns False and writes nothing if the funds or the day's limit do not allow it.
     """
     if _money(amount) < 0:
-        raise ValueError(f"A hold of {amount} is less than nothing.")
+        raise ValueError(f"The hold is negative: {amount}.")
     if amount > account.spendable(today()):
         return False
     account.held += amount
-    bulk_sql.update(Account, ("id",), [({"held": account.held}, (account.pk,))])
+    Account.objects.filter(pk=account.pk).update(held=account.held)
     call.held = amount
     call.save()
     return True
@@ -224,19 +224,17 @@ def queue(call: Call, account: Account, amount: Decimal) -> bool:
 
 @dataclass(slots=True)
 class _Uncharged:
-    """What a call's row says of its money, and what is to become of it."""
+    """The money of a call that has not been charged, as stored and as changed."""
 
     pk: int
     account: int
     held: Decimal
     held_before: Decimal
-    cost: Decimal | None = None  # what it is charged, once it is charged
+    cost: Decimal | None = None  # once it is charged
 
 
 def _lock_uncharged(fences: Mapping[int, int]) -> list[_Uncharged]:
-    """Of these calls, those not charged yet and under the fence, locked in the order of their
-    keys.
-    """
+    """The calls that have this fence and were not charged, locked in primary key order."""
     rows = Call.objects.filter(pk__in=sorted(fences), charged_at=None).order_by("pk")
     found = _lockable(rows).values_list("pk", "fence", "account_id", "held")
     return [
@@ -247,8 +245,8 @@ def _lock_uncharged(fences: Mapping[int, int]) -> list[_Uncharged]:
 
 
 def _lockable(rows: QuerySet[Row]) -> QuerySet[Row]:
-    """The rows, locked by whoever reads them; now, by an update that changes nothing, where the
-    database has no SELECT ... FOR UPDATE (SQLite).
+    """The rows, locked when they are read. Without SELECT ... FOR UPDATE (SQLite), an update that
+    changes nothing locks them now.
     """
     if connection.features.has_select_for_update:
         no_key = connection.features.has_select_for_no_key_update
@@ -266,7 +264,7 @@ def _book(
     key: str | None,
 ) -> LedgerEntry:
     if not amount:
-        raise ValueError("An entry of 0 changes nothing.")
+        raise ValueError("The amount is 0.")
     with transaction.atomic():
         row = lock(account.pk)
         made = LedgerEntry.objects.filter(idempotency_key=key).first() if key else None
@@ -290,18 +288,18 @@ def _book(
 def _again(
     made: LedgerEntry, account: Account, kind: LedgerEntry.Kind, amount: Decimal, key: str | None
 ) -> LedgerEntry:
-    if made.idempotency_key != key:  # MariaDB takes "a", "A" and "a " for the same
-        raise ValueError(f"This database takes the key {key!r} for {made.idempotency_key!r}.")
+    if made.idempotency_key != key:  # for MariaDB, "a", "A" and "a " are equal
+        raise ValueError(f"For this database, {key!r} equals the key {made.idempotency_key!r}.")
     if (made.account_id, made.kind, made.amount) != (account.pk, kind, amount):
-        raise ValueError(_("This was booked already, with another amount or account."))
+        raise ValueError(_("This was already booked with another amount or account."))
     made.repeated = True
     return made
 
 
 def _money(amount: Decimal) -> Decimal:
-    """The amount, which must be a `Decimal` of whole thousandths."""
+    """The amount. `ValueError` unless it is a `Decimal` of whole thousandths."""
     if not isinstance(amount, Decimal) or not amount.is_finite():
-        raise ValueError(f"{amount!r} is not an amount of money: that is a finite Decimal.")
-    if abs(amount) > HIGHEST or amount % THOUSANDTH:
-        raise ValueError(f"{amount} is not an amount of money: three decimals, {HIGHEST} at most.")
+        raise ValueError(f"{amount!r} is not a finite Decimal.")
+    if abs(amount) > MAX_AMOUNT or amount % THOUSANDTH:
+        raise ValueError(f"{amount} has more than three decimals, or is greater than {MAX_AMOUNT}.")
     return amount

@@ -48,7 +48,7 @@ def test_a_top_up_is_booked_with_its_reason_and_its_author(customer: Customer) -
     "amount", [D(0), D("-1"), D("0.0001"), D("NaN"), D("Infinity"), D("1e15"), 1.5]
 )
 def test_a_top_up_is_a_positive_amount_of_thousandths(customer: Customer, amount: Any) -> None:
-    with pytest.raises(ValueError, match=r"amount of money|more than 0"):
+    with pytest.raises(ValueError, match=r"finite Decimal|three decimals|greater than 0"):
         ledger.top_up(customer.account, amount)
     assert money_of(customer.account) == (D("100.000"), D(0))
 
@@ -64,13 +64,13 @@ def test_an_adjustment_may_take_money_but_not_past_the_credit_limit(customer: Cu
 
 
 def test_an_entry_of_nothing_is_refused(customer: Customer) -> None:
-    with pytest.raises(ValueError, match="changes nothing"):
+    with pytest.raises(ValueError, match="amount is 0"):
         ledger.adjust(customer.account, D(0))
 
 
 def test_a_balance_that_no_column_can_hold_is_refused(customer: Customer) -> None:
-    with pytest.raises(ValueError, match="more than an account can hold"):
-        ledger.top_up(customer.account, ledger.HIGHEST)
+    with pytest.raises(ValueError, match="the maximum is"):
+        ledger.top_up(customer.account, ledger.MAX_AMOUNT)
 
 
 @pytest.mark.parametrize(("a_day", "most"), [(None, D("100.000")), (D(5), D("5.000"))])
@@ -165,9 +165,9 @@ def test_costs_that_outran_hold_and_funds_are_charged_up_to_the_limit_and_report
 def test_costs_that_are_no_money_are_refused(
     customer: Customer, queued: Queued, costs: tuple[Any, Any]
 ) -> None:
-    with pytest.raises(ValueError, match=r"less than nothing|amount of money"):
+    with pytest.raises(ValueError, match=r"is negative|finite Decimal|three decimals"):
         charge(queued(), *costs)
-    with pytest.raises(ValueError, match=r"less than nothing|amount of money"):
+    with pytest.raises(ValueError, match=r"is negative|finite Decimal|three decimals"):
         queued(costs[0])
 
 

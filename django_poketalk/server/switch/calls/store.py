@@ -86,11 +86,10 @@ def _write_calls(rows: Iterable[tuple[Change, bulk_sql.Values]]) -> None:
 
 
 def _write_legs(changes: Sequence[Change]) -> None:
-    # Rows may be there already, after a commit whose answer was lost.
-    bulk_sql.insert(
-        Leg,
+    # After a commit whose response was lost, the rows exist.
+    Leg.objects.bulk_create(
         [_new_leg(change.key.pk, leg) for change in changes for leg in change.new_legs],
-        unless_there=True,
+        ignore_conflicts=True,
     )
     bulk_sql.update(
         Leg,
@@ -104,14 +103,13 @@ def _write_legs(changes: Sequence[Change]) -> None:
 
 
 def _write_deliveries(changes: Sequence[Change]) -> None:
-    bulk_sql.insert(
-        EventDelivery,
+    EventDelivery.objects.bulk_create(
         [
             _delivery(change.key.pk, delivery)
             for change in changes
             for delivery in change.deliveries
         ],
-        unless_there=True,
+        ignore_conflicts=True,
     )
 
 
@@ -143,21 +141,21 @@ def _columns(change: Change) -> dict[str, Any]:
     return columns
 
 
-def _new_leg(call: int, leg: LegRow) -> dict[str, Any]:
-    return {
-        "call_id": call,
-        "side": leg.side,
-        "attempt": leg.attempt,
-        "gateway_id": leg.gateway,
-        "number": leg.number,
-        "price_per_minute": leg.tariff.price_per_minute,
-        "connect_fee": leg.tariff.connect_fee,
-        "initial_increment": leg.tariff.initial_increment,
-        "subsequent_increment": leg.tariff.subsequent_increment,
-        "initiated_at": leg.initiated_at,
+def _new_leg(call: int, leg: LegRow) -> Leg:
+    return Leg(
+        call_id=call,
+        side=leg.side,
+        attempt=leg.attempt,
+        gateway_id=leg.gateway,
+        number=leg.number,
+        price_per_minute=leg.tariff.price_per_minute,
+        connect_fee=leg.tariff.connect_fee,
+        initial_increment=leg.tariff.initial_increment,
+        subsequent_increment=leg.tariff.subsequent_increment,
+        initiated_at=leg.initiated_at,
         **buy_rates.columns(leg.bought),
         **_changing(leg),
-    }
+    )
 
 
 def _changing(leg: LegRow) -> dict[str, Any]:
@@ -176,15 +174,15 @@ def _changing(leg: LegRow) -> dict[str, Any]:
     }
 
 
-def _delivery(call: int, delivery: Delivery) -> dict[str, Any]:
-    return {
-        "call_id": call,
-        "sequence": delivery.sequence,
-        "status": delivery.event.status,
-        "duration": delivery.event.duration or 0,
-        "cost": delivery.event.cost or FREE,
-        "sent_at": delivery.sent_at,
-        "seconds": delivery.seconds,
-        "answer": delivery.answer,
-        "error": delivery.error,
-    }
+def _delivery(call: int, delivery: Delivery) -> EventDelivery:
+    return EventDelivery(
+        call_id=call,
+        sequence=delivery.sequence,
+        status=delivery.event.status,
+        duration=delivery.event.duration or 0,
+        cost=delivery.event.cost or FREE,
+        sent_at=delivery.sent_at,
+        seconds=delivery.seconds,
+        answer=delivery.answer,
+        error=delivery.error,
+    )

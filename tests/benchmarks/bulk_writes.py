@@ -1,0 +1,91 @@
+"""The cost of `bulk_sql.update`, compared with the ORM's updates.
+
+    python -m tests.benchmarks.bulk_writes
+    DATABASE_URL=postgres://postgres@127.0.0.1:5432/bench python -m tests.benchmarks.bulk_writes
+
+Updates `--rows` calls at once, as the switch does. Rounds are interleaved, in one transaction that
+is rolled back. Times are CPU time of this process, which is what limits a switch. Compare the
+ratios between machines, not the times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from decimal import Decimal
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+django.setup()
+
+from django.core.management import call_command  # noqa: E402
+from django.db import connection, transaction  # noqa: E402
+
+from django_poketalk.server.database import bulk_sql  # noqa: E402
+from django_poketalk.server.models import Account, Call, ServiceProvider  # noqa: E402
+
+ROUNDS = 200
+CHANGES = {"status": 7, "duration": 60, "cost": Decimal("0.2")}
+
+
+def updates(calls: list[Call]) -> dict[str, Callable[[], object]]:
+    """The ways to update a call's row under its fence."""
+    rows = Call.objects.filter(state="active")
+    return {
+        "bulk_sql": lambda: bulk_sql.update(
+            Call, ("id", "fence"), [(CHANGES, (call.pk, call.fence)) for call in calls]
+        ),
+        "update": lambda: [
+            rows.filter(pk=call.pk, fence=call.fence).update(**CHANGES) for call in calls
+        ],
+        "bulk_update": lambda: rows.bulk_update(  # without a look at the fence
+            [Call(pk=call.pk, **CHANGES) for call in calls], list(CHANGES)
+        ),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=20)
+    options = parser.parse_args()
+    call_command("migrate", verbosity=0)
+    print(f"{connection.vendor}, Django {django.__version__}, {options.rows} rows, {ROUNDS} rounds")
+    times: dict[str, list[float]] = defaultdict(list)
+    with transaction.atomic():
+        measured = updates(_make_calls(options.rows))
+        for _round in range(ROUNDS):
+            for name, update in measured.items():
+                begun = time.process_time()
+                update()
+                times[name].append(time.process_time() - begun)
+        transaction.set_rollback(True)
+    for name, found in times.items():
+        median = statistics.median(found)
+        ratio = median / statistics.median(times["bulk_sql"])
+        print(f"{name:12} {1000 * median:7.2f} ms  {ratio:5.1f}x")
+
+
+def _make_calls(count: int) -> list[Call]:
+    provider = ServiceProvider.objects.create(name="Benchmark of writes")
+    account = Account.objects.create(name="Benchmark of writes", provider=provider)
+    return [
+        Call.objects.create(
+            account=account,
+            provider=provider,
+            custom=str(number),
+            from_number="442079460000",
+            to_number="442079460123",
+            max_duration=60,
+            state="active",
+        )
+        for number in range(count)
+    ]
+
+
+if __name__ == "__main__":
+    main()
