@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from .. import permissions
 from ..models import CallEvent, CallRequest, Placement, Status
 from ..presentation import call_status, event_kinds, sent_request, timeline
-from ..presentation.event_kinds import Happened, Kind
+from ..presentation.event_kinds import Kind, ReceivedEvent
 from ..presentation.timeline import Stage
 from ..protocol.codes import HTTP_HANG_UP, CallStatus
 
@@ -254,8 +254,8 @@ def _name(call: CallRequest, field: str) -> str:
     return capfirst(str(call._meta.get_field(field).verbose_name))  # type: ignore[union-attr]
 
 
-def _happened(event: CallEvent, whole: bool) -> Happened:
-    return Happened(
+def _happened(event: CallEvent, whole: bool) -> ReceivedEvent:
+    return ReceivedEvent(
         at=event.received_at,
         status=CallStatus(event.status),
         duration=event.duration,

@@ -20,7 +20,6 @@ from django.utils.translation import gettext_lazy as _
 from .. import permissions
 from ..events import vetoes
 from ..models import CallRequest, Placement
-from ..models.states import MEANINGS
 from ..presentation import call_status
 from ..protocol.codes import ResponseCode
 from ..templatetags.poketalk import clock
@@ -121,7 +120,7 @@ def reason(call: CallRequest, user: Any) -> str:
 def _reason(call: CallRequest) -> str:
     if call.placement == Placement.REJECTED and call.response_code:
         code = ResponseCode(call.response_code)
-        return f"{code.value}: {MEANINGS[code]}"
+        return f"{code.value}: {gettext(code.meaning)}"
     if call.placement in (Placement.REJECTED, Placement.FAILED, Placement.UNKNOWN):
         return call.response_detail
     match call.veto_reason:

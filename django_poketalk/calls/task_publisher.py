@@ -38,12 +38,16 @@ class _Publisher:
     def __init__(self) -> None:
         self._process = os.getpid()
         self._waiting: queue.Queue[tuple[int, float]] = queue.Queue(maxsize=10_000)
+        self._unfinished = 0
+        self._finished_one = threading.Condition()
         threading.Thread(target=self._run, name="poketalk-publisher", daemon=True).start()
         atexit.register(self._drain)
 
     def put(self, wake_up: tuple[int, float]) -> None:
         try:
-            self._waiting.put_nowait(wake_up)
+            with self._finished_one:
+                self._waiting.put_nowait(wake_up)
+                self._unfinished += 1
         except queue.Full:
             logger.warning("The broker is stuck: call %s waits for the sweep.", wake_up[0])
 
@@ -57,7 +61,9 @@ class _Publisher:
                     "The broker did not take call %s, which waits for the sweep: %s", pk, error
                 )
             finally:
-                self._waiting.task_done()
+                with self._finished_one:
+                    self._unfinished -= 1
+                    self._finished_one.notify_all()
 
     def _drain(self) -> None:
         """Let a short-lived process (a shell, a command) hand over its last wake-ups: two seconds
@@ -65,10 +71,8 @@ class _Publisher:
         """
         if os.getpid() != self._process:
             return
-        with self._waiting.all_tasks_done:
-            self._waiting.all_tasks_done.wait_for(
-                lambda: not self._waiting.unfinished_tasks, timeout=2
-            )
+        with self._finished_one:
+            self._finished_one.wait_for(lambda: not self._unfinished, timeout=2)
 
 
 @cache

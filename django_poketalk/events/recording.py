@@ -29,7 +29,7 @@ UNSETTLED = (Placement.SENDING, Placement.UNKNOWN, Placement.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedEvent:
     """The row after an event: whether the event moved its status, whether the call is over, what
     vetoes look at.
     """
@@ -40,7 +40,7 @@ class Recorded:
     facts: Facts
 
 
-def record(pk: int, event: Event, remote_address: str, now: datetime) -> Recorded | None:
+def record(pk: int, event: Event, remote_address: str, now: datetime) -> RecordedEvent | None:
     """Write an event of call `pk`, received `now` (aware). None: there is no such call, and nothing
     was written.
     """
@@ -55,7 +55,7 @@ def record(pk: int, event: Event, remote_address: str, now: datetime) -> Recorde
 
 def _in_one_statement(
     alias: str, pk: int, event: Event, remote_address: str, now: datetime
-) -> Recorded | None:
+) -> RecordedEvent | None:
     update, insert = _statements(alias, event.status)
     sql = f"WITH c AS ({update}), e AS ({insert} FROM c RETURNING id) SELECT e.id, c.* FROM c, e"
     with connections[alias].cursor() as cursor:
@@ -66,7 +66,7 @@ def _in_one_statement(
 
 def _in_two_statements(
     alias: str, pk: int, event: Event, remote_address: str, now: datetime
-) -> Recorded | None:
+) -> RecordedEvent | None:
     update, insert = _statements(alias, event.status)
     parameters = _parameters(alias, pk, event, remote_address, now)
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
@@ -92,9 +92,9 @@ def _parameters(
     }
 
 
-def _recorded(row: tuple[Any, ...]) -> Recorded:
+def _recorded(row: tuple[Any, ...]) -> RecordedEvent:
     event_pk, status, changed, duration, cost, max_duration, max_cost, asked_at, veto_reason = row
-    return Recorded(
+    return RecordedEvent(
         event_pk=event_pk,
         status_changed=bool(changed),
         is_over=CallStatus(status).is_final,
@@ -181,7 +181,7 @@ def _statements(alias: str, status: CallStatus) -> tuple[str, str]:
 
 def under_lock(
     alias: str, pk: int, event: Event, remote_address: str, now: datetime
-) -> Recorded | None:
+) -> RecordedEvent | None:
     """The plain way, for any database: lock the row by writing to it, merge in Python, write it
     back.
     """
@@ -214,7 +214,7 @@ def under_lock(
             cost=event.cost,
             answer=ANSWERED_SO_FAR,
         )
-    return Recorded(
+    return RecordedEvent(
         event_pk=logged.pk,
         status_changed=merged != before,
         is_over=merged.is_final,

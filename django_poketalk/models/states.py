@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from ..protocol.codes import CallStatus, ResponseCode
@@ -37,21 +38,10 @@ class Status(models.IntegerChoices):
     AB_DISCONNECTED = CallStatus.AB_DISCONNECTED, _("ended after talking")
 
 
-# What the service's response codes mean: the protocol's own sentences, for people.
-MEANINGS: dict[ResponseCode, str | Promise] = {
-    ResponseCode.OK: _("The call was accepted."),
-    ResponseCode.EMPTY_API_KEY: _("The API key is missing."),
-    ResponseCode.EMPTY_FROM: _("The caller's number is missing."),
-    ResponseCode.EMPTY_TO: _("The callee's number is missing."),
-    ResponseCode.UNKNOWN_API_USER: _("The API key is not known."),
-    ResponseCode.NO_SERVICE_PROVIDER: _("The account has no active service provider."),
-    ResponseCode.BLACKLISTED: _("One of the numbers is blacklisted by the service."),
-    ResponseCode.NO_GATEWAY: _("The service has no way to reach one of the numbers."),
-    ResponseCode.NO_TIMEOUT: _("There is no rate for the call, or not enough credit."),
-    ResponseCode.UNKNOWN_ADDRESS: _("The key may not be used from this address."),
-}
+# The response codes with their meanings.
 ANSWERS: dict[str, str | Promise] = {
-    code.value: format_lazy("{} {}", code.value, meaning) for code, meaning in MEANINGS.items()
+    code.value: format_lazy("{} {}", code.value, gettext_lazy(code.meaning))
+    for code in ResponseCode
 }
 
 

@@ -30,7 +30,7 @@ class Kind(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
+class ReceivedEvent:
     """An event as it was told, and what we answered."""
 
     at: datetime
@@ -42,7 +42,7 @@ class Happened:
     pk: int = 0
 
 
-def classify(events: Iterable[Happened], previous: Happened | None = None) -> list[Kind]:
+def classify(events: Iterable[ReceivedEvent], previous: ReceivedEvent | None = None) -> list[Kind]:
     """What each event is to those before it, in the order in which they came."""
     seen: set[tuple[CallStatus, int | None, Decimal | None]] = set()
     highest: CallStatus | None = None

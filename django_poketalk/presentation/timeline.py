@@ -14,7 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from ..protocol.codes import HTTP_HANG_UP
-from .event_kinds import Happened, Kind, classify, missing_ticks
+from .event_kinds import Kind, ReceivedEvent, classify, missing_ticks
 from .timescale import Moment, Scale
 
 WIDTH = 960.0  # of the SVG's viewBox, and so are all lengths here
@@ -100,7 +100,7 @@ class Lane:
 class Mark:
     """An event at its place."""
 
-    event: Happened
+    event: ReceivedEvent
     kind: Kind
     x: float
     y: float
@@ -179,9 +179,9 @@ class Picture:
 
 def draw(
     facts: Facts,
-    events: Sequence[Happened],
+    events: Sequence[ReceivedEvent],
     now: datetime,
-    previous: Happened | None = None,
+    previous: ReceivedEvent | None = None,
 ) -> Picture:
     """The picture of a call, with these of its events in the order in which they came.
 
@@ -282,7 +282,7 @@ def _spans(
 
 
 def _marks(
-    events: Sequence[Happened], scale: Scale, y: float, previous: Happened | None
+    events: Sequence[ReceivedEvent], scale: Scale, y: float, previous: ReceivedEvent | None
 ) -> tuple[tuple[Mark, ...], int]:
     """Each event once, in the first row where it has room, and how many rows there are."""
     free = [0.0] * MOST_ROWS
@@ -300,10 +300,10 @@ def _marks(
 
 def _gaps(
     facts: Facts,
-    events: Sequence[Happened],
+    events: Sequence[ReceivedEvent],
     scale: Scale,
     end: datetime,
-    previous: Happened | None,
+    previous: ReceivedEvent | None,
 ) -> Iterable[Gap]:
     """Where more than a tick's time passed without a word, from leg A's answer to the end."""
     answers = (facts.a_answered_at, facts.b_initiated_at, facts.b_answered_at)
@@ -321,7 +321,11 @@ def _gaps(
 
 
 def _steps(
-    events: Sequence[Happened], scale: Scale, y: float, total: Decimal, previous: Happened | None
+    events: Sequence[ReceivedEvent],
+    scale: Scale,
+    y: float,
+    total: Decimal,
+    previous: ReceivedEvent | None,
 ) -> Iterable[tuple[float, float]]:
     """The cost so far at each event: a line that only climbs."""
     bottom = y + DEBIT

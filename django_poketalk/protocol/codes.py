@@ -28,7 +28,7 @@ class ResponseCode(enum.StrEnum):
 
     @property
     def meaning(self) -> str:
-        """One short sentence for people."""
+        """A short sentence for people, in English. Translate it with `gettext`."""
         return _MEANINGS[self]
 
     @classmethod
@@ -47,17 +47,23 @@ class ResponseCode(enum.StrEnum):
 
 _BODY = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*([0-9]{1,3})(?:[ \t\r\n]+[A-Za-z]|[ \t\r\n]*\Z)")
 
+
+def _(text: str) -> str:
+    """Marks a text for the catalogs; this module knows no Django and does not translate."""
+    return text
+
+
 _MEANINGS = {
-    ResponseCode.OK: "The call was accepted.",
-    ResponseCode.EMPTY_API_KEY: "The API key is missing.",
-    ResponseCode.EMPTY_FROM: "The caller's number is missing.",
-    ResponseCode.EMPTY_TO: "The callee's number is missing.",
-    ResponseCode.UNKNOWN_API_USER: "The API key is not known.",
-    ResponseCode.NO_SERVICE_PROVIDER: "The account has no active service provider.",
-    ResponseCode.BLACKLISTED: "One of the numbers is blacklisted by the service.",
-    ResponseCode.NO_GATEWAY: "The service has no way to reach one of the numbers.",
-    ResponseCode.NO_TIMEOUT: "There is no rate for the call, or not enough credit.",
-    ResponseCode.UNKNOWN_ADDRESS: "The key may not be used from this address.",
+    ResponseCode.OK: _("The call was accepted."),
+    ResponseCode.EMPTY_API_KEY: _("The API key is missing."),
+    ResponseCode.EMPTY_FROM: _("The caller's number is missing."),
+    ResponseCode.EMPTY_TO: _("The callee's number is missing."),
+    ResponseCode.UNKNOWN_API_USER: _("The API key is not known."),
+    ResponseCode.NO_SERVICE_PROVIDER: _("The account has no active service provider."),
+    ResponseCode.BLACKLISTED: _("One of the numbers is blacklisted by the service."),
+    ResponseCode.NO_GATEWAY: _("The service has no way to reach one of the numbers."),
+    ResponseCode.NO_TIMEOUT: _("There is no rate for the call, or not enough credit."),
+    ResponseCode.UNKNOWN_ADDRESS: _("The key may not be used from this address."),
 }
 
 

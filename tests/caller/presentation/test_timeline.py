@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from django_poketalk.presentation.event_kinds import Happened, Kind, classify, missing_ticks
+from django_poketalk.presentation.event_kinds import Kind, ReceivedEvent, classify, missing_ticks
 from django_poketalk.presentation.timeline import LEFT, RIGHT, WIDTH, Facts, Picture, Stage, draw
 from django_poketalk.protocol.codes import CallStatus
 
@@ -24,9 +24,9 @@ def after(seconds: float) -> datetime:
 
 def told(
     at: float, status: int, duration: int | None = 0, cost: str | None = None, answer: int = 200
-) -> Happened:
+) -> ReceivedEvent:
     money = None if cost is None else Decimal(cost)
-    return Happened(after(at), CallStatus(status), duration, money, answer)
+    return ReceivedEvent(after(at), CallStatus(status), duration, money, answer)
 
 
 def talked(until: float | None = 620) -> Facts:
@@ -44,7 +44,7 @@ def talked(until: float | None = 620) -> Facts:
     )
 
 
-def ticks(*minutes: int) -> list[Happened]:
+def ticks(*minutes: int) -> list[ReceivedEvent]:
     return [told(10 + 60 * minute, 7, 60 * minute) for minute in minutes]
 
 
@@ -59,7 +59,7 @@ seconds = st.one_of(st.integers(0, 40), st.floats(0, 3 * 3600), st.floats(0, 40 
 moments = seconds.map(after)
 maybe = st.none() | moments
 happened = st.builds(
-    Happened,
+    ReceivedEvent,
     at=moments,
     status=st.sampled_from(CallStatus),
     duration=st.none() | st.integers(0, 999_999_999),
@@ -92,7 +92,7 @@ thorough = settings(max_examples=300, deadline=None)
 @thorough
 @any_picture
 def test_every_event_is_drawn_once_and_in_its_order(
-    facts: Facts, events: list[Happened], now: datetime, previous: Happened | None
+    facts: Facts, events: list[ReceivedEvent], now: datetime, previous: ReceivedEvent | None
 ) -> None:
     picture = draw(facts, events, now, previous)
 
@@ -104,7 +104,7 @@ def test_every_event_is_drawn_once_and_in_its_order(
 @thorough
 @any_picture
 def test_everything_is_inside_the_box(
-    facts: Facts, events: list[Happened], now: datetime, previous: Happened | None
+    facts: Facts, events: list[ReceivedEvent], now: datetime, previous: ReceivedEvent | None
 ) -> None:
     picture = draw(facts, events, now, previous)
 
@@ -129,7 +129,7 @@ def test_everything_is_inside_the_box(
 @thorough
 @any_picture
 def test_nothing_runs_backwards(
-    facts: Facts, events: list[Happened], now: datetime, previous: Happened | None
+    facts: Facts, events: list[ReceivedEvent], now: datetime, previous: ReceivedEvent | None
 ) -> None:
     picture = draw(facts, events, now, previous)
 
@@ -150,7 +150,7 @@ def test_nothing_runs_backwards(
 @thorough
 @any_picture
 def test_times_on_the_axis_do_not_overlap(
-    facts: Facts, events: list[Happened], now: datetime, previous: Happened | None
+    facts: Facts, events: list[ReceivedEvent], now: datetime, previous: ReceivedEvent | None
 ) -> None:
     picture = draw(facts, events, now, previous)
 
