@@ -13,7 +13,7 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
@@ -21,6 +21,7 @@ from .. import permissions
 from ..calls import requesting
 from ..forms import SettleForm
 from ..models import BlacklistedNumber, CallRequest, Placement
+from ..shared.admin_urls import admin_url
 
 
 class CallActions(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -103,7 +104,7 @@ class CallActions(admin.ModelAdmin):  # type: ignore[type-arg]
             "form": form,
             "call": call,
             "opts": self.opts,
-            "back": reverse("admin:poketalk_callrequest_change", args=[call.pk]),
+            "back": admin_url(self.admin_site, "poketalk_callrequest_change", call.pk),
         }
         return TemplateResponse(request, self.resolve_template, context)
 
@@ -129,7 +130,7 @@ class CallActions(admin.ModelAdmin):  # type: ignore[type-arg]
         if entry is None:
             self.message_user(request, _("That number is blocked already."), messages.WARNING)
         else:
-            self.message_user(request, _blocked(request, entry), messages.SUCCESS)
+            self.message_user(request, self._blocked(request, entry), messages.SUCCESS)
         return self._back(call)
 
     def _known_by_now(self, request: HttpRequest, call: CallRequest) -> HttpResponse:
@@ -138,13 +139,15 @@ class CallActions(admin.ModelAdmin):  # type: ignore[type-arg]
         return self._back(call)
 
     def _back(self, call: CallRequest) -> HttpResponse:
-        return redirect("admin:poketalk_callrequest_change", call.pk)
+        return redirect(admin_url(self.admin_site, "poketalk_callrequest_change", call.pk))
 
-
-def _blocked(request: HttpRequest, entry: BlacklistedNumber) -> str:
-    if not permissions.may_keep_blacklist(request.user, "view"):
-        return _("The number is on the blacklist now.")
-    link = reverse("admin:poketalk_blacklistednumber_change", args=[entry.pk])
-    return format_html(
-        '{} <a href="{}">{}</a>', _("The number is on the blacklist now."), link, _("Its entry")
-    )
+    def _blocked(self, request: HttpRequest, entry: BlacklistedNumber) -> str:
+        link = admin_url(self.admin_site, "poketalk_blacklistednumber_change", entry.pk)
+        if not link or not permissions.may_keep_blacklist(request.user, "view"):
+            return _("The number is on the blacklist now.")
+        return format_html(
+            '{} <a href="{}">{}</a>',
+            _("The number is on the blacklist now."),
+            link,
+            _("View entry"),
+        )

@@ -11,7 +11,6 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import get_conditional_response
 from django.utils.html import format_html
@@ -26,6 +25,7 @@ from ..models import CallRequest
 from ..models.calls import IS_OPEN
 from ..presentation import call_status
 from ..shared import csv_export
+from ..shared.admin_urls import admin_url
 from ..shared.etags import weak_etag
 from . import columns
 from .shown import state
@@ -139,11 +139,7 @@ class CallList(admin.ModelAdmin):  # type: ignore[type-arg]
             words, level = gettext("%s is called again."), messages.SUCCESS
             self.log_change(request, call, f"Called again: call {made.pk}.")
             self.log_addition(request, made, f"Called again, after call {call.pk}.")
-        page = reverse(
-            "admin:poketalk_callrequest_change",
-            args=[made.pk],
-            current_app=self.admin_site.name,
-        )
+        page = admin_url(self.admin_site, "poketalk_callrequest_change", made.pk)
         link = format_html('<a href="{}">{}</a>', page, gettext("Show the call"))
         self.message_user(request, format_html("{} {}", words % call, link), level)
 

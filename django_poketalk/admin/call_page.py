@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.contrib.admin import AdminSite
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
@@ -21,6 +22,7 @@ from django.utils.translation import get_language
 from .. import permissions
 from ..calls import subjects
 from ..models import BlacklistedNumber, CallEvent, CallRequest
+from ..shared.admin_urls import admin_url
 from ..shared.etags import weak_etag
 from . import call_shown
 from .call_actions import CallActions
@@ -64,7 +66,7 @@ class CallPage(CallActions):
             **self.admin_site.each_context(request),
             **self._live_context(request, call, now),
             **call_shown.request_and_answer(call, user),
-            "numbers": _numbers(call, user, now),
+            "numbers": _numbers(self.admin_site, call, user, now),
             "may_block": permissions.may_keep_blacklist(user, "add"),
             "deeds": _deeds(call, user),
             "title": str(call),
@@ -163,7 +165,7 @@ def _etag(call: CallRequest, request: HttpRequest, now: datetime) -> str:
     return weak_etag((row, reader, grown))
 
 
-def _numbers(call: CallRequest, user: Any, now: datetime) -> list[dict[str, Any]]:
+def _numbers(site: AdminSite, call: CallRequest, user: Any, now: datetime) -> list[dict[str, Any]]:
     """Both numbers, and the entry that blocks each, for those who keep the blacklist."""
     may_view = permissions.may_keep_blacklist(user, "view")
     if not may_view and not permissions.may_keep_blacklist(user, "add"):
@@ -175,7 +177,7 @@ def _numbers(call: CallRequest, user: Any, now: datetime) -> list[dict[str, Any]
             "shown": permissions.shown_number(number, whole),
             "entry": entry,
             "reason": permissions.shown_text(entry.reason, whole) if entry else "",
-            "link": reverse("admin:poketalk_blacklistednumber_change", args=[entry.pk])
+            "link": admin_url(site, "poketalk_blacklistednumber_change", entry.pk)
             if entry and may_view
             else "",
         }

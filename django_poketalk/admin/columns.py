@@ -8,7 +8,6 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.options import ModelAdmin
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.formats import date_format, time_format
 from django.utils.html import format_html
@@ -22,6 +21,7 @@ from ..events import vetoes
 from ..models import CallRequest, Placement
 from ..presentation import call_status
 from ..protocol.codes import ResponseCode
+from ..shared.admin_urls import admin_url
 from ..templatetags.poketalk import clock
 from .shown import number_columns, pill, state
 
@@ -180,12 +180,7 @@ def _subject(call: CallRequest, model_admin: ModelAdmin[Any], request: HttpReque
     if not site.get_model_admin(type(subject)).has_view_or_change_permission(request, subject):
         return name
     meta = subject._meta
-    try:
-        url = reverse(
-            f"admin:{meta.app_label}_{meta.model_name}_change",
-            args=[subject.pk],
-            current_app=site.name,
-        )
-    except NoReverseMatch:
+    url = admin_url(site, f"{meta.app_label}_{meta.model_name}_change", subject.pk)
+    if not url:
         return name
     return format_html('<a href="{}">{}</a>', url, name)

@@ -14,6 +14,7 @@ from .. import permissions
 from ..blacklist import bulk
 from ..blacklist.bulk import Hits
 from ..models import CallRequest
+from ..shared.admin_urls import admin_url
 
 
 def shown(found: Hits, user: Any, page: admin.ModelAdmin[Any]) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def shown(found: Hits, user: Any, page: admin.ModelAdmin[Any]) -> dict[str, Any]
         "more": found.more,
         "days": bulk.DAYS,
         "everybody_s": permissions.may_see_all(user) and permissions.may_see_numbers(user),
-        "calls": [_call(call, user, page.admin_site.name) for call in found.calls],
+        "calls": [_call(call, user, page.admin_site) for call in found.calls],
     }
 
 
@@ -34,14 +35,15 @@ def moment(at: datetime) -> str:
     return date_format(timezone.localtime(at), "SHORT_DATETIME_FORMAT")
 
 
-def _call(call: CallRequest, user: Any, site: str) -> dict[str, Any]:
+def _call(call: CallRequest, user: Any, site: admin.AdminSite) -> dict[str, Any]:
     whole = permissions.may_see_numbers(user, call)
-    page = f"{site}:poketalk_callrequest_change" if permissions.may_see_all(user) else ""
+    may_see_all = permissions.may_see_all(user)
+    page = admin_url(site, "poketalk_callrequest_change", call.pk) if may_see_all else ""
     return {
         "at": moment(call.created_at),
         "from_number": permissions.shown_number(call.from_number, whole),
         "to_number": permissions.shown_number(call.to_number, whole),
         "user": call.user.get_username() if call.user else "",
         "state": call.state,
-        "link": reverse(page or "poketalk:call", args=[call.pk]),
+        "link": page or reverse("poketalk:call", args=[call.pk]),
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin import AdminSite
 from django.contrib.admin.helpers import AdminForm
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -28,6 +29,7 @@ from ..exceptions import CallRefused, IdempotencyConflict
 from ..forms import PhoneNumberField
 from ..models import BlacklistedNumber, CallerNumber, CallRequest
 from ..presentation import call_status
+from ..shared.admin_urls import admin_url
 
 CAPS = {
     "live_calls_per_user": _("Your open calls"),
@@ -185,8 +187,7 @@ class PlaceCall(admin.ModelAdmin):  # type: ignore[type-arg]
         """Where this user can watch the call."""
         if not self.has_view_permission(request, call):
             return reverse("poketalk:call", args=[call.pk])
-        name = f"{self.admin_site.name}:poketalk_callrequest_change"
-        return reverse(name, args=[call.pk])
+        return admin_url(self.admin_site, "poketalk_callrequest_change", call.pk)
 
     def _open_call(self, request: HttpRequest) -> str:
         """The page of the call that this user has already."""
@@ -204,21 +205,21 @@ class PlaceCall(admin.ModelAdmin):  # type: ignore[type-arg]
             "adminform": AdminForm(shown, [(None, {"fields": fields})], {}),
             "order": form.token(),
             "open_call": self._open_call(request) if form.is_busy else "",
-            "quote": None if quote is None else shown_quote(quote, request.user),
+            "quote": None if quote is None else shown_quote(quote, request.user, self.admin_site),
             "has_view_permission": self.has_view_permission(request),
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, self.place_template, context)
 
 
-def shown_quote(quote: Quote, user: Any) -> dict[str, Any]:
+def shown_quote(quote: Quote, user: Any, site: AdminSite) -> dict[str, Any]:
     """The quote for the page. Its numbers are those that the user has written."""
     call = quote.call
     may_see_all = permissions.may_see_reports(user)
     return {
         "is_allowed": quote.is_allowed,
-        "caller": _party(quote.caller, user),
-        "callee": _party(quote.callee, user),
+        "caller": _party(quote.caller, user, site),
+        "callee": _party(quote.callee, user, site),
         "local_time": _local_time(quote.callee_time),
         "time_is_known": quote.callee_time.known,
         "quiet_hours": quote.quiet_hours,
@@ -229,20 +230,20 @@ def shown_quote(quote: Quote, user: Any) -> dict[str, Any]:
     }
 
 
-def _party(party: Party, user: Any) -> dict[str, Any]:
+def _party(party: Party, user: Any, site: AdminSite) -> dict[str, Any]:
     entry = party.blacklisted
     return {
         "number": permissions.shown_number(party.number, True),
         "country": party.country,
         "entry": entry,
-        "entry_link": _link(entry, user) if entry else "",
+        "entry_link": _link(entry, user, site) if entry else "",
     }
 
 
-def _link(entry: BlacklistedNumber, user: Any) -> str:
+def _link(entry: BlacklistedNumber, user: Any, site: AdminSite) -> str:
     if not permissions.may_keep_blacklist(user, "view"):
         return ""
-    return reverse("admin:poketalk_blacklistednumber_change", args=[entry.pk])
+    return admin_url(site, "poketalk_blacklistednumber_change", entry.pk)
 
 
 def _local_time(seen: CalleeTime) -> list[str]:

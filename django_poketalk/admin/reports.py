@@ -13,7 +13,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.http import urlencode
@@ -25,6 +25,7 @@ from ..models import CallRequest
 from ..reports import charts, outcomes, traffic
 from ..reports.traffic import Figures, Period, Report, Row
 from ..shared import csv_export
+from ..shared.admin_urls import admin_url
 from ..templatetags.poketalk import clock
 
 DEFAULT_DAYS = 30
@@ -146,7 +147,7 @@ class ReportsPage(admin.ModelAdmin):  # type: ignore[type-arg]
                 return _csv(by, period, traffic.BY[by](calls, period))
             found = traffic.outcomes_by_day(calls, period)
             report = FROM_DAYS[by](found) if by in FROM_DAYS else traffic.BY[by](calls, period)
-            context |= _shown(by, period, report, user)
+            context |= _shown(by, period, report, user, self.admin_site)
             context |= _charts_of(by, report) if by in GROUPED else _charts(found, period)
             context["csv"] = urlencode({**asked, "format": "csv"})
         return TemplateResponse(request, "poketalk/admin/reports.html", context)
@@ -166,12 +167,14 @@ def _presets(today: date, by: str, user: str) -> Iterator[dict[str, Any]]:
         yield {"words": words, "query": urlencode(query)}
 
 
-def _shown(by: str, period: Period, report: Report, user: Any) -> dict[str, Any]:
+def _shown(
+    by: str, period: Period, report: Report, user: Any, site: admin.AdminSite
+) -> dict[str, Any]:
     rows = [
         {
             "label": _label(by, row),
             "cells": _cells(row.figures),
-            "link": _link(by, row, period, user),
+            "link": _link(by, row, period, user, site),
         }
         for row in report.rows
     ]
@@ -250,7 +253,7 @@ def _label(by: str, row: Row) -> Any:
             return outcomes.WORDS[row.key]
 
 
-def _link(by: str, row: Row, period: Period, user: Any) -> str:
+def _link(by: str, row: Row, period: Period, user: Any, site: admin.AdminSite) -> str:
     """The same calls in the list, where it can tell them apart: of these days, and of this user."""
     query = {"day": f"{period.first}..{period.last}"}
     if user is not None:
@@ -264,7 +267,7 @@ def _link(by: str, row: Row, period: Period, user: Any) -> str:
             query["outcome"] = row.key
         case _:
             return ""
-    return f"{reverse('admin:poketalk_callrequest_changelist')}?{urlencode(query)}"
+    return f"{admin_url(site, 'poketalk_callrequest_changelist')}?{urlencode(query)}"
 
 
 def _cells(figures: Figures) -> list[str]:

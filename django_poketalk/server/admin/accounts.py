@@ -11,11 +11,11 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
+from django_poketalk.shared.admin_urls import admin_url
 from django_poketalk.shared.changelist import NoNul
 
 from ..billing import ledger
@@ -115,12 +115,12 @@ class AccountAdmin(NoNul, TopUpPage, StatementPage):
     def keys(self, account: Account) -> str:
         """Those that work, by their beginnings, with links to where they are revoked."""
         usable = Q(revoked_at=None) | Q(revoked_at__gt=timezone.now())
-        page = f"{self.admin_site.name}:poketalk_server_apikey_change"
+        page = "poketalk_server_apikey_change"
         return format_html_join(
             " · ",
             '<a href="{}"><bdi dir="ltr">{}</bdi> {}</a>',
             [
-                (reverse(page, args=[key.pk]), key, key.label)
+                (admin_url(self.admin_site, page, key.pk), key, key.label)
                 for key in account.keys.filter(usable).order_by("-pk")[:MOST_KEYS]
             ],
         )
@@ -128,8 +128,10 @@ class AccountAdmin(NoNul, TopUpPage, StatementPage):
     @admin.display(description=_("ledger"))
     def ledger(self, account: Account) -> str:
         """Links to what changed the balance, and to the form that corrects it."""
-        entries = reverse(f"{self.admin_site.name}:poketalk_server_ledgerentry_changelist")
-        booking = reverse(f"{self.admin_site.name}:poketalk_server_ledgerentry_add")
+        entries = admin_url(self.admin_site, "poketalk_server_ledgerentry_changelist")
+        booking = admin_url(self.admin_site, "poketalk_server_ledgerentry_add")
+        if not entries:
+            return "-"
         return format_html(
             '<a href="{}?{}">{}</a> · <a href="{}?{}">{}</a>',
             entries,

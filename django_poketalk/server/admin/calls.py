@@ -12,13 +12,14 @@ from django.db.models import Q, QuerySet
 from django.forms.widgets import Script
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.protocol import eventurl, number_search, numbers
+from django_poketalk.shared.admin_urls import admin_url
 from django_poketalk.shared.changelist import LongChangeList
 
 from ..models import Call, EventDelivery, LedgerEntry, Leg
@@ -184,7 +185,7 @@ class CallAdmin(InWords, ReadOnly, MaskedNumbersPage):
         if not Call.objects.filter(pk=pk).exists():
             raise Http404
         self.hang_up(request, Call.objects.filter(pk=pk))
-        return redirect(reverse("admin:poketalk_server_call_change", args=[pk]))
+        return redirect(admin_url(self.admin_site, "poketalk_server_call_change", pk))
 
     @admin.display(description=_("created"))
     def created(self, call: Call) -> str:

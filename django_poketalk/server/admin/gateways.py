@@ -9,12 +9,12 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.protocol import numbers
+from django_poketalk.shared.admin_urls import admin_url
 from django_poketalk.shared.changelist import NoNul
 
 from ..models import Gateway, TestCall
@@ -93,13 +93,15 @@ class GatewayAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description=_("test calls"))
     def tried(self, gateway: Gateway) -> str:
         """Links to the form, and to what came of earlier ones."""
-        query = urlencode({"gateway": gateway.pk})
+        add = admin_url(self.admin_site, "poketalk_server_testcall_add")
+        if not add:
+            return "-"
         return format_html(
             '<a href="{}?{}">{}</a> · <a href="{}?{}">{}</a>',
-            reverse("admin:poketalk_server_testcall_add"),
-            query,
+            add,
+            urlencode({"gateway": gateway.pk}),
             _("make a test call"),
-            reverse("admin:poketalk_server_testcall_changelist"),
+            admin_url(self.admin_site, "poketalk_server_testcall_changelist"),
             urlencode({"gateway__id__exact": gateway.pk}),
             _("earlier ones"),
         )
@@ -163,7 +165,7 @@ class TestCallAdmin(InWords, MaskedNumbersPage):
         self, request: HttpRequest, obj: TestCall, post_url_continue: str | None = None
     ) -> HttpResponse:
         """To the call's own page, which shows what comes of it."""
-        return redirect(reverse("admin:poketalk_server_testcall_change", args=[obj.pk]))
+        return redirect(admin_url(self.admin_site, "poketalk_server_testcall_change", obj.pk))
 
     @admin.display(description=_("asked for"))
     def when(self, test_call: TestCall) -> str:

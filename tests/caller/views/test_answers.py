@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import translation
 
 from django_poketalk.models import CallRequest, Placement
-from django_poketalk.models.states import ANSWERS, MEANINGS
+from django_poketalk.models.states import ANSWERS
 from django_poketalk.protocol.codes import ResponseCode
 
 from ..people import page, staff
@@ -20,8 +20,8 @@ CALLS = "/admin/poketalk/callrequest/"
 
 def test_pages_say_in_english_what_the_protocol_says() -> None:
     with translation.override("en"):
-        assert {code: str(words) for code, words in MEANINGS.items()} == {
-            code: code.meaning for code in ResponseCode
+        assert {code: str(words) for code, words in ANSWERS.items()} == {
+            code.value: f"{code.value} {code.meaning}" for code in ResponseCode
         }
 
 
@@ -34,7 +34,7 @@ def test_no_page_says_them_in_another_language(
     CallRequest.objects.filter(pk=call.pk).update(placement=Placement.REJECTED, response_code="60")
     boss: Client = staff("boss", is_superuser=True)
     with translation.override(language):
-        told, meaning = str(ANSWERS["60"]), str(MEANINGS[ResponseCode.BLACKLISTED])
+        told, meaning = str(ANSWERS["60"]), translation.gettext(ResponseCode.BLACKLISTED.meaning)
         pages = {
             address: unescape(page(boss.get(address)))
             for address in (CALLS, f"{CALLS}{call.pk}/change/", f"/poketalk/{call.pk}/")
