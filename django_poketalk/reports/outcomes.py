@@ -27,7 +27,7 @@ WORDS: dict[str, str | Promise] = {
     REFUSED: _("Refused by the service"),
     UNREACHABLE: _("Service unreachable"),
     WITHDRAWN: _("Cancelled or expired"),
-    UNKNOWN: _("ManualResolution unknown"),
+    UNKNOWN: _("Outcome unknown"),
     LIVE: _("Going on now"),
 }
 
