@@ -31,7 +31,7 @@ class PhoneNumberField(forms.CharField):
             return numbers.normalise(written, settings.default_region)
         except numbers.InvalidNumber as error:
             raise ValidationError(
-                _("“%(number)s” is not a phone number. Write it with + and country code."),
+                _("“%(number)s” is not a phone number. Enter it with + and country code."),
                 code="number_invalid",
                 params={"number": written},
             ) from error
@@ -47,14 +47,14 @@ class OwnNumberForm(forms.Form):
         region = settings.default_region
         self.fields["number"].help_text = (
             _(
-                "It rings first when you place a call. Without + and country code it is taken for"
-                " a number of %(country)s. Leave it empty to remove it."
+                "This phone rings first when you place a call. Numbers without + and country"
+                " code are taken as numbers in %(country)s. Leave empty to remove the number."
             )
             % {"country": region}
             if region
             else _(
-                "It rings first when you place a call. With + and country code, or empty to remove"
-                " it."
+                "This phone rings first when you place a call. Enter the number with + and"
+                " country code. Leave empty to remove it."
             )
         )
 
@@ -82,7 +82,7 @@ class BlacklistedNumberForm(forms.ModelForm):  # type: ignore[type-arg]
     number = forms.CharField(
         label=_("Number or prefix"),
         max_length=WRITTEN_LENGTH,
-        help_text=_("With + and country code, e.g. +4420."),
+        help_text=_("With + and country code, such as +4420."),
         widget=PhoneNumberField.widget,
     )
 
@@ -103,7 +103,7 @@ class BlacklistedNumberForm(forms.ModelForm):  # type: ignore[type-arg]
             except numbers.InvalidNumber:
                 self.add_error(
                     "number",
-                    _("Write the beginning of the numbers with + and country code, e.g. +4420."),
+                    _("Enter the prefix with + and country code, such as +4420."),
                 )
         return cleaned
 
@@ -112,12 +112,14 @@ class SettleForm(forms.Form):
     """What a person has found out of a call of which the service gave no clear answer."""
 
     result = forms.ChoiceField(
-        label=_("What became of it?"), choices=ManualResolution.choices, widget=forms.RadioSelect
+        label=_("Outcome"), choices=ManualResolution.choices, widget=forms.RadioSelect
     )
     note = forms.CharField(
         label=_("Note"),
         max_length=200,
-        help_text=_("How you know: whom you asked, what they said. It is kept in the history."),
+        help_text=_(
+            "How you found out: whom you asked and what they said. The note is kept in the history."
+        ),
         widget=forms.TextInput(attrs={"size": 60}),
     )
 

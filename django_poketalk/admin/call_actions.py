@@ -75,7 +75,7 @@ class CallActions(admin.ModelAdmin):  # type: ignore[type-arg]
             self.log_change(request, call, "Asked to hang up.")
             self.message_user(request, _("The call is being ended."), messages.SUCCESS)
         else:
-            said = _("There is nothing to end: the call is over, or is being ended already.")
+            said = _("This call has already ended or is ending.")
             self.message_user(request, said, messages.WARNING)
         return self._back(call)
 
@@ -96,11 +96,13 @@ class CallActions(admin.ModelAdmin):  # type: ignore[type-arg]
                     self.log_change(request, call, form.log_message)
             if not settled:
                 return self._known_by_now(request, call)
-            self.message_user(request, _("Noted. A later event still wins."), messages.SUCCESS)
+            self.message_user(
+                request, _("Saved. A later event from the service overrides it."), messages.SUCCESS
+            )
             return self._back(call)
         context = {
             **self.admin_site.each_context(request),
-            "title": _("Settle this call"),
+            "title": _("Resolve this call manually"),
             "form": form,
             "call": call,
             "opts": self.opts,
@@ -128,13 +130,15 @@ class CallActions(admin.ModelAdmin):  # type: ignore[type-arg]
                 self.log_addition(request, entry, f"Blocked from call {call.pk}.")
                 self.log_change(request, call, f"Blocked the number it was {leg}.")
         if entry is None:
-            self.message_user(request, _("That number is blocked already."), messages.WARNING)
+            self.message_user(
+                request, _("That number is already on the blacklist."), messages.WARNING
+            )
         else:
             self.message_user(request, self._blocked(request, entry), messages.SUCCESS)
         return self._back(call)
 
     def _known_by_now(self, request: HttpRequest, call: CallRequest) -> HttpResponse:
-        said = _("What became of this call is known by now, so there is nothing to settle.")
+        said = _("The outcome of this call is known by now. There is nothing to resolve.")
         self.message_user(request, said, messages.WARNING)
         return self._back(call)
 
@@ -144,10 +148,10 @@ class CallActions(admin.ModelAdmin):  # type: ignore[type-arg]
     def _blocked(self, request: HttpRequest, entry: BlacklistedNumber) -> str:
         link = admin_url(self.admin_site, "poketalk_blacklistednumber_change", entry.pk)
         if not link or not permissions.may_keep_blacklist(request.user, "view"):
-            return _("The number is on the blacklist now.")
+            return _("The number was added to the blacklist.")
         return format_html(
             '{} <a href="{}">{}</a>',
-            _("The number is on the blacklist now."),
+            _("The number was added to the blacklist."),
             link,
             _("View entry"),
         )

@@ -48,8 +48,8 @@ HEADER = (
     _("why"),
     _("duration"),
     _("cost"),
-    _("leg A answered"),
-    _("leg B answered"),
+    _("caller answered at"),
+    _("callee answered at"),
     _("ended"),
 )
 
@@ -129,18 +129,18 @@ class CallList(admin.ModelAdmin):  # type: ignore[type-arg]
         try:
             made = redialing.call_again(call, user)
         except CallRefused as refusal:
-            told = gettext("%(call)s was not called again: %(reason)s")
+            told = gettext("%(call)s: not called again. %(reason)s")
             words = told % {"call": call, "reason": refusal.sentence}
             self.message_user(request, words, messages.ERROR)
             return
         if made.repeated:
-            words, level = gettext("%s is being called again already."), messages.WARNING
+            words, level = gettext("%s: already being called again."), messages.WARNING
         else:
-            words, level = gettext("%s is called again."), messages.SUCCESS
+            words, level = gettext("%s: calling again."), messages.SUCCESS
             self.log_change(request, call, f"Called again: call {made.pk}.")
             self.log_addition(request, made, f"Called again, after call {call.pk}.")
         page = admin_url(self.admin_site, "poketalk_callrequest_change", made.pk)
-        link = format_html('<a href="{}">{}</a>', page, gettext("Show the call"))
+        link = format_html('<a href="{}">{}</a>', page, gettext("View call"))
         self.message_user(request, format_html("{} {}", words % call, link), level)
 
     def _ask_before(self, request: HttpRequest, calls: list[CallRequest]) -> HttpResponseBase:
@@ -164,15 +164,17 @@ class CallList(admin.ModelAdmin):  # type: ignore[type-arg]
 def _doubt(call: CallRequest, user: Any) -> dict[str, Any]:
     """A call that may have rung, and why we ask."""
     if call.is_open and call.status is not None:
-        why = gettext("It is going on.")
+        why = gettext("It is in progress.")
     elif call.is_open:
-        why = gettext("It has not ended: the phones may ring at any moment.")
+        why = gettext("It has not ended: the phones may ring at any time.")
     elif call.b_answered_at is not None:
-        why = gettext("Both have talked, for %s.") % call_status.length(call.duration)
+        why = gettext("The caller and the callee talked for %s.") % call_status.length(
+            call.duration
+        )
     elif call.a_initiated_at is not None or call.status is not None:
         why = gettext("A phone has rung.")
     else:
-        why = gettext("The service may have placed it: no clear answer came.")
+        why = gettext("The service may have placed it: it gave no clear answer.")
     whole = permissions.may_see_numbers(user, call)
     return {
         "call": call,

@@ -25,16 +25,16 @@ MOST_EVENTS = 250  # on one page: four hours of ticks
 
 STAGES: dict[Stage, str | Promise] = {
     Stage.WAITING: gettext_lazy("waiting"),
-    Stage.ASKING: gettext_lazy("being asked"),
+    Stage.ASKING: gettext_lazy("requesting"),
     Stage.RINGING: gettext_lazy("ringing"),
-    Stage.ANSWERED: gettext_lazy("on the line"),
+    Stage.ANSWERED: gettext_lazy("answered"),
     Stage.TALKING: gettext_lazy("talking"),
     Stage.ENDED: gettext_lazy("ended"),
 }
 LANES: dict[str, str | Promise] = {
     "request": gettext_lazy("Request"),
-    "a": gettext_lazy("Leg A"),
-    "b": gettext_lazy("Leg B"),
+    "a": gettext_lazy("Caller"),
+    "b": gettext_lazy("Callee"),
 }
 KINDS: dict[Kind, str | Promise] = {
     Kind.CHANGE: gettext_lazy("new"),
@@ -139,14 +139,11 @@ def advice(call: CallRequest, user: Any) -> str:
     """One sentence on what the state means for whoever looks; "" where it speaks for itself."""
     if call.placement == Placement.UNKNOWN and call.status is None:
         return _(
-            "No clear answer came from the service, so the phones may ring or not. It is never"
-            " sent again by itself."
+            "The service gave no clear answer, so the phones may or may not ring. The request"
+            " is never sent again automatically."
         )
     if call.is_open and call.hangup_requested_at is not None:
-        return _(
-            "Hanging up: the service is told when it reports next, which it does at least once a"
-            " minute."
-        )
+        return _("Hanging up. The call ends at the service’s next report, within a minute.")
     if call.placement == Placement.REJECTED:
         return str(
             call_status.REJECTED.get(call.response_code) or _("The service refused the call.")
@@ -201,8 +198,8 @@ def groups(call: CallRequest, numbers: list[str], whole: bool) -> Iterator[tuple
     """The facts, in groups with a title. What is not known is left out."""
     forgotten = _("forgotten")
     who = [
-        Fact(_("From (leg A)"), numbers[0] or forgotten, is_code=True),
-        Fact(_("To (leg B)"), numbers[1] or forgotten, is_code=True),
+        Fact(_("Caller’s phone"), numbers[0] or forgotten, is_code=True),
+        Fact(_("Callee’s phone"), numbers[1] or forgotten, is_code=True),
         Fact(_("User"), str(call.user or "")),
         Fact(_("About"), str(call.subject) if call.subject else ""),
     ]
@@ -232,7 +229,7 @@ def groups(call: CallRequest, numbers: list[str], whole: bool) -> Iterator[tuple
         _told(call, "veto_reason", permissions.shown_text(call.veto_reason, whole)),
     ]
     for title, facts in (
-        (_("Who"), who),
+        (_("People"), who),
         (_("The call"), how),
         (_("The request"), asking),
         (_("Limits and end"), ending),
@@ -296,7 +293,7 @@ def _stage_in_words(call: CallRequest, stage: Stage) -> str:
 def _nothing(call: CallRequest) -> str:
     """What an empty lane means: whether it certainly did not ring."""
     if call.is_open or call.placement in (Placement.ACCEPTED, Placement.UNKNOWN):
-        return _("nothing was told")
+        return _("no report")
     return _("did not ring")
 
 

@@ -45,7 +45,9 @@ class CallRequestAdmin(NoNul, PlaceCall, ReportsPage, CallList, CallPage):
     show_facets = admin.ShowFacets.NEVER  # counting each choice reads all calls
     sortable_by = (columns.when,)  # type: ignore[assignment]  # a column may be a function
     search_fields = ("webcallid",)  # shows the input; `search` says what is looked at
-    search_help_text = _("A number or its beginning, in any spelling; a call id; a user name.")
+    search_help_text = _(
+        "Search by phone number (whole or its first digits), call id or user name."
+    )
 
     class Media:
         css = {"all": ("poketalk/admin.css", "poketalk/admin_calls.css")}

@@ -138,9 +138,9 @@ def _asked_to_end(call: CallRequest) -> str:
     if call.hangup_requested_at is None and not call.veto_reason:
         return ""
     if call.hangup_requested_by is None:
-        return gettext("hang-up asked")
+        return gettext("hang-up requested")
     name = call.hangup_requested_by.get_username()
-    return gettext("hang-up asked by %(name)s") % {"name": name}
+    return gettext("hung up by %(name)s") % {"name": name}
 
 
 def running(call: CallRequest) -> int | None:

@@ -60,18 +60,18 @@ WENT: dict[str, Q] = {
 }
 ENDINGS: dict[str, tuple[Words, Q]] = {
     "phones": (
-        _("The phones"),
+        _("A phone"),
         Q(ended_at__isnull=False, veto_reason="", hangup_requested_at=None),
     ),
-    "person": (_("Somebody who asked to hang up"), IS_ASKED_TO_END),
-    "us": (_("Us, for whatever reason"), IS_VETOED),
+    "person": (_("Hang-up requested"), IS_ASKED_TO_END),
+    "us": (_("This site"), IS_VETOED),
     "duration": (_("Maximum duration"), IS_VETOED & Q(veto_reason=vetoes.MAX_DURATION)),
     "cost": (_("Maximum cost"), IS_VETOED & Q(veto_reason=vetoes.MAX_COST)),
     "rule": (
-        _("A rule of the project"),
+        _("A veto rule"),
         IS_VETOED & ~Q(veto_reason__in=[vetoes.HANG_UP, vetoes.MAX_DURATION, vetoes.MAX_COST]),
     ),
-    "stale": (_("Silence: no news came"), IS_STALE),
+    "stale": (_("Timed out"), IS_STALE),
 }
 
 
@@ -88,7 +88,7 @@ class OutcomeFilter(ChoiceFilter):
 class EndingFilter(ChoiceFilter):
     """Who ended it, or why."""
 
-    title = _("who ended it")
+    title = _("ended by")
     parameter_name = "ended_by"
     conditions = ENDINGS
 

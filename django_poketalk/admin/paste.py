@@ -40,8 +40,9 @@ class PasteForm(forms.Form):
     lines = forms.CharField(
         label=_("Numbers"),
         help_text=_(
-            "One in a line, in any way of writing. With * at the end: all numbers that begin so."
-            " After a comma, semicolon or tab a reason, if you like. At most %(most)d lines."
+            "One number per line, in any common format. End a line with * to block all numbers"
+            " that begin with it. You can add a reason after a comma, semicolon or tab. At most"
+            " %(most)d lines."
         )
         % {"most": parse.MOST_LINES},
         widget=forms.Textarea(attrs={"rows": 12, "cols": 60, "dir": "ltr", "spellcheck": "false"}),
@@ -56,11 +57,14 @@ class PasteForm(forms.Form):
         label=_("Reason"),
         required=False,
         max_length=REASON_LENGTH,
-        help_text=_("For the lines without one. Callers are told."),
+        help_text=_("For lines without a reason of their own. Callers see it."),
         widget=AdminTextInputWidget(),
     )
     until = forms.SplitDateTimeField(
-        label=_("Until"), required=False, help_text=_("Empty: for good."), widget=AdminSplitDateTime
+        label=_("Until"),
+        required=False,
+        help_text=_("Leave empty to block it permanently."),
+        widget=AdminSplitDateTime,
     )
 
     def clean_lines(self) -> str:
@@ -72,7 +76,7 @@ class PasteForm(forms.Form):
     def clean_until(self) -> datetime | None:
         until: datetime | None = self.cleaned_data["until"]
         if until is not None and until <= timezone.now():
-            raise ValidationError(_("This time has passed already."))
+            raise ValidationError(_("Enter a time in the future."))
         return until
 
     def seal(self, user: Any) -> str:
@@ -109,7 +113,9 @@ class PasteMany(admin.ModelAdmin):  # type: ignore[type-arg]
         seal = form.seal(request.user)
         if "_add" in request.POST and not read.problems:
             if not constant_time_compare(request.POST.get("seal", ""), seal):
-                said = _("This is not what you have looked through. Look again before you add it.")
+                said = _(
+                    "The input has changed since the preview. Check it again before you add it."
+                )
                 self.message_user(request, said, messages.WARNING)
             elif self._add(request, form, plan):
                 return redirect(f"{self.admin_site.name}:poketalk_blacklistednumber_changelist")
@@ -127,7 +133,7 @@ class PasteMany(admin.ModelAdmin):  # type: ignore[type-arg]
                 for entries, flag in ((made, ADDITION), (renewed, CHANGE)):
                     _log(user, entries, flag)
         except IntegrityError:
-            said = _("Somebody else has added one of them just now. Look again.")
+            said = _("Another user has just added one of these entries. Check again.")
             self.message_user(request, said, messages.WARNING)
             return False
         added = ngettext(
@@ -165,7 +171,7 @@ class PasteMany(admin.ModelAdmin):  # type: ignore[type-arg]
         fieldsets = [(None, {"fields": ["lines", "direction", "reason", "until"]})]
         context = {
             **self.admin_site.each_context(request),
-            "title": _("Paste many"),
+            "title": _("Add in bulk"),
             "opts": self.opts,
             "form": form,
             "adminform": AdminForm(shown, fieldsets, {}),

@@ -36,8 +36,8 @@ CAPS = {
     "calls_per_hour_per_user": _("Your calls in the last hour"),
     "spend_per_day_per_user": _("Cost of your calls today"),
     "calls_per_hour_per_callee": _("Calls to this number in the last hour"),
-    "live_calls": _("Open calls in all"),
-    "calls_per_hour": _("Calls in the last hour in all"),
+    "live_calls": _("Open calls (all users)"),
+    "calls_per_hour": _("Calls in the last hour (all users)"),
     "spend_per_day": _("Cost of all calls today"),
 }
 
@@ -53,10 +53,10 @@ class PlaceForm(forms.Form):
     )
     to_number = PhoneNumberField(label=_("Number to call"))
     minutes = forms.IntegerField(
-        label=_("End after"), required=False, min_value=1, max_value=24 * 60
+        label=_("Maximum duration (minutes)"), required=False, min_value=1, max_value=24 * 60
     )
     max_cost = forms.DecimalField(
-        label=_("End at a cost of"),
+        label=_("Maximum cost"),
         required=False,
         min_value=Decimal("0.000001"),
         max_digits=15,
@@ -73,16 +73,16 @@ class PlaceForm(forms.Form):
         self.initial["from_number"] = permissions.shown_number(own, True)
         caller = self.fields["from_number"]
         caller.disabled = not permissions.may_choose_caller(user)  # what is sent is not looked at
-        caller.help_text = _("It rings first.")
+        caller.help_text = _("This phone rings first.")
         self.fields["to_number"].help_text = _written()
-        self.fields["minutes"].help_text = _("Minutes, %(most)s at most. Empty: that.") % {
-            "most": settings.max_duration // 60
-        }
+        self.fields["minutes"].help_text = _(
+            "Minutes, up to %(most)s. Leave empty for %(most)s."
+        ) % {"most": settings.max_duration // 60}
         most = settings.max_cost
         self.fields["max_cost"].help_text = (
-            _("Empty: no limit.")
+            _("Leave empty for no limit.")
             if most is None
-            else _("%(most)s at most. Empty: that.") % {"most": call_status.cost(most)}
+            else _("Up to %(most)s. Leave empty for %(most)s.") % {"most": call_status.cost(most)}
         )
 
     def sent_order(self) -> signed_call.Button:
@@ -174,12 +174,13 @@ class PlaceCall(admin.ModelAdmin):  # type: ignore[type-arg]
             return None
         except IdempotencyConflict:
             form.add_error(
-                None, _("This form has placed a call already. Open it anew to place another one.")
+                None,
+                _("This form has already placed a call. Open the page again to place another one."),
             )
             return None
         if not call.repeated:
             self.log_addition(request, call, [{"added": {}}])
-            said = _("The call is being placed. Your phone rings in a moment.")
+            said = _("The call is being placed. Your phone will ring in a moment.")
             self.message_user(request, said, messages.SUCCESS)
         return call
 
@@ -268,7 +269,9 @@ def _written() -> Any:
     region = settings.default_region
     if region:
         return _(
-            "It rings once yours is answered. Without + and country code it is taken for a number"
-            " of %(country)s."
+            "This phone rings once you have answered yours. Numbers without + and country code"
+            " are taken as numbers in %(country)s."
         ) % {"country": region}
-    return _("It rings once yours is answered. With + and country code.")
+    return _(
+        "This phone rings once you have answered yours. Enter the number with + and country code."
+    )

@@ -30,8 +30,8 @@ from ..templatetags.poketalk import clock
 
 DEFAULT_DAYS = 30
 BARS = 62  # days that are still seen one by one; more are put together by the week
-DAILY = (_("Calls of each day, by outcome"), _("Spend of each day"))
-WEEKLY = (_("Calls of each week, by outcome"), _("Spend of each week"))
+DAILY = (_("Calls per day, by outcome"), _("Spend per day"))
+WEEKLY = (_("Calls per week, by outcome"), _("Spend per week"))
 GROUPED = {
     "user": (_("Calls by user"), _("Spend by user")),
     "country": (_("Calls by country called"), _("Spend by country called")),
@@ -47,18 +47,20 @@ GROUPS = {
 COLUMNS = {
     "calls": _("Calls"),
     "answered": _("Answered"),
-    "asr": _("ASR"),
-    "ner": _("NER"),
-    "acd": _("ACD"),
-    "pdd": _("PDD"),
+    "asr": _("Answer rate"),
+    "ner": _("Reached"),
+    "acd": _("Average talk time"),
+    "pdd": _("Time to ring"),
     "spend": _("Spend"),
 }
 FROM_DAYS = {"day": traffic.days_of, "outcome": traffic.outcomes_of}  # no query more
 MEANINGS = {
-    "asr": _("Answer-seizure ratio: of the callees who were rung, those who answered."),
-    "ner": _("Network effectiveness ratio: of the calls asked for, those brought to a phone."),
-    "acd": _("Average call duration: how long both talked."),
-    "pdd": _("Post-dial delay: from our request until the first phone is dialled."),
+    "asr": _("ASR (answer-seizure ratio): the share of callees whose phone rang who answered."),
+    "ner": _(
+        "NER (network effectiveness ratio): the share of requested calls that reached a phone."
+    ),
+    "acd": _("ACD (average call duration): how long the caller and the callee talked."),
+    "pdd": _("PDD (post-dial delay): the time from the request until the first phone rings."),
 }
 
 
@@ -83,7 +85,7 @@ class ReportForm(forms.Form):
             return None
         found = users._default_manager.filter(**{users.USERNAME_FIELD: name}).first()
         if found is None:
-            raise forms.ValidationError(_("There is no user of that name."))
+            raise forms.ValidationError(_("There is no user with this name."))
         return found
 
     def clean(self) -> dict[str, Any]:
@@ -92,7 +94,7 @@ class ReportForm(forms.Form):
         first, last = cleaned.get("first"), cleaned.get("last")
         if first and last:
             if first > last:
-                raise forms.ValidationError(_("The first day is after the last."))
+                raise forms.ValidationError(_("The first day must not be after the last."))
             if first < traffic.EARLIEST or last > traffic.LATEST:
                 raise forms.ValidationError(
                     _("A report covers days from %(first)s to %(last)s."),
@@ -100,7 +102,7 @@ class ReportForm(forms.Form):
                 )
             if (last - first).days >= traffic.MAX_DAYS:
                 raise forms.ValidationError(
-                    _("A report covers %(days)s days at most."), params={"days": traffic.MAX_DAYS}
+                    _("A report covers at most %(days)s days."), params={"days": traffic.MAX_DAYS}
                 )
             cleaned["period"] = Period(first, last)
         return cleaned

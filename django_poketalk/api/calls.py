@@ -118,7 +118,7 @@ class CallViewSet(Resource, mixins.ListModelMixin, GenericViewSet[CallRequest]):
         """End a call at any stage. A call that has ended stays as it is."""
         call = self._visible(pk)
         if not permissions.may_hang_up(request.user, call):
-            raise PermissionDenied(_("You may not end this call."))
+            raise PermissionDenied(_("You are not allowed to end this call."))
         requesting.hang_up(call, request.user)
         return self._respond(call, CallSerializer)
 

@@ -43,7 +43,7 @@ def _complete(order: dict[str, Any], user: Any, made: CallRequest | None) -> Any
 def _caller(given: str | None, user: Any, made: CallRequest | None) -> str:
     if given is not None:
         if not permissions.may_choose_caller(user):
-            raise PermissionDenied(_("You may not choose whose phone rings first."))
+            raise PermissionDenied(_("You are not allowed to choose which phone rings first."))
         return given
     if made is not None:  # even if the user's own number has changed since
         return made.from_number
@@ -57,6 +57,8 @@ def _subject(given: dict[str, str] | None, user: Any) -> Model | None:
     if found is None or not permissions.may_call_about(user, found):
         # The same error for both: it must not reveal which objects exist.
         raise CallRefused(
-            "subject_unknown", _("There is no such object that you may call about."), "subject"
+            "subject_unknown",
+            _("This object does not exist, or you are not allowed to call about it."),
+            "subject",
         )
     return found

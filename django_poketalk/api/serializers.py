@@ -48,7 +48,7 @@ class OrderSerializer(serializers.Serializer[Any]):
     )
     subject = ReferenceSerializer(required=False, allow_null=True)
     max_duration = IntegerField(
-        required=False, allow_null=True, help_text="Seconds after which the call is ended."
+        required=False, allow_null=True, help_text="The call ends after this many seconds."
     )
     max_cost = MoneyField(
         required=False, allow_null=True, help_text="Cost at which the call is ended."

@@ -59,7 +59,7 @@ def read(text: str, region: str | None) -> Pasted:
     problems: list[Problem] = []
     written = text.splitlines()
     if len(written) > MOST_LINES:
-        too_many = _("%(lines)d lines are more than the %(most)d that can be added at once.") % {
+        too_many = _("You entered %(lines)d lines; you can add at most %(most)d at once.") % {
             "lines": len(written),
             "most": MOST_LINES,
         }
@@ -88,7 +88,7 @@ def _meaning(line: str, region: str | None) -> tuple[str, bool, str]:
         reason = ""
     if len(reason) > REASON_LENGTH:
         raise ValueError(
-            _("The reason has %(length)d characters, and may have %(most)d.")
+            _("The reason has %(length)d characters; the maximum is %(most)d.")
             % {"length": len(reason), "most": REASON_LENGTH}
         )
     if len(written) > WRITTEN_LENGTH:
@@ -98,15 +98,11 @@ def _meaning(line: str, region: str | None) -> tuple[str, bool, str]:
     try:
         return numbers.normalise(written, region), False, reason
     except numbers.InvalidNumber:
-        raise ValueError(
-            _("This is not a phone number. Write it with + and country code.")
-        ) from None
+        raise ValueError(_("Enter a phone number with + and country code.")) from None
 
 
 def _prefix(written: str) -> str:
     try:
         return numbers.normalise_prefix(written)
     except numbers.InvalidNumber:
-        raise ValueError(
-            _("Write the beginning of the numbers with + and country code, e.g. +4420*.")
-        ) from None
+        raise ValueError(_("Enter the prefix with + and country code, such as +4420*.")) from None

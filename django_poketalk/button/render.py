@@ -78,8 +78,8 @@ def texts() -> str:
             "calling": _("Calling your phone …"),
             "ending": _("Hanging up …"),
             "no_answer": _(
-                "No answer came from this site, so the phones may ring or not. Press again to see:"
-                " it stays the same call."
+                "This site did not answer, so the phones may or may not ring. Press again to"
+                " check: it stays the same call."
             ),
             "lost": _("No connection to this site. Trying again …"),
             "stale": _("This page is out of date. Reload it and try again."),

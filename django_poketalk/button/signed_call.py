@@ -51,7 +51,7 @@ class Reference:
             return model._default_manager.get(pk=self.pk)
         except (LookupError, ObjectDoesNotExist) as error:
             raise CallRefused(
-                "subject_gone", _("What you wanted to call about is gone.")
+                "subject_gone", _("The object you wanted to call about no longer exists.")
             ) from error
 
 
@@ -86,9 +86,7 @@ class Button:
         subject = self.subject.fetch() if self.subject else source
         number = read_field(source, self.field) if source else self.number
         if not number:
-            raise CallRefused(
-                "number_missing", _("There is no phone number to call any more."), "to_number"
-            )
+            raise CallRefused("number_missing", _("There is no phone number to call."), "to_number")
         return number, subject
 
 
@@ -123,17 +121,17 @@ def read(token: str, user: Person) -> Button:
     except signing.SignatureExpired as error:
         raise CallRefused(
             "button_expired",
-            _("This button is too old. Go back, reload the page and press it again."),
+            _("This button has expired. Go back, reload the page and press it again."),
         ) from error
     except signing.BadSignature as error:
         raise CallRefused(
             "button_altered",
-            _("This button was altered on its way. Go back, reload the page and press it again."),
+            _("This button is not valid. Go back, reload the page and press it again."),
         ) from error
     if order["u"] != str(user.pk):
         raise CallRefused(
             "button_not_yours",
-            _("This button was made for somebody else. Go back, reload the page and press yours."),
+            _("This button belongs to another user. Go back, reload the page and press it again."),
         )
     model, pk, field = order.get("o", (None, None, ""))
     return Button(

@@ -79,7 +79,11 @@ def refusals(
             reason = f": {entry.reason}" if entry.reason else "."
             yield CallRefused("blacklisted", f"{sentence}{reason}", leg)
     if call.from_number == call.to_number:
-        yield CallRefused("same_number", _("Both phones have the same number."), "to_number")
+        yield CallRefused(
+            "same_number",
+            _("The caller’s and the callee’s phone have the same number."),
+            "to_number",
+        )
     if settings.quiet_hours is not None:
         seen = callee_time(call)
         if seen.quiet:
@@ -131,10 +135,10 @@ def caps(call: CallRequest) -> Iterator[Cap]:
     last_hour = calls.filter(created_at__gt=now - HOUR)
     today = calls.filter(created_at__gte=midnight(timezone.localtime(now).date()))
     too_many = _("Too many calls in the last hour. Try again later.")
-    spent = _("Today's budget for calls is spent.")
+    spent = _("Today’s budget for calls is used up.")
     if call.user is not None:
         own = {"user": call.user}
-        busy = _("You have a call already.")
+        busy = _("You already have a call in progress.")
         yield from _count("live_calls_per_user", calls.open().filter(**own), busy)
         yield from _count("calls_per_hour_per_user", last_hour.filter(**own), too_many)
         yield from _spend("spend_per_day_per_user", today.filter(**own), spent)
@@ -177,20 +181,24 @@ def _quiet(number: str, seen: CalleeTime) -> str:
     }
     if len(seen.local) > 1:
         sentence = _(
-            "%(number)s may be where it is between %(earliest)s and %(latest)s, within quiet hours."
+            "It may be between %(earliest)s and %(latest)s at %(number)s, which is within quiet"
+            " hours."
         )
     elif seen.known:
-        sentence = _("It is %(earliest)s where %(number)s is, within quiet hours.")
+        sentence = _("It is %(earliest)s at %(number)s, which is within quiet hours.")
     else:
         sentence = _(
-            "It is %(earliest)s here, within quiet hours; nobody knows where %(number)s is."
+            "The time zone of %(number)s is not known. It is %(earliest)s here, which is within"
+            " quiet hours."
         )
     return f"{sentence % words} {_allowed_again(seen)}"
 
 
 def _allowed_again(seen: CalleeTime) -> str:
     if seen.again is None:
-        return _("It is always within quiet hours somewhere, so it can't be called.")
+        return _(
+            "It is always quiet hours in one of its time zones, so this number cannot be called."
+        )
     here = timezone.localtime(seen.again)
     words = {
         "there": date_format(seen.again, "DATETIME_FORMAT"),

@@ -59,12 +59,14 @@ def _place(call: CallRequest, user: Any) -> CallRequest:
 def _check(call: CallRequest, user: Any) -> None:
     """Who may do it, and whether there is anything left to call."""
     if not permissions.may_place(user):
-        raise CallRefused("not_allowed", _("You may not place calls."))
+        raise CallRefused("not_allowed", _("You are not allowed to place calls."))
     if not call.from_number or not call.to_number:
-        raise CallRefused("forgotten", _("Its numbers were forgotten."))
+        raise CallRefused("forgotten", _("The numbers of this call were deleted."))
     if call.from_number != CallerNumber.of(user) and not permissions.may_choose_caller(user):
         raise CallRefused(
-            "not_allowed", _("You may not choose whose phone rings first."), "from_number"
+            "not_allowed",
+            _("You are not allowed to choose which phone rings first."),
+            "from_number",
         )
 
 

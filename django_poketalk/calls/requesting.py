@@ -158,7 +158,7 @@ def _refusals(call: CallRequest) -> Iterator[CallRefused]:
 def _too_late(call: CallRequest) -> Iterator[CallRefused]:
     if call.expires_at <= max(call.created_at, call.not_before):
         yield CallRefused(
-            "expired", _("The call would expire before it may be placed."), "expires_at"
+            "expired", _("The call would expire before it can be placed."), "expires_at"
         )
 
 
@@ -166,7 +166,7 @@ def _e164(field: str, text: str) -> str:
     try:
         return numbers.normalise(text, settings.default_region)
     except numbers.InvalidNumber as error:
-        sentence = _("“%(number)s” is not a phone number. Write it with + and country code.")
+        sentence = _("“%(number)s” is not a phone number. Enter it with + and country code.")
         raise CallRefused("number_invalid", sentence % {"number": text[:40]}, field) from error
 
 

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 Rule = Callable[[CallRequest, Event], str | None]
 
-HANG_UP = "hang-up asked"
+HANG_UP = "hang-up requested"
 MAX_DURATION = "maximum duration"
 MAX_COST = "maximum cost"
 

@@ -95,7 +95,7 @@ class Migration(migrations.Migration):
                 (
                     "max_duration",
                     models.PositiveIntegerField(
-                        help_text="Seconds after which the call is ended.",
+                        help_text="The call ends after this many seconds.",
                         verbose_name="maximum duration",
                     ),
                 ),
@@ -104,7 +104,7 @@ class Migration(migrations.Migration):
                     models.DecimalField(
                         blank=True,
                         decimal_places=6,
-                        help_text="Cost at which the call is ended. Empty: no limit.",
+                        help_text="The call ends at this cost. Leave empty for no limit.",
                         max_digits=15,
                         null=True,
                         verbose_name="maximum cost",
@@ -119,7 +119,7 @@ class Migration(migrations.Migration):
                             ("accepted", "accepted"),
                             ("rejected", "rejected"),
                             ("unknown", "outcome unknown"),
-                            ("cancelled", "cancelled"),
+                            ("cancelled", "canceled"),
                             ("expired", "expired"),
                             ("failed", "service unreachable"),
                         ],
@@ -143,9 +143,7 @@ class Migration(migrations.Migration):
                 ("sent_at", models.DateTimeField(blank=True, null=True, verbose_name="sent")),
                 (
                     "placed_at",
-                    models.DateTimeField(
-                        blank=True, null=True, verbose_name="answered by the service"
-                    ),
+                    models.DateTimeField(blank=True, null=True, verbose_name="service answered at"),
                 ),
                 (
                     "response_code",
@@ -156,12 +154,12 @@ class Migration(migrations.Migration):
                             ("10", "10 The API key is missing."),
                             ("20", "20 The caller's number is missing."),
                             ("30", "30 The callee's number is missing."),
-                            ("40", "40 The API key is not known."),
+                            ("40", "40 The API key is unknown."),
                             ("50", "50 The account has no active service provider."),
                             ("60", "60 One of the numbers is blacklisted by the service."),
-                            ("70", "70 The service has no way to reach one of the numbers."),
+                            ("70", "70 The service cannot reach one of the numbers."),
                             ("90", "90 There is no rate for the call, or not enough credit."),
-                            ("100", "100 The key may not be used from this address."),
+                            ("100", "100 The API key must not be used from this address."),
                         ],
                         max_length=3,
                         verbose_name="response code",
@@ -171,7 +169,7 @@ class Migration(migrations.Migration):
                     "response_detail",
                     models.CharField(
                         blank=True,
-                        help_text="What the service said, or why it could not be asked.",
+                        help_text="The service’s answer, or why there was none.",
                         max_length=255,
                         verbose_name="answer",
                     ),
@@ -199,7 +197,7 @@ class Migration(migrations.Migration):
                     "duration",
                     models.PositiveIntegerField(
                         default=0,
-                        help_text="Seconds since leg A answered.",
+                        help_text="Seconds since the caller answered.",
                         verbose_name="duration",
                     ),
                 ),
@@ -219,41 +217,41 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "a_initiated_at",
-                    models.DateTimeField(blank=True, null=True, verbose_name="leg A initiated"),
+                    models.DateTimeField(blank=True, null=True, verbose_name="caller’s phone rang"),
                 ),
                 (
                     "a_answered_at",
-                    models.DateTimeField(blank=True, null=True, verbose_name="leg A answered"),
+                    models.DateTimeField(blank=True, null=True, verbose_name="caller answered at"),
                 ),
                 (
                     "b_initiated_at",
-                    models.DateTimeField(blank=True, null=True, verbose_name="leg B initiated"),
+                    models.DateTimeField(blank=True, null=True, verbose_name="callee’s phone rang"),
                 ),
                 (
                     "b_answered_at",
-                    models.DateTimeField(blank=True, null=True, verbose_name="leg B answered"),
+                    models.DateTimeField(blank=True, null=True, verbose_name="callee answered at"),
                 ),
                 ("ended_at", models.DateTimeField(blank=True, null=True, verbose_name="ended")),
                 (
                     "stale_at",
                     models.DateTimeField(
                         blank=True,
-                        help_text="When we concluded, from silence alone, that the call is over.",
+                        help_text="When the call was assumed to have ended, because the service sent no more events.",
                         null=True,
-                        verbose_name="given up",
+                        verbose_name="timed out at",
                     ),
                 ),
                 (
                     "hangup_requested_at",
-                    models.DateTimeField(blank=True, null=True, verbose_name="hang-up asked"),
+                    models.DateTimeField(blank=True, null=True, verbose_name="hang-up requested"),
                 ),
                 (
                     "veto_reason",
                     models.CharField(
                         blank=True,
-                        help_text="Why we first answered 412.",
+                        help_text="Why an event was answered with 412 for the first time.",
                         max_length=200,
-                        verbose_name="ended by us because",
+                        verbose_name="reason for ending it",
                     ),
                 ),
                 (
@@ -264,7 +262,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.SET_NULL,
                         related_name="+",
                         to=settings.AUTH_USER_MODEL,
-                        verbose_name="hang-up asked by",
+                        verbose_name="hang-up requested by",
                     ),
                 ),
                 (
@@ -321,7 +319,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "remote_address",
-                    models.CharField(blank=True, max_length=45, verbose_name="from address"),
+                    models.CharField(blank=True, max_length=45, verbose_name="sender’s address"),
                 ),
                 (
                     "status",
@@ -353,7 +351,7 @@ class Migration(migrations.Migration):
                 (
                     "answer",
                     models.PositiveSmallIntegerField(
-                        help_text="200, or 412 to end the call.", verbose_name="our answer"
+                        help_text="200, or 412 to end the call.", verbose_name="answer sent"
                     ),
                 ),
                 ("reason", models.CharField(blank=True, max_length=200, verbose_name="because")),
@@ -386,14 +384,16 @@ class Migration(migrations.Migration):
                 (
                     "number",
                     models.CharField(
-                        help_text="With + and country code, e.g. +4420.",
+                        help_text="With + and country code, such as +4420.",
                         max_length=16,
                         verbose_name="number or prefix",
                     ),
                 ),
                 (
                     "is_prefix",
-                    models.BooleanField(default=False, verbose_name="all numbers that begin so"),
+                    models.BooleanField(
+                        default=False, verbose_name="block all numbers that begin with it"
+                    ),
                 ),
                 (
                     "direction",
@@ -401,7 +401,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("from", "as caller"),
                             ("to", "as callee"),
-                            ("both", "either way"),
+                            ("both", "both"),
                         ],
                         default="both",
                         max_length=4,
@@ -412,7 +412,10 @@ class Migration(migrations.Migration):
                 (
                     "until",
                     models.DateTimeField(
-                        blank=True, help_text="Empty: for good.", null=True, verbose_name="until"
+                        blank=True,
+                        help_text="Leave empty to block it permanently.",
+                        null=True,
+                        verbose_name="until",
                     ),
                 ),
                 (

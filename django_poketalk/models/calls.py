@@ -107,7 +107,7 @@ class CallRequest(models.Model):
 
     # The limits, which are also signed into the event URL
     max_duration = models.PositiveIntegerField(
-        _("maximum duration"), help_text=_("Seconds after which the call is ended.")
+        _("maximum duration"), help_text=_("The call ends after this many seconds.")
     )
     max_cost = models.DecimalField(
         _("maximum cost"),
@@ -115,7 +115,7 @@ class CallRequest(models.Model):
         decimal_places=6,
         null=True,
         blank=True,
-        help_text=_("Cost at which the call is ended. Empty: no limit."),
+        help_text=_("The call ends at this cost. Leave empty for no limit."),
     )
 
     # What became of our asking
@@ -127,7 +127,7 @@ class CallRequest(models.Model):
     expires_at = models.DateTimeField(_("expires"))
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
-    placed_at = models.DateTimeField(_("answered by the service"), null=True, blank=True)
+    placed_at = models.DateTimeField(_("service answered at"), null=True, blank=True)
     response_code = models.CharField(
         _("response code"),
         max_length=3,
@@ -138,44 +138,46 @@ class CallRequest(models.Model):
         _("answer"),
         max_length=255,
         blank=True,
-        help_text=_("What the service said, or why it could not be asked."),
+        help_text=_("The service’s answer, or why there was none."),
     )
 
     # What became of the call
     status = models.SmallIntegerField(_("status"), null=True, blank=True, choices=Status.choices)
     duration = models.PositiveIntegerField(
-        _("duration"), default=0, help_text=_("Seconds since leg A answered.")
+        _("duration"), default=0, help_text=_("Seconds since the caller answered.")
     )
     cost = models.DecimalField(_("cost"), max_digits=15, decimal_places=6, default=Decimal(0))
     status_at = models.DateTimeField(_("status since"), null=True, blank=True)
     last_event_at = models.DateTimeField(_("last event"), null=True, blank=True)
-    a_initiated_at = models.DateTimeField(_("leg A initiated"), null=True, blank=True)
-    a_answered_at = models.DateTimeField(_("leg A answered"), null=True, blank=True)
-    b_initiated_at = models.DateTimeField(_("leg B initiated"), null=True, blank=True)
-    b_answered_at = models.DateTimeField(_("leg B answered"), null=True, blank=True)
+    a_initiated_at = models.DateTimeField(_("caller’s phone rang"), null=True, blank=True)
+    a_answered_at = models.DateTimeField(_("caller answered at"), null=True, blank=True)
+    b_initiated_at = models.DateTimeField(_("callee’s phone rang"), null=True, blank=True)
+    b_answered_at = models.DateTimeField(_("callee answered at"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     stale_at = models.DateTimeField(
-        _("given up"),
+        _("timed out at"),
         null=True,
         blank=True,
-        help_text=_("When we concluded, from silence alone, that the call is over."),
+        help_text=_(
+            "When the call was assumed to have ended, because the service sent no more events."
+        ),
     )
 
     # Why we ended it
-    hangup_requested_at = models.DateTimeField(_("hang-up asked"), null=True, blank=True)
+    hangup_requested_at = models.DateTimeField(_("hang-up requested"), null=True, blank=True)
     hangup_requested_by = models.ForeignKey(
         project.AUTH_USER_MODEL,
-        verbose_name=_("hang-up asked by"),
+        verbose_name=_("hang-up requested by"),
         on_delete=models.SET_NULL,
         null=True,
         blank=True,
         related_name="+",
     )
     veto_reason = models.CharField(
-        _("ended by us because"),
+        _("reason for ending it"),
         max_length=200,
         blank=True,
-        help_text=_("Why we first answered 412."),
+        help_text=_("Why an event was answered with 412 for the first time."),
     )
 
     # Not stored: whether `request_call` gave back what was asked for before with the same key
@@ -230,7 +232,7 @@ class CallRequest(models.Model):
         if self.status is None:
             return str(self.get_placement_display())
         if self.stale_at is not None and self.ended_at is None:
-            return str(_("over (inferred from silence)"))
+            return str(_("ended (timed out)"))
         return str(self.get_status_display())
 
     @property

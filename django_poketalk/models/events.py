@@ -17,12 +17,12 @@ class CallEvent(models.Model):
         CallRequest, verbose_name=_("call"), on_delete=models.CASCADE, related_name="events"
     )
     received_at = models.DateTimeField(_("received"), default=timezone.now)
-    remote_address = models.CharField(_("from address"), max_length=45, blank=True)
+    remote_address = models.CharField(_("sender’s address"), max_length=45, blank=True)
     status = models.SmallIntegerField(_("status"), choices=Status.choices)
     duration = models.PositiveIntegerField(_("duration"), null=True, blank=True)
     cost = models.DecimalField(_("cost"), max_digits=15, decimal_places=6, null=True, blank=True)
     answer = models.PositiveSmallIntegerField(
-        _("our answer"), help_text=_("200, or 412 to end the call.")
+        _("answer sent"), help_text=_("200, or 412 to end the call.")
     )
     reason = models.CharField(_("because"), max_length=200, blank=True)
 

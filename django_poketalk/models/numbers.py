@@ -14,8 +14,8 @@ from django.utils.translation import gettext_lazy as _
 
 from ..protocol import numbers
 
-NO_NUMBER = _("This is not a phone number. Write it with + and country code.")
-NO_PREFIX = _("Write the beginning of the numbers with + and country code, e.g. +4420.")
+NO_NUMBER = _("Enter a phone number with + and country code.")
+NO_PREFIX = _("Enter the prefix with + and country code, such as +4420.")
 NUMBER_LENGTH = 16  # "+" and at most 15 digits (E.164)
 REASON_LENGTH = 200
 SHORTEST_NUMBER = 7  # digits of a phone number
@@ -29,7 +29,7 @@ def validate_number(value: str) -> None:
         raise ValidationError(NO_NUMBER, code="number_invalid") from error
     if normal != value:
         raise ValidationError(
-            _("Write the number as %(number)s."), code="number_not_e164", params={"number": normal}
+            _("Enter the number as %(number)s."), code="number_not_e164", params={"number": normal}
         )
 
 
@@ -41,19 +41,21 @@ class BlacklistedNumber(models.Model):
     class Direction(models.TextChoices):
         FROM = "from", _("as caller")
         TO = "to", _("as callee")
-        BOTH = "both", _("either way")
+        BOTH = "both", _("both")
 
     number = models.CharField(
         _("number or prefix"),
         max_length=NUMBER_LENGTH,
-        help_text=_("With + and country code, e.g. +4420."),
+        help_text=_("With + and country code, such as +4420."),
     )
-    is_prefix = models.BooleanField(_("all numbers that begin so"), default=False)
+    is_prefix = models.BooleanField(_("block all numbers that begin with it"), default=False)
     direction = models.CharField(
         _("direction"), max_length=4, choices=Direction.choices, default=Direction.BOTH
     )
     reason = models.CharField(_("reason"), max_length=REASON_LENGTH, blank=True)
-    until = models.DateTimeField(_("until"), null=True, blank=True, help_text=_("Empty: for good."))
+    until = models.DateTimeField(
+        _("until"), null=True, blank=True, help_text=_("Leave empty to block it permanently.")
+    )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     created_by = models.ForeignKey(
         project.AUTH_USER_MODEL,

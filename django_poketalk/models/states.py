@@ -19,7 +19,7 @@ class Placement(models.TextChoices):
     ACCEPTED = "accepted", _("accepted")
     REJECTED = "rejected", _("rejected")
     UNKNOWN = "unknown", _("outcome unknown")
-    CANCELLED = "cancelled", _("cancelled")
+    CANCELLED = "cancelled", _("canceled")
     EXPIRED = "expired", _("expired")
     FAILED = "failed", _("service unreachable")
 
@@ -50,7 +50,7 @@ class ManualResolution(models.TextChoices):
 
     RANG = "rang", _("It rang.")
     NEVER_RANG = "never_rang", _("It did not ring.")
-    OVER = "over", _("It rang, and is over.")
+    OVER = "over", _("It rang, and has ended.")
 
 
 # The column that keeps when each status was first told. Status 0 has none: it says only that

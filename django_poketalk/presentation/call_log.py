@@ -29,16 +29,20 @@ def _steps(call: CallRequest) -> Iterator[Step]:
     # In the order of a call that goes well, so that steps of the same instant stay in it (sorting
     # is stable).
     told = (
-        (call.created_at, "", _("The call was asked for.")),
+        (call.created_at, "", _("The call was requested.")),
         (call.sent_at, "", _("It was sent to the service.")),
         (call.placed_at, "", _answer(call)),
         (call.a_initiated_at, "A", _("The caller's phone rings.")),
         (call.a_answered_at, "A", _("The caller answered.")),
         (call.b_initiated_at, "B", _("The callee's phone rings.")),
-        (call.b_answered_at, "B", _("The callee answered: both are connected.")),
+        (call.b_answered_at, "B", _("The callee answered. Both are connected.")),
         (call.hangup_requested_at, "", _hang_up(call)),
-        (call.ended_at, "", _("The call is over.")),
-        (call.stale_at, "", _("No news came any more, so the call is taken to be over.")),
+        (call.ended_at, "", _("The call ended.")),
+        (
+            call.stale_at,
+            "",
+            _("No further updates from the service. The call is assumed to have ended."),
+        ),
     )
     for at, leg, text in told:
         if at is not None:
@@ -53,5 +57,5 @@ def _answer(call: CallRequest) -> str:
 
 def _hang_up(call: CallRequest) -> str:
     if call.placement == Placement.CANCELLED:
-        return _("It was cancelled before it was sent.")
-    return _("Somebody asked to hang up.")
+        return _("It was canceled before it was sent.")
+    return _("Hang-up requested.")

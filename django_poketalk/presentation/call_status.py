@@ -36,14 +36,12 @@ REJECTED: dict[str, str | Promise] = {
     ResponseCode.BLACKLISTED: gettext_lazy(
         "Refused: one of the numbers is on the service’s blacklist."
     ),
-    ResponseCode.NO_GATEWAY: gettext_lazy(
-        "Refused: the service has no way to reach one of the numbers."
-    ),
+    ResponseCode.NO_GATEWAY: gettext_lazy("Refused: the service cannot reach one of the numbers."),
     ResponseCode.NO_TIMEOUT: gettext_lazy(
-        "No credit: what is left does not pay for this call, or the service has no rate for it."
+        "Refused: not enough credit for this call, or the service has no rate for it."
     ),
     ResponseCode.EMPTY_API_KEY: gettext_lazy(
-        "Refused: the service does not know this site. Tell whoever runs it."
+        "Refused: the service does not recognize this site. Contact its administrator."
     ),
 }
 REJECTED |= dict.fromkeys(
@@ -178,22 +176,19 @@ def _connected(call: CallRequest) -> str:
 
 
 def _ending(call: CallRequest) -> str:
-    return _(
-        "Hanging up … The service is told when it reports next, which it does at least once a"
-        " minute."
-    )
+    return _("Hanging up … The call ends at the service’s next report, within a minute.")
 
 
 def _unknown(call: CallRequest) -> str:
     return _(
-        "No clear answer came from the service, so the phones may ring or not. Check before"
-        " calling again."
+        "The service gave no clear answer, so the phones may or may not ring. Check before you"
+        " call again."
     )
 
 
 def _ended(call: CallRequest) -> str:
     if call.placement == Placement.CANCELLED:
-        return _("Cancelled before anybody was rung.")
+        return _("Canceled before a phone rang.")
     if call.status != CallStatus.AB_DISCONNECTED:
         words = _("Ended before %(name)s answered.") % {"name": callee(call)}
     else:
@@ -207,18 +202,20 @@ def _failed(call: CallRequest) -> str:
     if call.placement == Placement.REJECTED:
         return str(REJECTED.get(call.response_code) or _("The service refused the call."))
     if call.placement == Placement.FAILED:
-        return _("The service could not be reached, so nobody was rung. Try again later.")
+        return _("The service could not be reached. No phone rang. Try again later.")
     if call.placement == Placement.EXPIRED:
-        return _("The call could not be placed in time, so nobody was rung. Try again.")
+        return _("The call could not be placed in time. No phone rang. Try again.")
     if call.status == CallStatus.A_FAILED:
-        return _("Your phone was not reached: busy, no answer, or declined.")
+        return _("Your phone could not be reached: busy, no answer or declined.")
     if call.status == CallStatus.B_FAILED:
-        return _("%(name)s was not reached: busy, no answer, or declined.") % {"name": callee(call)}
+        return _("%(name)s could not be reached: busy, no answer or declined.") % {
+            "name": callee(call)
+        }
     if call.status == CallStatus.A_DISCONNECTED:
         return _("Ended before %(name)s answered.") % {"name": callee(call)}
     if call.placement == Placement.UNKNOWN:
-        return _("It never became clear what came of the call. Check before calling again.")
-    return _("No news of the call came any more, so it is taken to be over.")
+        return _("The outcome of the call is not known. Check before you call again.")
+    return _("No further updates from the service. The call is assumed to have ended.")
 
 
 SENTENCES: dict[str, Words] = {
@@ -242,11 +239,11 @@ def _veto(call: CallRequest) -> str:
         case "" | vetoes.HANG_UP:
             return ""
         case vetoes.MAX_DURATION:
-            return _("It had reached its maximum duration.")
+            return _("It reached its maximum duration.")
         case vetoes.MAX_COST:
-            return _("It had reached its maximum cost.")
+            return _("It reached its maximum cost.")
         case reason:
-            return _("We ended it: %(reason)s.") % {"reason": reason}
+            return _("Ended by this site: %(reason)s.") % {"reason": reason}
 
 
 def _talked(call: CallRequest) -> int:

@@ -58,12 +58,12 @@ _MEANINGS = {
     ResponseCode.EMPTY_API_KEY: _("The API key is missing."),
     ResponseCode.EMPTY_FROM: _("The caller's number is missing."),
     ResponseCode.EMPTY_TO: _("The callee's number is missing."),
-    ResponseCode.UNKNOWN_API_USER: _("The API key is not known."),
+    ResponseCode.UNKNOWN_API_USER: _("The API key is unknown."),
     ResponseCode.NO_SERVICE_PROVIDER: _("The account has no active service provider."),
     ResponseCode.BLACKLISTED: _("One of the numbers is blacklisted by the service."),
-    ResponseCode.NO_GATEWAY: _("The service has no way to reach one of the numbers."),
+    ResponseCode.NO_GATEWAY: _("The service cannot reach one of the numbers."),
     ResponseCode.NO_TIMEOUT: _("There is no rate for the call, or not enough credit."),
-    ResponseCode.UNKNOWN_ADDRESS: _("The key may not be used from this address."),
+    ResponseCode.UNKNOWN_ADDRESS: _("The API key must not be used from this address."),
 }
 
 

@@ -26,9 +26,9 @@ WORDS: dict[str, str | Promise] = {
     CALLER: _("Caller not reached"),
     REFUSED: _("Refused by the service"),
     UNREACHABLE: _("Service unreachable"),
-    WITHDRAWN: _("Cancelled or expired"),
+    WITHDRAWN: _("Canceled or expired"),
     UNKNOWN: _("Outcome unknown"),
-    LIVE: _("Going on now"),
+    LIVE: _("In progress"),
 }
 
 _BY_STATUS = {

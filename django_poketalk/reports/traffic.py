@@ -89,7 +89,7 @@ class Period(periods.Period):
         if self.first < EARLIEST or self.last > LATEST:
             raise ValueError(f"A report covers days from {EARLIEST} to {LATEST}.")
         if len(self) > MAX_DAYS:
-            raise ValueError(f"A report covers {MAX_DAYS} days at most, not {len(self)}.")
+            raise ValueError(f"A report covers at most {MAX_DAYS} days, not {len(self)}.")
 
     def __len__(self) -> int:
         return (self.last - self.first).days + 1

@@ -73,7 +73,7 @@ def refused(request: HttpRequest, refusal: CallRefused, back: str) -> JsonRespon
 def logged_out(back: str) -> HttpResponse:
     """401, with the way to the login and back."""
     login = call_status.with_way_back(resolve_url(project.LOGIN_URL), back)
-    sentence = _("You are logged out by now. Log in, then try again.")
+    sentence = _("You have been logged out. Log in and try again.")
     link = {"url": login, "label": _("Log in")}
     return _no_call("refused", sentence, "logged_out", link, 401)
 
@@ -108,5 +108,5 @@ def _way_out(request: HttpRequest, refusal: CallRefused, back: str) -> dict[str,
         going_on = CallRequest.objects.open().filter(user=user).first()
         if going_on is not None:
             url = call_status.with_way_back(reverse("poketalk:call", args=[going_on.pk]), back)
-            return {"url": url, "label": _("Show that call")}
+            return {"url": url, "label": _("View that call")}
     return None

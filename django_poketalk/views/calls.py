@@ -66,7 +66,7 @@ def place(request: HttpRequest) -> HttpResponse:
     To a script that asks for JSON, the same in `answers`.
     """
     if not permissions.may_place(request.user):
-        return refuse(request, _("You may not place calls."))
+        return refuse(request, _("You are not allowed to place calls."))
     try:
         pressed = signed_call.read(request.POST.get("token", ""), request.user)
         call = order(pressed, request.user)
@@ -154,7 +154,7 @@ def hang_up(request: HttpRequest, pk: int) -> HttpResponseBase:
     """
     shown = visible_call(request, pk)
     if not permissions.may_hang_up(request.user, shown):
-        return refuse(request, _("You may not end this call."))
+        return refuse(request, _("You are not allowed to end this call."))
     requesting.hang_up(shown, request.user)
     if answers.wanted(request):
         return answers.state(request, shown)

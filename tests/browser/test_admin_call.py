@@ -105,7 +105,7 @@ def test_a_live_call_keeps_itself_up_to_date_to_its_end(open_call: Open, call: C
 
 def test_focus_scrolling_and_what_is_folded_stay(open_call: Open, call: CallRequest) -> None:
     page = open_call(viewport={"width": 360, "height": 640})
-    page.get_by_text("The time line as a table").click()
+    page.get_by_text("The timeline as a table").click()
     picture = page.locator("[data-part=picture]")
     picture.evaluate("(element) => { element.scrollLeft = 120 }")
     page.get_by_role("button", name="Hang up").focus()
@@ -157,7 +157,7 @@ def test_it_works_without_script(scheme: str, open_call: Open, call: CallRequest
     expect(page.get_by_role("img", name=re.compile("^The call from"))).to_be_visible()
 
     page.get_by_role("button", name="Block the callee").click()
-    expect(page.get_by_text("Blocked already.")).to_be_visible()
+    expect(page.get_by_text("Already blocked.")).to_be_visible()
     page.get_by_role("button", name="Hang up").click()
 
     expect(page.get_by_text("The call is being ended.")).to_be_visible()
@@ -195,7 +195,7 @@ def test_an_unknown_call_is_resolved_from_its_page(open_call: Open, call: CallRe
     page.get_by_label("Note").fill("asked the service")
     page.get_by_role("button", name="Settle").click()
 
-    expect(page.get_by_text("Noted. A later event still wins.")).to_be_visible()
+    expect(page.get_by_text("Saved. A later event from the service overrides it.")).to_be_visible()
     expect(page.get_by_text("Settled by hand (never_rang): asked the service")).to_be_visible()
 
 
@@ -219,7 +219,7 @@ def test_whoever_was_logged_out_is_told(open_call: Open) -> None:
 
     page.context.clear_cookies(name=project.SESSION_COOKIE_NAME)
 
-    says(page, "This page is out of date. Reload it to see how the call stands.")
+    says(page, "This page is out of date. Reload it to see the current state of the call.")
 
 
 def test_what_is_over_is_not_asked_after(open_call: Open, call: CallRequest) -> None:
@@ -243,7 +243,7 @@ def test_the_page_keeps_nobody_out(
     requesting.hang_up(call)
     tell(call, 7, 60)
     page = open_call(color_scheme=scheme)
-    page.get_by_text("The time line as a table").click()
+    page.get_by_text("The timeline as a table").click()
 
     assert problems == []
     assert barriers(page) == []

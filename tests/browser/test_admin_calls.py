@@ -173,10 +173,10 @@ def test_everything_works_without_script(
     row(page, talking).get_by_role("checkbox").check()
     page.locator("select[name=action]").select_option("call_again")
     page.get_by_role("button", name="Go", exact=True).click()
-    expect(page.get_by_text("It is going on.")).to_be_visible()
+    expect(page.get_by_text("It is in progress.")).to_be_visible()
     page.get_by_role("button", name="Yes, call again").click()
 
-    expect(page.get_by_text("is called again.")).to_be_visible()
+    expect(page.get_by_text(": calling again.")).to_be_visible()
     assert CallRequest.objects.count() == 3
 
 

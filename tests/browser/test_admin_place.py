@@ -43,9 +43,7 @@ def test_a_call_is_looked_at_then_placed_by_keyboard(
     page.get_by_role("link", name="Place a call").click()
     page.get_by_label("Number to call").fill(CALLEE)
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_have_text(
-        "Nothing is against it. Nobody has been called yet."
-    )
+    expect(page.get_by_role("status")).to_have_text("The call is allowed. No phone has rung yet.")
     nothing_is_in_the_way(page, problems)
     assert not CallRequest.objects.exists()
 

@@ -46,7 +46,7 @@ def test_a_call_is_shown_in_place_from_the_press_to_its_end(visit: Visit, servic
 def test_the_button_can_call_again_afterwards(visit: Visit, service: Service) -> None:
     page = visit()
     reach(page, service, 1, 2)
-    says(page, "Your phone was not reached: busy, no answer, or declined.")
+    says(page, "Your phone could not be reached: busy, no answer or declined.")
 
     call_button(page).click()
     asked(page, service, times=2)
@@ -60,7 +60,7 @@ def test_a_callee_who_is_not_reached_is_told(visit: Visit, service: Service) -> 
 
     reach(page, service, 1, 3, 5, 6)
 
-    says(page, "Bob was not reached: busy, no answer, or declined.")
+    says(page, "Bob could not be reached: busy, no answer, or declined.")
 
 
 # Hanging up
@@ -103,7 +103,7 @@ def test_a_call_that_waits_is_withdrawn(visit: Visit, service: Service) -> None:
 
     hang_up_button(page).click()
 
-    says(page, "Cancelled before anybody was rung.")
+    says(page, "Canceled before a phone rang.")
     assert CallRequest.objects.get().placement == Placement.CANCELLED
     assert service.asked == []
 
@@ -119,7 +119,7 @@ def test_hanging_up_before_the_press_is_answered_is_not_forgotten(visit: Visit) 
     says(page, "Hanging up …")
     held[0].continue_()
 
-    says(page, "Cancelled before anybody was rung.")
+    says(page, "Canceled before a phone rang.")
 
 
 def test_hanging_up_without_a_connection_is_done_once_there_is_one(
@@ -167,7 +167,7 @@ def test_a_second_tab_makes_no_second_call_and_leads_to_the_first(
     reach(first, service, 1)
     call_button(second).click()
 
-    says(second, "You have a call already.")
+    says(second, "You already have a call in progress.")
     says(first, "Calling your phone …")
     assert CallRequest.objects.count() == 1
     second.get_by_role("link", name="Show that call").click()
@@ -297,7 +297,7 @@ def test_the_keyboard_is_enough(visit: Visit) -> None:
     expect(hang_up_button(page)).to_be_focused()
     page.keyboard.press("Space")
 
-    says(page, "Cancelled before anybody was rung.")
+    says(page, "Canceled before a phone rang.")
     expect(call_button(page)).to_be_focused()
 
 

@@ -69,7 +69,7 @@ def test_a_call_is_hung_up(phase: str, page: Page) -> None:
 
     page.get_by_role("button", name=re.compile("Hang up")).first.click()
 
-    says(page, re.compile("^(Ended|Cancelled before)"))
+    says(page, re.compile("^(Ended|Canceled before)"))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_call_is_hung_up(phase: str, page: Page) -> None:
     [
         ("Bea Busy", "Bea Busy was not reached: busy, no answer, or declined."),
         ("Blanche Listed", "Refused: one of the numbers is on the service’s blacklist."),
-        ("Gaston Sansroute", "Refused: the service has no way to reach one of the numbers."),
+        ("Gaston Sansroute", "Refused: the service cannot reach one of the numbers."),
         ("Ruby Rateless", re.compile("^No credit")),
     ],
 )

@@ -112,7 +112,7 @@ def test_a_number_that_is_gone_is_told(visit: Visit, bob: Contact) -> None:
 
     call_button(page).click()
 
-    says(page, "There is no phone number to call any more.")
+    says(page, "There is no phone number to call.")
 
 
 def test_a_button_that_is_too_old_is_told(visit: Visit, settings: Any) -> None:
@@ -134,7 +134,7 @@ def test_whoever_may_not_call_any_more_is_told(
 
     call_button(page).click()
 
-    says(page, "You may not place calls.")
+    says(page, "You are not allowed to place calls.")
     assert not CallRequest.objects.exists()
     assert ["403" in problem for problem in problems] == [True]
     problems.clear()
@@ -146,7 +146,7 @@ def test_whoever_was_logged_out_is_led_to_the_login(visit: Visit, problems: list
 
     call_button(page).click()
 
-    says(page, "You are logged out by now. Log in, then try again.")
+    says(page, "You have been logged out. Log in and try again.")
     link = page.get_by_role("link", name="Log in")
     expect(link).to_have_attribute("href", re.compile(r"^/admin/login/\?next=%2Fcontacts%2F"))
     assert not CallRequest.objects.exists()
@@ -174,7 +174,7 @@ def test_being_logged_out_during_a_call_is_told(
 
     page.context.clear_cookies(name="sessionid")
 
-    says(page, "You are logged out by now. Log in, then try again.")
+    says(page, "You have been logged out. Log in and try again.")
     link = page.get_by_role("link", name="Log in")
     expect(link).to_have_attribute("href", re.compile(r"^/admin/login/\?next=%2Fcontacts%2F"))
     assert ["401" in problem for problem in problems] == [True]

@@ -50,7 +50,7 @@ def test_after_its_end_the_same_button_makes_another_call(visit: Visit, service:
     page.reload()
     says(page, "Calling your phone …")
     service.tell(2)
-    says(page, "Your phone was not reached: busy, no answer, or declined.")
+    says(page, "Your phone could not be reached: busy, no answer or declined.")
 
     call_button(page).click()
     asked(page, service, times=2)
@@ -133,7 +133,7 @@ def test_a_number_in_the_text_can_be_called(visit: Visit, service: Service, bob:
 
     says(page, "Ringing Bob …")
     service.tell(6)
-    says(page, "Bob was not reached: busy, no answer, or declined.")
+    says(page, "Bob could not be reached: busy, no answer, or declined.")
 
 
 def test_a_number_in_the_text_can_be_called_without_script(visit: Visit, bob: Contact) -> None:

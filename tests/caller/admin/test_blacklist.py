@@ -151,7 +151,7 @@ def test_a_preview_shows_the_calls_it_would_have_refused_and_saves_nothing(
     html = preview(boss, "+44 20 7946 0123", direction="to", reason="kept")
 
     said = text(html)
-    assert "What it would have refused in the last 30 days 1 call." in said
+    assert "Calls that it would have refused in the last 30 days 1 call." in said
     assert f'href="/admin/poketalk/callrequest/{call.pk}/change/"' in html
     assert "+44 20 7946 0000 +44 20 7946 0123 waiting" in said
     assert "not saved yet" in said
@@ -242,7 +242,7 @@ def test_only_calls_that_may_be_found_by_number_are_looked_at(new_call: NewCall)
     html = preview(logged_in(keeper), CALLEE)
 
     assert "in the last 30 days 1 call." in text(html)
-    assert "Only your own calls are looked at" in html
+    assert "Only your own calls are listed" in html
     assert f"/callrequest/{own.pk}/change/" in html
 
 

@@ -87,15 +87,15 @@ def test_lines_may_be_written_in_many_ways() -> None:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("nobody", "not a phone number"),
+        ("nobody", "Enter a phone number"),
         ("020 7946 0123", "country code"),
-        ("*", "beginning of the numbers"),
-        ("020*", "beginning of the numbers"),
-        ("+44*20", "not a phone number"),
-        (", only a reason", "not a phone number"),
+        ("*", "Enter the prefix"),
+        ("020*", "Enter the prefix"),
+        ("+44*20", "Enter a phone number"),
+        (", only a reason", "Enter a phone number"),
         (f"+{'4' * 60}", "too long"),
         (f"{CALLEE},{'x' * 201}", "201 characters"),
-        ("=1+1", "not a phone number"),
+        ("=1+1", "Enter a phone number"),
     ],
 )
 def test_a_line_that_means_nothing_is_named_with_its_number(line: str, says: str) -> None:
@@ -128,9 +128,9 @@ def test_nothing_is_saved_before_it_was_looked_through(boss: Client) -> None:
     seal = hidden(html, "seal")
     for forged in ({"seal": ""}, {"seal": seal, "direction": "to"}):
         html = page(boss.post(PASTE, {**lines(f"{CALLEE}\n+4420*"), **forged, "_add": "x"}))
-        assert "not what you have looked through" in html
+        assert "input has changed since the preview" in html
     html = page(boss.post(PASTE, {**lines(OTHER), "seal": seal, "_add": "x"}))
-    assert "not what you have looked through" in html
+    assert "input has changed since the preview" in html
     assert stored() == []
 
 
@@ -185,8 +185,8 @@ def test_duplicates_are_named(boss: Client) -> None:
     html = check(boss, f"{CALLEE}\n44 20 7946 0123\n{OTHER}\n{CALLER}")
 
     said = text(html)
-    assert f"taken once: {CALLEE} (line 2, as line 1)" in said
-    assert f"left as they are: {OTHER} (line 3)" in said
+    assert f"added once: {CALLEE} (line 2, same as line 1)" in said
+    assert f"not changed: {OTHER} (line 3)" in said
     assert "2 new entries" in said  # that of the caller holds in one direction only
     paste(boss, f"{CALLEE}\n44 20 7946 0123\n{OTHER}\n{CALLER}")
     assert BlacklistedNumber.objects.count() == 4
@@ -205,7 +205,7 @@ def test_an_expired_entry_comes_into_force_again(boss: Client) -> None:
     past = timezone.now() - timedelta(days=1)
     BlacklistedNumber.objects.create(number=OTHER, reason="old", until=past)
 
-    assert "1 entry that had expired comes into force again" in text(check(boss, OTHER))
+    assert "1 expired entry becomes active again" in text(check(boss, OTHER))
     paste(boss, OTHER, reason="new")
 
     entry = BlacklistedNumber.objects.get()
@@ -220,7 +220,7 @@ def test_an_expired_entry_comes_into_force_again(boss: Client) -> None:
         ({"lines": f"{CALLEE}\0"}, "Null characters"),
         ({"direction": "sideways"}, "valid choice"),
         ({"reason": "x" * 201}, "at most 200"),
-        ({"until_0": "2020-01-01", "until_1": "00:00"}, "passed already"),
+        ({"until_0": "2020-01-01", "until_1": "00:00"}, "time in the future"),
         ({"until_0": "tomorrow"}, "Enter a"),
     ],
 )
@@ -243,7 +243,7 @@ def test_somebody_else_s_same_entry_at_the_same_moment_saves_nothing_twice(
 
     html = page(boss.post(PASTE, {**lines(f"{CALLEE}\n{OTHER}"), "seal": seal, "_add": "x"}))
 
-    assert "Somebody else has added one of them just now." in html
+    assert "Another user has just added one of these entries." in html
     assert [number for number, _, _ in stored()] == [OTHER]
     assert not LogEntry.objects.exists()
 

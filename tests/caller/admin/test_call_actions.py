@@ -100,7 +100,7 @@ def test_ending_what_is_over_is_a_warning(boss: Client, call: CallRequest) -> No
 
     html = page(boss.post(address(call, "hang-up"), follow=True))
 
-    assert "There is nothing to end" in html
+    assert "This call has already ended or is ending." in html
     assert history(call) == []
 
 
@@ -213,7 +213,7 @@ def test_a_call_that_is_known_is_not_settled(boss: Client, call: CallRequest) ->
     html = page(boss.post(address(call, "resolve"), answer, follow=True))
 
     call.refresh_from_db()
-    assert "there is nothing to settle" in html
+    assert "There is nothing to resolve" in html
     assert call.placement == Placement.ACCEPTED
     assert history(call) == []
 
@@ -247,7 +247,7 @@ def test_a_number_is_blocked_with_one_press(leg: str, number: str, call: CallReq
     )
     assert entry.reason == f"Blocked from call {call.pk}."
     assert entry.created_by.username == "keeper"
-    assert "Blocked already." in html
+    assert "Already blocked." in html
     assert f'href="/admin/poketalk/blacklistednumber/{entry.pk}/change/"' in html
     assert history(call) == [f"Blocked the number it was {leg}."]
     assert LogEntry.objects.filter(content_type__model="blacklistednumber").count() == 1
@@ -262,10 +262,10 @@ def test_what_is_blocked_already_is_said_and_not_blocked_twice(
     html = page(boss.get(address(call, "change")))
     again = page(boss.post(address(call, "block"), {"leg": "to"}, follow=True))
 
-    assert html.count("Blocked already.") == 2
+    assert html.count("Already blocked.") == 2
     assert "all of London" in html
     assert "Block the" not in html
-    assert "That number is blocked already." in again
+    assert "That number is already on the blacklist." in again
     assert BlacklistedNumber.objects.count() == 1
 
 

@@ -117,7 +117,7 @@ def test_a_line_says_who_called_whom_about_what_how_it_went_for_how_long_and_for
         ({"placement": "accepted", "veto_reason": "maximum cost"}, "maximum cost reached"),
         ({"placement": "accepted", "veto_reason": "maximum duration"}, "maximum duration reached"),
         ({"placement": "accepted", "veto_reason": "lunch"}, "lunch"),
-        ({"placement": "accepted", "veto_reason": "hang-up asked"}, "hang-up asked"),
+        ({"placement": "accepted", "veto_reason": "hang-up requested"}, "hang-up requested"),
         ({"placement": "accepted"}, ""),
     ],
 )
@@ -132,7 +132,7 @@ def test_a_line_says_who_asked_to_hang_up(boss: Client, user: Any, call: CallReq
 
     line = cells(page(boss.get(CALLS)))[0]
 
-    assert (line["outcome"], line["why"]) == ("Hanging up", "hang-up asked by anna")
+    assert (line["outcome"], line["why"]) == ("Hanging up", "hung up by anna")
 
 
 def test_a_call_that_goes_on_has_lasted_until_now(boss: Client, call: CallRequest) -> None:

@@ -75,7 +75,7 @@ def test_what_never_rang_is_called_again_at_once(
     assert made.pk != call.pk
     assert (made.from_number, made.to_number) == (CALLER, CALLEE)
     assert (made.subject, made.max_duration, made.user.username) == (bob, 90, "boss")
-    assert "is called again." in html
+    assert ": calling again." in html
     assert f"/admin/poketalk/callrequest/{made.pk}/change/" in html
     told = dict(LogEntry.objects.values_list("object_id", "change_message"))
     assert told == {
@@ -87,16 +87,16 @@ def test_what_never_rang_is_called_again_at_once(
 @pytest.mark.parametrize(
     ("facts", "why"),
     [
-        ({"placement": "unknown"}, "the phones may ring at any moment"),
-        ({"placement": "unknown", "stale_at": timezone.now()}, "no clear answer came"),
-        ({"placement": "queued"}, "the phones may ring at any moment"),
-        ({"placement": "accepted", "status": 3}, "It is going on."),
+        ({"placement": "unknown"}, "the phones may ring at any time"),
+        ({"placement": "unknown", "stale_at": timezone.now()}, "gave no clear answer"),
+        ({"placement": "queued"}, "the phones may ring at any time"),
+        ({"placement": "accepted", "status": 3}, "It is in progress."),
         ({"placement": "accepted", "status": 2, "ended_at": timezone.now()}, "A phone has rung."),
         ({"placement": "failed", "status": 1}, "A phone has rung."),
         (
             {"status": 8, "b_answered_at": timezone.now(), "ended_at": timezone.now(),
              "placement": "accepted", "duration": 75},
-            "Both have talked, for 1 min 15 s.",
+            "The caller and the callee talked for 1 min 15 s.",
         ),
     ],
 )  # fmt: skip
@@ -138,7 +138,7 @@ def test_two_presses_make_one_call(boss: Client, call: CallRequest) -> None:
     html = page(act(boss, "call_again", call))
 
     assert CallRequest.objects.count() == 2
-    assert "is being called again already." in html
+    assert "already being called again." in html
 
 
 def test_what_was_called_again_and_is_over_can_be_called_once_more(
@@ -160,7 +160,7 @@ def test_each_refusal_is_told_by_itself(boss: Client, new_call: Callable[..., Ca
     html = page(act(boss, "call_again", listed, fine, forgotten))
 
     assert "is on the blacklist: Asked us to stop." in html
-    assert "Its numbers were forgotten." in html
+    assert "The numbers of this call were deleted." in html
     assert newest().to_number == CALLEE
     assert CallRequest.objects.count() == 4
 
@@ -190,7 +190,7 @@ def test_nobody_has_anothers_phone_ring_without_the_permission(call: CallRequest
     change(call, placement="failed")
 
     html = page(act(clerk, "call_again", call))
-    assert "You may not choose whose phone rings first." in html
+    assert "You are not allowed to choose which phone rings first." in html
     assert CallRequest.objects.count() == 1
 
     own = someone("dora")

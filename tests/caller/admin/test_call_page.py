@@ -102,7 +102,7 @@ def test_the_picture_s_stages_are_in_a_table_as_well(boss: Client, call: CallReq
     html = page(boss.get(address(call)))
 
     table = text(html.partition('data-part="stages"')[2].partition("</tbody>")[0])
-    for stage in ("ringing 8 s", "on the line 12 s", "ringing 11 s", "talking 3 min"):
+    for stage in ("ringing 8 s", "answered 12 s", "ringing 11 s", "talking 3 min"):
         assert stage in table
     assert "2 ticks missing" in table
 

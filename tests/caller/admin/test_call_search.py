@@ -128,7 +128,7 @@ def test_who_ended_a_call_finds_it(
 ) -> None:
     wanted = change(new_call(), placement="accepted", **facts)
     change(new_call(), placement="accepted", status=7)
-    change(new_call(), placement="accepted", veto_reason="hang-up asked")
+    change(new_call(), placement="accepted", veto_reason="hang-up requested")
 
     assert found(boss, ended_by=by) - {wanted + 2 if by == "us" else None} == {wanted}
 

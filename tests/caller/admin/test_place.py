@@ -141,15 +141,15 @@ def test_checking_tells_what_is_known_and_calls_nobody(
 
     said = text(html)
     for expected in (
-        "Nothing is against it. Nobody has been called yet.",
+        "The call is allowed. No phone has rung yet.",
         "Rings first +44 20 7946 0000 (GB)",
         "Then rings +1 202-555-0123 (US)",
-        "Time there July 1, 2026, 10 a.m.",
-        "Quiet hours 21:00–08:00 don’t hold now",
-        "Blacklist neither number is on it",
+        "Local time July 1, 2026, 10 a.m.",
+        "Quiet hours 21:00–08:00 not in effect now",
+        "Blacklist neither number is listed",
         "after 5 min at the latest, or at a cost of 1.50",
         "Your open calls 1 0 1",
-        "Calls in the last hour in all 100 0 100",
+        "Calls in the last hour (all users) 100 0 100",
         "Cost of all calls today 20.00 0 20.00",
     ):
         assert expected in said
@@ -184,7 +184,7 @@ def test_every_reason_is_said_at_its_field_and_there_is_no_way_to_call(
     assert "Calls to the country of +44 20 7946 0000" in error_of(html, "from_number")
     assert "is on the blacklist: &lt;script&gt;" in error_of(html, "to_number")
     assert "All lines are busy." in html
-    assert "It would be refused. Nobody has been called." in html
+    assert "The call would be refused. No phone has rung." in html
     assert 'name="_call"' not in html
     assert "<script>alert" not in html
 
@@ -246,7 +246,7 @@ def test_calling_places_the_call_and_leads_to_its_page(
     assert response["Location"] == f"{CALLS}{made.pk}/change/"
     assert (made.from_number, made.to_number, made.user.username) == (CALLER, CALLEE, "anna")
     assert (made.max_duration, made.max_cost) == (300, Decimal("1.5"))
-    assert "Your phone rings in a moment." in page(anna.get(response["Location"]))
+    assert "Your phone will ring in a moment." in page(anna.get(response["Location"]))
 
 
 def test_it_is_in_the_history_with_masked_numbers(anna: Client) -> None:
@@ -281,7 +281,7 @@ def test_a_form_that_has_made_a_call_makes_no_other(anna: Client) -> None:
 
     html = page(anna.post(PLACE, {**filled, "to_number": OTHER}))
 
-    assert "This form has placed a call already." in html
+    assert "This form has already placed a call." in html
     assert CallRequest.objects.count() == 1
 
 
@@ -326,10 +326,10 @@ def test_whoever_has_a_call_already_is_led_to_it(
 ) -> None:
     poketalk(LIVE_CALLS_PER_USER=1)
     going_on = new_call(user=get_user_model().objects.get())
-    link = f'<a href="/admin/poketalk/callrequest/{going_on.pk}/change/">Show that call</a>'
+    link = f'<a href="/admin/poketalk/callrequest/{going_on.pk}/change/">View that call</a>'
 
     for answer in (check(anna), page(call(anna))):
-        assert "You have a call already." in answer
+        assert "You already have a call in progress." in answer
         assert link in answer
 
     CallRequest.objects.update(placement="cancelled")

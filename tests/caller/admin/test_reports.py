@@ -78,14 +78,17 @@ def test_a_row_for_each(watcher: Client, some_calls: Any, by: str, labels: list[
 
 def test_one_user_s_calls(watcher: Client, some_calls: Any) -> None:
     assert "<dd><bdi>2</bdi></dd>" in page(watcher.get(REPORTS, {"user": "anna"}))
-    assert "There is no user of that name." in page(watcher.get(REPORTS, {"user": "nobody"}))
+    assert "There is no user with this name." in page(watcher.get(REPORTS, {"user": "nobody"}))
 
 
 @pytest.mark.parametrize(
     ("query", "error"),
     [
-        ({"first": "2026-03-02", "last": "2026-03-01"}, "The first day is after the last."),
-        ({"first": "2020-01-01", "last": "2026-03-01"}, "366 days at most"),
+        (
+            {"first": "2026-03-02", "last": "2026-03-01"},
+            "The first day must not be after the last.",
+        ),
+        ({"first": "2020-01-01", "last": "2026-03-01"}, "at most 366 days"),
         ({"first": "0001-01-01", "last": "0001-01-02"}, "from 1970-01-01 to 9998-12-31"),
         ({"first": "9999-12-31", "last": "9999-12-31"}, "from 1970-01-01 to 9998-12-31"),
         ({"first": "yesterday"}, "Enter a valid date."),
@@ -150,7 +153,7 @@ def test_a_long_period_has_a_bar_for_each_week(watcher: Client) -> None:
 
     shown = page(watcher.get(REPORTS, {"first": str(today - timedelta(days=365))}))
 
-    assert "Calls of each week, by outcome" in shown
+    assert "Calls per week, by outcome" in shown
     assert shown.count("Connected 1</title>") == 1
     assert shown.count('<th scope="row">') == 367
 

@@ -311,7 +311,7 @@ class TestSweep:
         assert (early.stale, late.stale) == (0, 1)
         assert not call.is_open
         assert call.ended_at is None
-        assert "inferred" in call.state
+        assert "timed out" in call.state
 
     def test_its_next_event_revives_it(self, call: CallRequest) -> None:
         placing.place(call.pk)

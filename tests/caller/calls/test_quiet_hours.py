@@ -240,7 +240,7 @@ def test_a_call_in_the_callee_s_night_is_refused_with_both_times(
 
     assert (why.code, why.field) == ("quiet_hours", "to_number")
     assert str(why) == (
-        "It is 5 a.m. where +1 212-555-0123 is, within quiet hours. Calls are allowed again from"
+        "It is 5 a.m. at +1 212-555-0123, which is within quiet hours. Calls are allowed again from"
         " July 1, 2026, 8 a.m. there, July 1, 2026, noon your time."
     )
     assert not CallRequest.objects.exists()
@@ -259,10 +259,10 @@ def test_the_caller_is_whoever_clicked_so_their_night_does_not_matter(
 @pytest.mark.parametrize(
     ("number", "now", "says"),
     [
-        (RUSSIAN_MOBILE, "2026-01-10T12:00", "may be where it is between 2 p.m. and midnight"),
+        (RUSSIAN_MOBILE, "2026-01-10T12:00", "It may be between 2 p.m. and midnight at"),
         (RUSSIAN_MOBILE, "2026-01-10T12:00", "again from Jan. 11, 2026, 6 a.m., your time."),
         (SATELLITE, "2026-07-01T22:00", "It is 10 p.m. here"),
-        (SATELLITE, "2026-07-01T22:00", "nobody knows where +870 773 111 632 is"),
+        (SATELLITE, "2026-07-01T22:00", "The time zone of +870 773 111 632 is not known"),
     ],
 )
 def test_the_sentence_says_when_the_place_is_not_certain(
@@ -282,7 +282,7 @@ def test_the_sentence_says_when_there_is_never_a_time(
     with time_machine.travel(utc("2026-07-01T18:00"), tick=False):
         why = refusal(new_call, to_number=AMERICAN_FREEPHONE)
 
-    assert "always within quiet hours somewhere" in str(why)
+    assert "always quiet hours in one of its time zones" in str(why)
 
 
 @pytest.mark.usefixtures("night")

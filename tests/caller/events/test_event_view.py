@@ -92,11 +92,11 @@ class TestHangingUp:
         assert tell(client, placed, status) == 412
         assert tell(client, placed, 8) == 200
 
-        assert CallRequest.objects.get(pk=placed.pk).veto_reason == "hang-up asked"
+        assert CallRequest.objects.get(pk=placed.pk).veto_reason == "hang-up requested"
         assert [(e.answer, e.reason) for e in placed.events.all()] == [
             (200, ""),
-            (412, "hang-up asked"),
-            (412, "hang-up asked"),
+            (412, "hang-up requested"),
+            (412, "hang-up requested"),
             (200, ""),
         ]
 
@@ -221,7 +221,7 @@ class TestSignals:
             for status in (3, 3, 4):
                 tell(client, placed, status)
 
-        assert heard == [("status", 1), ("status", 3), ("veto", "hang-up asked"), ("status", 4)]
+        assert heard == [("status", 1), ("status", 3), ("veto", "hang-up requested"), ("status", 4)]
 
 
 class TestWhatIsNotAnEvent:

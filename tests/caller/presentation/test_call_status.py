@@ -48,24 +48,24 @@ def bob(db: None) -> Contact:
         ({"status": 5}, "ringing", "Ringing Bob …"),
         ({"status": 7}, "talking", "Connected"),
         ({"status": 7, "hangup_requested_at": NOW}, "ending", "Hanging up …"),
-        ({"placement": Placement.UNKNOWN, "status": None}, "unknown", "Check before calling"),
+        ({"placement": Placement.UNKNOWN, "status": None}, "unknown", "Check before you call"),
         ({"placement": Placement.UNKNOWN, "status": 1}, "calling", "Calling your phone …"),
-        ({"placement": Placement.CANCELLED, "status": None}, "ended", "Cancelled before"),
+        ({"placement": Placement.CANCELLED, "status": None}, "ended", "Canceled before"),
         ({"placement": Placement.EXPIRED, "status": None}, "failed", "could not be placed in time"),
         ({"placement": Placement.FAILED, "status": None}, "failed", "could not be reached"),
-        ({"status": 2, "ended_at": NOW}, "failed", "Your phone was not reached"),
+        ({"status": 2, "ended_at": NOW}, "failed", "Your phone could not be reached"),
         ({"status": 4, "ended_at": NOW}, "failed", "Ended before Bob answered."),
-        ({"status": 6, "ended_at": NOW}, "failed", "Bob was not reached: busy"),
+        ({"status": 6, "ended_at": NOW}, "failed", "Bob could not be reached: busy"),
         (
             {"status": 6, "ended_at": NOW, "hangup_requested_at": NOW},
             "ended",
             "Ended before Bob answered.",
         ),
-        ({"status": 7, "stale_at": NOW}, "failed", "No news of the call came any more"),
+        ({"status": 7, "stale_at": NOW}, "failed", "No further updates from the service"),
         (
             {"placement": Placement.UNKNOWN, "status": None, "stale_at": NOW},
             "failed",
-            "Check before calling again.",
+            "Check before you call again.",
         ),
     ],
 )
@@ -82,10 +82,10 @@ def test_each_state_of_a_call_has_its_phase_and_sentence(
     ("veto", "why"),
     [
         ("", ""),
-        ("hang-up asked", ""),
-        ("maximum duration", " It had reached its maximum duration."),
-        ("maximum cost", " It had reached its maximum cost."),
-        ("after hours", " We ended it: after hours."),
+        ("hang-up requested", ""),
+        ("maximum duration", " It reached its maximum duration."),
+        ("maximum cost", " It reached its maximum cost."),
+        ("after hours", " Ended by this site: after hours."),
     ],
 )
 def test_a_call_that_has_ended_tells_its_length_its_cost_and_why(
@@ -187,7 +187,10 @@ def test_a_press_without_the_permission_is_a_sentence_too(anna: Any, bob: Contac
 
     response = logged_in(anna).post(PLACE, {"token": signed}, headers=JSON)
 
-    assert (response.status_code, response.json()["sentence"]) == (403, "You may not place calls.")
+    assert (response.status_code, response.json()["sentence"]) == (
+        403,
+        "You are not allowed to place calls.",
+    )
 
 
 @pytest.mark.parametrize("address", [PLACE, "/poketalk/1/hang-up/", "/poketalk/1/status/"])

@@ -44,7 +44,7 @@ def test_the_request_is_shown_as_it_is_sent_but_for_what_is_secret(
     assert f"/poketalk/events/{token[:-22]}…/?webcallid=$webcallid" in shown
     assert token[-22:] not in html
     assert "the-key" not in html
-    assert "What was sent is not kept." in shown
+    assert "Requests are not stored." in shown
     assert "00 OK" in shown
 
 
@@ -72,4 +72,4 @@ def test_a_backend_that_does_not_tell_is_no_error(
 ) -> None:
     poketalk(BACKEND="django_poketalk.backends.locmem.LocmemBackend")
 
-    assert "does not tell what it sends" in page(boss.get(address(call)))
+    assert "does not describe what it sends" in page(boss.get(address(call)))

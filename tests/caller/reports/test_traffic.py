@@ -248,7 +248,7 @@ def test_a_report_is_one_query_and_one_for_the_names(by: str, queries: int) -> N
     ("first", "last", "why"),
     [
         (date(2026, 3, 2), date(2026, 3, 1), "does not end"),
-        (date(2025, 1, 1), date(2026, 1, 2), "366 days at most, not 367"),
+        (date(2025, 1, 1), date(2026, 1, 2), "at most 366 days, not 367"),
         (date.min, date.min, "from 1970-01-01 to 9998-12-31"),
         (date.max, date.max, "from 1970-01-01 to 9998-12-31"),
     ],

@@ -278,7 +278,7 @@ def test_the_owner_asks_to_end_a_call_that_goes_on(
 
     call.refresh_from_db()
     assert call.hangup_requested_by == anna
-    assert "You will be disconnected" in html
+    assert "The call ends at the service’s next report" in html
     assert "Hang up</button>" not in html
 
 

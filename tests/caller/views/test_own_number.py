@@ -74,7 +74,7 @@ def test_an_own_number_is_for_those_who_may_place_calls(db: None) -> None:
 
 @pytest.mark.parametrize(
     ("region", "words"),
-    [(None, "With + and country code"), ("GB", "it is taken for a number of GB")],
+    [(None, "with + and country code"), ("GB", "are taken as numbers in GB")],
 )
 def test_the_form_says_how_to_write_the_number(
     region: str | None, words: str, poketalk: Callable[..., None], db: None
