@@ -141,7 +141,7 @@ def test_the_page_says_it_in_words(customer: Customer) -> None:
     Account.objects.update(balance=0)
     page = watcher("view_switch", "view_account").get(HEALTH).content.decode()
 
-    assert "No switch is alive" in page
+    assert "No switch is running" in page
     assert customer.account.name in page
     assert "style=" not in page.split("poketalk-health")[1]
 

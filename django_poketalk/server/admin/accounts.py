@@ -52,7 +52,7 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
             used = account.held - account.balance
             if limit < used:
                 raise ValidationError(
-                    _("The account uses %(used)s of its credit already."), params={"used": used}
+                    _("The account already uses %(used)s of its credit."), params={"used": used}
                 )
         return limit
 

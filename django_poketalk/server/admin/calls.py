@@ -197,7 +197,7 @@ class CallAdmin(InWords, ReadOnly, MaskedNumbersPage):
         """Where its events go: the host, since the rest may be a secret of the customer's."""
         return eventurl.without_path(call.eventurl)
 
-    @admin.display(description=_("how it stands"))
+    @admin.display(description=_("current state"))
     def how_it_stands(self, call: Call) -> str:
         """The call's status, in words; before it has one, the service's own state."""
         is_live = call.state in Call.LIVE

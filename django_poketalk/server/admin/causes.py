@@ -22,12 +22,12 @@ WORDS = {
     Cause.NO_RATE: _("no rate"),
     Cause.NO_FUNDS: _("no funds"),
     Cause.MAX_DURATION: _("maximum duration reached"),
-    Cause.QUEUE_TIMEOUT: _("waited too long"),
+    Cause.QUEUE_TIMEOUT: _("queue timeout"),
     Cause.VETOED: _("vetoed by the customer"),
-    Cause.HANG_UP_REQUESTED: _("hang-up asked"),
+    Cause.HANG_UP_REQUESTED: _("hang-up requested"),
     Cause.SWITCH_STOPPED: _("switch stopped"),
     Cause.SWITCH_LOST: _("switch lost"),
-    Cause.SWITCH_ERROR: _("error of the switch"),
+    Cause.SWITCH_ERROR: _("switch error"),
 }
 
 

@@ -135,16 +135,18 @@ class RateDecks(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
         try:
             order = signing.loads(request.POST["order"], salt=self._salt, max_age=MAX_AGE)
         except signing.BadSignature:
-            self.message_user(request, gettext("Look at the file again, then import it."), "error")
+            self.message_user(request, gettext("Check the file again, then import it."), "error")
             return redirect(self._url("import"))
         owner = get_object_or_404(self._owners(), pk=order["owner"])
         outcome = rate_decks.write(owner, order["csv"], whole=order["whole"])
         if outcome.errors:
-            self.message_user(request, gettext("Nothing was imported: a row is wrong."), "error")
+            self.message_user(
+                request, gettext("Nothing was imported: a row is not valid."), "error"
+            )
             return redirect(self._url("import"))
         said = gettext(
             "Rates imported: %(new)d new, %(changed)d changed, %(deleted)d deleted,"
-            " %(unchanged)d as they were."
+            " %(unchanged)d unchanged."
         ) % {
             "new": outcome.new,
             "changed": outcome.changed,

@@ -20,7 +20,7 @@ from . import causes
 SLOW = 2.0  # seconds that an endpoint took
 
 LIVE: Conditions = {
-    "now": (_("Going on now"), Q(state__in=Call.LIVE)),
+    "now": (_("In progress"), Q(state__in=Call.LIVE)),
     "talking": (_("Both talk"), Q(state=Call.State.ACTIVE, status=7)),
     "queued": (_("Waiting for a switch"), Q(state=Call.State.QUEUED)),
     "over": (_("Over"), Q(state__in=Call.OVER)),

@@ -103,7 +103,7 @@ class GatewayAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
             _("make a test call"),
             admin_url(self.admin_site, "poketalk_server_testcall_changelist"),
             urlencode({"gateway__id__exact": gateway.pk}),
-            _("earlier ones"),
+            _("earlier test calls"),
         )
 
 
@@ -113,7 +113,7 @@ class TestCallForm(forms.ModelForm):  # type: ignore[type-arg]
     number = forms.CharField(
         label=_("number"),
         max_length=40,
-        help_text=_("International, e.g. +44 20 7946 0123. The phone really rings."),
+        help_text=_("International format, such as +44 20 7946 0123. The phone really rings."),
     )
 
     class Meta:
@@ -125,9 +125,7 @@ class TestCallForm(forms.ModelForm):  # type: ignore[type-arg]
         try:
             return numbers.wire(numbers.normalise(self.cleaned_data["number"]))
         except numbers.InvalidNumber as error:
-            raise ValidationError(
-                _("This is not a phone number. Write it with + and country code.")
-            ) from error
+            raise ValidationError(_("Enter a phone number with + and country code.")) from error
 
 
 @admin.register(TestCall)
@@ -183,8 +181,8 @@ class TestCallAdmin(InWords, MaskedNumbersPage):
         kinds = {None: "live", True: "good", False: "bad"}
         words = {
             None: test_call.get_state_display(),
-            True: _("got through"),
-            False: _("did not get through"),
+            True: _("connected"),
+            False: _("not connected"),
         }
         return format_html(
             '<span class="poketalk-state" data-state="{}">{}</span>',

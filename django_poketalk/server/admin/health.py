@@ -17,10 +17,12 @@ from ..models import Switch
 from .shown import ReadOnly
 
 PROBLEMS: dict[str, str | Promise] = {
-    "no_switch": _("No switch is alive: start one with manage.py poketalk_switch."),
-    "no_gateway": _("No gateway is active: no phone can be rung."),
-    "queue_waits": _("Calls wait too long in the queue: the switches cannot keep up, or are gone."),
-    "leases_lapsed": _("Calls were left behind by a switch, and no other has ended them yet."),
+    "no_switch": _("No switch is running. Start one with manage.py poketalk_switch."),
+    "no_gateway": _("No gateway is active, so no phone can ring."),
+    "queue_waits": _(
+        "Calls wait too long in the queue: the switches are overloaded or not running."
+    ),
+    "leases_lapsed": _("A switch has lost calls, and no other switch has ended them yet."),
 }
 
 

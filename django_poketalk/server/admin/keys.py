@@ -44,8 +44,8 @@ class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
             if ApiKey.objects.filter(account=account, pk__gt=newest).exists():
                 raise forms.ValidationError(
                     _(
-                        "A key of this account was issued since this form was opened. If nobody "
-                        "has seen it, revoke it, and open the form again for another."
+                        "A key of this account was issued after this form was opened. If nobody"
+                        " has copied it, revoke it and open the form again."
                     )
                 )
         return cleaned

@@ -48,11 +48,13 @@ class BookingForm(forms.ModelForm):  # type: ignore[type-arg]
         if account is None or amount is None:
             return cleaned
         if amount == 0 or (amount < 0 and cleaned.get("kind") == LedgerEntry.Kind.TOP_UP):
-            raise ValidationError({"amount": _("A top-up is more than 0, an adjustment is not 0.")})
+            raise ValidationError(
+                {"amount": _("A top-up must be more than 0, an adjustment must not be 0.")}
+            )
         row, key = ledger.lock(account.pk), cleaned.get("key")
         if key and LedgerEntry.objects.filter(idempotency_key=key).exists():
             raise ValidationError(
-                _("This form was sent already. Open it anew to book another entry.")
+                _("This form was already submitted. Open it again to book another entry.")
             )
         try:
             ledger.balance_after(row, amount)

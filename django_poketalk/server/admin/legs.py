@@ -173,7 +173,7 @@ def _records(legs: QuerySet[Leg], whole: bool) -> Iterator[tuple[Any, ...]]:
 class SecondsTaken:
     """How long an endpoint took, to the hundredth."""
 
-    @admin.display(description=_("seconds taken"))
+    @admin.display(description=_("response time (seconds)"))
     def took(self, delivery: EventDelivery) -> str:
         """How long the endpoint took."""
         return f"{delivery.seconds:.2f}"

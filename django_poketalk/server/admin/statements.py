@@ -53,9 +53,9 @@ class PeriodForm(forms.Form):
         cleaned = super().clean() or self.cleaned_data
         first, last = cleaned.get("first"), cleaned.get("last")
         if first and last and first > last:
-            raise forms.ValidationError(_("The first day is after the last."))
+            raise forms.ValidationError(_("The first day must not be after the last."))
         if last == date.max or (first and first.year < 1900):
-            raise forms.ValidationError(_("There is no statement of these days."))
+            raise forms.ValidationError(_("There is no statement for these days."))
         return cleaned
 
     def statement(self, account: Account) -> Statement:

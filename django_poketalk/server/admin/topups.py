@@ -34,7 +34,7 @@ class TopUpForm(forms.Form):
         label=_("Note"),
         required=False,
         max_length=200,
-        help_text=_("Such as the number of an invoice. It stands on the statement."),
+        help_text=_("Such as an invoice number. The note appears on the statement."),
     )
     key = forms.RegexField(r"^[0-9a-f]{32}\Z", widget=forms.HiddenInput)
 
@@ -116,7 +116,7 @@ class TopUpPage(admin.ModelAdmin):  # type: ignore[type-arg]
             "balance": money(entry.balance, account.currency),
         }
         if entry.repeated:
-            told = gettext("This payment of %(amount)s was booked already, and only once.")
+            told = gettext("This payment of %(amount)s is already booked. It was not booked again.")
             self.message_user(request, told % words, messages.WARNING)
         else:
             told = gettext("%(amount)s was booked. The balance of %(account)s is %(balance)s.")

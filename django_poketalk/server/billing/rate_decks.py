@@ -95,7 +95,7 @@ class _Number(Widget):  # type: ignore[misc]
             if self._is_whole and number != int(number):
                 raise InvalidOperation
         except InvalidOperation:
-            raise ValueError(_("%s is no such number.") % repr(value)) from None
+            raise ValueError(_("%s is not a valid number here.") % repr(value)) from None
         return int(number) if self._is_whole else number
 
 
@@ -138,7 +138,7 @@ class DeckResource(ModelResource):  # type: ignore[misc]
         """Refuse a prefix that stood in the file before."""
         row["prefix"] = _prefix(row)
         if row["prefix"] in self._seen:
-            raise ValidationError({"prefix": _("This prefix stands in the file twice.")})
+            raise ValidationError({"prefix": _("This prefix is in the file twice.")})
         self._seen.add(row["prefix"])
 
     def after_init_instance(self, instance: Any, new: bool, row: Any, **kwargs: Any) -> None:
@@ -256,7 +256,7 @@ def _dataset(text: str) -> Any:
         dataset = tablib.Dataset().load(text.lstrip("\ufeff"), format="csv")
     except tablib.InvalidDimensions as error:
         raise UnreadableDeck(
-            _("A row has not as many columns as the header. Commas stand between columns.")
+            _("A row does not have as many columns as the header. Separate columns with commas.")
         ) from error
     except Exception as error:  # tablib and csv raise whatever they meet
         raise UnreadableDeck(_("The file cannot be read as CSV: %s") % error) from error

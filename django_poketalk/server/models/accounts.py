@@ -219,7 +219,7 @@ class AllowedAddress(models.Model):
         Account, verbose_name=_("account"), on_delete=models.CASCADE, related_name="addresses"
     )
     network = models.CharField(
-        _("address or network"), max_length=49, help_text=_("e.g. 203.0.113.7 or 2001:db8::/32")
+        _("address or network"), max_length=49, help_text=_("Such as 203.0.113.7 or 2001:db8::/32.")
     )
 
     class Meta:

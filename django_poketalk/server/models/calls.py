@@ -38,11 +38,11 @@ class Status(models.IntegerChoices):
     A_INITIATED = CallStatus.A_INITIATED, _("leg A initiated")
     A_FAILED = CallStatus.A_FAILED, _("leg A failed")
     A_ANSWERED = CallStatus.A_ANSWERED, _("leg A answered")
-    A_DISCONNECTED = CallStatus.A_DISCONNECTED, _("leg A disconnected before leg B answered")
+    A_DISCONNECTED = CallStatus.A_DISCONNECTED, _("leg A hung up before leg B answered")
     B_INITIATED = CallStatus.B_INITIATED, _("leg B initiated")
     B_FAILED = CallStatus.B_FAILED, _("leg B failed")
     B_ANSWERED = CallStatus.B_ANSWERED, _("leg B answered")
-    AB_DISCONNECTED = CallStatus.AB_DISCONNECTED, _("disconnected after leg B answered")
+    AB_DISCONNECTED = CallStatus.AB_DISCONNECTED, _("ended after leg B answered")
 
 
 class CallQuerySet(models.QuerySet["Call"]):

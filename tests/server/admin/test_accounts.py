@@ -79,7 +79,7 @@ def test_a_form_that_is_sent_twice_is_booked_once(customer: Customer) -> None:
 
     answer = top_up(client, customer.account).content.decode()
 
-    assert "was booked already, and only once" in answer
+    assert "is already booked. It was not booked again" in answer
     assert balance(customer.account) == Decimal("125.5")
     assert history(customer.account) == ["Topped up by 25.500 EUR."]
 
@@ -100,7 +100,7 @@ def test_a_key_cannot_be_used_for_another_payment(customer: Customer) -> None:
 
     for account, amount in ((customer.account, "26"), (other.account, "25.5")):
         answer = top_up(client, account, amount=amount)
-        assert "booked already" in answer.context["top_up"].errors["amount"][0]
+        assert "already booked" in answer.context["top_up"].errors["amount"][0]
     assert (balance(customer.account), balance(other.account)) == (Decimal("125.5"), Decimal(100))
 
 

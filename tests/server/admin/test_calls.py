@@ -307,9 +307,9 @@ def test_what_came_of_a_test_call_is_shown(customer: Customer) -> None:
     assert ">queued<" in shown(client.get(page))
 
     TestCall.objects.update(state="ended", ended_at=timezone.now(), hangup_cause="busy")
-    assert "did not get through" in shown(client.get(page))
+    assert "not connected" in shown(client.get(page))
     TestCall.objects.update(answered_at=timezone.now())
-    assert ">got through<" in shown(client.get(page))
+    assert ">connected<" in shown(client.get(page))
 
 
 def test_a_sip_gateway_needs_a_host(customer: Customer) -> None:

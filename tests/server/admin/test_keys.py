@@ -77,7 +77,7 @@ def test_a_form_that_is_sent_twice_makes_one_key(customer: Customer) -> None:
 
     assert len(secrets_in(first)) == 1
     assert secrets_in(again) == []
-    assert "was issued since this form was opened" in again
+    assert "was issued after this form was opened" in again
     assert customer.account.keys.count() == 2
     other = make_customer("Other")  # another account's form is not in the way
     assert len(secrets_in(issue(client, other.account, newest=other.key.pk))) == 1

@@ -212,7 +212,7 @@ def test_a_booking_that_is_sent_twice_is_booked_once(
     assert admin_client.post(path, form).status_code == 302
     again = admin_client.post(path, form)
 
-    assert "was sent already" in again.content.decode()
+    assert "was already submitted" in again.content.decode()
     customer.account.refresh_from_db()
     assert customer.account.balance == Decimal(105)
 

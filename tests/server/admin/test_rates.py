@@ -73,7 +73,7 @@ def test_nothing_is_written_before_somebody_has_seen_what_it_does(
 
     response = clerk.post(IMPORT, {"order": order(page)}, follow=True)
 
-    assert "1 new, 1 changed, 0 deleted, 1 as they were" in response.content.decode()
+    assert "1 new, 1 changed, 0 deleted, 1 unchanged" in response.content.decode()
     assert deck(carrier) == {"44": Decimal("0.12"), "49": Decimal("0.2"), "33": Decimal("0.09")}
     france = carrier.rates.get(prefix="33")
     assert (france.connect_fee, france.initial_increment) == (Decimal("0.01"), 60)
@@ -134,7 +134,7 @@ def test_a_row_that_is_wrong_is_named_and_nothing_is_imported(
 def test_a_prefix_that_stands_twice_is_wrong(clerk: Client, carrier: ServiceProvider) -> None:
     page = look(clerk, carrier, f"{HEADER}33,France,0.09,0,1,1\n+33,France,0.08,0,1,1\n")
 
-    assert "Row 2: prefix: This prefix stands in the file twice." in page
+    assert "Row 2: prefix: This prefix is in the file twice." in page
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_prefix_that_stands_twice_is_wrong(clerk: Client, carrier: ServiceProv
         (HEADER + "1,,1,0,1,1\n" * (rate_decks.MOST_ROWS + 1), "A deck has at most 50000 rows."),
         (b"\xff\xfe\x00", "not UTF-8"),
         (HEADER + "33,Fran\0ce,0.09,0,1,1\n", "Null characters are not allowed."),
-        ("prefix;price_per_minute\n33;0,09\n", "Commas stand between columns."),
+        ("prefix;price_per_minute\n33;0,09\n", "Separate columns with commas."),
     ],
 )
 def test_what_is_no_deck_says_why(
@@ -188,7 +188,7 @@ def test_an_order_that_was_changed_is_refused(clerk: Client, carrier: ServicePro
 
     response = clerk.post(IMPORT, {"order": f"{signed}x"}, follow=True)
 
-    assert "Look at the file again" in response.content.decode()
+    assert "Check the file again" in response.content.decode()
     assert "33" not in deck(carrier)
 
 
@@ -233,7 +233,7 @@ def test_a_gateways_buy_rates_are_a_deck_too(carrier: ServiceProvider) -> None:
 
     answer = buyer.post(IMPORT_BUYING, {"gateway": trunk.pk, "file": file})
     page = answer.content.decode()
-    assert "What the file does to the rates of Carrier: Trunk" in page
+    assert "Changes to the rates of Carrier: Trunk" in page
     assert re.findall(r"<dd>(\d+)</dd>", page) == ["1", "1", "0", "0", "0"]
     assert buy_deck(trunk) == {"44": Decimal("0.05")}
     answer = buyer.post(IMPORT_BUYING, {"order": order(page)}, follow=True)
@@ -257,7 +257,7 @@ def test_selling_and_buying_want_permissions_of_their_own(
     both = staff(*MAY, "add_buyrate", "change_buyrate", "delete_buyrate", "view_buyrate")
     signed = order(look(both, carrier, HEADER + "44,UK,0.5,0,1,1\n"))
     answer = both.post(IMPORT_BUYING, {"order": signed}, follow=True)
-    assert "Look at the file again" in answer.content.decode()
+    assert "Check the file again" in answer.content.decode()
     assert not BuyRate.objects.exists()
 
 
