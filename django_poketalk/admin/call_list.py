@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin import helpers
+from django.contrib.admin import ModelAdmin, helpers
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
@@ -54,111 +54,110 @@ HEADER = (
 )
 
 
-class CallList(admin.ModelAdmin):  # type: ignore[type-arg]
-    """The actions on calls, each for those with its permission, and told in the history."""
+@admin.action(description=_("Hang up selected calls"), permissions=["hang_up"])
+def hang_up(model_admin: ModelAdmin[Any], request: HttpRequest, queryset: Calls) -> None:
+    going_on = queryset.filter(IS_OPEN)
+    ended = [call for call in going_on if requesting.hang_up(call, request.user)]
+    for call in ended:
+        model_admin.log_change(request, call, "Asked to hang up.")
+    model_admin.message_user(
+        request,
+        ngettext("%d call is being ended.", "%d calls are being ended.", len(ended)) % len(ended),
+        messages.SUCCESS if ended else messages.WARNING,
+    )
 
-    actions = ("hang_up", "call_again", "export_csv")
 
-    def has_hang_up_permission(self, request: HttpRequest) -> bool:
-        return permissions.may_hang_up_any(request.user)
-
-    def has_place_permission(self, request: HttpRequest) -> bool:
-        return permissions.may_place(request.user)
-
-    @admin.action(description=_("Hang up selected calls"), permissions=["hang_up"])
-    def hang_up(self, request: HttpRequest, queryset: Calls) -> None:
-        going_on = queryset.filter(IS_OPEN)
-        ended = [call for call in going_on if requesting.hang_up(call, request.user)]
-        for call in ended:
-            self.log_change(request, call, "Asked to hang up.")
-        self.message_user(
-            request,
-            ngettext("%d call is being ended.", "%d calls are being ended.", len(ended))
-            % len(ended),
-            messages.SUCCESS if ended else messages.WARNING,
+@admin.action(description=_("Call again"), permissions=["place"])
+def call_again(
+    model_admin: ModelAdmin[Any], request: HttpRequest, queryset: Calls
+) -> HttpResponseBase | None:
+    """At once where nobody's phone has rung for sure; else after a page that asks."""
+    calls = list(queryset[: MOST_AT_ONCE + 1])
+    if len(calls) > MOST_AT_ONCE:
+        most = ngettext(
+            "Select no more than %d call at a time.",
+            "Select no more than %d calls at a time.",
+            MOST_AT_ONCE,
         )
+        model_admin.message_user(request, most % MOST_AT_ONCE, messages.WARNING)
+        return None
+    doubtful = [call for call in calls if not redialing.never_rang(call)]
+    if "confirmed" in request.POST:
+        doubtful = []
+    for call in calls:
+        if call not in doubtful:
+            _call_again(model_admin, request, call)
+    return _ask_before(model_admin, request, doubtful) if doubtful else None
 
-    @admin.action(description=_("Call again"), permissions=["place"])
-    def call_again(self, request: HttpRequest, queryset: Calls) -> HttpResponseBase | None:
-        """At once where nobody's phone has rung for sure; else after a page that asks."""
-        calls = list(queryset[: MOST_AT_ONCE + 1])
-        if len(calls) > MOST_AT_ONCE:
-            most = ngettext(
-                "Select no more than %d call at a time.",
-                "Select no more than %d calls at a time.",
-                MOST_AT_ONCE,
-            )
-            self.message_user(request, most % MOST_AT_ONCE, messages.WARNING)
-            return None
-        doubtful = [call for call in calls if not redialing.never_rang(call)]
-        if "confirmed" in request.POST:
-            doubtful = []
-        for call in calls:
-            if call not in doubtful:
-                self._call_again(request, call)
-        return self._ask_before(request, doubtful) if doubtful else None
 
-    @admin.action(description=_("Export as CSV"), permissions=["view"])
-    def export_csv(self, request: HttpRequest, queryset: Calls) -> HttpResponseBase:
-        """The selected calls, newest first, with numbers as the user may see them."""
-        everything = request.POST.get("select_across") == "1"
-        chosen = len(request.POST.getlist(helpers.ACTION_CHECKBOX_NAME))
-        how_many = "all that were found" if everything else str(chosen)
-        csv_export.log(request, CallRequest, f"Exported calls as CSV: {how_many}.")
-        today = timezone.localdate().isoformat()
-        header = [capfirst(str(title)) for title in HEADER]
-        return csv_export.stream(f"calls-{today}.csv", header, _rows(queryset, request.user))
+@admin.action(description=_("Export as CSV"), permissions=["view"])
+def export_csv(
+    model_admin: ModelAdmin[Any], request: HttpRequest, queryset: Calls
+) -> HttpResponseBase:
+    """The selected calls, newest first, with numbers as the user may see them."""
+    everything = request.POST.get("select_across") == "1"
+    chosen = len(request.POST.getlist(helpers.ACTION_CHECKBOX_NAME))
+    how_many = "all that were found" if everything else str(chosen)
+    csv_export.log(request, CallRequest, f"Exported calls as CSV: {how_many}.")
+    today = timezone.localdate().isoformat()
+    header = [capfirst(str(title)) for title in HEADER]
+    return csv_export.stream(f"calls-{today}.csv", header, _rows(queryset, request.user))
 
-    def live_rows(self, request: HttpRequest) -> HttpResponseBase:
-        """The rows that the page asks after, as JSON with an ETag: 304 while nothing has changed
-        but the clocks, which run by themselves.
-        """
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        keys = [key for key in request.GET.getlist("id")[:MOST_ROWS] if _is_key(key)]
-        related = self.get_queryset(request).select_related("hangup_requested_by")
-        calls = related.filter(pk__in=keys)
-        shown = {str(call.pk): columns.row(call, request.user) for call in calls}
-        still = {key: {**row, "seconds": None, "length": ""} for key, row in shown.items()}
-        etag = weak_etag(still)
-        response = JsonResponse({"rows": shown}, headers={"ETag": etag})
-        return get_conditional_response(request, etag=etag, response=response) or response
 
-    def _call_again(self, request: HttpRequest, call: CallRequest) -> None:
-        user: Any = request.user
-        try:
-            made = redialing.call_again(call, user)
-        except CallRefused as refusal:
-            told = gettext("%(call)s: not called again. %(reason)s")
-            words = told % {"call": call, "reason": refusal.sentence}
-            self.message_user(request, words, messages.ERROR)
-            return
-        if made.repeated:
-            words, level = gettext("%s: already being called again."), messages.WARNING
-        else:
-            words, level = gettext("%s: calling again."), messages.SUCCESS
-            self.log_change(request, call, f"Called again: call {made.pk}.")
-            self.log_addition(request, made, f"Called again, after call {call.pk}.")
-        page = admin_url(self.admin_site, "poketalk_callrequest_change", made.pk)
-        link = format_html('<a href="{}">{}</a>', page, gettext("View call"))
-        self.message_user(request, format_html("{} {}", words % call, link), level)
+def live_rows(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponseBase:
+    """The rows that the page asks after, as JSON with an ETag: 304 while nothing has changed
+    but the clocks, which run by themselves.
+    """
+    if not model_admin.has_view_permission(request):
+        raise PermissionDenied
+    keys = [key for key in request.GET.getlist("id")[:MOST_ROWS] if _is_key(key)]
+    related = model_admin.get_queryset(request).select_related("hangup_requested_by")
+    calls = related.filter(pk__in=keys)
+    shown = {str(call.pk): columns.row(call, request.user) for call in calls}
+    still = {key: {**row, "seconds": None, "length": ""} for key, row in shown.items()}
+    etag = weak_etag(still)
+    response = JsonResponse({"rows": shown}, headers={"ETag": etag})
+    return get_conditional_response(request, etag=etag, response=response) or response
 
-    def _ask_before(self, request: HttpRequest, calls: list[CallRequest]) -> HttpResponseBase:
-        """The page that says of each call why it may have rung already."""
-        subjects.load(calls)
-        request.current_app = self.admin_site.name
-        return TemplateResponse(
-            request,
-            "poketalk/admin/call_again.html",
-            {
-                **self.admin_site.each_context(request),
-                "title": gettext("Call again?"),
-                "opts": self.opts,
-                "media": self.media,
-                "asked": [_doubt(call, request.user) for call in calls],
-                "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
-            },
-        )
+
+def _call_again(model_admin: ModelAdmin[Any], request: HttpRequest, call: CallRequest) -> None:
+    user: Any = request.user
+    try:
+        made = redialing.call_again(call, user)
+    except CallRefused as refusal:
+        told = gettext("%(call)s: not called again. %(reason)s")
+        words = told % {"call": call, "reason": refusal.sentence}
+        model_admin.message_user(request, words, messages.ERROR)
+        return
+    if made.repeated:
+        words, level = gettext("%s: already being called again."), messages.WARNING
+    else:
+        words, level = gettext("%s: calling again."), messages.SUCCESS
+        model_admin.log_change(request, call, f"Called again: call {made.pk}.")
+        model_admin.log_addition(request, made, f"Called again, after call {call.pk}.")
+    page = admin_url(model_admin.admin_site, "poketalk_callrequest_change", made.pk)
+    link = format_html('<a href="{}">{}</a>', page, gettext("View call"))
+    model_admin.message_user(request, format_html("{} {}", words % call, link), level)
+
+
+def _ask_before(
+    model_admin: ModelAdmin[Any], request: HttpRequest, calls: list[CallRequest]
+) -> HttpResponseBase:
+    """The page that says of each call why it may have rung already."""
+    subjects.load(calls)
+    request.current_app = model_admin.admin_site.name
+    return TemplateResponse(
+        request,
+        "poketalk/admin/call_again.html",
+        {
+            **model_admin.admin_site.each_context(request),
+            "title": gettext("Call again?"),
+            "opts": model_admin.opts,
+            "media": model_admin.media,
+            "asked": [_doubt(call, request.user) for call in calls],
+            "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
+        },
+    )
 
 
 def _doubt(call: CallRequest, user: Any) -> dict[str, Any]:

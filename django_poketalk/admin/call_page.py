@@ -8,13 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.contrib.admin import AdminSite
+from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.cache import get_conditional_response
 from django.utils.translation import get_language
@@ -25,113 +24,97 @@ from ..models import BlacklistedNumber, CallEvent, CallRequest
 from ..shared.admin_urls import admin_url
 from ..shared.etags import weak_etag
 from . import call_shown
-from .call_actions import CallActions
+from .call_actions import one_call_or_404
 
 LIVE = "poketalk/admin/call_live.html"
 MOST_DEEDS = 10  # of people, the newest
 GROWS = 10  # seconds after which the picture of a live call is drawn anew, without any news
 
 
-class CallPage(CallActions):
-    """The page of one call."""
+def page_view(
+    model_admin: ModelAdmin[Any],
+    request: HttpRequest,
+    object_id: str,
+    extra_context: dict[str, Any] | None = None,
+) -> HttpResponse:
+    """The page. Nobody edits a call, so there is nothing to send here."""
+    call = one_call_or_404(model_admin, request, object_id)
+    if request.method not in ("GET", "HEAD"):
+        raise PermissionDenied
+    now = timezone.now()
+    user: Any = request.user
+    context = {
+        **model_admin.admin_site.each_context(request),
+        **_live_context(model_admin, request, call, now),
+        **call_shown.request_and_answer(call, user),
+        "numbers": _numbers(model_admin.admin_site, call, user, now),
+        "may_block": permissions.may_keep_blacklist(user, "add"),
+        "deeds": _deeds(call, user),
+        "title": str(call),
+        "subtitle": None,
+        "opts": model_admin.opts,
+        "original": call,
+        "media": forms.Media(),
+        "add": False,
+        "change": True,
+        "is_popup": False,
+        "has_view_permission": True,
+        "has_delete_permission": model_admin.has_delete_permission(request, call),
+        "preserved_filters": model_admin.get_preserved_filters(request),
+        "has_absolute_url": True,
+        "absolute_url": model_admin.get_view_on_site_url(call),
+        **(extra_context or {}),
+    }
+    request.current_app = model_admin.admin_site.name
+    return TemplateResponse(request, "poketalk/admin/call.html", context)
 
-    change_form_template = "poketalk/admin/call.html"
 
-    def get_urls(self) -> list[URLPattern]:
-        live = path(
-            "<int:pk>/live/",
-            self.admin_site.admin_view(self.live_view),
-            name="poketalk_callrequest_live",
-        )
-        return [live, *super().get_urls()]
+def mask_history(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Mask the numbers in the notes of Django's history page for readers who may not see them."""
+    if isinstance(response, TemplateResponse):
+        data: Any = response.context_data
+        if not permissions.may_see_numbers(request.user, data["object"]):
+            page = data["action_list"]
+            page.object_list = list(page.object_list)
+            for entry in page.object_list:
+                entry.change_message = permissions.shown_text(entry.get_change_message(), False)
+    return response
 
-    def view_on_site(self, obj: CallRequest) -> str:
-        """The call's page for its owner."""
-        return reverse("poketalk:call", args=[obj.pk])
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """The page. Nobody edits a call, so there is nothing to send here."""
-        call = self.one_call_or_404(request, object_id)
-        if request.method not in ("GET", "HEAD"):
-            raise PermissionDenied
-        now = timezone.now()
-        user: Any = request.user
-        context = {
-            **self.admin_site.each_context(request),
-            **self._live_context(request, call, now),
-            **call_shown.request_and_answer(call, user),
-            "numbers": _numbers(self.admin_site, call, user, now),
-            "may_block": permissions.may_keep_blacklist(user, "add"),
-            "deeds": _deeds(call, user),
-            "title": str(call),
-            "subtitle": None,
-            "opts": self.opts,
-            "original": call,
-            "media": forms.Media(),
-            "add": False,
-            "change": True,
-            "is_popup": False,
-            "has_view_permission": True,
-            "has_delete_permission": self.has_delete_permission(request, call),
-            "preserved_filters": self.get_preserved_filters(request),
-            "has_absolute_url": True,
-            "absolute_url": self.get_view_on_site_url(call),
-            **(extra_context or {}),
-        }
-        request.current_app = self.admin_site.name
-        return TemplateResponse(request, self.change_form_template, context)
+def live_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> HttpResponseBase:
+    """What changes on the page, for its script; 304 while nothing has."""
+    call = one_call_or_404(model_admin, request, pk)
+    now = timezone.now()
+    etag = _etag(call, request, now)
+    unchanged = get_conditional_response(request, etag=etag)
+    if unchanged is not None:
+        return unchanged
+    response = TemplateResponse(request, LIVE, _live_context(model_admin, request, call, now))
+    response.headers["ETag"] = etag
+    return response
 
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
-        """Django's page of it, whose notes tell numbers only to those who may see them."""
-        response = super().history_view(request, object_id, extra_context)
-        if isinstance(response, TemplateResponse):
-            data: Any = response.context_data
-            if not permissions.may_see_numbers(request.user, data["object"]):
-                page = data["action_list"]
-                page.object_list = list(page.object_list)
-                for entry in page.object_list:
-                    entry.change_message = permissions.shown_text(entry.get_change_message(), False)
-        return response
 
-    def live_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
-        """What changes on the page, for its script; 304 while nothing has."""
-        call = self.one_call_or_404(request, pk)
-        now = timezone.now()
-        etag = _etag(call, request, now)
-        unchanged = get_conditional_response(request, etag=etag)
-        if unchanged is not None:
-            return unchanged
-        response = TemplateResponse(request, LIVE, self._live_context(request, call, now))
-        response.headers["ETag"] = etag
-        return response
-
-    def _live_context(
-        self, request: HttpRequest, call: CallRequest, now: datetime
-    ) -> dict[str, Any]:
-        user: Any = request.user
-        subjects.load([call])
-        whole = permissions.may_see_numbers(user, call)
-        if not permissions.may_see_events(user, call):
-            return call_shown.shown(call, user, now, [], None)
-        events, older = _newest_events(call)
-        listed, older_listed = events, older
-        before = _before(request)
-        if before is not None:
-            listed, older_listed = _newest_events(call, before)
-        return {
-            **call_shown.shown(call, user, now, events, older),
-            "rows": call_shown.rows(listed, older_listed, whole),
-            "older": listed[0].pk if older_listed and listed else None,
-            "is_older": before is not None,
-            "left_out": older is not None,
-            "most_events": call_shown.MOST_EVENTS,
-        }
+def _live_context(
+    model_admin: ModelAdmin[Any], request: HttpRequest, call: CallRequest, now: datetime
+) -> dict[str, Any]:
+    user: Any = request.user
+    subjects.load([call])
+    whole = permissions.may_see_numbers(user, call)
+    if not permissions.may_see_events(user, call):
+        return call_shown.shown(call, user, now, [], None)
+    events, older = _newest_events(call)
+    listed, older_listed = events, older
+    before = _before(request)
+    if before is not None:
+        listed, older_listed = _newest_events(call, before)
+    return {
+        **call_shown.shown(call, user, now, events, older),
+        "rows": call_shown.rows(listed, older_listed, whole),
+        "older": listed[0].pk if older_listed and listed else None,
+        "is_older": before is not None,
+        "left_out": older is not None,
+        "most_events": call_shown.MOST_EVENTS,
+    }
 
 
 def _newest_events(

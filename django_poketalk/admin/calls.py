@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import ValidationError
 from django.db.models import F
 from django.forms.widgets import Script
-from django.http import HttpRequest
-from django.urls import URLPattern, path
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
 from .. import permissions
 from ..models import CallRequest
 from ..reports import outcomes
 from ..shared.changelist import NoNul
-from . import columns, filters, search
-from .call_list import CallList
-from .call_page import CallPage
+from . import call_actions, call_list, call_page, columns, filters, place, reports, search
 from .changelist import CallChangeList
-from .place import PlaceCall
-from .reports import ReportsPage
 
 HOLD_NUMBERS = ("from_number", "to_number", "response_detail", "veto_reason")
 
+View = Callable[..., HttpResponseBase]
+
+# The pages of calls besides Django's own. Each view is called with the model admin first.
+PAGES: tuple[tuple[str, str, View], ...] = (
+    ("place/", "place", place.place_view),
+    ("reports/", "reports", reports.reports_view),
+    ("live/", "live_rows", call_list.live_rows),
+    ("<int:pk>/live/", "live", call_page.live_view),
+    ("<int:pk>/hang-up/", "hang_up", call_actions.hang_up_view),
+    ("<int:pk>/resolve/", "resolve", call_actions.resolve_view),
+    ("<int:pk>/block/", "block", call_actions.block_view),
+)
+
 
 @admin.register(CallRequest)
-class CallRequestAdmin(NoNul, PlaceCall, ReportsPage, CallList, CallPage):
+class CallRequestAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
     """Calls are made by `requesting.request_call` and told by events: nobody edits one here."""
 
     # Not where Django finds it by itself: a project's own admin of calls has a page of its own.
     change_list_template = "poketalk/admin/calls.html"
+    change_form_template = "poketalk/admin/call.html"
+    actions = (call_list.hang_up, call_list.call_again, call_list.export_csv)
     list_filter = (
         filters.OutcomeFilter,
         filters.DayFilter,
@@ -60,12 +74,48 @@ class CallRequestAdmin(NoNul, PlaceCall, ReportsPage, CallList, CallPage):
         return False
 
     def get_urls(self) -> list[URLPattern]:
-        live_rows = path(
-            "live/",
-            self.admin_site.admin_view(self.live_rows),
-            name="poketalk_callrequest_live_rows",
+        return [
+            path(
+                route,
+                self.admin_site.admin_view(partial(view, self)),
+                name=f"poketalk_callrequest_{name}",
+            )
+            for route, name, view in PAGES
+        ] + super().get_urls()
+
+    def has_hang_up_permission(self, request: HttpRequest) -> bool:
+        return permissions.may_hang_up_any(request.user)
+
+    def has_place_permission(self, request: HttpRequest) -> bool:
+        return permissions.may_place(request.user)
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> CallRequest | None:
+        """The call and its people in one query."""
+        people = CallRequest.objects.select_related("user", "hangup_requested_by")
+        try:
+            return people.filter(pk=CallRequest._meta.pk.to_python(object_id)).first()
+        except ValidationError:
+            return None
+
+    def view_on_site(self, obj: CallRequest) -> str:
+        """The call's page for its owner."""
+        return reverse("poketalk:call", args=[obj.pk])
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        return call_page.page_view(self, request, object_id, extra_context)
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        return call_page.mask_history(
+            request, super().history_view(request, object_id, extra_context)
         )
-        return [live_rows, *super().get_urls()]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return CallChangeList
@@ -73,7 +123,10 @@ class CallRequestAdmin(NoNul, PlaceCall, ReportsPage, CallList, CallPage):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
-        may = {"may_see_reports": permissions.may_see_reports(request.user)}
+        may = {
+            "may_see_reports": permissions.may_see_reports(request.user),
+            "may_place": permissions.may_place(request.user),
+        }
         return super().changelist_view(request, {**may, **(extra_context or {})})
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:

@@ -6,15 +6,14 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
-from django.contrib.admin import AdminSite
+from django.contrib import messages
+from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.admin.helpers import AdminForm
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, reverse
-from django.urls import path as route
+from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
@@ -127,90 +126,81 @@ class PlaceForm(forms.Form):
         self.is_busy |= refusal.code == "live_calls_per_user"
 
 
-class PlaceCall(admin.ModelAdmin):  # type: ignore[type-arg]
-    """The page on which calls are placed, and the link to it beside the list of calls."""
+def place_view(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
+    """The form; after *Check* with a quote of the call, after *Call* on to the call's page.
+    `?to=` fills in the number.
+    """
+    if not permissions.may_place(request.user):
+        raise PermissionDenied
+    sent = request.POST if request.method == "POST" else None
+    form = PlaceForm(request.user, sent, initial={"to_number": request.GET.get("to", "")})
+    quote = None
+    if sent is not None and form.is_valid():
+        if "_call" in sent:
+            call = _place(model_admin, request, form)
+            if call is not None:
+                return redirect(_page_of(model_admin, request, call))
+        else:
+            quote = form.quote()
+    return _show(model_admin, request, form, quote)
 
-    place_template = "poketalk/admin/place.html"
 
-    def get_urls(self) -> list[URLPattern]:
-        place = route(
-            "place/",
-            self.admin_site.admin_view(self.place_view),
-            name="poketalk_callrequest_place",
+def _place(
+    model_admin: ModelAdmin[Any], request: HttpRequest, form: PlaceForm
+) -> CallRequest | None:
+    """The call; None, and why in the form, when it is refused."""
+    try:
+        key = form.sent_order().idempotency_key
+        call = requesting.request_call(**form.asked(), idempotency_key=key)
+    except CallRefused as refusal:
+        form.refuse(refusal)
+        return None
+    except IdempotencyConflict:
+        form.add_error(
+            None,
+            _("This form has already placed a call. Open the page again to place another one."),
         )
-        return [place, *super().get_urls()]
+        return None
+    if not call.repeated:
+        model_admin.log_addition(request, call, [{"added": {}}])
+        said = _("The call is being placed. Your phone will ring in a moment.")
+        model_admin.message_user(request, said, messages.SUCCESS)
+    return call
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        may = {"may_place": permissions.may_place(request.user)}
-        return super().changelist_view(request, {**may, **(extra_context or {})})
 
-    def place_view(self, request: HttpRequest) -> HttpResponse:
-        """The form; after *Check* with a quote of the call, after *Call* on to the call's page.
-        `?to=` fills in the number.
-        """
-        if not permissions.may_place(request.user):
-            raise PermissionDenied
-        sent = request.POST if request.method == "POST" else None
-        form = PlaceForm(request.user, sent, initial={"to_number": request.GET.get("to", "")})
-        quote = None
-        if sent is not None and form.is_valid():
-            if "_call" in sent:
-                call = self._place(request, form)
-                if call is not None:
-                    return redirect(self._page_of(request, call))
-            else:
-                quote = form.quote()
-        return self._show(request, form, quote)
+def _page_of(model_admin: ModelAdmin[Any], request: HttpRequest, call: CallRequest) -> str:
+    """Where this user can watch the call."""
+    if not model_admin.has_view_permission(request, call):
+        return reverse("poketalk:call", args=[call.pk])
+    return admin_url(model_admin.admin_site, "poketalk_callrequest_change", call.pk)
 
-    def _place(self, request: HttpRequest, form: PlaceForm) -> CallRequest | None:
-        """The call; None, and why in the form, when it is refused."""
-        try:
-            key = form.sent_order().idempotency_key
-            call = requesting.request_call(**form.asked(), idempotency_key=key)
-        except CallRefused as refusal:
-            form.refuse(refusal)
-            return None
-        except IdempotencyConflict:
-            form.add_error(
-                None,
-                _("This form has already placed a call. Open the page again to place another one."),
-            )
-            return None
-        if not call.repeated:
-            self.log_addition(request, call, [{"added": {}}])
-            said = _("The call is being placed. Your phone will ring in a moment.")
-            self.message_user(request, said, messages.SUCCESS)
-        return call
 
-    def _page_of(self, request: HttpRequest, call: CallRequest) -> str:
-        """Where this user can watch the call."""
-        if not self.has_view_permission(request, call):
-            return reverse("poketalk:call", args=[call.pk])
-        return admin_url(self.admin_site, "poketalk_callrequest_change", call.pk)
+def _open_call(model_admin: ModelAdmin[Any], request: HttpRequest) -> str:
+    """The page of the call that this user has already."""
+    going_on = CallRequest.objects.open().filter(user=request.user.pk).first()
+    return _page_of(model_admin, request, going_on) if going_on else ""
 
-    def _open_call(self, request: HttpRequest) -> str:
-        """The page of the call that this user has already."""
-        going_on = CallRequest.objects.open().filter(user=request.user.pk).first()
-        return self._page_of(request, going_on) if going_on else ""
 
-    def _show(self, request: HttpRequest, form: PlaceForm, quote: Quote | None) -> HttpResponse:
-        fields = ["from_number", "to_number", "minutes", "max_cost"]
-        shown: Any = form  # the admin draws any form; its stubs know those of models alone
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Place a call"),
-            "opts": self.opts,
-            "form": form,
-            "adminform": AdminForm(shown, [(None, {"fields": fields})], {}),
-            "order": form.token(),
-            "open_call": self._open_call(request) if form.is_busy else "",
-            "quote": None if quote is None else shown_quote(quote, request.user, self.admin_site),
-            "has_view_permission": self.has_view_permission(request),
-        }
-        request.current_app = self.admin_site.name
-        return TemplateResponse(request, self.place_template, context)
+def _show(
+    model_admin: ModelAdmin[Any], request: HttpRequest, form: PlaceForm, quote: Quote | None
+) -> HttpResponse:
+    fields = ["from_number", "to_number", "minutes", "max_cost"]
+    shown: Any = form  # the admin draws any form; its stubs know those of models alone
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": _("Place a call"),
+        "opts": model_admin.opts,
+        "form": form,
+        "adminform": AdminForm(shown, [(None, {"fields": fields})], {}),
+        "order": form.token(),
+        "open_call": _open_call(model_admin, request) if form.is_busy else "",
+        "quote": None
+        if quote is None
+        else shown_quote(quote, request.user, model_admin.admin_site),
+        "has_view_permission": model_admin.has_view_permission(request),
+    }
+    request.current_app = model_admin.admin_site.name
+    return TemplateResponse(request, "poketalk/admin/place.html", context)
 
 
 def shown_quote(quote: Quote, user: Any, site: AdminSite) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin import ModelAdmin
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.http import urlencode
@@ -108,51 +108,40 @@ class ReportForm(forms.Form):
         return cleaned
 
 
-class ReportsPage(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Adds the page of reports to the admin of calls, for those who may see everybody's calls."""
-
-    def get_urls(self) -> list[URLPattern]:
-        page = path(
-            "reports/",
-            self.admin_site.admin_view(self.reports_view),
-            name="poketalk_callrequest_reports",
-        )
-        return [page, *super().get_urls()]
-
-    def reports_view(self, request: HttpRequest) -> HttpResponseBase:
-        """What was counted in a period; with `format=csv` as a file."""
-        if not permissions.may_see_reports(request.user):
-            raise PermissionDenied
-        today = timezone.localdate()
-        defaults = {
-            "first": (today - timedelta(days=DEFAULT_DAYS - 1)).isoformat(),
-            "last": today.isoformat(),
-            "by": "day",
-            "user": "",
-        }
-        asked = {name: str(request.GET.get(name) or value) for name, value in defaults.items()}
-        form = ReportForm(asked)
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.model._meta,
-            "title": _("Reports"),
-            "form": form,
-            "presets": [*_presets(today, asked["by"], asked["user"])],
-        }
-        if form.is_valid():
-            by, period, user = (form.cleaned_data[name] for name in ("by", "period", "user"))
-            calls = CallRequest.objects.all()
-            if user is not None:
-                calls = calls.filter(user=user)
-            if request.GET.get("format") == "csv":
-                csv_export.log(request, CallRequest, "Downloaded a report as CSV.")
-                return _csv(by, period, traffic.BY[by](calls, period))
-            found = traffic.outcomes_by_day(calls, period)
-            report = FROM_DAYS[by](found) if by in FROM_DAYS else traffic.BY[by](calls, period)
-            context |= _shown(by, period, report, user, self.admin_site)
-            context |= _charts_of(by, report) if by in GROUPED else _charts(found, period)
-            context["csv"] = urlencode({**asked, "format": "csv"})
-        return TemplateResponse(request, "poketalk/admin/reports.html", context)
+def reports_view(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponseBase:
+    """What was counted in a period; with `format=csv` as a file."""
+    if not permissions.may_see_reports(request.user):
+        raise PermissionDenied
+    today = timezone.localdate()
+    defaults = {
+        "first": (today - timedelta(days=DEFAULT_DAYS - 1)).isoformat(),
+        "last": today.isoformat(),
+        "by": "day",
+        "user": "",
+    }
+    asked = {name: str(request.GET.get(name) or value) for name, value in defaults.items()}
+    form = ReportForm(asked)
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "opts": model_admin.opts,
+        "title": _("Reports"),
+        "form": form,
+        "presets": [*_presets(today, asked["by"], asked["user"])],
+    }
+    if form.is_valid():
+        by, period, user = (form.cleaned_data[name] for name in ("by", "period", "user"))
+        calls = CallRequest.objects.all()
+        if user is not None:
+            calls = calls.filter(user=user)
+        if request.GET.get("format") == "csv":
+            csv_export.log(request, CallRequest, "Downloaded a report as CSV.")
+            return _csv(by, period, traffic.BY[by](calls, period))
+        found = traffic.outcomes_by_day(calls, period)
+        report = FROM_DAYS[by](found) if by in FROM_DAYS else traffic.BY[by](calls, period)
+        context |= _shown(by, period, report, user, model_admin.admin_site)
+        context |= _charts_of(by, report) if by in GROUPED else _charts(found, period)
+        context["csv"] = urlencode({**asked, "format": "csv"})
+    return TemplateResponse(request, "poketalk/admin/reports.html", context)
 
 
 def _presets(today: date, by: str, user: str) -> Iterator[dict[str, Any]]:
