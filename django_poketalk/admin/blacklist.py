@@ -21,9 +21,9 @@ from ..conf import settings
 from ..forms import BlacklistedNumberForm
 from ..models import BlacklistedNumber
 from ..protocol import number_search, numbers
-from . import hits
+from . import blacklist_matches
+from .bulk_add import BulkAdd
 from .numbers import NumberAdmin
-from .paste import PasteMany
 
 EFFECTS = {
     BlacklistedNumber.Direction.FROM: _("may not call"),
@@ -71,8 +71,8 @@ class KindFilter(admin.SimpleListFilter):
 
 
 @admin.register(BlacklistedNumber)
-class BlacklistedNumberAdmin(PasteMany, NumberAdmin):
-    """One by one, or many pasted at once; each way shows which calls it would have refused."""
+class BlacklistedNumberAdmin(BulkAdd, NumberAdmin):
+    """Entries are added one at a time or in bulk. Both show which calls they would have refused."""
 
     form = BlacklistedNumberForm
     # Not where Django finds them by itself: a project's own admin has pages of its own.
@@ -132,10 +132,10 @@ class BlacklistedNumberAdmin(PasteMany, NumberAdmin):
             return str(_("in force"))
         until = timezone.localtime(entry.until)
         if entry.is_in_force(timezone.now()):
-            return _("in force until %(until)s") % {"until": hits.moment(until)}
+            return _("in force until %(until)s") % {"until": blacklist_matches.moment(until)}
         return format_html(
             '<span class="poketalk-expired">{}</span>',
-            _("expired %(until)s") % {"until": hits.moment(until)},
+            _("expired %(until)s") % {"until": blacklist_matches.moment(until)},
         )
 
     def get_search_results(
@@ -191,8 +191,8 @@ class BlacklistedNumberAdmin(PasteMany, NumberAdmin):
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kw: Any) -> Any:
         """With the calls that a stored entry would have refused."""
         entry = context.get("original")
-        if entry is not None and "hits" not in context and not context["errors"]:
-            context["hits"] = self._hits(request, entry)
+        if entry is not None and "matches" not in context and not context["errors"]:
+            context["matches"] = self._matches(request, entry)
         return super().render_change_form(request, context, *args, **kw)
 
     def _preview(self, request: HttpRequest, object_id: str | None, form_url: str) -> Any:
@@ -230,7 +230,7 @@ class BlacklistedNumberAdmin(PasteMany, NumberAdmin):
             "preserved_filters": self.get_preserved_filters(request),
         }
         if form.is_valid():
-            context["hits"] = self._hits(request, form.instance)
+            context["matches"] = self._matches(request, form.instance)
         return self.render_change_form(
             request,
             context,
@@ -240,7 +240,7 @@ class BlacklistedNumberAdmin(PasteMany, NumberAdmin):
             form_url=form_url,
         )
 
-    def _hits(self, request: HttpRequest, entry: BlacklistedNumber) -> dict[str, Any]:
+    def _matches(self, request: HttpRequest, entry: BlacklistedNumber) -> dict[str, Any]:
         calls = permissions.findable_calls(request.user)
-        found = bulk.hits([entry], entry.direction, calls, timezone.now())
-        return hits.shown(found, request.user, self)
+        found = bulk.find_matches([entry], entry.direction, calls, timezone.now())
+        return blacklist_matches.context(found, request.user, self)

@@ -28,7 +28,7 @@ from ..shared import csv_export
 from ..shared.admin_urls import admin_url
 from ..shared.etags import weak_etag
 from . import columns
-from .shown import state
+from .display import state
 
 Calls = QuerySet[CallRequest]
 

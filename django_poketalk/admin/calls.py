@@ -19,7 +19,7 @@ from .. import permissions
 from ..models import CallRequest
 from ..reports import outcomes
 from ..shared.changelist import NoNul
-from . import call_actions, call_list, call_page, columns, filters, place, reports, search
+from . import call_actions, call_detail, call_list, columns, filters, place, reports, search
 from .changelist import CallChangeList
 
 HOLD_NUMBERS = ("from_number", "to_number", "response_detail", "veto_reason")
@@ -31,7 +31,7 @@ PAGES: tuple[tuple[str, str, View], ...] = (
     ("place/", "place", place.place_view),
     ("reports/", "reports", reports.reports_view),
     ("live/", "live_rows", call_list.live_rows),
-    ("<int:pk>/live/", "live", call_page.live_view),
+    ("<int:pk>/live/", "live", call_detail.live_view),
     ("<int:pk>/hang-up/", "hang_up", call_actions.hang_up_view),
     ("<int:pk>/resolve/", "resolve", call_actions.resolve_view),
     ("<int:pk>/block/", "block", call_actions.block_view),
@@ -110,10 +110,10 @@ class CallRequestAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        return call_page.page_view(self, request, object_id, extra_context)
+        return call_detail.page_view(self, request, object_id, extra_context)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
-        return call_page.mask_history(
+        return call_detail.mask_history(
             request, super().history_view(request, object_id, extra_context)
         )
 

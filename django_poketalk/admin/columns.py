@@ -23,7 +23,7 @@ from ..presentation import call_status
 from ..protocol.codes import ResponseCode
 from ..shared.admin_urls import admin_url
 from ..templatetags.poketalk import clock
-from .shown import number_columns, pill, state
+from .display import number_columns, pill, state
 
 MOST_WORDS = 60  # characters of a reason; the call's page has all of it
 

@@ -46,7 +46,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Hits:
+class Matches:
     """Calls that entries would have refused. `more`: there are more than `count`, and `calls` are
     only some of the newest.
     """
@@ -104,12 +104,12 @@ def carry_out(
     return made, renewed
 
 
-def hits(
+def find_matches(
     entries: Sequence[Line | BlacklistedNumber],
     direction: str,
     among: CallRequestQuerySet,
     now: datetime,
-) -> Hits:
+) -> Matches:
     """Those of the calls, of the last `DAYS` days, that the entries would have refused if they had
     held in this direction.
 
@@ -124,7 +124,7 @@ def hits(
             break
     newest = sorted(found, key=lambda pk: (found[pk], pk), reverse=True)[:NEWEST]
     calls = among.filter(pk__in=newest).select_related("user").order_by("-created_at", "-pk")
-    return Hits(min(len(found), MOST), len(found) > MOST, tuple(calls) if newest else ())
+    return Matches(min(len(found), MOST), len(found) > MOST, tuple(calls) if newest else ())
 
 
 def _conditions(entries: Sequence[Line | BlacklistedNumber], legs: Sequence[str]) -> Iterator[Q]:

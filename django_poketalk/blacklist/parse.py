@@ -1,4 +1,4 @@
-"""Numbers and prefixes as people paste them: one in a line, with a reason if they like."""
+"""Parses bulk input: one number or prefix per line, with an optional reason."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ PAGES = [
     Address(f"{CALLS}reports/?by=country"),
     Address(f"{CALLS}reports/?first=2026-03-02&last=2026-03-01"),
     Address("/admin/poketalk/blacklistednumber/"),
-    Address("/admin/poketalk/blacklistednumber/paste/"),
+    Address("/admin/poketalk/blacklistednumber/add-in-bulk/"),
     Address("/admin/poketalk/blacklistednumber/add/"),
     Address("/admin/poketalk/callernumber/"),
     Address("/admin/poketalk/callernumber/", click=FIRST),

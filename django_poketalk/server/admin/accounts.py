@@ -20,9 +20,9 @@ from django_poketalk.shared.changelist import NoNul
 
 from ..billing import ledger
 from ..models import Account, AllowedAddress
-from .shown import amount
+from .display import amount
 from .statements import StatementPage
-from .topups import TopUpPage
+from .top_ups import TopUpPage
 
 MOST_KEYS = 20  # that the page names
 

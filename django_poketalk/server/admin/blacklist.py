@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from ..models import BlacklistedNumber
-from .shown import MaskedNumbersPage
+from .display import MaskedNumbersPage
 
 
 @admin.register(BlacklistedNumber)

@@ -24,9 +24,7 @@ from django_poketalk.shared.changelist import LongChangeList
 
 from ..models import Call, EventDelivery, LedgerEntry, Leg
 from .causes import InWords
-from .filters import CauseFilter, DayFilter, LiveFilter
-from .legs import LegNumber, SecondsTaken
-from .shown import (
+from .display import (
     MaskedNumbers,
     MaskedNumbersPage,
     ReadOnly,
@@ -35,6 +33,8 @@ from .shown import (
     may_see_numbers,
     seconds,
 )
+from .filters import CauseFilter, DayFilter, LiveFilter
+from .legs import LegNumber, SecondsTaken
 
 # What the call's page shows first, or otherwise than it is stored
 IN_WORDS = (

@@ -19,7 +19,7 @@ from django_poketalk.shared.changelist import NoNul
 
 from ..models import Gateway, TestCall
 from .causes import InWords
-from .shown import MaskedNumbersPage, masked, seconds
+from .display import MaskedNumbersPage, masked, seconds
 
 TRUNK = (
     ("username", "password_variable"),

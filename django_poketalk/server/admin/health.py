@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import health
 from ..database.clock import database_now
 from ..models import Switch
-from .shown import ReadOnly
+from .display import ReadOnly
 
 PROBLEMS: dict[str, str | Promise] = {
     "no_switch": _("No switch is running. Start one with manage.py poketalk_switch."),

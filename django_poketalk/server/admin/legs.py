@@ -18,8 +18,16 @@ from django_poketalk.shared.changelist import LongChangeList, count
 
 from ..models import EventDelivery, Leg
 from .causes import InWords
+from .display import (
+    MaskedNumbersPage,
+    ReadOnly,
+    all_fields,
+    amount,
+    masked,
+    may_see_numbers,
+    seconds,
+)
 from .filters import CauseFilter, DeliveryFilter, LegDayFilter
-from .shown import MaskedNumbersPage, ReadOnly, all_fields, amount, masked, may_see_numbers, seconds
 
 CDR = (
     "leg id",

@@ -23,7 +23,7 @@ from django_poketalk.shared.periods import DAY, midnight
 
 from ..billing.statements import Statement, statement
 from ..models import Account, LedgerEntry
-from .shown import one_or_404, seconds
+from .display import one_or_404, seconds
 
 MOST_SHOWN = 200  # entries on the page; the file has all
 HEADER = (

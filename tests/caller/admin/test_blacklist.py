@@ -19,7 +19,7 @@ from ..conftest import CALLEE, CALLER
 from ..people import logged_in, page, someone, staff
 
 BLACKLIST = "/admin/poketalk/blacklistednumber/"
-PASTE = f"{BLACKLIST}paste/"
+BULK_ADD = f"{BLACKLIST}add-in-bulk/"
 ADD = f"{BLACKLIST}add/"
 OTHER = "+442079460777"
 INJECTED = "<script>alert('x')</script>"
@@ -49,12 +49,12 @@ def test_each_thing_is_for_those_who_may_do_it(db: None) -> None:
     keeper = staff("keeper", "view_blacklistednumber", "add_blacklistednumber")
     stranger = staff("stranger", "place_call", "view_callrequest")
 
-    assert PASTE not in page(reader.get(BLACKLIST))
-    assert PASTE in page(keeper.get(BLACKLIST))
-    page(keeper.get(PASTE))
+    assert BULK_ADD not in page(reader.get(BLACKLIST))
+    assert BULK_ADD in page(keeper.get(BLACKLIST))
+    page(keeper.get(BULK_ADD))
     for client in (reader, stranger):
-        page(client.get(PASTE), 403)
-        page(client.post(PASTE, {"lines": OTHER, "direction": "to", "_check": "x"}), 403)
+        page(client.get(BULK_ADD), 403)
+        page(client.post(BULK_ADD, {"lines": OTHER, "direction": "to", "_check": "x"}), 403)
         page(client.post(ADD, {"number": OTHER, "direction": "to", "_preview": "x"}), 403)
     page(stranger.get(BLACKLIST), 403)
     change = f"{BLACKLIST}{BlacklistedNumber.objects.get().pk}/change/"
@@ -191,7 +191,7 @@ def test_what_is_counted_is_what_an_entry_refuses(
     old = new_call()
     CallRequest.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=31))
 
-    found = bulk.hits(
+    found = bulk.find_matches(
         [BlacklistedNumber(**entry)],
         entry["direction"],
         CallRequest.objects.all(),
@@ -209,7 +209,7 @@ def test_the_newest_are_shown_and_counting_ends_somewhere(
     monkeypatch.setattr(bulk, "NEWEST", 2)
 
     def found() -> bulk.Hits:
-        return bulk.hits([entry], "to", CallRequest.objects.all(), timezone.now())
+        return bulk.find_matches([entry], "to", CallRequest.objects.all(), timezone.now())
 
     assert (found().count, found().more) == (5, False)
     assert [call.pk for call in found().calls] == [calls[4].pk, calls[3].pk]
@@ -270,4 +270,4 @@ def test_pages_cost_few_queries(
     with django_assert_num_queries(6):  # session, user; entry; each leg's calls, the newest
         boss.get(change)
     with django_assert_num_queries(6):  # session, user; what is stored; the same
-        page(boss.post(PASTE, {"lines": many, "direction": "both", "_check": "x"}))
+        page(boss.post(BULK_ADD, {"lines": many, "direction": "both", "_check": "x"}))

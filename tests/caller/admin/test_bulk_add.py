@@ -13,7 +13,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from django.utils import timezone
 
-from django_poketalk.admin.paste import PasteForm
+from django_poketalk.admin.bulk_add import PasteForm
 from django_poketalk.blacklist import bulk, parse
 from django_poketalk.calls import requesting
 from django_poketalk.exceptions import CallRefused
@@ -23,7 +23,7 @@ from ..conftest import CALLEE, CALLER
 from ..people import hidden, page, staff
 
 BLACKLIST = "/admin/poketalk/blacklistednumber/"
-PASTE = f"{BLACKLIST}paste/"
+BULK_ADD = f"{BLACKLIST}add-in-bulk/"
 OTHER = "+442079460777"
 INJECTED = "<script>alert('x')</script>"
 
@@ -42,13 +42,13 @@ def lines(text_: str, **fields: Any) -> dict[str, Any]:
 
 
 def check(client: Client, text_: str, **fields: Any) -> str:
-    return page(client.post(PASTE, {**lines(text_, **fields), "_check": "x"}))
+    return page(client.post(BULK_ADD, {**lines(text_, **fields), "_check": "x"}))
 
 
 def paste(client: Client, text_: str, **fields: Any) -> Any:
     """Look it through, then add it."""
     seal = hidden(check(client, text_, **fields), "seal")
-    return client.post(PASTE, {**lines(text_, **fields), "seal": seal, "_add": "x"})
+    return client.post(BULK_ADD, {**lines(text_, **fields), "seal": seal, "_add": "x"})
 
 
 def stored() -> list[tuple[str, bool, str]]:
@@ -127,9 +127,9 @@ def test_nothing_is_saved_before_it_was_looked_through(boss: Client) -> None:
     # Nor what was altered since.
     seal = hidden(html, "seal")
     for forged in ({"seal": ""}, {"seal": seal, "direction": "to"}):
-        html = page(boss.post(PASTE, {**lines(f"{CALLEE}\n+4420*"), **forged, "_add": "x"}))
+        html = page(boss.post(BULK_ADD, {**lines(f"{CALLEE}\n+4420*"), **forged, "_add": "x"}))
         assert "input has changed since the preview" in html
-    html = page(boss.post(PASTE, {**lines(OTHER), "seal": seal, "_add": "x"}))
+    html = page(boss.post(BULK_ADD, {**lines(OTHER), "seal": seal, "_add": "x"}))
     assert "input has changed since the preview" in html
     assert stored() == []
 
@@ -138,7 +138,7 @@ def test_what_one_has_looked_through_another_can_t_add(boss: Client) -> None:
     seal = hidden(check(boss, CALLEE), "seal")
     other = staff("other", "add_blacklistednumber")
 
-    page(other.post(PASTE, {**lines(CALLEE), "seal": seal, "_add": "x"}))
+    page(other.post(BULK_ADD, {**lines(CALLEE), "seal": seal, "_add": "x"}))
 
     assert stored() == []
 
@@ -174,7 +174,7 @@ def test_one_bad_line_loses_nothing_and_saves_nothing(boss: Client) -> None:
     form = PasteForm(lines(text_))
     assert form.is_valid()
     seal = form.seal(get_user_model().objects.get())
-    page(boss.post(PASTE, {**lines(text_), "seal": seal, "_add": "x"}))
+    page(boss.post(BULK_ADD, {**lines(text_), "seal": seal, "_add": "x"}))
     assert stored() == []
 
 
@@ -227,7 +227,7 @@ def test_an_expired_entry_comes_into_force_again(boss: Client) -> None:
 def test_what_is_wrong_for_all_lines_is_said_at_its_field(
     fields: dict[str, str], says: str, boss: Client
 ) -> None:
-    html = page(boss.post(PASTE, {**lines(CALLEE), **fields, "_check": "x"}))
+    html = page(boss.post(BULK_ADD, {**lines(CALLEE), **fields, "_check": "x"}))
 
     assert "errorlist" in html
     assert says in html
@@ -241,7 +241,7 @@ def test_somebody_else_s_same_entry_at_the_same_moment_saves_nothing_twice(
     BlacklistedNumber.objects.create(number=OTHER)
     monkeypatch.setattr(bulk, "_stored", lambda *_: {})  # it was not there yet
 
-    html = page(boss.post(PASTE, {**lines(f"{CALLEE}\n{OTHER}"), "seal": seal, "_add": "x"}))
+    html = page(boss.post(BULK_ADD, {**lines(f"{CALLEE}\n{OTHER}"), "seal": seal, "_add": "x"}))
 
     assert "Another user has just added one of these entries." in html
     assert [number for number, _, _ in stored()] == [OTHER]
@@ -256,7 +256,7 @@ def test_thousands_are_added_with_few_queries(
 
     # Batches of 500 on PostgreSQL, smaller ones on SQLite
     with django_assert_max_num_queries(80):
-        boss.post(PASTE, {**lines(many), "seal": seal, "_add": "x"})
+        boss.post(BULK_ADD, {**lines(many), "seal": seal, "_add": "x"})
 
     assert BlacklistedNumber.objects.count() == LogEntry.objects.count() == 2001
 

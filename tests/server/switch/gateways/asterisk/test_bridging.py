@@ -8,11 +8,7 @@ import json
 import pytest
 
 from django_poketalk.server.switch.gateways.asterisk import stasis
-from django_poketalk.server.switch.machine.facts_and_commands import (
-    Cause,
-    HungUp,
-    Side,
-)
+from django_poketalk.server.switch.machine.facts_and_commands import Cause, HungUp, Side
 
 from .fake_asterisk import FakeAsterisk
 from .fake_switch import A, B, FakeSwitch, run, until

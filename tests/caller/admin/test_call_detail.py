@@ -13,7 +13,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.utils import timezone
 
-from django_poketalk.admin import call_shown
+from django_poketalk.admin import call_detail_context
 from django_poketalk.models import BlacklistedNumber, CallEvent, CallRequest, Placement
 
 from ..conftest import CALLEE, CALLER
@@ -130,7 +130,7 @@ def test_of_thousands_of_events_the_newest_are_shown_and_lead_to_the_others(
     boss: Client, call: CallRequest
 ) -> None:
     connected(call)
-    add_events(call, 2 * call_shown.MOST_EVENTS + 1)
+    add_events(call, 2 * call_detail_context.MOST_EVENTS + 1)
 
     newest = page(boss.get(address(call)))
     [before] = re.findall(r'href="(\?before=\d+)"', newest)
@@ -211,7 +211,7 @@ def test_a_look_at_a_live_call_costs_little_and_nothing_new_less(
     django_assert_num_queries: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("django_poketalk.admin.call_page.GROWS", 10**9)
+    monkeypatch.setattr("django_poketalk.admin.call_detail.GROWS", 10**9)
     call = connected(new_call(user=user, subject=contact()))
     boss.get(address(call))
 
@@ -236,7 +236,7 @@ def test_a_look_at_a_live_call_costs_little_and_nothing_new_less(
 def test_what_changes_is_told(
     change: dict[str, Any], boss: Client, call: CallRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("django_poketalk.admin.call_page.GROWS", 10**9)
+    monkeypatch.setattr("django_poketalk.admin.call_detail.GROWS", 10**9)
     connected(call)
     etag = boss.get(address(call, "live"))["ETag"]
 

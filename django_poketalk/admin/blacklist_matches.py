@@ -1,4 +1,4 @@
-"""The calls that entries of the blacklist would have refused, as a page shows them."""
+"""The calls that blacklist entries would have refused, for display."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from django.utils.formats import date_format
 
 from .. import permissions
 from ..blacklist import bulk
-from ..blacklist.bulk import Hits
+from ..blacklist.bulk import Matches
 from ..models import CallRequest
 from ..shared.admin_urls import admin_url
 
 
-def shown(found: Hits, user: Any, page: admin.ModelAdmin[Any]) -> dict[str, Any]:
-    """For the template `hits.html`: numbers as this user may see them, and links for those who may
-    look at calls.
+def context(found: Matches, user: Any, page: admin.ModelAdmin[Any]) -> dict[str, Any]:
+    """The context of `blacklist_matches.html`: numbers as this user may see them, and links to
+    calls for users who may see them.
     """
     return {
         "count": found.count,

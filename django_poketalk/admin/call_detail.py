@@ -23,7 +23,7 @@ from ..calls import subjects
 from ..models import BlacklistedNumber, CallEvent, CallRequest
 from ..shared.admin_urls import admin_url
 from ..shared.etags import weak_etag
-from . import call_shown
+from . import call_detail_context
 from .call_actions import one_call_or_404
 
 LIVE = "poketalk/admin/call_live.html"
@@ -46,7 +46,7 @@ def page_view(
     context = {
         **model_admin.admin_site.each_context(request),
         **_live_context(model_admin, request, call, now),
-        **call_shown.request_and_answer(call, user),
+        **call_detail_context.request_and_answer(call, user),
         "numbers": _numbers(model_admin.admin_site, call, user, now),
         "may_block": permissions.may_keep_blacklist(user, "add"),
         "deeds": _deeds(call, user),
@@ -101,19 +101,19 @@ def _live_context(
     subjects.load([call])
     whole = permissions.may_see_numbers(user, call)
     if not permissions.may_see_events(user, call):
-        return call_shown.shown(call, user, now, [], None)
+        return call_detail_context.call_detail_context(call, user, now, [], None)
     events, older = _newest_events(call)
     listed, older_listed = events, older
     before = _before(request)
     if before is not None:
         listed, older_listed = _newest_events(call, before)
     return {
-        **call_shown.shown(call, user, now, events, older),
-        "rows": call_shown.rows(listed, older_listed, whole),
+        **call_detail_context.call_detail_context(call, user, now, events, older),
+        "rows": call_detail_context.rows(listed, older_listed, whole),
         "older": listed[0].pk if older_listed and listed else None,
         "is_older": before is not None,
         "left_out": older is not None,
-        "most_events": call_shown.MOST_EVENTS,
+        "most_events": call_detail_context.MOST_EVENTS,
     }
 
 
@@ -122,8 +122,8 @@ def _newest_events(
 ) -> tuple[list[CallEvent], CallEvent | None]:
     """The newest events in the order in which they came, and the one before them."""
     among = call.events.all() if before is None else call.events.filter(pk__lt=before)
-    newest = list(among.order_by("-pk")[: call_shown.MOST_EVENTS + 1])[::-1]
-    if len(newest) > call_shown.MOST_EVENTS:
+    newest = list(among.order_by("-pk")[: call_detail_context.MOST_EVENTS + 1])[::-1]
+    if len(newest) > call_detail_context.MOST_EVENTS:
         return newest[1:], newest[0]
     return newest, None
 

@@ -1,4 +1,4 @@
-"""Many entries of the blacklist at once: pasted, looked through, then added."""
+"""Adding blacklist entries in bulk: enter lines, check the preview, add."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ..blacklist.parse import Pasted
 from ..conf import settings
 from ..models import BlacklistedNumber
 from ..models.numbers import REASON_LENGTH
-from . import hits
+from . import blacklist_matches
 
 NAMED = 100  # lines that are named on the page; the rest is counted
 
@@ -83,25 +83,25 @@ class PasteForm(forms.Form):
         """Tells, when the form comes again, whether it is what this user has looked through."""
         facts = [self.cleaned_data[name] for name in ("direction", "reason", "until")]
         checked = repr((str(user.pk), self.cleaned_data["lines"].splitlines(), *map(str, facts)))
-        return salted_hmac("django_poketalk.paste", checked, algorithm="sha256").hexdigest()
+        return salted_hmac("django_poketalk.bulk_add", checked, algorithm="sha256").hexdigest()
 
 
-class PasteMany(admin.ModelAdmin):  # type: ignore[type-arg]
-    """The page on which many are pasted, and the link to it."""
+class BulkAdd(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Adds the bulk page, and the link to it."""
 
-    paste_template = "poketalk/admin/paste.html"
+    bulk_add_template = "poketalk/admin/bulk_add.html"
 
     def get_urls(self) -> list[URLPattern]:
-        paste = route(
-            "paste/",
-            self.admin_site.admin_view(self.paste_view),
-            name="poketalk_blacklistednumber_paste",
+        bulk_add = route(
+            "add-in-bulk/",
+            self.admin_site.admin_view(self.bulk_add_view),
+            name="poketalk_blacklistednumber_bulk_add",
         )
-        return [paste, *super().get_urls()]
+        return [bulk_add, *super().get_urls()]
 
-    def paste_view(self, request: HttpRequest) -> HttpResponse:
+    def bulk_add_view(self, request: HttpRequest) -> HttpResponse:
         """The form; after *Check* with what it would do; after *Add*, of just what was checked, on
-        to the list. What was pasted stays in the form until then.
+        to the list. The input stays in the form until then.
         """
         if not self.has_add_permission(request):
             raise PermissionDenied
@@ -151,7 +151,7 @@ class PasteMany(admin.ModelAdmin):  # type: ignore[type-arg]
         direction = form.cleaned_data["direction"]
         calls = permissions.findable_calls(request.user)
         adding = [*plan.new, *(line for line, _entry in plan.renewed)]
-        found = bulk.hits(adding, direction, calls, timezone.now())
+        found = bulk.find_matches(adding, direction, calls, timezone.now())
         return {
             "problems": read.problems[:NAMED],
             "more_problems": max(0, len(read.problems) - NAMED),
@@ -160,7 +160,7 @@ class PasteMany(admin.ModelAdmin):  # type: ignore[type-arg]
             "kept": plan.kept[:NAMED],
             "more_kept": max(0, len(plan.kept) - NAMED),
             "plan": plan,
-            "hits": hits.shown(found, request.user, self),
+            "matches": blacklist_matches.context(found, request.user, self),
             "seal": "" if read.problems or not plan.size else seal,
         }
 
@@ -180,7 +180,7 @@ class PasteMany(admin.ModelAdmin):  # type: ignore[type-arg]
             "has_view_permission": self.has_view_permission(request),
         }
         request.current_app = self.admin_site.name
-        return TemplateResponse(request, self.paste_template, context)
+        return TemplateResponse(request, self.bulk_add_template, context)
 
 
 def _log(user: Any, entries: list[BlacklistedNumber], flag: int) -> None:

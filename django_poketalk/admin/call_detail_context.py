@@ -69,7 +69,7 @@ class EventRow:
         return self.event.answer == HTTP_HANG_UP
 
 
-def shown(
+def call_detail_context(
     call: CallRequest, user: Any, now: datetime, events: list[CallEvent], older: CallEvent | None
 ) -> dict[str, Any]:
     """The template's context for what changes while a call is live.

@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from ..billing import ledger
 from ..billing.rating import THOUSANDTH
 from ..models import Account, LedgerEntry
-from .shown import one_or_404
+from .display import one_or_404
 
 
 class TopUpForm(forms.Form):
