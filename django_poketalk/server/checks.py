@@ -1,4 +1,4 @@
-"""System checks of the service's settings and, where the database may be asked, its gateways."""
+"""System checks of the service's settings and, if database checks are enabled, of its gateways."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ AT_LEAST_ONE_IF_ANY = ("switch_calls", "switch_calls_per_second")
 
 
 def register() -> None:
-    """Have `manage.py check` look at the service."""
+    """Register the checks."""
     checks.register(check_settings)
     checks.register(check_aiohttp)
     checks.register(check_sippy, checks.Tags.database)
@@ -41,7 +41,7 @@ def register() -> None:
 
 
 def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
-    """E001 and E002 for keys and types; only when these are right, the others for values."""
+    """E001 and E002 for keys and types. If there are none, the other checks for values."""
     found = app_settings.check(NAME, Settings, ID)
     if found:
         return found
@@ -57,12 +57,12 @@ def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def check_aiohttp(**_kwargs: Any) -> list[checks.CheckMessage]:
-    """E007: the switch sends events with aiohttp, which the extra `server` brings."""
+    """E007: the switch requires aiohttp, from the extra `server`."""
     if importlib.util.find_spec("aiohttp") is not None:
         return []
     return [
         checks.Error(
-            "The service needs aiohttp, which is not installed.",
+            "The service requires aiohttp, which is not installed.",
             hint='Install it with: python -m pip install "django-poketalk[server]"',
             id=f"{ID}.E007",
         )
@@ -72,13 +72,13 @@ def check_aiohttp(**_kwargs: Any) -> list[checks.CheckMessage]:
 def check_sippy(
     databases: Sequence[str] | None = None, **_kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """W003: SIP gateways are passed over without sippy, which the extra `sip` brings."""
+    """W003: SIP gateways require sippy, from the extra `sip`."""
     if importlib.util.find_spec("sippy") is not None:
         return []
     used = bool(_active(Gateway.Kind.SIP, databases))
     return [
         checks.Warning(
-            "There are active SIP gateways, but sippy is not installed: no call goes through them.",
+            "Active SIP gateways are skipped, because sippy is not installed.",
             hint='Install it with: python -m pip install "django-poketalk[sip]"',
             id=f"{ID}.W003",
         )
@@ -88,12 +88,11 @@ def check_sippy(
 def check_asterisks_deployed(
     databases: Sequence[str] | None = None, **_kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """W004: ARI's password goes along with every request, as plain text where that is http."""
+    """W004: requests to ARI contain its password, which http sends as plain text."""
     return [
         checks.Warning(
-            f"The gateway {gateway} asks its Asterisk by http, and not on this machine:"
-            " the password travels in the clear.",
-            hint="Give it an https:// address, with tlsenable=yes in Asterisk's http.conf.",
+            f"The gateway {gateway} sends its password to another host over http, unencrypted.",
+            hint="Use an https:// address, and set tlsenable=yes in Asterisk's http.conf.",
             id=f"{ID}.W004",
         )
         for gateway in _active(Gateway.Kind.ASTERISK, databases)
@@ -102,14 +101,14 @@ def check_asterisks_deployed(
 
 
 def check_networks_deployed(**_kwargs: Any) -> list[checks.CheckMessage]:
-    """W002: in production, events should not reach loopback or link-local addresses."""
+    """W002: in production, events should not be sent to loopback or link-local addresses."""
     if app_settings.check(NAME, Settings, ID):
         return []
     return [
         checks.Warning(
-            f"{NAME}['EVENT_NETWORKS'] lets customers' event URLs reach {text!r}, where this host"
-            " or its cloud keeps services of its own.",
-            hint="Name only the private networks in which customers' endpoints really are.",
+            f"{NAME}['EVENT_NETWORKS'] lets customers' event URLs reach {text!r}, which may have"
+            " internal services of this host or its cloud.",
+            hint="List only the private networks of your customers' endpoints.",
             id=f"{ID}.W002",
         )
         for text in settings.event_networks
@@ -118,7 +117,7 @@ def check_networks_deployed(**_kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def _active(kind: str, databases: Sequence[str] | None) -> list[Gateway]:
-    """The active gateways of a kind; none where the database may not be asked, or has no tables."""
+    """The active gateways of a kind; none if the database is not checked or not migrated."""
     alias = router.db_for_read(Gateway)
     if alias not in (databases or ()):
         return []
@@ -129,7 +128,7 @@ def _active(kind: str, databases: Sequence[str] | None) -> list[Gateway]:
 
 
 def _is_in_the_clear(url: str) -> bool:
-    """Whether what is sent there can be read on its way. What is no URL is sent nowhere."""
+    """Whether requests to this URL leave the host unencrypted. False for an invalid URL."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -148,8 +147,8 @@ def _network_list(field: str, number: str) -> Iterator[checks.CheckMessage]:
     for text in getattr(settings, field):
         if not _parses(text):
             yield checks.Error(
-                f"{NAME}[{field.upper()!r}] has {text!r}, which is no IP address or network.",
-                hint="Write addresses or CIDR notation, e.g. '10.0.0.0/8' or '2001:db8::1'.",
+                f"{NAME}[{field.upper()!r}] has {text!r}, which is not an IP address or network.",
+                hint="Use addresses or CIDR notation, such as '10.0.0.0/8' or '2001:db8::1'.",
                 id=f"{ID}.{number}",
             )
 
@@ -160,7 +159,7 @@ def _ranges() -> Iterator[checks.CheckMessage]:
         if value < 1:
             yield checks.Error(
                 f"{NAME}[{field.upper()!r}] is {value}.",
-                hint="Make it at least 1.",
+                hint="Set it to at least 1.",
                 id=f"{ID}.E005",
             )
     for field in AT_LEAST_ONE_IF_ANY:
@@ -168,17 +167,17 @@ def _ranges() -> Iterator[checks.CheckMessage]:
         if value is not None and value < 1:
             yield checks.Error(
                 f"{NAME}[{field.upper()!r}] is {value}.",
-                hint="Make it at least 1, or None for no limit.",
+                hint="Set it to at least 1, or to None for no limit.",
                 id=f"{ID}.E005",
             )
     if settings.drain < 0:
         yield checks.Error(
-            f"{NAME}['DRAIN'] is {settings.drain}.", hint="Make it 0 or more.", id=f"{ID}.E005"
+            f"{NAME}['DRAIN'] is {settings.drain}.", hint="Set it to 0 or more.", id=f"{ID}.E005"
         )
     if not settings.event_timeout > 0:
         yield checks.Error(
             f"{NAME}['EVENT_TIMEOUT'] is {settings.event_timeout}.",
-            hint="Make it more than 0 seconds.",
+            hint="Set it to more than 0 seconds.",
             id=f"{ID}.E005",
         )
 
@@ -188,8 +187,8 @@ def _ports() -> Iterator[checks.CheckMessage]:
     for name, port in [*named, ("SIP_PORT", settings.sip_port)]:
         if not 1 <= port <= 65535:
             yield checks.Error(
-                f"{NAME}[{name!r}] has {port}, which is no port.",
-                hint="Ports are 1 to 65535.",
+                f"{NAME}[{name!r}] has {port}, which is not a port.",
+                hint="Use ports from 1 to 65535.",
                 id=f"{ID}.E006",
             )
 
@@ -200,8 +199,8 @@ def _own_address() -> Iterator[checks.CheckMessage]:
             ipaddress.ip_address(settings.sip_address)
     except ValueError:
         yield checks.Error(
-            f"{NAME}['SIP_ADDRESS'] is {settings.sip_address!r}, which is no IP address.",
-            hint="Name the address of the switch's host that trunks reach, without a port.",
+            f"{NAME}['SIP_ADDRESS'] is {settings.sip_address!r}, which is not an IP address.",
+            hint="Set the IP address of the switch's host that trunks can reach, without a port.",
             id=f"{ID}.E008",
         )
 
@@ -210,8 +209,8 @@ def _trusts_everybody() -> Iterator[checks.CheckMessage]:
     for text in settings.trusted_proxies:
         if _parses(text) and ipaddress.ip_network(text, strict=False).prefixlen == 0:
             yield checks.Warning(
-                f"{NAME}['TRUSTED_PROXIES'] has {text!r}: everybody may claim any address.",
-                hint="Name your proxies' own addresses, or keys can be used from anywhere.",
+                f"{NAME}['TRUSTED_PROXIES'] has {text!r}: any client can claim any address.",
+                hint="List only your proxies' addresses, or keys can be used from anywhere.",
                 id=f"{ID}.W001",
             )
 

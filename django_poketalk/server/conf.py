@@ -1,6 +1,6 @@
-"""The service's settings: the keys of `POKETALK_SERVER` in the project's settings, lower-case here.
+"""The service's settings: the keys of `POKETALK_SERVER` in the project's settings, in lower case.
 
-`from django_poketalk.server.conf import settings` gives live, typed access.
+`from django_poketalk.server.conf import settings` provides live, typed access.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from django_poketalk.shared import app_settings
 
 @dataclass(frozen=True)
 class Settings:
-    """The keys of `settings.POKETALK_SERVER`, with their types and defaults. Durations are seconds
-    of the call.
+    """The keys of `settings.POKETALK_SERVER`, with their types and defaults. Durations are in
+    seconds.
     """
 
     # Requests

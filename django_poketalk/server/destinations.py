@@ -1,9 +1,9 @@
-"""Where events may be sent: an EventURL is a customer's text, and the service must not be made to
-knock at its own inner doors with it (server-side request forgery).
+"""The hosts that events may be sent to. Customers choose their EventURLs, so the service refuses
+addresses in its own network (server-side request forgery).
 
-`check()` looks at the URL alone, at admission and again before each request. What a host name
-stands for is only known when it is resolved: `check_address()` is asked about every address, and
-only such are connected to (`switch/resolver.py`).
+`check()` validates the URL itself, at admission and again before each request. A host name is
+validated when it is resolved: the switch's resolver only returns addresses that `check_address()`
+allows.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _AUTHORITY = re.compile(
 _NAME = re.compile(
     r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 )
-# A last label like this makes C libraries read the host as an IPv4 address: 2130706433, 0x7f.1.
+# With such a last label, C libraries read the host as an IPv4 address: 2130706433, 0x7f.1.
 _NUMERIC_END = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
-# Inside, or nobody's, though not everywhere told by `is_global`.
+# Internal or reserved networks that some versions of `is_global` do not exclude.
 _NOT_PUBLIC = networks(
     [
         "168.63.129.16",  # Azure's host
@@ -47,17 +47,16 @@ _NOT_PUBLIC = networks(
 
 
 class DestinationRefused(ValueError):
-    """Events may not be sent there. The sentence says what is wrong with the URL or address."""
+    """Events may not be sent to this URL or address. The message says why."""
 
 
 def check(url: str) -> None:
-    """Raise `DestinationRefused` for an EventURL that can be seen to be wrong without resolving its
-    host.
+    """Raise `DestinationRefused` if the EventURL is invalid, without resolving its host.
 
-    It must be http or https, of at most 255 visible ASCII characters, without user name or
-    password, at one of the `event_ports`. A host that is an address must be written canonically and
-    be one that `check_address` allows. Where `event_networks` are named, a host name may have any
-    port: whether its address is in one of them is seen when it is resolved.
+    It must be http or https, with at most 255 visible ASCII characters, no user name or password,
+    and one of the `event_ports`. An IP address must be in canonical form and allowed by
+    `check_address`. If there are `event_networks`, a host name may have any port, because only its
+    address tells whether it is in one of them.
     """
     if len(url) > MAX_LENGTH:
         raise DestinationRefused(
@@ -68,14 +67,14 @@ def check(url: str) -> None:
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise DestinationRefused(f"The EventURL cannot be read: {error}.") from error
+        raise DestinationRefused(f"The EventURL cannot be parsed: {error}.") from error
     if parts.scheme not in DEFAULT_PORTS:
         raise DestinationRefused("The EventURL does not begin with http:// or https://.")
     if "@" in parts.netloc:
         raise DestinationRefused("The EventURL has a user name or password.")
     authority = _AUTHORITY.fullmatch(parts.netloc)
     if authority is None:
-        raise DestinationRefused(f"The EventURL's host cannot be read: {parts.netloc!r}.")
+        raise DestinationRefused(f"The EventURL's host cannot be parsed: {parts.netloc!r}.")
     port = int(authority["port"] or DEFAULT_PORTS[parts.scheme])
     host = (authority["v6"] or authority["name"]).lower()
     if authority["v6"] or _NUMERIC_END.fullmatch(host.removesuffix(".")):
@@ -85,10 +84,10 @@ def check(url: str) -> None:
 
 
 def check_address(text: str, port: int) -> None:
-    """Raise `DestinationRefused` unless the address, in its canonical form, may be connected to.
+    """Raise `DestinationRefused` unless events may be sent to this address, in canonical form.
 
-    That is: it lies in one of `event_networks`, or it is global unicast and the port is one of
-    `event_ports`. IPv6 addresses that carry an IPv4 address (mapped, 6to4, NAT64) count as that.
+    It must be in one of the `event_networks`, or be global unicast with one of the `event_ports`.
+    An IPv6 address that embeds an IPv4 address (mapped, 6to4, NAT64) is treated as the latter.
     """
     try:
         address = ipaddress.ip_address(text)
@@ -97,7 +96,7 @@ def check_address(text: str, port: int) -> None:
     if any(
         candidate in network
         for network in networks(settings.event_networks)
-        for candidate in (address, _carried(address))
+        for candidate in (address, _embedded(address))
         if candidate is not None
     ):
         return
@@ -121,16 +120,16 @@ def _wrong_port(port: int) -> str:
 
 
 def _is_public(address: Address) -> bool:
-    carried = _carried(address)
-    if carried is not None:
-        return _is_public(carried)
+    embedded = _embedded(address)
+    if embedded is not None:
+        return _is_public(embedded)
     if any(address in network for network in _NOT_PUBLIC) or address.is_multicast:
         return False
     return address.is_global and (address.version == 4 or address in _GLOBAL_UNICAST)
 
 
-def _carried(address: Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address inside an IPv6 one, where packets to the one end up at the other."""
+def _embedded(address: Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address in an IPv6 address whose packets are routed to it, or None."""
     if isinstance(address, ipaddress.IPv4Address):
         return None
     if address in _NAT64:

@@ -1,5 +1,5 @@
-"""How the service is: its switches, its queue, its events, and accounts that run dry. Queries and
-plain values; each looks at a bounded number of rows.
+"""The service's health: switches, queue, event deliveries and accounts with low funds. Each query
+reads a bounded number of rows.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from django.db.models.functions import Greatest
 from .conf import settings
 from .models import Account, Call, EventDelivery, Gateway, ServiceProvider, Switch
 
-LATEST = 500  # deliveries that are looked at
-FAILING = 0.5  # share of these that may fail before an endpoint is named
-MOST = 50  # accounts and endpoints that are named
+LATEST = 500  # deliveries that are examined
+FAILING = 0.5  # share of failures from which an endpoint is listed
+MAX_LISTED = 50  # accounts and endpoints
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A customer's host, by its latest events."""
+    """A customer's host, with figures about its latest events."""
 
     host: str
     events: int
@@ -35,40 +35,40 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What was found at `now`. Ages are seconds; None where there is nothing to be old."""
+    """The state at `now`. Ages are in seconds, None if there is no such object."""
 
     now: datetime
     switches: list[Switch]
     queued: int
     oldest_queued: float | None
     live: int
-    lapsed: int  # calls whose switch has not renewed its lease
-    ending: int  # calls that are over, their final event still to be sent
+    lapsed: int  # calls whose switch did not renew its lease
+    ending: int  # calls that ended, with their final event pending
     last_event: datetime | None
-    endpoints: list[Endpoint]  # those that fail
-    poor: list[Account]  # those whose funds do not reach one more call of `HOLD` seconds
+    endpoints: list[Endpoint]  # failing ones
+    poor: list[Account]  # those with funds for less than one call of `HOLD` seconds
     gateways: int  # active ones
 
     @property
     def alive(self) -> list[Switch]:
-        """The switches that were seen lately."""
+        """The switches with a recent heartbeat."""
         return [switch for switch in self.switches if switch.is_alive(self.now)]
 
     @property
     def problems(self) -> list[str]:
-        """What keeps calls from being served, as codes: `no_switch`, `no_gateway`, `queue_waits`,
-        `leases_lapsed`. Empty: none of it.
+        """The codes of the problems that keep calls from being served: `no_switch`, `no_gateway`,
+        `queue_waits`, `leases_lapsed`.
         """
-        found = {
+        conditions = {
             "no_switch": not self.alive,
             "no_gateway": not self.gateways,
             "queue_waits": (self.oldest_queued or 0) > settings.queue_timeout / 2,
             "leases_lapsed": self.lapsed > 0,
         }
-        return [code for code, is_so in found.items() if is_so]
+        return [code for code, is_met in conditions.items() if is_met]
 
     def as_json(self) -> dict[str, Any]:
-        """The same for monitors. Names no customer."""
+        """The state for monitoring tools, without customers' names."""
         return {
             "ok": not self.problems,
             "problems": self.problems,
@@ -94,7 +94,7 @@ class Health:
 
 
 def look(now: datetime) -> Health:
-    """How it is now: seven queries, however much there is."""
+    """The current state, in seven queries."""
     queued = Call.objects.queued().order_by("id")
     oldest = queued.values_list("created_at", flat=True).first()
     active = Call.objects.filter(state=Call.State.ACTIVE)
@@ -119,8 +119,8 @@ def look(now: datetime) -> Health:
 
 
 def failing(deliveries: Iterable[Any]) -> list[Endpoint]:
-    """The hosts that gave no answer, or an error of their own (5xx), to half of these events or
-    more; the worst first.
+    """The hosts that gave no response or a server error (5xx) to half of these events or more, by
+    number of failures.
     """
     by_host: dict[str, list[Any]] = {}
     for delivery in deliveries:
@@ -133,12 +133,12 @@ def failing(deliveries: Iterable[Any]) -> list[Endpoint]:
             error = failed[0].error or f"HTTP {failed[0].answer}"
             slowest = max(each.seconds for each in events)
             found.append(Endpoint(host, len(events), len(failed), slowest, error))
-    return sorted(found, key=lambda endpoint: (-endpoint.failures, endpoint.host))[:MOST]
+    return sorted(found, key=lambda endpoint: (-endpoint.failures, endpoint.host))[:MAX_LISTED]
 
 
 def poor_accounts() -> list[Account]:
-    """Active accounts whose funds do not reach `HOLD` seconds at their provider's dearest rate on
-    both legs, connect fee and first block included; the poorest first.
+    """Active accounts whose funds do not cover a call of `HOLD` seconds at their provider's highest
+    rate on both legs, with connect fee and initial increment; lowest funds first.
     """
     seconds = Greatest(F("rates__initial_increment"), settings.hold)
     price = F("rates__connect_fee") + F("rates__price_per_minute") * seconds / 60
@@ -149,4 +149,4 @@ def poor_accounts() -> list[Account]:
         is_poor |= Q(provider=provider, funds_left__lt=2 * (leg or Decimal(0)))
     funds = F("balance") + F("credit_limit") - F("held")
     accounts = Account.objects.filter(is_active=True).annotate(funds_left=funds)
-    return list(accounts.filter(is_poor).order_by("funds_left", "pk")[:MOST])
+    return list(accounts.filter(is_poor).order_by("funds_left", "pk")[:MAX_LISTED])

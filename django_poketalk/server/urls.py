@@ -1,4 +1,4 @@
-"""The service's URLs. Included at the root, the API has the path that the seed gives it."""
+"""The service's URLs. Include them at the root for the API's path in the seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An account's statement: what its balance was, what came in and went out, and what it became."""
+"""An account's statement: opening balance, credits, debits and closing balance of a period."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from .rating import FREE, THOUSANDTH
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """Money in the account's currency. `entries` are those of the period, newest first; `paid_in`
-    is 0 or more, `paid_out` 0 or less, and opening + paid in + paid out = closing.
+    """Money is in the account's currency. `entries` are those of the period, newest first.
+
+    `paid_in` is 0 or more, `paid_out` 0 or less, and opening + paid in + paid out = closing.
     """
 
     opening: Decimal
@@ -30,15 +31,15 @@ class Statement:
 
 
 def statement(account: Account, since: datetime, until: datetime) -> Statement:
-    """The account's statement from `since` on and before `until`. Two queries.
+    """The account's statement from `since` (inclusive) to `until` (exclusive), in two queries.
 
-    It opens where the statement before it closed: what was booked since is taken from the newest
-    balance. An older entry's own balance need not be that of its moment, since hosts whose clocks
-    differ book in another order than their times say.
+    Consecutive statements match: the opening balance is the newest balance minus all entries since.
+    An older entry's own balance cannot be used, because hosts with different clocks may book in
+    another order than that of the times.
     """
-    booked = LedgerEntry.objects.filter(account=account).order_by("-id")
-    newest, balance = booked.values_list("id", "balance").first() or (0, FREE)
-    later = booked.filter(id__lte=newest, created_at__gte=since)
+    newest_first = LedgerEntry.objects.filter(account=account).order_by("-id")
+    newest, balance = newest_first.values_list("id", "balance").first() or (0, FREE)
+    later = newest_first.filter(id__lte=newest, created_at__gte=since)
     entries = later.filter(created_at__lt=until)
     sums = later.order_by().aggregate(
         booked=Sum("amount"),
@@ -54,5 +55,5 @@ def statement(account: Account, since: datetime, until: datetime) -> Statement:
 
 
 def _exact(total: Decimal | None) -> Decimal:
-    # SQLite adds in floats.
+    # SQLite adds floats.
     return FREE if total is None else total.quantize(THOUSANDTH)

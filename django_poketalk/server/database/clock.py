@@ -1,5 +1,5 @@
-"""The database's clock, which all hosts share: leases and proofs of life are measured by it alone,
-so that the hosts' own clocks may differ.
+"""The database's clock, which all hosts share. Leases and heartbeats use it alone, so that the
+hosts' own clocks may differ.
 """
 
 from __future__ import annotations
@@ -14,25 +14,27 @@ from ..models import Call
 
 
 class DatabaseNow(Now):
-    """The moment of the statement by the database's clock, as an expression of a query."""
+    """The time of the statement by the database's clock, as an expression."""
 
     def as_mysql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        """In UTC, as Django stores times; `CURRENT_TIMESTAMP` would be the session's."""
+        """In UTC, as Django stores times; `CURRENT_TIMESTAMP` is in the session's time zone."""
         return self.as_sql(compiler, connection, template="UTC_TIMESTAMP(6)", **extra)
 
 
 def now_sql() -> str:
-    """The same as SQL for a statement of one's own on this connection."""
+    """The same as SQL, for raw statements on this connection."""
     compiler = Call.objects.all().query.get_compiler(connection=connection)
     sql, _params = compiler.compile(DatabaseNow())
     return str(sql)
 
 
 def database_now() -> datetime:
-    """Ask the database what time it is; aware."""
+    """The database's current time, aware."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {now_sql()}", [])  # with parameters: it has doubled percent signs
+        cursor.execute(
+            f"SELECT {now_sql()}", []
+        )  # with parameters, because its percent signs are doubled
         [found] = cursor.fetchone()
-    # SQLite has no type for times.
+    # SQLite returns text.
     moment: datetime = datetime.fromisoformat(found) if isinstance(found, str) else found
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

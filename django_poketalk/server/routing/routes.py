@@ -1,6 +1,4 @@
-"""Which way a number goes: the longest prefix, and the gateways in the order in which they are
-tried. Pure.
-"""
+"""Routing of a number: its longest prefix, and the gateways to try, in order. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from typing import Protocol, TypeVar
 
 
 class Route(Protocol):
-    """What a gateway says of itself: `prefixes` are separated by spaces, and none at all means all
+    """The fields of a gateway that routing uses. `prefixes` are separated by spaces; none means all
     numbers.
     """
 
@@ -32,15 +30,15 @@ def prefixes_of(number: str) -> list[str]:
 
 
 def longest_prefix(number: str, prefixes: Iterable[str]) -> str | None:
-    """The longest of `prefixes` that `number` (digits only) begins with, or None. The empty prefix
-    fits every number.
+    """The longest of `prefixes` that matches `number` (digits only), or None. The empty prefix
+    matches every number.
     """
     return max((prefix for prefix in prefixes if number.startswith(prefix)), key=len, default=None)
 
 
 def gateways_for(number: str, gateways: Iterable[R]) -> list[R]:
-    """Those that reach `number` (digits only): the longest matching prefix first, then lower
-    priority, then age.
+    """The gateways that reach `number` (digits only): longest matching prefix first, then lowest
+    priority, then oldest.
     """
     reaching = [
         (len(prefix), gateway)

@@ -1,4 +1,4 @@
-"""What is known of the other end of a gateway, and how a number is written for it. Pure."""
+"""The connection settings of a gateway, and the format of numbers for it. Pure."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import re
 from dataclasses import dataclass, field
 
 ANONYMOUS = "anonymous"
-NUMBER = "{number}"  # in a template of endpoints, where the number goes
+NUMBER = "{number}"  # the placeholder for the number in an endpoint
 
 DIALLED = re.compile(r"[+]?[0-9*#]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trunk:
-    """A way to real phones, as calls through one gateway are to be made.
+    """A connection to real phones through a gateway.
 
-    `username` and `password` are what we say when asked who we are. `caller_id`: the digits that
-    every call shows, `ANONYMOUS`, or empty for the other leg's number. `strip` digits are taken
-    from the front of a number before `add` is put there. `max_channels` legs at a time and
-    `calls_per_second` hold for one switch, 0 for no limit.
+    `username` and `password` are for authentication. `caller_id` is the digits that every call
+    displays, `ANONYMOUS`, or empty for the other leg's number. `strip` digits are removed from the
+    start of a number before `add` is prepended. `max_channels` simultaneous legs and
+    `calls_per_second` apply to one switch; 0 means no limit.
     """
 
     username: str = ""
@@ -30,23 +30,23 @@ class Trunk:
     calls_per_second: int = 0
 
     def dialled(self, number: str) -> str:
-        """The number (digits, country code first) as this trunk wants it."""
+        """The number (digits with country code) in the format that this trunk expects."""
         return self.add + number[self.strip :]
 
     def shown(self, other: str) -> str:
-        """The caller's number that the called phone is to show; `other` is the other leg's."""
+        """The caller ID for the called phone; `other` is the other leg's number."""
         return self.caller_id or other
 
 
 @dataclass(frozen=True, slots=True)
 class SipTrunk(Trunk):
-    """A carrier's proxy or a PBX, spoken to by SIP.
+    """A carrier's proxy or a PBX, connected by SIP.
 
-    `host` is a name or an address. Without `username` no challenge is answered. `from_domain` is
-    what stands behind the @ in From; empty: our own address. `early_media` lets A hear what B's
-    network plays before B answers; `late_offer` spares A's phone the re-INVITE, by asking it for an
-    offer and leaving that unanswered until B has answered (RFC 3725, flow I). `keep_alive` is the
-    seconds between two OPTIONS, 0 for none.
+    `host` is a name or an address. Without `username`, challenges are not answered. `from_domain`
+    is the domain of the From header; empty means our own address. With `early_media`, A hears what
+    B's network plays before B answers. `late_offer` avoids the re-INVITE to A's phone: A makes the
+    offer, which is answered once B has answered (RFC 3725, flow I). `keep_alive` is the seconds
+    between two OPTIONS requests, 0 for none.
     """
 
     host: str
@@ -62,10 +62,10 @@ class SipTrunk(Trunk):
 
 @dataclass(frozen=True, slots=True)
 class AsteriskTrunk(Trunk):
-    """An Asterisk, spoken to by its REST interface (ARI), and an endpoint there.
+    """An Asterisk, connected by its REST interface (ARI), and an endpoint there.
 
-    `url` is where its HTTP server is, without `/ari`. `application` is what our Stasis applications
-    are named after. `endpoint` has `NUMBER` where the number goes.
+    `url` is the address of its HTTP server, without `/ari`. `application` is the prefix of our
+    Stasis applications' names. `endpoint` contains `NUMBER`.
     """
 
     url: str
@@ -76,12 +76,11 @@ class AsteriskTrunk(Trunk):
         return f"<AsteriskTrunk {self.username}@{self.url}>"  # never the password
 
     def endpoint_of(self, number: str) -> str:
-        """What to originate so that this number (digits, country code first) rings.
+        """The endpoint to originate for this number (digits with country code).
 
-        `ValueError` for what is no number: whatever came before, nothing else gets into an
-        endpoint.
+        `ValueError` if it is not a number, so that nothing else can get into an endpoint.
         """
         dialled = self.dialled(number)
         if not DIALLED.fullmatch(dialled):
-            raise ValueError("That is no number to be dialled.")
+            raise ValueError("This is not a number to dial.")
         return self.endpoint.replace(NUMBER, dialled)

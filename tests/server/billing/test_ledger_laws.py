@@ -112,7 +112,7 @@ class Driven:
                 ended_at=None if attempt.ended is None else now,
                 cause=attempt.cause or "",
                 duration=machine.seconds(attempt.side) or 0,
-                cost=D(0) if attempt.answered is None else machine.cost(attempt.side),
+                cost=D(0) if attempt.answered is None else machine.leg_cost(attempt.side),
             )
             for leg, attempt in legs.items()
         }

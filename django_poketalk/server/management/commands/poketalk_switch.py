@@ -20,17 +20,16 @@ from django_poketalk.server.switch.monitoring import http
 
 logger = logging.getLogger("django_poketalk.server")
 
-LONGEST_DRAIN = 86400
-# How many new objects there are, and searches of young and of middle-aged ones, before the next.
-GARBAGE = (10_000, 20, 20)
+MAX_DRAIN = 86400
+GC_THRESHOLDS = (10_000, 20, 20)
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Command(BaseCommand):
     help = (
-        "Serves calls: takes admitted calls from the database, rings both phones, connects them, "
-        "sends events and charges. SIGTERM or Ctrl-C ends all calls cleanly, or, with --drain, "
-        "lets them end; one more stops at once. May run several times, on one host or many."
+        "Serves calls: claims queued calls, rings both phones, connects them, sends events and "
+        "charges the account. SIGTERM or Ctrl-C ends all calls cleanly, or with --drain waits for "
+        "them to end; another one stops at once. You can run several, on one host or many."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -38,25 +37,25 @@ class Command(BaseCommand):
             "--speed",
             type=float,
             default=1.0,
-            help="Call seconds that pass in a real one. Other than 1: simulated phones only.",
+            help="Seconds of a call per real second. Values other than 1 require simulated phones.",
         )
         parser.add_argument(
             "--drain",
             type=float,
             metavar="SECONDS",
-            help="How long calls may go on after SIGTERM or Ctrl-C, before those that are left are "
-            "ended; a second signal ends them at once. Default: the setting DRAIN, which is 0.",
+            help="How long calls may continue after SIGTERM or Ctrl-C before they are ended. A "
+            "second signal ends them at once. Default: the setting DRAIN, which defaults to 0.",
         )
         parser.add_argument(
             "--health",
             metavar="ADDRESS:PORT",
-            help="Where /healthz and /metrics are served. Default: the setting HEALTH_ADDRESS, "
-            "which is nowhere.",
+            help="Serve /healthz and /metrics at this address. Default: the setting "
+            "HEALTH_ADDRESS, which defaults to none.",
         )
         parser.add_argument(
             "--name",
             default=socket.gethostname(),
-            help="How this switch is called in logs and records. Default: the host's name.",
+            help="The name of this switch in logs and in the admin. Default: the host's name.",
         )
 
     def handle(
@@ -69,9 +68,9 @@ class Command(BaseCommand):
         **options: Any,
     ) -> None:
         if not 0 < speed <= 1000:
-            raise CommandError(f"--speed is a number above 0 and up to 1000, not {speed:g}.")
-        if drain is not None and not 0 <= drain <= LONGEST_DRAIN:
-            raise CommandError(f"--drain is 0 to {LONGEST_DRAIN} seconds, not {drain:g}.")
+            raise CommandError(f"--speed must be greater than 0 and at most 1000, not {speed:g}.")
+        if drain is not None and not 0 <= drain <= MAX_DRAIN:
+            raise CommandError(f"--drain must be 0 to {MAX_DRAIN} seconds, not {drain:g}.")
         address = settings.health_address if health is None else health
         try:
             if address:
@@ -82,20 +81,20 @@ class Command(BaseCommand):
             self._refuse_real_gateways(speed)
         if not logger.hasHandlers():
             self._log_to_stdout()
-        _look_for_garbage_seldom()
+        _tune_garbage_collection()
         asyncio.run(self._serve(name, speed, drain, address))
 
     async def _serve(self, name: str, speed: float, drain: float | None, health: str) -> None:
         drain = settings.drain if drain is None else drain
         engine = Engine(name, speed, drain=drain)
         loop = asyncio.get_running_loop()
-        patience = 2 if drain else 1  # signals before the one that stops at once
+        signals_left = 2 if drain else 1  # before the one that stops at once
 
         def stop(number: int, frame: object) -> None:
-            nonlocal patience
-            if not patience:
+            nonlocal signals_left
+            if not signals_left:
                 os._exit(128 + number)
-            patience -= 1
+            signals_left -= 1
             loop.call_soon_threadsafe(engine.stop)
 
         before = {number: signal.signal(number, stop) for number in SIGNALS}
@@ -117,23 +116,23 @@ class Command(BaseCommand):
         real = Gateway.objects.filter(is_active=True).exclude(kind__in=simulated).first()
         if real is not None:
             raise CommandError(
-                f"--speed {speed:g} is for simulated phones, and gateway {real} ({real.kind}) "
-                "leads to real ones. Deactivate it, or leave --speed out."
+                f"--speed {speed:g} requires simulated phones, and gateway {real} ({real.kind}) "
+                "has real ones. Deactivate the gateway, or omit --speed."
             )
 
     def _log_to_stdout(self) -> None:
-        """Say what goes on, in a project that has no handler for this log."""
+        """Log to stdout in a project without a handler for this logger."""
         handler = logging.StreamHandler(self.stdout)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
 
 
-def _look_for_garbage_seldom() -> None:
-    """Have Python search what is there for good no more, and the rest less often.
+def _tune_garbage_collection() -> None:
+    """Exclude the present objects from garbage collection, and collect the others less often.
 
-    All calls stand still meanwhile: with ten thousand in hand, for most of a second.
+    A collection pauses all calls: with ten thousand calls, for most of a second.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*GARBAGE)
+    gc.set_threshold(*GC_THRESHOLDS)
