@@ -100,7 +100,7 @@ def test_calls_that_race_for_one_balance_never_take_more_than_there_is(
 
 def wants(call: Call, hold: Decimal) -> Change:
     """What a switch writes at a tick, under the first fence."""
-    return Change(CallKey(call.pk, 1), call.account_id, wanted_hold=hold)
+    return Change(CallKey(call.pk, 1), call.account_id, requested_hold=hold)
 
 
 def ends(call: Call, a_cost: Decimal, b_cost: Decimal, fence: int = 1) -> Change:

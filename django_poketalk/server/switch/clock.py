@@ -1,5 +1,5 @@
-"""The switch's clocks: call seconds, which for simulated phones may pass faster than real ones, and
-the database's time of day.
+"""The switch's clocks: call time, which can run faster than real time for simulated phones, and the
+database's time of day.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 
 
 class Clock:
-    """Seconds of calls: monotonic, from an arbitrary zero. `speed` of them pass in a real one."""
+    """Monotonic call seconds, from an arbitrary zero. `speed` of them pass in a real second."""
 
     def __init__(self, speed: float = 1.0) -> None:
         if not 0 < speed < float("inf"):
-            raise ValueError(f"A clock's speed is a number above 0, not {speed}.")
+            raise ValueError(f"The speed of a clock must be a number above 0, not {speed}.")
         self.speed = speed
 
     def now(self) -> float:
@@ -24,31 +24,33 @@ class Clock:
         return time.monotonic() * self.speed
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
-        """Have the running loop call back after `delay` call seconds."""
+        """Schedule the callback in `delay` call seconds."""
         return asyncio.get_running_loop().call_later(max(0.0, delay) / self.speed, callback)
 
     def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
-        """Have the running loop call back at `when`, a time of `now()`."""
+        """Schedule the callback at `when`, a time of `now()`."""
         return self.call_later(when - self.now(), callback)
 
 
 class DatabaseTime:
-    """The database's time of day without asking it each time: a host's own clock may be wrong, but
-    its seconds are as long as others'. Until it is measured, the host's clock.
+    """An estimate of the database's time of day that needs no query: a host's clock may be wrong,
+    but its seconds are as long as the database's. Before the first measurement, the host's clock.
     """
 
-    KEPT = 10  # measurements, of which the quickest is the most exact
+    KEPT = 10  # measurements; the quickest is the most accurate
 
     def __init__(self) -> None:
-        self._measured: deque[tuple[float, float]] = deque(maxlen=self.KEPT)
+        self._measurements: deque[tuple[float, float]] = deque(maxlen=self.KEPT)
 
-    def measured(self, moment: datetime, asked: float, answered: float) -> None:
-        """Take what the database said; `asked` and `answered` are times of `time.monotonic()`."""
-        self._measured.append((answered - asked, moment.timestamp() - (asked + answered) / 2))
+    def add(self, moment: datetime, began: float, ended: float) -> None:
+        """Add a measurement: what the database answered to a query that began and ended at these
+        times of `time.monotonic()`.
+        """
+        self._measurements.append((ended - began, moment.timestamp() - (began + ended) / 2))
 
     def now(self) -> datetime:
-        """The time, aware."""
-        if not self._measured:
+        """The estimated time, aware."""
+        if not self._measurements:
             return datetime.now(UTC)
-        _took, offset = min(self._measured)
+        _took, offset = min(self._measurements)
         return datetime.fromtimestamp(time.monotonic() + offset, UTC)

@@ -1,8 +1,8 @@
-"""The switch itself: takes calls from the database, keeps them alive, and lets go of them cleanly.
+"""The switch: claims calls from the database, runs them, and stops cleanly.
 
-asyncio owns the calls, their timers and the HTTP; the database is written from threads. As many
-switches as are wanted may run, on as many hosts as are wanted: a call has one owner, by a lease
-and a fence in its row. Leases are measured by the database's clock, and kept by the monotonic one.
+asyncio runs calls, timers and HTTP; the database is written from threads. Any number of switches
+can run, on any number of hosts: each call has one owner, by a lease and a fence in its row. Leases
+are measured by the database's clock, and kept by the monotonic clock.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, connection
 
 from ..conf import settings
 from ..database.clock import database_now
@@ -30,10 +31,11 @@ from .delivery.sender import EventSender
 from .gateways import KINDS
 from .gateways.base import BaseGateway, CallKey
 from .listener import Listener
-from .machine.facts_and_commands import Cause, Fact, HangUpRequested, LegFact, Route
+from .machine.facts_and_commands import Cause, HangUpRequested, LegFact, Route
 from .monitoring import heartbeat
+from .monitoring.snapshot import Snapshot, State
 from .monitoring.stats import Stats
-from .monitoring.watchdog import State, Watchdog
+from .monitoring.watchdog import Watchdog
 from .ownership import claims, plan
 from .ownership.intake import Intake
 from .ownership.lease import Lease
@@ -42,24 +44,27 @@ from .recovery.orphans import Orphans
 
 logger = logging.getLogger(__name__)
 
-POLL = 0.25  # seconds between looks for queued calls and for hang-ups asked
-GATHER = 0.02  # seconds between two looks at least, so that a crowd of calls is taken together
-POLL_WOKEN = 1.0  # the same, where the database wakes it
-RECOVER = 2.0  # seconds between looks for abandoned calls
-WATCH = 5.0  # seconds between looks at which gateways there are
-TRY = 1.0  # seconds between looks for test calls
-BEAT = 5.0  # seconds between two signs of life
-RENEWALS = 5  # in the time of one lease
-THREADS = 3  # that write money and what is rare
-SIGN_OFF_WITHIN = 2.0  # seconds
-STOP_WITHIN = 15.0  # seconds for the last events and writes of a switch that stops
+# Seconds between two rounds of the switch's loops
+POLL = 0.25  # queued calls and requested hang-ups
+POLL_LISTENING = 1.0  # the same, while the database notifies the switch
+GATHER = 0.02  # at least, between two claims, so that calls are claimed in batches
+RECOVER = 2.0  # abandoned calls
+WATCH = 5.0  # gateways
+PROBE = 1.0  # test calls
+BEAT = 5.0  # heartbeats
+DRAIN = 0.05  # whether the calls have ended, while the switch stops
+
+RENEWALS = 5  # per lease
+THREADS = 3  # for writes with money, and for rare work
+SIGN_OFF_TIMEOUT = 2.0  # seconds
+STOP_TIMEOUT = 15.0  # seconds for the last events and writes
 
 
 class Engine:
-    """One switch. `await run()`; `stop()` from within the loop makes it return.
+    """One switch. Await `run()`; call `stop()` in its event loop to make it return.
 
-    `name` is for people; the rows carry it with a suffix of this run's own, so that a switch never
-    takes the calls of its predecessor for its own. `drain`: see `stop()`; the setting, if left out.
+    `name` is for people; rows contain it with a suffix that is unique to this run, so that a switch
+    never takes its predecessor's calls for its own. `drain`: see `stop()`; default: the setting.
     """
 
     def __init__(
@@ -70,35 +75,88 @@ class Engine:
         drain: float | None = None,
     ) -> None:
         self.identity = f"{name[:80]}-{os.getpid()}-{secrets.token_hex(4)}"
-        self.clock = Clock(speed)
         self.stats = Stats()
-        self.watchdog = Watchdog()
-        self.lease = Lease(self._lapsed)
+        self.lease = Lease(self._drop_lapsed)
+        self._watchdog = Watchdog()
+        self._drain = drain
+        self._closed = asyncio.Event()  # claims no more calls
+        self._ending = asyncio.Event()  # ends the remaining calls
+        self._wake = {notification: asyncio.Event() for notification in Notification}
+        self.listener = Listener(self._wake)
+
+        # Lease renewals must not wait for other writes, nor writes without money for locked
+        # accounts. SQLite has a single writer, so more threads would only compete for it.
+        self._lease_threads = DatabaseThreads(1, patience=settings.lease)
+        self._plain_threads = DatabaseThreads(1, patience=settings.lease)
+        self._threads = (
+            self._plain_threads
+            if connection.vendor == "sqlite"
+            else DatabaseThreads(THREADS, patience=settings.lease)
+        )
+        self._write_queue = WriteQueue(self._plain_threads, self._threads, self.stats.write.add)
+
+        clock = Clock(speed)
         self._time = DatabaseTime()
+        self._sender = EventSender(self._time.now)
         self._gateways: dict[str, BaseGateway] = {
-            kind: gateway(self.clock, self._heard)
+            kind: gateway(clock, self._handle)
             for kind, gateway in kinds.items()
             if speed == 1 or gateway.simulated
         }
+        self._missing_passwords: set[int] = set()  # gateways that have been logged
+        self._probe_calls = ProbeCalls(self.identity, clock, self._threads, self._gateways)
+        self._orphans = Orphans(
+            self.identity, self._threads, self._sender, self._gateways, self.stats
+        )
+        self._intake = Intake(
+            self.identity,
+            self._lease_threads,
+            tuple(self._gateways),
+            live=lambda: self.calls,
+            backlog=lambda: self._write_queue.backlog,
+        )
+        self._next_claim_at = 0.0
         self._calls: dict[CallKey, CallRunner] = {}
-        self._orphans = Orphans(self.identity, self._gateways, self.stats)
-        self._drain = drain
-        self._take_at = 0.0
-        self._without_password: set[int] = set()  # gateways that the log has told of
-        self._closed = asyncio.Event()  # no new calls
-        self._ending = asyncio.Event()  # those that are left are ended
-        self._queued = asyncio.Event()
-        self._hang_up = asyncio.Event()
-        self.listener = Listener(self._woken)
+        self._context = CallContext(
+            clock=clock,
+            time=self._time,
+            write_queue=self._write_queue,
+            stats=self.stats,
+            sender=self._sender,
+            gateways=self._gateways,
+            owned=self.lease.holds,
+            closed=lambda key: self._calls.pop(key, None),
+            abandon=self._orphans.abandon,
+        )
 
     @property
     def calls(self) -> int:
-        """How many calls it has in hand."""
+        """The number of calls that this switch is working on."""
         return len(self._calls) + len(self._orphans)
 
+    @property
+    def state(self) -> State:
+        """What the switch is doing."""
+        if self._ending.is_set():
+            return State.ENDING
+        return State.DRAINING if self._closed.is_set() else State.SERVING
+
+    def snapshot(self) -> Snapshot:
+        """The switch now, for monitors."""
+        return Snapshot(
+            state=self.state,
+            calls=self.calls,
+            lease_left=self.lease.left,
+            listening=self.listener.is_listening,
+            writes_waiting=self._write_queue.waiting,
+            late_loops=self._watchdog.late,
+            stats=self.stats,
+        )
+
     def stop(self) -> None:
-        """Take no new calls and return from `run()`: once the calls in hand are over, or `drain`
-        seconds have passed. The rest is ended, with final events. Asked again, all are ended now.
+        """Claim no more calls, and return from `run()` when the current calls have ended, or after
+        `drain` seconds. The remaining calls are ended with final events. A second call ends all
+        calls now.
         """
         if self._closed.is_set():
             self._ending.set()
@@ -106,76 +164,20 @@ class Engine:
 
     async def run(self) -> None:
         """Serve until `stop()`."""
-        # Leases are not to wait behind a crowd of writes, nor news of calls for locked accounts.
-        self._lifeline = DatabaseThreads(1, patience=settings.lease)
-        self._plain = DatabaseThreads(1, patience=settings.lease)
-        # SQLite lets one write at a time; more threads would only jostle each other.
-        one = connection.vendor == "sqlite"
-        self._database = self._plain if one else DatabaseThreads(THREADS, patience=settings.lease)
         self.lease.keep_until(time.monotonic() + settings.lease)
         try:
-            async with EventSender(self._time.now) as sender, self._open_gateways():
-                self.write_queue = WriteQueue(self._plain, self._database, self.stats.write.add)
-                self._equip(sender)
+            async with self._sender, self._open_gateways():
                 try:
                     await self._measure_time()
                 except DatabaseError as error:
-                    logger.warning("The database does not say what time it is: %s", error)
+                    logger.warning("The database's time cannot be read: %s", error)
                 logger.info("Switch %s takes calls.", self.identity)
                 await self._serve()
         finally:
-            self.lease.let_go()
-            for database in {self._database, self._plain, self._lifeline}:
-                await asyncio.to_thread(database.close)
+            self.lease.cancel()
+            for threads in {self._threads, self._plain_threads, self._lease_threads}:
+                await asyncio.to_thread(threads.close)
             logger.info("Switch %s has stopped.", self.identity)
-
-    def _equip(self, sender: EventSender) -> None:
-        kinds = tuple(self._gateways)
-        self._probe_calls = ProbeCalls(self.identity, self.clock, self._database, self._gateways)
-        self._intake = Intake(
-            self.identity,
-            self._lifeline,
-            kinds,
-            lambda: self.calls,
-            lambda: self.write_queue.backlog,
-        )
-        self._orphans.open(self._database, sender)
-        self._means = CallContext(
-            self.clock,
-            self._time,
-            self.write_queue,
-            self.stats,
-            sender,
-            self._gateways,
-            self.lease.holds,
-            self._gone,
-            self._orphans.leave,
-        )
-
-    async def _serve(self) -> None:
-        never = asyncio.Event()
-        apart = [
-            asyncio.create_task(self._every(settings.lease / RENEWALS, self._renew, until=never)),
-            asyncio.create_task(self.listener.run()),
-        ]
-        try:
-            await asyncio.gather(
-                self._every(self._pause, self._take, self._queued, until=self._closed),
-                self._every(self._pause, self._end_asked, self._hang_up, until=self._ending),
-                self._every(RECOVER, self._orphans.recover, self._orphans.left, until=self._closed),
-                self._every(WATCH, self._watch, until=self._closed),
-                self._every(BEAT, self._beat, until=self._ending),
-                self._every(TRY, self._probe_calls.poll, until=self._closed),
-                self._drained(),
-            )
-            await self._probe_calls.close()
-            await self._end_all()
-            await self._sign_off()
-        finally:
-            for task in apart:
-                task.cancel()
-            await asyncio.gather(*apart, return_exceptions=True)
-            self._drop_all()
 
     @contextlib.asynccontextmanager
     async def _open_gateways(self) -> AsyncIterator[None]:
@@ -185,93 +187,88 @@ class Engine:
                 stack.push_async_callback(gateway.close)
             yield
 
-    async def _every(
-        self,
-        pause: float | Callable[[], float],
-        work: Callable[[], Awaitable[None]],
-        wake: asyncio.Event | None = None,
-        *,
-        until: asyncio.Event,
-    ) -> None:
-        """Do the work again and again; what goes wrong is logged, and tried again."""
-        self.watchdog.turned(work.__name__)  # also a first round that never ends is to be seen
-        while not until.is_set():
-            seconds = pause if isinstance(pause, float | int) else pause()
-            try:
-                await work()
-                self.watchdog.turned(work.__name__, seconds)
-            except (OperationalError, InterfaceError) as error:  # their tracebacks say nothing
-                logger.error("The database did not do %s: %s", work.__name__, error)
-            except Exception:
-                logger.exception("The switch goes on after an error.")
-            waiting = [asyncio.ensure_future(event.wait()) for event in (until, wake) if event]
-            await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waiting:
-                wait.cancel()
-        self.watchdog.ended(work.__name__)
+    async def _serve(self) -> None:
+        repeat, never = self._watchdog.repeat, asyncio.Event()
+        queued, hang_up = self._wake[Notification.QUEUED], self._wake[Notification.HANG_UP]
+        until_closed = partial(repeat, until=self._closed)
+        until_ending = partial(repeat, until=self._ending)
+        background = [
+            asyncio.create_task(
+                repeat("renew", settings.lease / RENEWALS, self._renew, until=never)
+            ),
+            asyncio.create_task(self.listener.run()),
+        ]
+        try:
+            await asyncio.gather(
+                until_closed("claim", self._poll_pause, self._claim, queued),
+                until_ending("hang_up", self._poll_pause, self._hang_up_requested, hang_up),
+                until_closed("recover", RECOVER, self._orphans.recover, self._orphans.abandoned),
+                until_closed("watch", WATCH, self._watch_gateways),
+                until_ending("beat", BEAT, self._beat),
+                until_closed("probe", PROBE, self._probe_calls.start_queued),
+                self._wait_for_drain(),
+            )
+            await self._probe_calls.close()
+            await self._end_all()
+            await self._sign_off()
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            self._drop_all()
 
-    # Taking calls
+    # Calls
 
-    def _pause(self) -> float:
-        """While calls are left for a limit's sake, nobody says when there is room again."""
-        woken = self.listener.is_listening and not self._intake.is_limited
-        return POLL_WOKEN if woken else POLL
+    def _poll_pause(self) -> float:
+        """No notification says when there is room again for calls that were left by a limit."""
+        is_woken = self.listener.is_listening and not self._intake.is_limited
+        return POLL_LISTENING if is_woken else POLL
 
-    def _woken(self, news: Notification) -> None:
-        match news:
-            case Notification.QUEUED:
-                self._queued.set()
-            case Notification.HANG_UP:
-                self._hang_up.set()
-
-    async def _take(self) -> None:
-        self._queued.clear()
+    async def _claim(self) -> None:
+        self._wake[Notification.QUEUED].clear()
         more = True
-        await asyncio.sleep(max(0.0, self._take_at - time.monotonic()))
-        begun = time.monotonic()
+        await asyncio.sleep(max(0.0, self._next_claim_at - time.monotonic()))
+        began = time.monotonic()
         while more and not self._closed.is_set() and self.lease.holds():
-            asked = time.monotonic()
+            claim_began = time.monotonic()
             claimed, more = await self._intake.take()
-            if claimed and time.monotonic() >= asked + settings.lease:
-                logger.error("%d calls were claimed too slowly: nobody is rung.", len(claimed))
+            if claimed and time.monotonic() >= claim_began + settings.lease:
+                logger.error("Abandoning %d calls: claiming them took too long.", len(claimed))
                 for each in claimed:
-                    self._orphans.leave(each.key)
+                    self._orphans.abandon(each.key)
                 continue
             for each in claimed:
-                call = self._calls[each.key] = CallRunner(each, self._means)
+                call = self._calls[each.key] = CallRunner(each, self._context)
                 call.start()
-        self._take_at = time.monotonic() + batch_pause(time.monotonic() - begun, GATHER)
+        self._next_claim_at = time.monotonic() + batch_pause(time.monotonic() - began, GATHER)
 
-    async def _end_asked(self) -> None:
-        self._hang_up.clear()
+    async def _hang_up_requested(self) -> None:
+        self._wake[Notification.HANG_UP].clear()
         if self._calls:
-            for key in await self._lifeline.run(claims.requested_hang_ups, self.identity):
-                self._handle(key, HangUpRequested(Cause.HANG_UP_REQUESTED))
+            for key in await self._lease_threads.run(claims.requested_hang_ups, self.identity):
+                if call := self._calls.get(key):
+                    call.handle(HangUpRequested(Cause.HANG_UP_REQUESTED))
 
-    def _handle(self, key: CallKey, fact: Fact) -> None:
+    def _handle(self, key: CallKey, fact: LegFact) -> None:
+        """Take a fact from a gateway."""
         if call := self._calls.get(key):
             call.handle(fact)
+        else:
+            self._probe_calls.handle(key, fact)
 
-    def _heard(self, key: CallKey, fact: LegFact) -> None:
-        if not self._probe_calls.handle(key, fact):
-            self._handle(key, fact)
-
-    def _gone(self, key: CallKey) -> None:
-        self._calls.pop(key, None)
-
-    # Keeping them
+    # Leases
 
     async def _renew(self) -> None:
         began = time.monotonic()
-        keys = self._keys()
-        for key in await self._lifeline.run(claims.renew, self.identity, keys) if keys else ():
-            logger.warning("Call %s is lost: its lease was not renewed.", key.pk)
-            self._drop(key)
+        if keys := self._keys():
+            for key in await self._lease_threads.run(claims.renew, self.identity, keys):
+                logger.warning("Call %s is lost: its lease was not renewed.", key.pk)
+                self._drop(key)
         self.lease.keep_until(began + settings.lease)
 
-    def _lapsed(self) -> None:
+    def _drop_lapsed(self) -> None:
         if self.calls:
-            logger.error("Switch %s could not renew its leases; drops its calls.", self.identity)
+            logger.error("Switch %s drops its calls: its lease has lapsed.", self.identity)
             self._drop_all()
 
     def _keys(self) -> list[CallKey]:
@@ -286,76 +283,71 @@ class Engine:
         for key in self._keys():
             self._drop(key)
 
+    # Periodic work
+
     async def _beat(self) -> None:
-        await self._lifeline.run(heartbeat.beat, self.identity, self.calls)
+        await self._lease_threads.run(heartbeat.beat, self.identity, self.calls)
         await self._measure_time()
 
     async def _measure_time(self) -> None:
-        self._time.measured(*await self._lifeline.run(_measured))
+        self._time.add(*await self._lease_threads.run(_timed_database_now))
 
-    async def _watch(self) -> None:
-        routes = await self._database.run(plan.routes, tuple(self._gateways))
-        self._tell_of_missing_passwords(routes)
+    async def _watch_gateways(self) -> None:
+        routes = await self._threads.run(plan.routes, tuple(self._gateways))
+        self._log_missing_passwords(routes)
         for kind, gateway in self._gateways.items():
             gateway.watch([route for route in routes if route.kind == kind])
 
-    def _tell_of_missing_passwords(self, routes: list[Route]) -> None:
+    def _log_missing_passwords(self, routes: list[Route]) -> None:
         missing = {
             route.gateway: route.trunk.username
             for route in routes
             if route.trunk and route.trunk.username and not route.trunk.password
         }
-        for gateway in missing.keys() - self._without_password:
+        for gateway in missing.keys() - self._missing_passwords:
             logger.warning(
-                "Gateway %d has the user name %r and no password: the variable that it names is not"
-                " set where this switch runs. Whoever asks for a password will refuse its calls.",
+                "Gateway %d has the user name %r and no password: its environment variable is not "
+                "set for this switch. A gateway that requires a password will refuse calls.",
                 gateway,
                 missing[gateway],
             )
-        self._without_password = set(missing)
+        self._missing_passwords = set(missing)
 
-    # Letting go
+    # Stopping
 
-    @property
-    def state(self) -> State:
-        """What it does."""
-        if self._ending.is_set():
-            return State.ENDING
-        return State.DRAINING if self._closed.is_set() else State.SERVING
-
-    async def _drained(self) -> None:
-        """Return when the calls are to be ended that are still there."""
+    async def _wait_for_drain(self) -> None:
+        """Return when the remaining calls are to be ended."""
         await self._closed.wait()
         drain = settings.drain if self._drain is None else self._drain
         give_up = time.monotonic() + drain
         if drain and self.calls:
-            logger.info("Switch %s lets %d calls end by themselves.", self.identity, self.calls)
+            logger.info("Switch %s is draining. Calls in progress: %d.", self.identity, self.calls)
         while self.calls and time.monotonic() < give_up and not self._ending.is_set():
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(DRAIN)
         self._ending.set()
 
     async def _end_all(self) -> None:
         if self.calls:
-            logger.info("Switch %s ends %d calls.", self.identity, self.calls)
+            logger.info("Switch %s ends its calls: %d.", self.identity, self.calls)
         for call in list(self._calls.values()):
             call.handle(HangUpRequested(Cause.SWITCH_STOPPED))
-        give_up = time.monotonic() + STOP_WITHIN
+        give_up = time.monotonic() + STOP_TIMEOUT
         while self.calls and time.monotonic() < give_up:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(DRAIN)
         if self.calls:
-            logger.error("%d calls are left to be recovered by a switch.", self.calls)
+            logger.error("Calls left to be recovered by another switch: %d.", self.calls)
 
     async def _sign_off(self) -> None:
-        """Nothing depends on it: a database that is away is not waited for."""
+        """Optional, so it does not wait for a database that is down."""
         try:
-            async with asyncio.timeout(SIGN_OFF_WITHIN):
-                await self._database.run(heartbeat.sign_off, self.identity)
+            async with asyncio.timeout(SIGN_OFF_TIMEOUT):
+                await self._threads.run(heartbeat.sign_off, self.identity)
         except (DatabaseError, TimeoutError) as error:
-            why = str(error) or "the database is away"
+            why = str(error) or "timeout"
             logger.warning("Switch %s could not sign off: %s", self.identity, why)
 
 
-def _measured() -> tuple[datetime, float, float]:
-    asked = time.monotonic()
+def _timed_database_now() -> tuple[datetime, float, float]:
+    began = time.monotonic()
     moment = database_now()
-    return moment, asked, time.monotonic()
+    return moment, began, time.monotonic()

@@ -1,12 +1,12 @@
-"""Hearing of queued calls and hang-ups at once, on PostgreSQL: a connection of the switch's own
-that LISTENs. It is a shortcut and nothing rests on it: the switch also looks by itself.
+"""Receives the database's notifications of queued calls and hang-ups (PostgreSQL only). Optional:
+the switch also polls.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -17,22 +17,22 @@ from ..database.notify import CHANNEL, Notification
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 10.0  # seconds between attempts to connect
-CONNECT_WITHIN = 5.0  # seconds
-PROBE = 30.0  # seconds of silence after which the connection is tried
+CONNECT_TIMEOUT = 5.0  # seconds
+PROBE_AFTER = 30.0  # seconds without a notification until the connection is tested
 
 
 class Listener:
-    """Calls `heard` with each piece of news, and with all of them whenever it is connected (again),
-    since some may have been missed.
+    """Sets the event of each notification. Sets all of them on every (re)connection, since
+    notifications may have been missed.
     """
 
-    def __init__(self, heard: Callable[[Notification], None]) -> None:
-        self._heard = heard
+    def __init__(self, events: Mapping[Notification, asyncio.Event]) -> None:
+        self._events = events
         self.is_listening = False
 
     @staticmethod
     def is_possible() -> bool:
-        """Whether this database sends notifications, and its driver (psycopg 3) waits for them."""
+        """Whether the database sends notifications and the driver (psycopg 3) can await them."""
         return connection.vendor == "postgresql" and find_spec("psycopg") is not None
 
     async def run(self) -> None:
@@ -44,7 +44,7 @@ class Listener:
             except Exception as error:
                 if self.is_listening or pause == FIRST_PAUSE:
                     why = str(error) or type(error).__name__
-                    logger.warning("Not woken by the database, looks by itself: %s", why)
+                    logger.warning("Not listening to the database, polling only: %s", why)
                 pause = FIRST_PAUSE if self.is_listening else min(2 * pause, LONGEST_PAUSE)
             finally:
                 self.is_listening = False
@@ -53,28 +53,32 @@ class Listener:
     async def _listen(self) -> None:
         from psycopg import AsyncConnection, sql
 
-        async with asyncio.timeout(CONNECT_WITHIN):
+        async with asyncio.timeout(CONNECT_TIMEOUT):
             conn: Any = await AsyncConnection.connect(autocommit=True, **_parameters())
         try:
             await conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
             self.is_listening = True
-            logger.info("Woken by the database.")
-            self._hear(Notification)
+            logger.info("Listening to the database.")
+            self._set(Notification)
             while True:
-                async for notice in conn.notifies(timeout=PROBE):
-                    self._hear(news for news in Notification if news == notice.payload)
-                async with asyncio.timeout(CONNECT_WITHIN):
+                async for notify in conn.notifies(timeout=PROBE_AFTER):
+                    self._set(each for each in Notification if each == notify.payload)
+                async with asyncio.timeout(CONNECT_TIMEOUT):
                     await conn.execute("SELECT 1")
         finally:
             await conn.close()
 
-    def _hear(self, news: Iterable[Notification]) -> None:
-        for each in news:
-            self._heard(each)
+    def _set(self, notifications: Iterable[Notification]) -> None:
+        for notification in notifications:
+            self._events[notification].set()
 
 
 def _parameters() -> dict[str, Any]:
-    """Django's own, without what is for its kind of connection."""
+    """The parameters of Django's own connection, without those for its connection class.
+
+    `get_connection_params()` is part of Django's backend API, which is not documented; the tests of
+    this module fail if it changes.
+    """
     parameters: dict[str, Any] = connection.get_connection_params()
     return {
         key: value

@@ -52,4 +52,4 @@ def hung_up(commands: Iterable[Command]) -> set[Side]:
 
 
 def wanted(commands: Iterable[Command]) -> list[Decimal]:
-    return [command.wanted for command in commands if isinstance(command, ExtendHold)]
+    return [command.amount for command in commands if isinstance(command, ExtendHold)]

@@ -145,7 +145,7 @@ def test_a_switch_that_drains_lets_its_calls_end_and_takes_no_more(service: Serv
     late.refresh_from_db()
     assert (live.status, live.hangup_cause) == (8, "normal")
     assert late.state == "queued"
-    assert "lets 1 calls end by themselves" in output
+    assert "Calls in progress: 1" in output
 
 
 def test_a_second_signal_ends_a_drain_and_a_third_stops_at_once(service: Service) -> None:
@@ -181,5 +181,5 @@ def test_a_drain_that_is_over_ends_the_calls_that_are_left(service: Service) -> 
 
 @pytest.mark.parametrize("drain", ["-1", "nan", "86401"])
 def test_a_senseless_drain_is_refused(db: None, drain: str) -> None:
-    with pytest.raises(CommandError, match="--drain must be 0 to"):
+    with pytest.raises(CommandError, match="--drain must be"):
         call_command("poketalk_switch", f"--drain={drain}")

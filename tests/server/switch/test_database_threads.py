@@ -103,7 +103,7 @@ def test_locked_accounts_keep_neither_leases_nor_news_of_calls_waiting(
 
     async def lock_all() -> None:
         await eventually(Switch.objects.exists)
-        money = [asyncio.create_task(switch._database.run(unlocked.wait)) for _ in range(THREADS)]
+        money = [asyncio.create_task(switch._threads.run(unlocked.wait)) for _ in range(THREADS)]
         try:
             await asyncio.to_thread(closing, lambda: service.queue(hold=3600))
             await eventually(lambda: Call.objects.filter(status=7).exists())

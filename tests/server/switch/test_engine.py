@@ -301,7 +301,7 @@ def test_a_switch_that_stops_ends_its_calls_and_tells_their_customers(service: S
 def test_stopping_takes_no_longer_than_allowed_and_leaves_the_rest_to_be_recovered(
     service: Service, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
-    monkeypatch.setattr(engine, "STOP_WITHIN", 0.2)
+    monkeypatch.setattr(engine, "STOP_TIMEOUT", 0.2)
     settings.POKETALK_SERVER = {**settings.POKETALK_SERVER, "LEASE": 1}
     with Customer() as customer:
         customer.slow = True
@@ -333,7 +333,7 @@ def test_a_password_that_is_not_there_is_told_once_in_the_log(
 
     def told() -> list[str]:
         caplog.clear()
-        switch._tell_of_missing_passwords(plan.routes(["sip"]))
+        switch._log_missing_passwords(plan.routes(["sip"]))
         return caplog.messages
 
     [once] = told()

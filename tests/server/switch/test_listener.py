@@ -34,7 +34,7 @@ END_LISTENERS = """
 def only_woken(monkeypatch: pytest.MonkeyPatch) -> None:
     """A switch that never looks by itself."""
     monkeypatch.setattr(engine, "POLL", NEVER)
-    monkeypatch.setattr(engine, "POLL_WOKEN", NEVER)
+    monkeypatch.setattr(engine, "POLL_LISTENING", NEVER)
 
 
 def in_a_thread(function: Any) -> Any:
@@ -100,8 +100,8 @@ def test_a_lost_connection_is_made_again_and_nothing_was_missed(
 
     with caplog.at_level(logging.INFO, "django_poketalk"):
         serve(switch, until=lambda: Call.objects.filter(state="ended").count() == 2, during=cut)
-    assert "looks by itself" in caplog.text
-    assert caplog.text.count("Woken by the database.") >= 2
+    assert "polling only" in caplog.text
+    assert caplog.text.count("Listening to the database.") >= 2
 
 
 def test_where_nothing_wakes_it_the_switch_looks_by_itself(

@@ -20,16 +20,17 @@ from django_poketalk.server.switch.monitoring import http
 
 logger = logging.getLogger("django_poketalk.server")
 
-MAX_DRAIN = 86400
-GC_THRESHOLDS = (10_000, 20, 20)
+MAX_DRAIN = 86400  # seconds
+GC_THRESHOLDS = (10_000, 20, 20)  # as in gc.set_threshold()
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Command(BaseCommand):
     help = (
-        "Serves calls: claims queued calls, rings both phones, connects them, sends events and "
-        "charges the account. SIGTERM or Ctrl-C ends all calls cleanly, or with --drain waits for "
-        "them to end; another one stops at once. You can run several, on one host or many."
+        "Runs a switch: claims admitted calls, rings both phones, connects them, sends events and "
+        "charges the account. SIGTERM or Ctrl-C ends all calls, or, with --drain, waits for them "
+        "to end; a further signal stops the switch at once. You can run any number of switches, "
+        "on one or more hosts."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -37,25 +38,25 @@ class Command(BaseCommand):
             "--speed",
             type=float,
             default=1.0,
-            help="Seconds of a call per real second. Values other than 1 require simulated phones.",
+            help="Call seconds per real second. Other values than 1 require simulated phones.",
         )
         parser.add_argument(
             "--drain",
             type=float,
             metavar="SECONDS",
-            help="How long calls may continue after SIGTERM or Ctrl-C before they are ended. A "
-            "second signal ends them at once. Default: the setting DRAIN, which defaults to 0.",
+            help="How long calls may continue after SIGTERM or Ctrl-C before the switch ends them. "
+            "A second signal ends them at once. Default: the setting DRAIN (0).",
         )
         parser.add_argument(
             "--health",
             metavar="ADDRESS:PORT",
-            help="Serve /healthz and /metrics at this address. Default: the setting "
-            "HEALTH_ADDRESS, which defaults to none.",
+            help="Where to serve /healthz and /metrics. Default: the setting HEALTH_ADDRESS (not "
+            "served).",
         )
         parser.add_argument(
             "--name",
             default=socket.gethostname(),
-            help="The name of this switch in logs and in the admin. Default: the host's name.",
+            help="The name of this switch in logs and records. Default: the host name.",
         )
 
     def handle(
@@ -68,9 +69,9 @@ class Command(BaseCommand):
         **options: Any,
     ) -> None:
         if not 0 < speed <= 1000:
-            raise CommandError(f"--speed must be greater than 0 and at most 1000, not {speed:g}.")
+            raise CommandError(f"--speed must be above 0 and at most 1000, not {speed:g}.")
         if drain is not None and not 0 <= drain <= MAX_DRAIN:
-            raise CommandError(f"--drain must be 0 to {MAX_DRAIN} seconds, not {drain:g}.")
+            raise CommandError(f"--drain must be between 0 and {MAX_DRAIN} seconds, not {drain:g}.")
         address = settings.health_address if health is None else health
         try:
             if address:
@@ -81,7 +82,7 @@ class Command(BaseCommand):
             self._refuse_real_gateways(speed)
         if not logger.hasHandlers():
             self._log_to_stdout()
-        _tune_garbage_collection()
+        _collect_garbage_rarely()
         asyncio.run(self._serve(name, speed, drain, address))
 
     async def _serve(self, name: str, speed: float, drain: float | None, health: str) -> None:
@@ -101,7 +102,7 @@ class Command(BaseCommand):
         try:
             async with contextlib.AsyncExitStack() as stack:
                 try:
-                    await stack.enter_async_context(http.monitored(engine, health))
+                    await stack.enter_async_context(http.serve_monitoring(engine.snapshot, health))
                 except OSError as error:
                     raise CommandError(
                         f"--health or HEALTH_ADDRESS, {health}: {error.strerror}."
@@ -116,22 +117,22 @@ class Command(BaseCommand):
         real = Gateway.objects.filter(is_active=True).exclude(kind__in=simulated).first()
         if real is not None:
             raise CommandError(
-                f"--speed {speed:g} requires simulated phones, and gateway {real} ({real.kind}) "
-                "has real ones. Deactivate the gateway, or omit --speed."
+                f"--speed {speed:g} works with simulated phones only, but gateway {real} "
+                f"({real.kind}) calls real ones. Deactivate it, or omit --speed."
             )
 
     def _log_to_stdout(self) -> None:
-        """Log to stdout in a project without a handler for this logger."""
+        """Log to standard output in a project that does not configure this logger."""
         handler = logging.StreamHandler(self.stdout)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
 
 
-def _tune_garbage_collection() -> None:
-    """Exclude the present objects from garbage collection, and collect the others less often.
+def _collect_garbage_rarely() -> None:
+    """Exclude everything loaded so far from garbage collection, and collect the rest less often.
 
-    A collection pauses all calls: with ten thousand calls, for most of a second.
+    A collection stops all calls: with ten thousand of them, for most of a second.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""What is new about a call, as it is to be stored. Plain values."""
+"""Changes of a call to be stored. Plain values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..machine.facts_and_commands import Finish, Side
 
 @dataclass(frozen=True, slots=True)
 class LegRow:
-    """One attempt as it is to be stored."""
+    """An attempt to ring a leg, to be stored."""
 
     side: Side
     attempt: int
@@ -34,35 +34,35 @@ class LegRow:
     sip_status: int = 0
     q850: int = 0
     dialog: str = ""
-    bought: Tariff | None = None
+    buy_tariff: Tariff | None = None
 
     @property
     def buy_cost(self) -> Decimal | None:
-        """What its gateway asks for it, from its answer on; None where it has no buy rate."""
-        if self.bought is None:
+        """What the gateway charges for it, from its answer; None without a buy rate."""
+        if self.buy_tariff is None:
             return None
-        return FREE if self.answered_at is None else rating.cost(self.bought, self.duration)
+        return FREE if self.answered_at is None else rating.cost(self.buy_tariff, self.duration)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is new about a call since its last change."""
+    """The changes of a call since its last write."""
 
     key: CallKey
     account: int = 0
     status: CallStatus | None = None
     duration: int = 0
-    max_duration: int = 0  # 0: as it was
+    max_duration: int = 0  # 0: unchanged
     cost: Decimal = FREE
     new_legs: tuple[LegRow, ...] = ()
     legs: tuple[LegRow, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
-    wanted_hold: Decimal | None = None
+    requested_hold: Decimal | None = None
     finish: Finish | None = None
     ended_at: datetime | None = None
-    done: bool = False  # nothing is left to do for it
+    done: bool = False  # nothing is left to do for the call
 
     @property
     def moves_money(self) -> bool:
-        """Whether writing it locks the account."""
-        return self.wanted_hold is not None or self.finish is not None
+        """Whether writing this locks the account."""
+        return self.requested_hold is not None or self.finish is not None

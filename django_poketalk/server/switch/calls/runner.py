@@ -1,4 +1,4 @@
-"""One call in the hands of this switch: its machine's commands carried out, its rows kept."""
+"""One claimed call in this switch: executes its machine's commands and writes its rows."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ from .write_queue import WriteQueue
 
 logger = logging.getLogger(__name__)
 
-# Seconds that news which nobody waits for (ringing, answers to events) may lie about, so that it
-# is written together with what comes next.
+# Seconds that changes nothing waits for (ringing, answers to events) are held back, so that they
+# are written together with the next change.
 WRITE_WITHIN = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallContext:
-    """What a call needs of its switch.
+    """What the calls of a switch share.
 
-    `owned` says whether the switch still holds its calls. `gone` is called once, when nothing is
-    left to do for the call here; before that `abandon`, when it is left to be recovered.
+    `owned` returns whether the switch still holds its calls' leases. `closed` is called once, when
+    nothing is left to do for the call here; before it `abandon`, if the call must be recovered.
     """
 
     clock: Clock
@@ -63,41 +63,41 @@ class CallContext:
     sender: EventSender
     gateways: Mapping[str, BaseGateway]
     owned: Callable[[], bool]
-    gone: Callable[[CallKey], None]
+    closed: Callable[[CallKey], object]
     abandon: Callable[[CallKey], None]
 
 
 class CallRunner:
     """A claimed call, from its first step to its last write.
 
-    Gateways and timers are served at once. What the customer is told is written first: an event
-    leaves when the row that says the same is committed. Writes of a call follow each other; what
-    happens meanwhile goes into the next one.
+    Commands to gateways are executed at once. Events are written first: an event is sent after the
+    row with its status is committed. A call's writes are sequential; changes that occur during one
+    go into the next.
     """
 
-    def __init__(self, claimed: ClaimedCall, means: CallContext) -> None:
+    def __init__(self, claimed: ClaimedCall, context: CallContext) -> None:
         self.key: CallKey = claimed.key
         self._claimed = claimed
-        self._means = means
+        self._context = context
         self._machine = CallMachine(claimed.plan)
-        self._events = EventQueue(means.sender, claimed.eventurl, self._delivered)
+        self._events = EventQueue(context.sender, claimed.eventurl, self._record_delivery)
         self._timer: asyncio.TimerHandle | None = None
-        self._over = False
-        # When the machine's clock was at zero. The legs' times of day all follow from it, so that
-        # they differ by what the machine measured, whatever the system's clock does meanwhile. By
-        # the database's clock, as the proofs of life that it may have to be billed by.
-        self._zero = means.time.now() - timedelta(seconds=means.clock.now())
-        # What the next write takes along
-        self._to_send: list[tuple[Event, float]] = []  # and when it came true (monotonic)
-        self._to_record: list[Delivery] = []
-        self._wanted_hold: Decimal | None = None
+        self._closed = False
+        # The time of day at the machine's zero, by the database's clock, as are the proofs of life
+        # that may limit the bill. All times of the legs derive from it, so that their differences
+        # are what the machine measured.
+        self._zero = context.time.now() - timedelta(seconds=context.clock.now())
+        # For the next write
+        self._events_to_send: list[tuple[Event, float]] = []  # with their `time.monotonic()`
+        self._deliveries: list[Delivery] = []
+        self._requested_hold: Decimal | None = None
         self._finish: Finish | None = None
         self._charged = False
         self._done = False
-        self._written: dict[tuple[Side, int], LegRow] = {}
+        self._written_legs: dict[tuple[Side, int], LegRow] = {}
         self._write_timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
-        self._unwritten = False
+        self._is_dirty = False
         a, b = numbers.mask(claimed.from_number), numbers.mask(claimed.to_number)
         self._name = f"Call {self.key.pk} ({a} → {b})"
 
@@ -105,48 +105,48 @@ class CallRunner:
         return self._name
 
     def start(self) -> None:
-        """Begin: ring leg A, or end at once what is not to be begun."""
+        """Ring leg A, or end a refused call."""
         logger.info("%s: claimed.", self)
-        self._means.stats.claimed(self._claimed.waited)
-        self._step(lambda: self._machine.start(self._means.clock.now(), self._claimed.refused))
+        self._context.stats.count_claim(self._claimed.waited)
+        self._step(partial(self._machine.start, self._context.clock.now(), self._claimed.refused))
 
     def handle(self, fact: Fact) -> None:
-        """Take a fact. Errors end the call, and no other."""
-        if self._over or not self._means.owned():
+        """Apply a fact. An error ends this call only."""
+        if self._closed or not self._context.owned():
             return
-        now = self._means.clock.now()
+        now = self._context.clock.now()
         if isinstance(fact, TimeUp):
-            now = max(now, self._machine.deadline or now)  # timers may be a hair early
-        self._step(lambda: self._machine.handle(fact, now))
+            now = max(now, self._machine.deadline or now)  # timers may fire a moment too soon
+        self._step(partial(self._machine.handle, fact, now))
 
     def drop(self) -> None:
-        """Let go of the call without a write or an event: it is not ours any more."""
-        if self._over:
+        """Hang up and forget the call, without a write or an event: it is no longer ours."""
+        if self._closed:
             return
-        self._means.stats.lost += 1
+        self._context.stats.lost += 1
         for attempt in self._machine.attempts:
             if attempt.ended is None:
                 self._hang_up(HangUp(attempt.side, attempt.number, Cause.SWITCH_LOST))
         self._close()
 
-    # The machine
+    # Commands
 
-    def _step(self, machine: Callable[[], list[Command]]) -> None:
+    def _step(self, step: Callable[[], list[Command]]) -> None:
         try:
-            commands = machine()
+            commands = step()
             for command in commands:
-                self._carry_out(command)
+                self._execute(command)
             self._set_timer()
         except Exception:
             logger.exception("%s: ended by an error in the switch.", self)
-            self._give_up()
+            self._abandon()
             return
         if commands:
             self._write_soon()
         else:
             self._write_later()
 
-    def _carry_out(self, command: Command) -> None:
+    def _execute(self, command: Command) -> None:
         match command:
             case Dial():
                 self._dial(command)
@@ -155,43 +155,33 @@ class CallRunner:
             case HangUp():
                 self._hang_up(command)
             case SendEvent(event):
-                self._to_send.append((event, time.monotonic()))
-                logger.debug("%s: %d after %s s.", self, event.status, event.duration)
-            case ExtendHold(wanted):
-                self._wanted_hold = wanted
-            case Finish():
+                self._events_to_send.append((event, time.monotonic()))
+                logger.debug("%s: status %d after %s s.", self, event.status, event.duration)
+            case ExtendHold(amount):
+                self._requested_hold = amount
+            case Finish(status, cause, duration, cost_a, cost_b):
                 self._finish = command
-                self._means.stats.ended(command.status, command.cause)
+                self._context.stats.ended[status, cause] += 1
                 self._done = not self._claimed.eventurl
-                logger.info(
-                    "%s: over, %s, %d s, %s.",
-                    self,
-                    command.cause,
-                    command.duration,
-                    command.cost_a + command.cost_b,
-                )
+                logger.info("%s: ended: %s, %d s, %s.", self, cause, duration, cost_a + cost_b)
 
     def _set_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         deadline = self._machine.deadline
-        self._timer = (
-            None
-            if deadline is None
-            else self._means.clock.call_at(deadline, partial(self.handle, TimeUp()))
-        )
-
-    # Gateways
+        if deadline is not None:
+            time_up = partial(self.handle, TimeUp())
+            self._timer = self._context.clock.call_at(deadline, time_up)
 
     def _dial(self, dial: Dial) -> None:
         leg = LegKey(self.key, dial.side, dial.attempt)
-        self._means.stats.dialled(dial.side)
+        self._context.stats.dialed[dial.side] += 1
         try:
-            gateway = self._means.gateways[dial.route.kind]
             number, caller = self._claimed.number(dial.side), self._claimed.number(dial.side.other)
-            gateway.originate(leg, number, caller, dial.route)
+            self._context.gateways[dial.route.kind].originate(leg, number, caller, dial.route)
         except Exception:
-            logger.exception("%s: gateway %d could not dial.", self, dial.route.gateway)
+            logger.exception("%s: gateway %d failed to dial.", self, dial.route.gateway)
             down = Failed(dial.side, dial.attempt, Cause.GATEWAY_DOWN, transport=True)
             asyncio.get_running_loop().call_soon(self.handle, down)
 
@@ -201,7 +191,7 @@ class CallRunner:
         try:
             self._gateway_of(leg_b).bridge(leg_a, leg_b)
         except Exception:
-            logger.exception("%s: its legs could not be connected.", self)
+            logger.exception("%s: bridging the legs failed.", self)
             asyncio.get_running_loop().call_soon(self.handle, HangUpRequested(Cause.SWITCH_ERROR))
 
     def _hang_up(self, hang_up: HangUp) -> None:
@@ -209,62 +199,62 @@ class CallRunner:
         try:
             self._gateway_of(leg).hang_up(leg, hang_up.cause)
         except Exception:
-            logger.exception("%s: leg %s could not be put down.", self, hang_up.side)
+            logger.exception("%s: hanging up leg %s failed.", self, hang_up.side)
 
     def _gateway_of(self, leg: LegKey) -> BaseGateway:
-        attempts = self._machine.attempts
-        kinds = {(attempt.side, attempt.number): attempt.route.kind for attempt in attempts}
-        return self._means.gateways[kinds[leg.side, leg.attempt]]
+        for attempt in self._machine.attempts:
+            if (attempt.side, attempt.number) == (leg.side, leg.attempt):
+                return self._context.gateways[attempt.route.kind]
+        raise LookupError(f"No attempt {leg.attempt} of leg {leg.side}.")
 
-    # Events
-
-    def _delivered(self, delivery: Delivery) -> None:
-        self._to_record.append(delivery)
-        self._means.stats.delivered(delivery)
+    def _record_delivery(self, delivery: Delivery) -> None:
+        self._deliveries.append(delivery)
+        self._context.stats.count_delivery(delivery)
         if delivery.error:
             logger.info("%s: event %d: %s", self, delivery.event.status, delivery.error)
         if delivery.event.status.is_final:
             self._done = True
             self._write_soon()
         elif delivery.vetoes:
-            logger.info("%s: vetoed by its customer.", self)
+            logger.info("%s: vetoed by the customer.", self)
             self.handle(HangUpRequested(Cause.VETOED))
         self._write_later()
 
     # Rows
 
     def _write_later(self) -> None:
-        if not self._over and self._write_timer is None and self._writing is None:
+        if not self._closed and self._write_timer is None and self._writing is None:
             loop = asyncio.get_running_loop()
             self._write_timer = loop.call_later(WRITE_WITHIN, self._write_soon)
-        self._unwritten = True
+        self._is_dirty = True
 
     def _write_soon(self) -> None:
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
-        self._unwritten = True
-        if not self._over and self._writing is None:
+        self._is_dirty = True
+        if not self._closed and self._writing is None:
             self._writing = asyncio.create_task(self._write())
 
     async def _write(self) -> None:
         try:
-            while self._unwritten and not self._over:
-                self._unwritten = False
+            while self._is_dirty and not self._closed:
+                self._is_dirty = False
                 await self._write_once()
         except store.LostCall:
             logger.warning("%s: lost to another switch.", self)
             self.drop()
         except Exception:
-            if not self._over:
-                logger.exception("%s: ended, since it could not be written.", self)
-                self._give_up()
+            if not self._closed:
+                logger.exception("%s: ended because it could not be written.", self)
+                self._abandon()
         finally:
             self._writing = None
 
     async def _write_once(self) -> None:
         machine = self._machine
-        rows = {(a.side, a.number): self._leg_row(a) for a in machine.attempts}
+        legs = {(each.side, each.number): self._leg_row(each) for each in machine.attempts}
+        written = self._written_legs
         change = Change(
             self.key,
             self._claimed.account,
@@ -272,23 +262,23 @@ class CallRunner:
             duration=machine.duration,
             max_duration=machine.max_duration,
             cost=machine.cost,
-            new_legs=tuple(row for leg, row in rows.items() if leg not in self._written),
-            legs=tuple(row for leg, row in rows.items() if self._written.get(leg, row) != row),
-            deliveries=tuple(self._to_record),
-            wanted_hold=self._wanted_hold,
+            new_legs=tuple(row for leg, row in legs.items() if leg not in written),
+            legs=tuple(row for leg, row in legs.items() if written.get(leg, row) != row),
+            deliveries=tuple(self._deliveries),
+            requested_hold=self._requested_hold,
             finish=self._finish,
             ended_at=self._time_of_day(machine.now),
             done=self._done,
         )
-        to_send, self._to_send = self._to_send, []
-        self._to_record, self._wanted_hold, self._finish = [], None, None
-        granted = await self._means.write_queue.save(change)
-        if self._over:
+        events, self._events_to_send = self._events_to_send, []
+        self._deliveries, self._requested_hold, self._finish = [], None, None
+        granted = await self._context.write_queue.save(change)
+        if self._closed:
             return
-        self._written = rows
+        self._written_legs = legs
         self._charged = self._charged or change.finish is not None
-        for event, since in to_send if self._claimed.eventurl else ():
-            self._events.put(event, since)
+        for event, occurred in events if self._claimed.eventurl else ():
+            self._events.put(event, occurred)
         if change.done:
             self._close()
         elif granted is not None:
@@ -302,39 +292,35 @@ class CallRunner:
             attempt=attempt.number,
             gateway=attempt.route.gateway,
             number=self._claimed.number(attempt.side),
-            tariff=self._claimed.tariff(attempt.side),
-            initiated_at=self._time_of_day(attempt.initiated),
-            ringing_at=self._time_of_day_or_none(attempt.ringing),
-            answered_at=self._time_of_day_or_none(attempt.answered),
-            ended_at=self._time_of_day_or_none(attempt.ended),
+            tariff=self._claimed.plan.tariff(attempt.side),
+            initiated_at=self._zero + timedelta(seconds=attempt.initiated),
+            ringing_at=self._time_of_day(attempt.ringing),
+            answered_at=self._time_of_day(attempt.answered),
+            ended_at=self._time_of_day(attempt.ended),
             cause=attempt.cause or "",
             sip_status=attempt.sip_status,
             q850=attempt.q850,
             dialog="" if attempt.ended is not None else attempt.dialog,
             duration=(machine.seconds(attempt.side) or 0) if answered else 0,
             cost=machine.leg_cost(attempt.side) if answered else FREE,
-            bought=self._claimed.bought.get((attempt.side, attempt.route.gateway)),
+            buy_tariff=self._claimed.buy_tariffs.get((attempt.side, attempt.route.gateway)),
         )
 
-    def _time_of_day(self, moment: float) -> datetime:
-        return self._zero + timedelta(seconds=moment)
+    def _time_of_day(self, moment: float | None) -> datetime | None:
+        return None if moment is None else self._zero + timedelta(seconds=moment)
 
-    def _time_of_day_or_none(self, moment: float | None) -> datetime | None:
-        return None if moment is None else self._time_of_day(moment)
+    # End
 
-    # The end
-
-    def _give_up(self) -> None:
-        """Put the legs down and leave the row to whoever recovers abandoned calls, soon."""
-        if self._over:
-            return
-        self._means.abandon(self.key)
-        self.drop()
+    def _abandon(self) -> None:
+        """Hang up, and leave the row to the recovery of abandoned calls."""
+        if not self._closed:
+            self._context.abandon(self.key)
+            self.drop()
 
     def _close(self) -> None:
-        self._over = True
+        self._closed = True
         for timer in (self._timer, self._write_timer):
             if timer is not None:
                 timer.cancel()
         self._events.stop()
-        self._means.gone(self.key)
+        self._context.closed(self.key)

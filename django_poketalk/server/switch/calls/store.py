@@ -1,7 +1,7 @@
-"""What becomes of calls, as rows: the changes of many calls, written together in few statements.
+"""Writes the changes of many calls together, in a few statements.
 
-Each write of a call names the fence under which it was claimed; when the row carries another,
-`LostCall` is raised and nothing is written.
+Each write checks the fence under which the call was claimed; if the row has another, `LostCall` is
+raised and nothing is written.
 """
 
 from __future__ import annotations
@@ -29,16 +29,15 @@ ENDED: dict[str, Any] = {"state": Call.State.ENDED, "lease_until": None}
 
 
 class LostCall(Exception):
-    """Another switch has this call now."""
+    """Another switch owns the call now."""
 
 
 def save(changes: Sequence[Change]) -> list[Decimal | None]:
-    """Write the changes of different calls, in one transaction; for each the hold in force, when
-    more was wanted. Blocking, and safe to run again.
+    """Write the changes of different calls in one transaction. Return the hold in force for each
+    change that requested one, else None. Blocking and idempotent.
 
-    All or nothing: when any of them cannot be written, none is, and each may be tried by itself, so
-    that a bad one hurts no other. Those that move money are to be of one account, whose row stays
-    locked to the end.
+    If any change cannot be written, none is; the caller can then retry them one by one. Changes
+    that move money must belong to one account, whose row stays locked until the commit.
     """
     ordered = sorted(changes, key=lambda change: change.key.pk)
     with transaction.atomic():
@@ -48,7 +47,7 @@ def save(changes: Sequence[Change]) -> list[Decimal | None]:
         _write_legs(ordered)
         _write_deliveries(ordered)
         granted = _book(ordered)
-        # Only now, since a call that is over holds no money.
+        # Last, because an ended call must hold no money.
         _write_calls(
             (change, ENDED if change.done else ENDING)
             for change in ordered
@@ -58,8 +57,8 @@ def save(changes: Sequence[Change]) -> list[Decimal | None]:
 
 
 def _lock(changes: Sequence[Change]) -> None:
-    """Lock the rows in the order of their keys, as all do that lock several: the statements that
-    follow have an order of their own.
+    """Lock the rows in primary key order, as everything does that locks several calls: the
+    statements that follow have their own order.
     """
     if connection.features.has_select_for_update:
         no_key = connection.features.has_select_for_no_key_update
@@ -68,21 +67,23 @@ def _lock(changes: Sequence[Change]) -> None:
 
 
 def _write_calls(rows: Iterable[tuple[Change, bulk_sql.Values]]) -> None:
-    """A statement for each set of columns. All rows must be ours, and show that we live."""
-    alike: dict[tuple[str, ...], list[tuple[bulk_sql.Values, tuple[int, int]]]] = defaultdict(list)
+    """One statement per set of columns. Updates `seen_at`; every row must still be ours."""
+    by_columns: dict[tuple[str, ...], list[tuple[bulk_sql.Values, tuple[int, int]]]] = defaultdict(
+        list
+    )
     for change, values in rows:
-        alike[tuple(values)].append((values, (change.key.pk, change.key.fence)))
+        by_columns[tuple(values)].append((values, (change.key.pk, change.key.fence)))
     states = ", ".join(f"'{state.value}'" for state in Call.OWNED)
-    for together in alike.values():
+    for batch in by_columns.values():
         written = bulk_sql.update(
             Call,
             ("id", "fence"),
-            together,
+            batch,
             also_set=f"{bulk_sql.quoted(Call, 'seen_at')} = {now_sql()}",
             only=f"{bulk_sql.quoted(Call, 'state')} IN ({states})",
         )
-        if written != len(together):
-            raise LostCall(f"Of {len(together)} calls, {written} are still ours.")
+        if written != len(batch):
+            raise LostCall(f"{len(batch) - written} of {len(batch)} calls are no longer ours.")
 
 
 def _write_legs(changes: Sequence[Change]) -> None:
@@ -114,17 +115,17 @@ def _write_deliveries(changes: Sequence[Change]) -> None:
 
 
 def _book(changes: Sequence[Change]) -> dict[CallKey, Decimal]:
-    """What the changes do to their account; the hold in force of each call that wanted more."""
+    """Apply the changes to their account; the hold in force for each call that requested one."""
     moving = [change for change in changes if change.moves_money]
     granted: dict[CallKey, Decimal] = {}
     if moving:
-        till = ledger.LedgerBatch({change.key.pk: change.key.fence for change in moving})
+        batch = ledger.LedgerBatch({change.key.pk: change.key.fence for change in moving})
         for change in moving:
-            if change.wanted_hold is not None:
-                granted[change.key] = till.extend(change.key.pk, change.wanted_hold)
+            if change.requested_hold is not None:
+                granted[change.key] = batch.extend(change.key.pk, change.requested_hold)
             if change.finish is not None:
-                till.charge(change.key.pk, change.finish.cost_a, change.finish.cost_b)
-        till.close()
+                batch.charge(change.key.pk, change.finish.cost_a, change.finish.cost_b)
+        batch.close()
     return granted
 
 
@@ -137,7 +138,7 @@ def _columns(change: Change) -> dict[str, Any]:
     if change.finish is not None:
         columns |= {"hangup_cause": change.finish.cause, "ended_at": change.ended_at}
     elif change.done:
-        columns |= ENDED  # it was charged before, and holds nothing
+        columns |= ENDED  # charged before
     return columns
 
 
@@ -153,13 +154,13 @@ def _new_leg(call: int, leg: LegRow) -> Leg:
         initial_increment=leg.tariff.initial_increment,
         subsequent_increment=leg.tariff.subsequent_increment,
         initiated_at=leg.initiated_at,
-        **buy_rates.columns(leg.bought),
+        **buy_rates.columns(leg.buy_tariff),
         **_changing(leg),
     )
 
 
 def _changing(leg: LegRow) -> dict[str, Any]:
-    """The columns of a leg that change while it lasts."""
+    """The columns of a leg that change during the call."""
     return {
         "ringing_at": leg.ringing_at,
         "answered_at": leg.answered_at,

@@ -1,9 +1,9 @@
-"""From a host name to sockets at checked addresses only: aiohttp's two hooks.
+"""aiohttp's resolver and socket hooks, which allow only checked addresses.
 
-A name is resolved once; if any of its addresses is refused, so is the name. aiohttp then connects
-to the addresses it was handed, never to the name, so that a second answer of the name server (DNS
-rebinding) is not asked for. `checked_socket` looks once more at the very address of each socket,
-which also covers hosts that are addresses: for those aiohttp asks no resolver.
+A name is resolved once; if any of its addresses is refused, the name is refused. aiohttp connects
+to the resolved addresses without resolving the name again, so DNS rebinding has no effect.
+`checked_socket` checks the address of each socket again, which also covers URLs with an address as
+host: aiohttp does not resolve those.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from django_poketalk.server.destinations import DestinationRefused, check_address
 
-# Name servers are the customers' own and may be slow: lookups get threads of their own.
+# Customers' name servers may be slow, so lookups have their own threads.
 THREADS = 32
 
 
 class CheckedResolver(AbstractResolver):
-    """Resolves names to addresses that events may be sent to, or raises `DestinationRefused`."""
+    """Resolves names to allowed addresses, or raises `DestinationRefused`."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="poketalk-resolver")
@@ -31,7 +31,7 @@ class CheckedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """All addresses of the host, each checked; `OSError` when it has none."""
+        """All addresses of the host, each checked. Raises `OSError` if there are none."""
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._threads, self.look_up, host, port, family)
         addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
@@ -50,16 +50,16 @@ class CheckedResolver(AbstractResolver):
         ]
 
     def look_up(self, host: str, port: int, family: socket.AddressFamily) -> list[Any]:
-        """Ask the system, blocking."""
+        """Resolve with the system's resolver. Blocking."""
         return socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
 
     async def close(self) -> None:
-        """Take no more lookups; those under way are not waited for."""
+        """Stop, without waiting for running lookups."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def checked_socket(info: tuple[Any, ...]) -> socket.socket:
-    """A socket for this address information, or `PermissionError`."""
+    """A socket for this `getaddrinfo` entry. Raises `PermissionError` if the address is refused."""
     family, kind, protocol, _, address = info
     try:
         check_address(str(address[0]), int(address[1]))

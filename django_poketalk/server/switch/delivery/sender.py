@@ -1,7 +1,8 @@
-"""Events to customers: EventURL GETs, in order for each call, bounded in time, size and number.
+"""Sends events to customers: EventURL GETs, in order for each call, with limits on time, size and
+connections.
 
-A customer's endpoint may hang, drip, send gigabytes or vanish; nobody but that customer's own
-events waits for it, and no call ever does.
+An endpoint that hangs, trickles, sends gigabytes or disappears delays only the events of its own
+customer, and never a call.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from django.utils import timezone
 from yarl import URL
 
 from django_poketalk.protocol import eventurl
+from django_poketalk.protocol.codes import HTTP_HANG_UP
 from django_poketalk.protocol.eventurl import Event
 from django_poketalk.server import destinations
 from django_poketalk.server.conf import settings
@@ -31,17 +33,16 @@ from .resolver import CheckedResolver, checked_socket
 
 logger = logging.getLogger(__name__)
 
-# As on the seed's wire, and nothing else that aiohttp would say of itself.
+# As in the protocol's example; nothing else.
 HEADERS = {"User-Agent": "ARS 0.1", "Accept": "*/*"}
-VETO = 412
-MOST_READ = 1024  # bytes of an answer's body, which nobody looks at
-READ_WITHIN = 0.25  # seconds: a short body is read so that its connection can be used again
-LONGEST_ERROR = 200  # characters, as the column
+MAX_BODY = 1024  # bytes of an answer's body, which is ignored
+READ_TIMEOUT = 0.25  # seconds to read a short body, so that its connection can be reused
+MAX_ERROR = 200  # characters, as in the database
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One event as it was sent. `answer` is the HTTP status, or None with the `error` instead."""
+    """A sent event. `answer` is the HTTP status, or None with an `error`."""
 
     sequence: int
     event: Event
@@ -49,18 +50,16 @@ class Delivery:
     seconds: float
     answer: int | None
     error: str = ""
-    lag: float = 0.0  # seconds from when it came true to when it was sent
+    lag: float = 0.0  # seconds from the event to its sending
 
     @property
     def vetoes(self) -> bool:
-        """Whether the customer wants the call ended."""
-        return self.answer == VETO and not self.event.status.is_final
+        """Whether the customer asks to end the call."""
+        return self.answer == HTTP_HANG_UP and not self.event.status.is_final
 
 
 class EventSender:
-    """One HTTP client for all calls. An asynchronous context manager. `now` is the time of day that
-    deliveries are dated by.
-    """
+    """The HTTP client of all calls, an async context manager. `now` dates the deliveries."""
 
     def __init__(self, now: Callable[[], datetime] = timezone.now) -> None:
         self._now = now
@@ -70,7 +69,7 @@ class EventSender:
     async def __aenter__(self) -> Self:
         self._resolver = CheckedResolver()
         connector = aiohttp.TCPConnector(
-            limit=0,  # in all: one customer's hanging endpoints must not use up the others' share
+            limit=0,  # no total: hanging endpoints must not use up the connections of others
             limit_per_host=settings.event_connections_per_host,
             resolver=self._resolver,
             socket_factory=checked_socket,
@@ -82,7 +81,7 @@ class EventSender:
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
-            read_bufsize=MOST_READ,
+            read_bufsize=MAX_BODY,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
         )
         return self
@@ -101,13 +100,13 @@ class EventSender:
     async def send(
         self, template: str, sequence: int, event: Event, since: float | None = None
     ) -> Delivery:
-        """Request the expanded template once, which takes `event_timeout` seconds at most.
+        """Request the expanded template once, for at most `event_timeout` seconds.
 
-        Whatever happens is told by the delivery. A redirect is an answer, and not followed. `since`
-        is when the event came true, by `time.monotonic()`.
+        Errors are reported in the delivery. Redirects are answers and are not followed. `since` is
+        when the event occurred, by `time.monotonic()`.
         """
-        sent_at, begun = self._now(), time.monotonic()
-        lag = 0.0 if since is None else begun - since
+        sent_at, began = self._now(), time.monotonic()
+        lag = 0.0 if since is None else began - since
         answer, error = None, ""
         try:
             destinations.check(template)
@@ -115,34 +114,34 @@ class EventSender:
         except TimeoutError:
             error = f"No answer within {settings.event_timeout:g} seconds."
         except (aiohttp.ClientError, OSError, ValueError) as problem:
-            error = on_one_line(_words(problem) or type(problem).__name__)[:LONGEST_ERROR]
-        except Exception as problem:  # the final event of a call must not hang on our mistake
-            logger.exception("An event could not be sent.")
+            error = on_one_line(_message(problem) or type(problem).__name__)[:MAX_ERROR]
+        except Exception as problem:  # an error of ours must not keep a call from ending
+            logger.exception("Sending an event failed.")
             error = type(problem).__name__
-        return Delivery(sequence, event, sent_at, time.monotonic() - begun, answer, error, lag)
+        return Delivery(sequence, event, sent_at, time.monotonic() - began, answer, error, lag)
 
     async def _get(self, url: str) -> int:
         if self._session is None:
-            raise RuntimeError("An EventSender is used within `async with`.")
+            raise RuntimeError("Use the EventSender within `async with`.")
         loop = asyncio.get_running_loop()
         until = loop.time() + settings.event_timeout
         async with asyncio.timeout_at(until):
-            # Encoded already, and to be sent as it is: not to be normalised.
+            # Already encoded: must be sent as it is.
             response = await self._session.get(URL(url, encoded=True), allow_redirects=False)
-        async with response:  # its status stands, whatever becomes of the body
+        async with response:  # the status counts, whatever happens to the body
             with contextlib.suppress(TimeoutError, aiohttp.ClientError):
-                async with asyncio.timeout_at(min(until, loop.time() + READ_WITHIN)):
-                    await response.content.read(MOST_READ)
+                async with asyncio.timeout_at(min(until, loop.time() + READ_TIMEOUT)):
+                    await response.content.read(MAX_BODY)
             if not response.content.at_eof():
                 response.close()
             return response.status
 
 
 class EventQueue:
-    """The events of one call: sent one after the other, each when the last one has its answer.
+    """The events of one call, sent one at a time.
 
-    `delivered` is called with each `Delivery`. While an event waits behind a slow endpoint, a later
-    tick of the same status takes its place, so that a queue never grows.
+    `delivered` is called with each `Delivery`. A waiting event is replaced by a later one with the
+    same status, so that a slow endpoint cannot make the queue grow.
     """
 
     def __init__(
@@ -156,9 +155,7 @@ class EventQueue:
         self._task: asyncio.Task[None] | None = None
 
     def put(self, event: Event, since: float | None = None) -> None:
-        """Send the event, which came true at `since` (`time.monotonic()`, now if left out), when
-        its turn comes.
-        """
+        """Queue an event, which occurred at `since` (`time.monotonic()`; default: now)."""
         if self._waiting and self._waiting[-1][0].status is event.status:
             self._waiting.pop()
         self._waiting.append((event, time.monotonic() if since is None else since))
@@ -166,9 +163,9 @@ class EventQueue:
             self._task = asyncio.create_task(self._send())
 
     def stop(self) -> None:
-        """Send nothing any more, and let go of who wanted to know."""
+        """Discard waiting events, and call `delivered` no more."""
         self._waiting.clear()
-        self._delivered = _to_nobody
+        self._delivered = _ignore
         if self._task is not None:
             self._task.cancel()
 
@@ -184,12 +181,12 @@ class EventQueue:
             self._task = None
 
 
-def _to_nobody(delivery: Delivery) -> None:
-    """What comes after the end of a call is nobody's news."""
+def _ignore(delivery: Delivery) -> None:
+    """Deliveries after the end of a call are not recorded."""
 
 
-def _words(problem: Exception) -> str:
-    """What went wrong, without the URL: it may hold a signature, and staff read this."""
+def _message(problem: Exception) -> str:
+    """The error without the URL, which may contain a signature; staff can read this."""
     if isinstance(problem, aiohttp.ClientResponseError):
         return problem.message
     return "" if isinstance(problem, aiohttp.InvalidURL) else str(problem)

@@ -1,9 +1,8 @@
-"""One call as a state machine. All the rules of a call live here; there is no I/O, no clock and no
-database.
+"""One call as a state machine: all the rules of a call, without I/O, clock or database.
 
-Facts go in with the time at which they came true, commands come out. The time is in seconds of a
-clock that never goes back; its zero does not matter. The caller carries the commands out in their
-order, and calls `handle(TimeUp(), now)` at `deadline`.
+Facts go in with the time at which they happened; commands come out. Times are seconds of any
+monotonic clock. The caller executes the commands in order, and calls `handle(TimeUp(), now)` at
+`deadline`.
 """
 
 from __future__ import annotations
@@ -38,17 +37,16 @@ from .facts_and_commands import (
     TimeUp,
 )
 
-# After a hold could not be extended as far as was wanted, the seconds until it is tried again.
-EXTENSION_RETRY = 10.0
+EXTENSION_RETRY = 10.0  # seconds from a hold that was not fully extended to the next request
 
 
 def whole_seconds(seconds: float) -> int:
-    """Whole seconds that have passed, unhurt by the rounding of differences of floats."""
+    """Completed seconds, tolerant of the rounding errors of float differences."""
     return int(seconds + 1e-6)
 
 
 def closing_status(status: CallStatus | None) -> CallStatus:
-    """The final status of a call that is ended from outside: 2, 4 or 8 by its phase."""
+    """The final status of a call that is ended from outside: 2, 4 or 8, depending on its phase."""
     match status:
         case CallStatus.A_ANSWERED | CallStatus.B_INITIATED:
             return CallStatus.A_DISCONNECTED
@@ -60,7 +58,7 @@ def closing_status(status: CallStatus | None) -> CallStatus:
 
 @dataclass(slots=True)
 class Attempt:
-    """One attempt to ring one leg. The times are the machine's, None for what has not happened."""
+    """One attempt to ring one leg. Times are the machine's; None for what has not happened."""
 
     side: Side
     number: int
@@ -76,21 +74,21 @@ class Attempt:
 
     @property
     def rings_until(self) -> float:
-        """When it counts as not answered."""
+        """When the attempt ends as not answered."""
         return self.initiated + self.route.ring_timeout
 
 
 class CallMachine:
     """A call from its first event to its last.
 
-    `start()` first, then `handle()` for each fact. `status`, `duration`, `cost` and `attempts` are
-    as of the last step.
+    Call `start()` once, then `handle()` for each fact. `status`, `duration`, `cost` and `attempts`
+    are as of the last step, whose time is `now`.
 
-    What it promises, whatever comes in: the statuses follow the order of the protocol; there is
-    exactly one final event, and nothing after `Finish`; leg B is not rung before A has answered,
-    nor by another kind of gateway than A, and is put down when A leaves; every attempt that was
-    dialled has failed or is hung up when the call is over; the cost never falls, ends as the sum
-    of the two legs' costs, and is never more than the hold.
+    Guarantees, for any sequence of facts: statuses come in the protocol's order; there is exactly
+    one final event, and no command follows `Finish`; leg B is dialed only after leg A has answered,
+    only through the same kind of gateway, and is hung up when A leaves; when the call ends, every
+    attempt has failed or is hung up; the cost never decreases, ends as the sum of the legs' costs,
+    and never exceeds the hold.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -98,158 +96,151 @@ class CallMachine:
         self.status: CallStatus | None = None
         self.attempts: list[Attempt] = []
         self.hold = plan.hold
-        self._now = float("-inf")
+        self.now = float("-inf")
         self._commands: list[Command] = []
-        self._paid = 0  # seconds since A's answer that the hold pays for
+        self._paid_seconds = 0  # since A's answer, covered by the hold
         self._next_tick = 0.0
-        self._ask_at: float | None = None  # when to ask for more hold
-        self._asking: Decimal | None = None  # what was asked for, while the answer is awaited
+        self._extend_at: float | None = None
+        self._requested_hold: Decimal | None = None  # until `HoldGranted` arrives
 
-    # What the call is
+    # State
 
     @property
     def ended(self) -> bool:
-        """Whether the final event and `Finish` have been given."""
+        """Whether the final event and `Finish` have been issued."""
         return self.status is not None and self.status.is_final
 
     @property
     def deadline(self) -> float | None:
-        """When `handle(TimeUp(), now)` is due; None when nothing is awaited but facts."""
+        """When `handle(TimeUp(), now)` is due; None after the end."""
         if self.ended:
             return None
         times = [attempt.rings_until for attempt in self._live() if attempt.answered is None]
         if (answered := self._answered_at(Side.A)) is not None:
-            times += [answered + self._paid, self._next_tick]
-            if self._ask_at is not None:
-                times.append(self._ask_at)
+            times += [answered + self._paid_seconds, self._next_tick]
+            if self._extend_at is not None:
+                times.append(self._extend_at)
         return min(times, default=None)
 
     @property
-    def now(self) -> float:
-        """The time of the last step."""
-        return self._now
-
-    @property
     def duration(self) -> int:
-        """Whole seconds since leg A answered, never more than the hold pays for."""
+        """Whole seconds since leg A answered, within the hold."""
         return self.seconds(Side.A) or 0
 
     @property
     def cost(self) -> Decimal:
-        """The cost so far, both legs."""
+        """The cost of both legs so far."""
         return self.leg_cost(Side.A) + self.leg_cost(Side.B)
 
     @property
     def max_duration(self) -> int:
-        """The seconds since A's answer that the call may last as far as is known: what was granted,
-        or, once B has answered, what the hold pays for when that is more.
+        """The seconds since A's answer that the call may last: as granted, or, once B has answered,
+        what the hold pays for if that is more.
         """
         is_connected = self._answered_at(Side.B) is not None
-        return max(self.plan.granted, self._paid if is_connected else 0)
+        return max(self.plan.granted, self._paid_seconds if is_connected else 0)
 
     def seconds(self, side: Side) -> int | None:
-        """Whole seconds since this leg answered, within the hold; None when it has not."""
+        """Whole seconds since this leg answered, within the hold; None if it has not answered."""
         answered_a, answered = self._answered_at(Side.A), self._answered_at(side)
         if answered_a is None or answered is None:
             return None
-        return whole_seconds(max(0.0, min(self._now, answered_a + self._paid) - answered))
+        return whole_seconds(max(0.0, min(self.now, answered_a + self._paid_seconds) - answered))
 
     def leg_cost(self, side: Side) -> Decimal:
-        """What this leg costs so far; nothing while it has not answered, nor for leg A while it is
-        free.
-        """
+        """The cost of this leg so far; zero before its answer, or while leg A is free."""
         is_free = side is Side.A and self.plan.a_free_until_connected
         seconds = self.seconds(Side.B if is_free else side)
-        tariff = self.plan.tariff_a if side is Side.A else self.plan.tariff_b
-        return rating.FREE if seconds is None else rating.cost(tariff, seconds)
+        return rating.FREE if seconds is None else rating.cost(self.plan.tariff(side), seconds)
 
-    # What happens to it
+    # Steps
 
     def start(self, now: float, refused: Cause | None = None) -> list[Command]:
-        """Begin. With `refused`, or when the hold does not even pay the shortest call, the call
-        fails and nobody is rung.
+        """Begin the call. With `refused`, or if the hold cannot pay for the shortest call, the call
+        fails without ringing anyone.
         """
-        self._now = now
+        self.now = now
         self._enter(CallStatus.A_INITIATED)
-        if refused is None and self._shortest() > self.hold:
+        shortest = rating.call_cost(self.plan.tariff_a, self.plan.tariff_b, 0, 0)
+        if refused is None and shortest > self.hold:
             refused = Cause.NO_FUNDS
         if refused is None:
             self._dial(Side.A, Cause.NO_GATEWAY)
         else:
             self._end(CallStatus.A_FAILED, refused)
-        return self._given()
+        return self._pop_commands()
 
     def handle(self, fact: Fact, now: float) -> list[Command]:
-        """Take a fact, after all that time has brought up to `now`. Facts about attempts that are
-        over are ignored.
+        """Apply everything that is due by `now`, then the fact. Facts about attempts that have
+        ended are ignored.
         """
         if not self.ended:
-            self._now = max(self._now, now)
-            self._pass_time()
+            self.now = max(self.now, now)
+            self._apply_time()
         if not self.ended:
-            self._take(fact)
-        return self._given()
+            match fact:
+                case HangUpRequested(cause):
+                    self._end(closing_status(self.status), cause)
+                case HoldGranted(amount):
+                    self._apply_hold(amount)
+                case Ringing() | Answered() | Failed() | HungUp():
+                    self._apply_leg_fact(fact)
+                case TimeUp():
+                    pass
+        return self._pop_commands()
 
-    def _take(self, fact: Fact) -> None:
-        match fact:
-            case HangUpRequested(cause):
-                self._end(closing_status(self.status), cause)
-            case HoldGranted(amount):
-                self._take_hold(amount)
-            case TimeUp():
-                pass
-            case Ringing() | Answered() | Failed() | HungUp():
-                attempt = self._attempt(fact.side, fact.attempt)
-                if attempt is not None:
-                    self._take_of(attempt, fact)
-
-    def _take_of(self, attempt: Attempt, fact: LegFact) -> None:
-        match fact:
-            case Ringing():
-                if attempt.ringing is None and attempt.answered is None:
-                    attempt.ringing = self._now
-            case Answered(dialog=dialog):
-                self._take_answer(attempt, dialog)
-            case Failed(cause=cause) | HungUp(cause=cause):
-                attempt.sip_status, attempt.q850 = fact.sip_status, fact.q850
-                if attempt.answered is not None:
-                    self._leave(attempt, cause)
-                    return
-                unreached = isinstance(fact, Failed) and fact.transport
-                self._fail(attempt, cause, may_retry=unreached and attempt.ringing is None)
-
-    def _pass_time(self) -> None:
+    def _apply_time(self) -> None:
         for attempt in self._live():
-            if attempt.answered is None and self._now >= attempt.rings_until:
-                self._put_down(attempt, Cause.NO_ANSWER)
-                self._fail(attempt, Cause.NO_ANSWER, may_retry=False)
+            if attempt.answered is None and self.now >= attempt.rings_until:
+                self._hang_up(attempt, Cause.NO_ANSWER)
+                self._end_unanswered(attempt.side, Cause.NO_ANSWER)
                 return
         answered = self._answered_at(Side.A)
         if answered is None:
             return
-        if self._now >= answered + self._paid:
-            whole = self._paid >= self.plan.max_duration
-            self._end(closing_status(self.status), Cause.MAX_DURATION if whole else Cause.NO_FUNDS)
+        if self.now >= answered + self._paid_seconds:
+            is_longest = self._paid_seconds >= self.plan.max_duration
+            cause = Cause.MAX_DURATION if is_longest else Cause.NO_FUNDS
+            self._end(closing_status(self.status), cause)
             return
-        if self._now >= self._next_tick:
+        if self.now >= self._next_tick:
             self._send_event()
-            passed = whole_seconds(self._now - answered) // self.plan.event_interval
-            self._next_tick = answered + (passed + 1) * self.plan.event_interval
-        if self._ask_at is not None and self._now >= self._ask_at:
-            until = min(self.plan.max_duration, self._paid + self.plan.hold_slice)
-            self._ask_at, self._asking = None, self._cost_at(until)
-            self._commands.append(ExtendHold(self._asking))
+            ticks = whole_seconds(self.now - answered) // self.plan.event_interval
+            self._next_tick = answered + (ticks + 1) * self.plan.event_interval
+        if self._extend_at is not None and self.now >= self._extend_at:
+            until = min(self.plan.max_duration, self._paid_seconds + self.plan.hold_slice)
+            self._extend_at, self._requested_hold = None, self._cost_at(until)
+            self._commands.append(ExtendHold(self._requested_hold))
+
+    def _apply_leg_fact(self, fact: LegFact) -> None:
+        for attempt in self._live():
+            if (attempt.side, attempt.number) == (fact.side, fact.attempt):
+                break
+        else:
+            return
+        is_answered = attempt.answered is not None
+        match fact:
+            case Ringing():
+                if attempt.ringing is None and not is_answered:
+                    attempt.ringing = self.now
+            case Answered(dialog=dialog):
+                if not is_answered:
+                    attempt.dialog = dialog
+                    self._answer(attempt)
+            case Failed(cause=cause) | HungUp(cause=cause):
+                attempt.ended, attempt.cause = self.now, cause
+                attempt.sip_status, attempt.q850 = fact.sip_status, fact.q850
+                if is_answered:
+                    self._end(closing_status(self.status), cause, Cause.OTHER_LEG)
+                elif isinstance(fact, Failed) and fact.transport and attempt.ringing is None:
+                    self._dial(attempt.side, cause)  # no phone has rung: try another gateway
+                else:
+                    self._end_unanswered(attempt.side, cause)
 
     # Legs
 
     def _live(self) -> list[Attempt]:
         return [attempt for attempt in self.attempts if attempt.ended is None]
-
-    def _attempt(self, side: Side, number: int) -> Attempt | None:
-        for attempt in self._live():
-            if (attempt.side, attempt.number) == (side, number):
-                return attempt
-        return None
 
     def _answered_at(self, side: Side) -> float | None:
         for attempt in self.attempts:
@@ -258,68 +249,43 @@ class CallMachine:
         return None
 
     def _dial(self, side: Side, last_cause: Cause) -> None:
-        """Try the leg's next gateway; without one, the leg has failed for `last_cause`."""
-        routes = self.plan.routes_a if side is Side.A else self._routes_b()
+        """Try the leg's next gateway; if none is left, the leg has failed with `last_cause`."""
+        routes = list(self.plan.routes_a)
+        if side is Side.B:  # only a gateway of leg A's kind can bridge the two
+            kind = self._live_leg_a().route.kind
+            routes = [route for route in self.plan.routes_b if route.kind == kind]
         tried = sum(attempt.side is side for attempt in self.attempts)
         if tried == len(routes):
-            self._end(
-                CallStatus.A_FAILED if side is Side.A else CallStatus.B_FAILED,
-                last_cause,
-                Cause.OTHER_LEG,
-            )
+            self._end_unanswered(side, last_cause)
             return
-        attempt = Attempt(side, tried + 1, routes[tried], self._now)
+        attempt = Attempt(side, tried + 1, routes[tried], self.now)
         self.attempts.append(attempt)
         self._commands.append(Dial(side, attempt.number, attempt.route))
 
-    def _routes_b(self) -> list[Route]:
-        """Only a kind of gateway that has both legs can connect them."""
-        kind = self._leg_a().route.kind
-        return [route for route in self.plan.routes_b if route.kind == kind]
-
-    def _leg_a(self) -> Attempt:
+    def _live_leg_a(self) -> Attempt:
         return next(attempt for attempt in self._live() if attempt.side is Side.A)
 
-    def _take_answer(self, attempt: Attempt, dialog: str) -> None:
-        if attempt.answered is not None:
-            return
-        attempt.answered, attempt.dialog = self._now, dialog
+    def _answer(self, attempt: Attempt) -> None:
+        attempt.answered = self.now
         self._measure_hold()
         if attempt.side is Side.A:
-            self._next_tick = self._now + self.plan.event_interval
+            self._next_tick = self.now + self.plan.event_interval
             self._enter(CallStatus.A_ANSWERED)
             self._enter(CallStatus.B_INITIATED)
             self._dial(Side.B, Cause.NO_GATEWAY)
         else:
-            self._commands.append(Bridge(self._leg_a().number, attempt.number))
+            self._commands.append(Bridge(self._live_leg_a().number, attempt.number))
             self._enter(CallStatus.B_ANSWERED)
 
-    def _fail(self, attempt: Attempt, cause: Cause, *, may_retry: bool) -> None:
-        """The attempt was not answered. Another gateway is tried only where no phone has rung."""
-        attempt.ended, attempt.cause = self._now, cause
-        if may_retry:
-            self._dial(attempt.side, cause)
-        else:
-            status = CallStatus.A_FAILED if attempt.side is Side.A else CallStatus.B_FAILED
-            self._end(status, cause, Cause.OTHER_LEG)
-
-    def _leave(self, attempt: Attempt, cause: Cause) -> None:
-        """Whoever had answered has put the phone down."""
-        attempt.ended, attempt.cause = self._now, cause
-        self._end(closing_status(self.status), cause, Cause.OTHER_LEG)
-
-    def _put_down(self, attempt: Attempt, cause: Cause) -> None:
-        attempt.ended, attempt.cause = self._now, cause
+    def _hang_up(self, attempt: Attempt, cause: Cause) -> None:
+        attempt.ended, attempt.cause = self.now, cause
         self._commands.append(HangUp(attempt.side, attempt.number, cause))
 
     # Money
 
-    def _shortest(self) -> Decimal:
-        return rating.call_cost(self.plan.tariff_a, self.plan.tariff_b, 0, 0)
-
     def _cost_at(self, seconds: int) -> Decimal:
-        """The cost of the call when it lasts so long. Before B has answered: of A, with a slice of
-        talk.
+        """The cost of the call if it lasts this long. Before B has answered: the cost of A, plus
+        one hold slice of talk.
         """
         offset = self._b_offset()
         b_seconds = self.plan.hold_slice if offset is None else max(0, seconds - offset)
@@ -334,16 +300,16 @@ class CallMachine:
         return whole_seconds(answered_b - answered_a)
 
     def _measure_hold(self, not_before: float = float("-inf")) -> None:
-        """See how long the hold lasts, and plan to ask for more (not before that time) while half a
-        slice is left.
+        """Compute how long the hold lasts, and schedule the next extension for when half a slice is
+        left, but not before the given time.
 
-        That becomes less when B answers, who is paid for from then on, but never less than what has
-        passed: until then, B's shortest call was reckoned with.
+        B's answer shortens this, since B is charged from then on, but never below the time that has
+        passed: until then, the hold covered B's shortest call.
         """
         answered = self._answered_at(Side.A)
         if answered is None:
             return
-        self._paid = rating.maximum_duration(
+        self._paid_seconds = rating.maximum_duration(
             self.plan.tariff_a,
             self.plan.tariff_b,
             self.hold,
@@ -351,15 +317,16 @@ class CallMachine:
             self._b_offset(),
             a_free_until_connected=self.plan.a_free_until_connected,
         )
-        if self._paid < self.plan.max_duration and self._asking is None:
-            self._ask_at = max(answered + self._paid - self.plan.hold_slice / 2, not_before)
+        if self._paid_seconds < self.plan.max_duration and self._requested_hold is None:
+            half_left = answered + self._paid_seconds - self.plan.hold_slice / 2
+            self._extend_at = max(half_left, not_before)
         else:
-            self._ask_at = None
+            self._extend_at = None
 
-    def _take_hold(self, amount: Decimal) -> None:
-        is_short = self._asking is not None and amount < self._asking
-        self.hold, self._asking = max(self.hold, amount), None
-        self._measure_hold(self._now + EXTENSION_RETRY if is_short else self._now)
+    def _apply_hold(self, amount: Decimal) -> None:
+        is_short = self._requested_hold is not None and amount < self._requested_hold
+        self.hold, self._requested_hold = max(self.hold, amount), None
+        self._measure_hold(self.now + EXTENSION_RETRY if is_short else self.now)
 
     # Events
 
@@ -373,17 +340,19 @@ class CallMachine:
         )
         self._commands.append(SendEvent(event))
 
+    def _end_unanswered(self, side: Side, cause: Cause) -> None:
+        status = CallStatus.A_FAILED if side is Side.A else CallStatus.B_FAILED
+        self._end(status, cause, Cause.OTHER_LEG)
+
     def _end(self, status: CallStatus, cause: Cause, leg_cause: Cause | None = None) -> None:
-        """Put down what is still up, for `leg_cause` or else for the call's own cause, and close
-        the call.
-        """
+        """End the call: hang up the live legs, with `leg_cause` if given, else the call's cause."""
         for attempt in self._live():
-            self._put_down(attempt, leg_cause or cause)
+            self._hang_up(attempt, leg_cause or cause)
         self._enter(status)
         self._commands.append(
             Finish(status, cause, self.duration, self.leg_cost(Side.A), self.leg_cost(Side.B))
         )
 
-    def _given(self) -> list[Command]:
+    def _pop_commands(self) -> list[Command]:
         commands, self._commands = self._commands, []
         return commands

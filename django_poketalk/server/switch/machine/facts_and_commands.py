@@ -1,4 +1,4 @@
-"""What a call's machine is told (facts) and what it wants done (commands). Plain values, no I/O."""
+"""The inputs (facts) and outputs (commands) of the call machine. Plain values, no I/O."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from django_poketalk.server.routing.trunk import Trunk
 
 
 class Side(enum.StrEnum):
-    """The two legs, by the values that `models.Side` stores: A is rung first (`from`), B once A has
-    answered (`to`).
+    """The two legs, with the values of `models.Side`: A (`from`) is called first, B (`to`) when A
+    has answered.
     """
 
     A = "A"
@@ -22,14 +22,14 @@ class Side(enum.StrEnum):
 
     @property
     def other(self) -> Side:
-        """The leg that this one is called from."""
+        """The other leg."""
         return Side.B if self is Side.A else Side.A
 
 
 class Cause(enum.StrEnum):
-    """Why a leg or a call is over."""
+    """Why a leg or a call ended."""
 
-    # The phones and the way to them
+    # Phones and gateways
     NORMAL = "normal"
     BUSY = "busy"
     NO_ANSWER = "no_answer"
@@ -38,7 +38,7 @@ class Cause(enum.StrEnum):
     REJECTED = "rejected"
     GATEWAY_DOWN = "gateway_down"
     OTHER_LEG = "other_leg"
-    # The rules of the service
+    # Rules of the service
     NO_GATEWAY = "no_gateway"
     NO_RATE = "no_rate"
     NO_FUNDS = "no_funds"
@@ -55,8 +55,8 @@ class Cause(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One gateway that a leg may be tried through: its primary key, its kind, the seconds that a
-    phone may ring, and for real phones its trunk.
+    """A gateway that a leg can be dialed through: its primary key, kind, ring timeout in seconds,
+    and, for real phones, its trunk.
     """
 
     gateway: int
@@ -67,12 +67,11 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that a call's machine knows of the call beforehand. Times are seconds, money is in the
+    """What the machine knows about a call before it starts. Times in seconds, money in the
     account's currency.
 
-    `max_duration` is what the call may last with any funds, `granted` what the funds at its
-    admission were sure to pay for. Leg A is paid for from its answer on, or, with
-    `a_free_until_connected`, from leg B's.
+    `max_duration` is the limit whatever the funds, `granted` the duration that the funds covered at
+    admission. Leg A is charged from its own answer, or, with `a_free_until_connected`, from B's.
     """
 
     webcallid: str
@@ -87,13 +86,17 @@ class Plan:
     granted: int = 0
     a_free_until_connected: bool = False
 
+    def tariff(self, side: Side) -> Tariff:
+        """The tariff of a leg."""
+        return self.tariff_a if side is Side.A else self.tariff_b
+
 
 # Facts
 
 
 @dataclass(frozen=True, slots=True)
 class Ringing:
-    """The phone of this attempt rings."""
+    """The phone is ringing."""
 
     side: Side
     attempt: int
@@ -101,9 +104,7 @@ class Ringing:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The phone of this attempt was picked up. `dialog`: what another switch has to know to put it
-    down.
-    """
+    """The phone was answered. `dialog` is what another switch needs in order to hang it up."""
 
     side: Side
     attempt: int
@@ -112,8 +113,8 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """This attempt will not be answered. `transport`: the gateway itself could not be reached, so
-    another may be tried. `sip_status` and `q850` are 0 where there is none.
+    """The attempt failed before an answer. `transport`: the gateway could not be reached, so
+    another can be tried. `sip_status` and `q850` are 0 if unknown.
     """
 
     side: Side
@@ -126,7 +127,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class HungUp:
-    """The phone of this attempt was put down by the person who had answered it."""
+    """The person who had answered hung up."""
 
     side: Side
     attempt: int
@@ -137,23 +138,21 @@ class HungUp:
 
 @dataclass(frozen=True, slots=True)
 class HangUpRequested:
-    """Somebody outside the call wants it over: the customer (412), an operator, or the switch
-    itself.
-    """
+    """The customer (412), an operator or the switch itself ends the call."""
 
     cause: Cause
 
 
 @dataclass(frozen=True, slots=True)
 class HoldGranted:
-    """The hold now in force, which may be less than was wanted."""
+    """The hold now in force, which may be less than requested."""
 
     amount: Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class TimeUp:
-    """The machine's deadline has come."""
+    """The machine's deadline has passed."""
 
 
 LegFact = Ringing | Answered | Failed | HungUp
@@ -165,7 +164,7 @@ Fact = LegFact | HangUpRequested | HoldGranted | TimeUp
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """Ring a leg's phone through this gateway."""
+    """Ring the leg's phone through this gateway."""
 
     side: Side
     attempt: int
@@ -174,7 +173,7 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """Connect the two answered legs: these attempts of A and B."""
+    """Connect the two answered legs, given their attempt numbers."""
 
     attempt_a: int
     attempt_b: int
@@ -182,7 +181,7 @@ class Bridge:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """Put this leg down, whether it rings or talks."""
+    """Hang up the leg, whether it is ringing or answered."""
 
     side: Side
     attempt: int
@@ -191,23 +190,23 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class SendEvent:
-    """Tell the customer's EventURL."""
+    """Send the event to the customer's EventURL."""
 
     event: Event
 
 
 @dataclass(frozen=True, slots=True)
 class ExtendHold:
-    """Raise the call's hold to this amount, or as far as the funds reach, and answer with
+    """Raise the call's hold to this amount, or as far as the funds allow, and reply with
     `HoldGranted`.
     """
 
-    wanted: Decimal
+    amount: Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The call is over: charge it. Nothing comes after this."""
+    """Charge the call, which has ended. The last command."""
 
     status: CallStatus
     cause: Cause

@@ -1,4 +1,4 @@
-"""A switch's sign of life in the database, for people and monitors. No call depends on it."""
+"""A switch's heartbeat in the database, for people and monitors. No call depends on it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 from django_poketalk.server.database.clock import database_now
 from django_poketalk.server.models import Switch
 
-FORGET_AFTER = timedelta(days=1)  # rows of switches that died
+FORGET_AFTER = timedelta(days=1)  # how long rows of dead switches are kept
 
 
 def beat(name: str, live_calls: int) -> None:
-    """Say that this switch lives, and how many calls it has in hand."""
+    """Record that this switch is alive, and how many calls it has."""
     now = database_now()
     facts = {"seen_at": now, "live_calls": live_calls}
     if not Switch.objects.filter(name=name).update(**facts):
@@ -21,7 +21,7 @@ def beat(name: str, live_calls: int) -> None:
 
 
 def sign_off(name: str) -> None:
-    """Say that this switch has stopped."""
+    """Record that this switch has stopped."""
     Switch.objects.filter(name=name).delete()
 
 

@@ -1,12 +1,11 @@
-"""A switch's numbers in Prometheus' words. Needs prometheus-client (extra `metrics`)."""
+"""A switch's numbers as Prometheus metrics. Needs prometheus-client (extra `metrics`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -17,80 +16,85 @@ from prometheus_client.registry import Collector
 
 from django_poketalk.server.conf import settings
 
+from .snapshot import Snapshot, State
 from .stats import BOUNDS, Histogram
-from .watchdog import State
-
-if TYPE_CHECKING:
-    from ..engine import Engine
 
 
-def registry(engine: Engine) -> CollectorRegistry:
-    """What is to be told of this switch, and nothing of the process around it."""
-    found = CollectorRegistry(auto_describe=False)
-    found.register(SwitchCollector(engine))
-    return found
+def exposition(now: Snapshot) -> bytes:
+    """The metrics of this switch in Prometheus' text format, without the process' own."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_SwitchCollector(now))
+    return generate_latest(registry)
 
 
-class SwitchCollector(Collector):
-    """Reads the switch's stats when it is asked."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class _SwitchCollector(Collector):
+    def __init__(self, now: Snapshot) -> None:
+        self._now = now
 
     def collect(self) -> Iterator[Metric]:
-        """All metrics as they are now."""
-        yield from self._gauges()
-        yield from self._counters()
-        stats = self._engine.stats
+        """All metrics."""
+        now, stats = self._now, self._now.stats
+        lease_age = settings.lease - now.lease_left
+        yield _gauge("calls_live", "Calls in progress.", now.calls)
+        yield _gauge("lease_age_seconds", "Time since the leases were renewed.", lease_age)
+        yield _gauge("writes_waiting", "Call changes waiting to be written.", now.writes_waiting)
+        yield _gauge("listening", "1 if the database notifies the switch.", now.listening)
+        states = [([state.value], float(now.state is state)) for state in State]
+        yield _labeled(GaugeMetricFamily, "state", "1 for the current state.", ["state"], states)
+        yield _counter("claims", "Calls claimed.", stats.claims)
+        yield _counter("lost", "Calls lost to other switches or to errors.", stats.lost)
+        yield _counter("recovered", "Abandoned calls ended.", stats.recovered)
+        yield _labeled(
+            CounterMetricFamily,
+            "setups",
+            "Legs dialed.",
+            ["leg"],
+            (([side.value], number) for side, number in stats.dialed.items()),
+        )
+        yield _labeled(
+            CounterMetricFamily,
+            "ended",
+            "Calls ended.",
+            ["status", "cause"],
+            (([str(int(status)), cause], n) for (status, cause), n in stats.ended.items()),
+        )
+        yield _labeled(
+            CounterMetricFamily,
+            "events",
+            "Events sent.",
+            ["answer"],
+            (([answer], number) for answer, number in stats.answers.items()),
+        )
         yield _histogram("queue_wait", "From the request to the claim.", stats.queue_wait)
-        yield _histogram("event_lag", "From what is told to its sending.", stats.event_lag)
+        yield _histogram("event_lag", "From an event to its sending.", stats.event_lag)
         yield _histogram("event_delivery", "From sending to the answer.", stats.delivery)
         yield _histogram("write", "From a change of a call to its commit.", stats.write)
 
-    def _gauges(self) -> Iterator[Metric]:
-        engine = self._engine
-        age = settings.lease - engine.lease.left
-        yield _gauge("calls_live", "Calls in hand.", engine.calls)
-        yield _gauge("lease_age_seconds", "Since the leases were renewed.", age)
-        yield _gauge(
-            "writes_waiting", "Changes that wait to be written.", engine.write_queue.waiting
-        )
-        yield _gauge("woken", "1: the database wakes it.", engine.listener.is_listening)
-        states = GaugeMetricFamily("poketalk_switch_state", "1 for what it does.", labels=["state"])
-        for state in State:
-            states.add_metric([state], engine.state is state)
-        yield states
 
-    def _counters(self) -> Iterator[Metric]:
-        stats = self._engine.stats
-        yield CounterMetricFamily("poketalk_switch_claims", "Calls taken.", stats.claims)
-        yield CounterMetricFamily("poketalk_switch_lost", "Calls lost.", stats.lost)
-        yield CounterMetricFamily(
-            "poketalk_switch_recovered", "Calls ended that were left behind.", stats.recovered
-        )
-        setups = CounterMetricFamily("poketalk_switch_setups", "Phones rung.", labels=["leg"])
-        for side, number in stats.dials.items():
-            setups.add_metric([side], number)
-        yield setups
-        ends = CounterMetricFamily(
-            "poketalk_switch_ended", "Calls that are over.", labels=["status", "cause"]
-        )
-        for (status, cause), number in stats.ends.items():
-            ends.add_metric([str(int(status)), cause], number)
-        yield ends
-        events = CounterMetricFamily("poketalk_switch_events", "Events sent.", labels=["answer"])
-        for answer, number in stats.answers.items():
-            events.add_metric([answer], number)
-        yield events
+def _gauge(name: str, help_text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"poketalk_switch_{name}", help_text, float(value))
 
 
-def _gauge(name: str, says: str, value: float) -> Metric:
-    return GaugeMetricFamily(f"poketalk_switch_{name}", says, float(value))
+def _counter(name: str, help_text: str, value: float) -> Metric:
+    return CounterMetricFamily(f"poketalk_switch_{name}", help_text, value)
 
 
-def _histogram(name: str, says: str, histogram: Histogram) -> Metric:
+def _labeled(
+    family: type[CounterMetricFamily] | type[GaugeMetricFamily],
+    name: str,
+    help_text: str,
+    labels: list[str],
+    values: Iterable[tuple[Sequence[str], float]],
+) -> Metric:
+    metric = family(f"poketalk_switch_{name}", help_text, labels=labels)
+    for label_values, value in values:
+        metric.add_metric(label_values, value)
+    return metric
+
+
+def _histogram(name: str, help_text: str, histogram: Histogram) -> Metric:
     bounds = [*map(str, BOUNDS), "+Inf"]
     buckets = list(zip(bounds, accumulate(histogram.counts), strict=True))
     return HistogramMetricFamily(
-        f"poketalk_switch_{name}_seconds", says, buckets=buckets, sum_value=histogram.sum
+        f"poketalk_switch_{name}_seconds", help_text, buckets=buckets, sum_value=histogram.sum
     )

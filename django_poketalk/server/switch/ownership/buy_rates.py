@@ -1,4 +1,4 @@
-"""What gateways ask for the legs that they carry: the buy side of a call's money."""
+"""What gateways charge for the legs that they carry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django_poketalk.server.routing import routes
 
 
 class BuyRates:
-    """The buy rates of some gateways for some numbers (digits), read at once: one query."""
+    """The buy rates of gateways for numbers (digits), read in one query."""
 
     def __init__(self, gateways: Collection[int], numbers: Collection[str]) -> None:
         self._rates: dict[int, dict[str, BuyRate]] = defaultdict(dict)
@@ -22,14 +22,14 @@ class BuyRates:
             self._rates[rate.gateway_id][rate.prefix] = rate
 
     def tariff(self, gateway: int, number: str) -> Tariff | None:
-        """By the longest prefix; None where the gateway has no rate for the number."""
+        """By the longest prefix; None if the gateway has no rate for the number."""
         rates = self._rates.get(gateway, {})
         prefix = routes.longest_prefix(number, rates)
         return None if prefix is None else rates[prefix].tariff
 
 
 def columns(tariff: Tariff | None) -> dict[str, Any]:
-    """The columns of a leg that keep its buy tariff."""
+    """The columns of a leg that hold its buy tariff."""
     return {
         "buy_price_per_minute": tariff and tariff.price_per_minute,
         "buy_connect_fee": tariff and tariff.connect_fee,

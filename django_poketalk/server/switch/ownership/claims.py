@@ -1,7 +1,5 @@
-"""Whose a call is: claiming queued calls, keeping their leases, and taking over what a switch has
-left behind. Every function is blocking and safe to run again.
-
-Leases are measured by the database's clock alone.
+"""Ownership of calls: claiming queued calls, renewing their leases, and taking over abandoned ones.
+All functions are blocking and idempotent. Leases are measured by the database's clock only.
 """
 
 from __future__ import annotations
@@ -22,59 +20,60 @@ from ..gateways.base import CallKey
 from . import plan
 from .plan import ClaimedCall
 
-BATCH = 500  # rows named in one statement
+BATCH = 500  # primary keys in one statement
 
 
 def claim(
     switch: str, limit: int, kinds: Iterable[str], overdue: bool = False
 ) -> list[ClaimedCall]:
-    """Take up to `limit` queued calls, the oldest first. Calls go out through gateways of `kinds`.
-    With `overdue`, only such as have waited longer than `QUEUE_TIMEOUT`.
+    """Claim up to `limit` queued calls, oldest first, planned for gateways of `kinds`. With
+    `overdue`, only calls that have been queued longer than `QUEUE_TIMEOUT`.
 
-    Of several switches, one gets each call: rows that another one is just taking are passed over,
-    or, where the database cannot do that, each is taken by a compare-and-set. All in one
-    transaction: after an error, nobody has any of them.
+    Exactly one switch gets each call: rows that another switch is claiming are skipped, or, if the
+    database cannot skip locked rows, each is claimed by a compare-and-set. Everything happens in
+    one transaction; after an error, all calls are still queued.
     """
     waiting = _waiting()
     if overdue:
-        waiting = waiting.filter(created_at__lt=database_now() - plan.patience())
+        waiting = waiting.filter(created_at__lt=database_now() - plan.queue_timeout())
     if connection.features.has_select_for_update_skip_locked:
         with transaction.atomic():
-            calls = _take_together(switch, waiting, limit)
-            return plan.planned(calls, kinds)
-    if not waiting.exists():  # before the only write lock that there is, is asked for
+            return plan.plan_calls(_claim_together(switch, waiting, limit), kinds)
+    if not waiting.exists():  # do not take SQLite's only write lock for nothing
         return []
     with transaction.atomic():
-        calls = [call for call in list(waiting[:limit]) if _take_one(switch, call)]
-        return plan.planned(calls, kinds)
+        calls = [call for call in list(waiting[:limit]) if _claim_one(switch, call)]
+        return plan.plan_calls(calls, kinds)
 
 
 def _waiting() -> Any:
-    """The queue, each call with the database's time as it is read."""
-    return Call.objects.queued().order_by("id").annotate(taken_at=DatabaseNow())
+    """The queued calls, each with the database's time as `claimed_at`."""
+    return Call.objects.queued().order_by("id").annotate(claimed_at=DatabaseNow())
 
 
-def _take_together(switch: str, waiting: Any, limit: int) -> list[Call]:
+def _claim_together(switch: str, waiting: Any, limit: int) -> list[Call]:
     no_key = connection.features.has_select_for_no_key_update
     calls = list(waiting.select_for_update(skip_locked=True, no_key=no_key)[:limit])
     if calls:
-        Call.objects.filter(pk__in=[call.pk for call in calls]).update(**_taken(switch))
+        Call.objects.filter(pk__in=[call.pk for call in calls]).update(**_claim_columns(switch))
     return calls
 
 
-def _take_one(switch: str, call: Call) -> bool:
-    return bool(Call.objects.queued().filter(pk=call.pk, fence=call.fence).update(**_taken(switch)))
+def _claim_one(switch: str, call: Call) -> bool:
+    return bool(
+        Call.objects.queued().filter(pk=call.pk, fence=call.fence).update(**_claim_columns(switch))
+    )
 
 
 def take_over(switch: str, call: Call) -> CallKey | None:
-    """Take a call whose switch has let its lease lapse; None when another switch was faster.
+    """Claim a call whose lease has lapsed; None if another switch was faster.
 
-    Its last proof of life is no later than the lease: by then its switch had dropped it, whatever
-    was written afterwards.
+    Its proof of life is limited to the end of the lease: by then its switch had dropped the call,
+    whatever it wrote afterwards.
     """
     lapsed = abandoned().filter(pk=call.pk, fence=call.fence)
     if lapsed.update(
-        seen_at=Least("seen_at", "lease_until"),  # first: MariaDB sees what stands before it
+        seen_at=Least("seen_at", "lease_until"),  # first: MariaDB applies assignments in order
         switch=switch,
         fence=call.fence + 1,
         lease_until=_lease()["lease_until"],
@@ -84,13 +83,13 @@ def take_over(switch: str, call: Call) -> CallKey | None:
 
 
 def abandoned() -> Any:
-    """The calls whose lease has lapsed."""
+    """The calls whose leases have lapsed."""
     return Call.objects.abandoned(DatabaseNow())
 
 
 def renew(switch: str, keys: Iterable[CallKey]) -> set[CallKey]:
-    """Prove that this switch lives and keeps these calls; those that are lost by now: another's, or
-    left to be. A lease that has lapsed stays so: its call was dropped, and is not to be paid for.
+    """Renew the leases of these calls. Return the lost ones: another switch owns them, or their
+    lease has lapsed. A lapsed lease is never renewed: its call was dropped and must not be charged.
     """
     lost: set[CallKey] = set()
     remaining = sorted(keys, key=lambda key: key.pk)
@@ -106,7 +105,7 @@ def _renew(switch: str, pks: list[int]) -> dict[int, int]:
     rows = Call.objects.filter(pk__in=pks)
     ours = rows.filter(switch=switch, state__in=Call.OWNED, lease_until__gte=DatabaseNow())
     if connection.features.has_select_for_update:
-        # In the order in which other writes lock them, so that none waits for another in a circle.
+        # In the order in which all writes lock calls, to avoid deadlocks.
         no_key = connection.features.has_select_for_no_key_update
         locked = ours.select_for_update(no_key=no_key).order_by("pk")
         fences = dict(locked.values_list("pk", "fence"))
@@ -118,20 +117,20 @@ def _renew(switch: str, pks: list[int]) -> dict[int, int]:
 
 
 def requested_hang_ups(switch: str) -> list[CallKey]:
-    """Our live calls that somebody wants ended."""
-    asked = Call.objects.filter(
+    """This switch's active calls with a requested hang-up."""
+    requested = Call.objects.filter(
         state=Call.State.ACTIVE, switch=switch, hangup_requested_at__isnull=False
     )
-    return [CallKey(pk, fence) for pk, fence in asked.values_list("pk", "fence")]
+    return [CallKey(pk, fence) for pk, fence in requested.values_list("pk", "fence")]
 
 
 def let_lapse(key: CallKey) -> None:
-    """Give the call up, so that it is ended as an abandoned one without further delay."""
+    """Abandon the call, so that it can be recovered at once."""
     ours = Call.objects.filter(pk=key.pk, fence=key.fence, state__in=Call.OWNED)
     ours.update(lease_until=DatabaseNow() - timedelta(seconds=1))
 
 
-def _taken(switch: str) -> dict[str, Any]:
+def _claim_columns(switch: str) -> dict[str, Any]:
     return {
         "state": Call.State.ACTIVE,
         "fence": F("fence") + 1,

@@ -1,4 +1,4 @@
-"""The time until which a switch may act on its calls."""
+"""Until when a switch may act on its calls."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 
 class Lease:
-    """Kept by the monotonic clock, which no one sets. `lapsed` is called as soon as it is over, and
-    again whenever it is asked for in vain.
+    """A lease measured by the monotonic clock. `lapsed` is called when it lapses, and again each
+    time that `holds()` returns False.
     """
 
     def __init__(self, lapsed: Callable[[], None]) -> None:
@@ -19,25 +19,25 @@ class Lease:
 
     @property
     def left(self) -> float:
-        """Seconds that it lasts; below 0 when it is over."""
+        """Seconds left; negative when the lease has lapsed."""
         return self._until - time.monotonic()
 
     def keep_until(self, until: float) -> None:
-        """It was renewed, and lasts until this time of `time.monotonic()`."""
+        """Extend the lease until this time of `time.monotonic()`."""
         self._until = until
-        self.let_go()
+        self.cancel()
         self._timer = asyncio.get_running_loop().call_later(self.left, self.holds)
 
     def holds(self) -> bool:
-        """Whether the leases still hold. When they do not, other switches may have the calls by
-        now, and all of them are dropped.
+        """Whether the lease holds. If not, other switches may own the calls by now, and this switch
+        drops them all.
         """
         if time.monotonic() < self._until:
             return True
         self._lapsed()
         return False
 
-    def let_go(self) -> None:
-        """Look at it no more."""
+    def cancel(self) -> None:
+        """Cancel the timer that watches the lease."""
         if self._timer is not None:
             self._timer.cancel()

@@ -1,4 +1,4 @@
-"""What is known of a call when it is claimed: its plan, its ways out, and what they ask for it."""
+"""Plans claimed calls: tariffs, routes and buy tariffs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ UNRATED = Tariff(FREE, FREE, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class ClaimedCall:
-    """A call that is now ours. `refused`: it is to end at once, and nobody is rung. `bought` has
-    what each gateway asks for a leg, where it has a rate for the number.
+    """A call that this switch owns. With `refused`, it ends at once without ringing anyone.
+    `buy_tariffs` has each gateway's tariff for a leg, if it has a rate for the number.
     """
 
     key: CallKey
@@ -31,36 +31,32 @@ class ClaimedCall:
     eventurl: str
     plan: Plan
     account: int = 0
-    waited: float = 0.0  # seconds since it was asked for
+    waited: float = 0.0  # seconds in the queue
     refused: Cause | None = None
-    bought: Mapping[tuple[Side, int], Tariff] = field(default_factory=dict)
+    buy_tariffs: Mapping[tuple[Side, int], Tariff] = field(default_factory=dict)
 
     def number(self, side: Side) -> str:
         """The number of a leg (digits)."""
         return self.from_number if side is Side.A else self.to_number
 
-    def tariff(self, side: Side) -> Tariff:
-        """The tariff of a leg."""
-        return self.plan.tariff_a if side is Side.A else self.plan.tariff_b
 
-
-def patience() -> timedelta:
-    """How long a call may wait to be claimed."""
+def queue_timeout() -> timedelta:
+    """How long a call may be queued."""
     return timedelta(seconds=settings.queue_timeout)
 
 
 class _Gateways:
-    """The active gateways of each provider, read once for all calls that are claimed together."""
+    """The active gateways of each provider, read once for all calls claimed together."""
 
     def __init__(self, kinds: Iterable[str]) -> None:
-        # In any order: `routing` puts them into theirs.
+        # Unordered: `gateways_for` sorts them.
         self._active = Gateway.objects.filter(is_active=True, kind__in=list(kinds)).order_by()
-        self._of: dict[int, list[Gateway]] = {}
+        self._by_provider: dict[int, list[Gateway]] = {}
 
     def routes(self, provider: int, number: str) -> tuple[Route, ...]:
-        if provider not in self._of:
-            self._of[provider] = list(self._active.filter(provider=provider))
-        return tuple(map(route, gateways_for(number, self._of[provider])))
+        if provider not in self._by_provider:
+            self._by_provider[provider] = list(self._active.filter(provider=provider))
+        return tuple(map(route, gateways_for(number, self._by_provider[provider])))
 
 
 def routes(kinds: Iterable[str]) -> list[Route]:
@@ -69,13 +65,13 @@ def routes(kinds: Iterable[str]) -> list[Route]:
 
 
 def route(gateway: Gateway) -> Route:
-    """The gateway as the switch uses it."""
+    """The route through a gateway."""
     return Route(gateway.pk, gateway.kind, gateway.ring_timeout, gateway.trunk)
 
 
-def planned(calls: list[Call], kinds: Iterable[str]) -> list[ClaimedCall]:
-    """Calls as they were read before they were taken, with the database's time as `taken_at`. They
-    go out through gateways of `kinds`. A few queries, however many they are.
+def plan_calls(calls: list[Call], kinds: Iterable[str]) -> list[ClaimedCall]:
+    """Plan calls for gateways of `kinds`. The rows are as read before the claim, with `claimed_at`.
+    The number of queries does not depend on the number of calls.
     """
     if not calls:
         return []
@@ -85,7 +81,7 @@ def planned(calls: list[Call], kinds: Iterable[str]) -> list[ClaimedCall]:
     )
     routes = {call.pk: _routes(call, gateways) for call in calls}
     buy_rates = BuyRates(
-        {route.gateway for sides in routes.values() for ways in sides.values() for route in ways},
+        {route.gateway for sides in routes.values() for side in sides.values() for route in side},
         {number for call in calls for number in (call.from_number, call.to_number)},
     )
     return [_claimed(call, routes[call.pk], rates, buy_rates) for call in calls]
@@ -121,13 +117,13 @@ def _claimed(
         granted=call.max_duration,
         a_free_until_connected=call.leg_a_billed == LegABilling.CONNECTED,
     )
-    bought = {
+    buy_tariffs = {
         (side, route.gateway): tariff
         for side, number in _numbers(call).items()
         for route in routes[side]
         if (tariff := buy_rates.tariff(route.gateway, number))
     }
-    waited = call.taken_at - call.created_at
+    waited = call.claimed_at - call.created_at
     return ClaimedCall(
         key=CallKey(call.pk, call.fence + 1),
         from_number=call.from_number,
@@ -137,13 +133,13 @@ def _claimed(
         account=call.account_id,
         waited=max(0.0, waited.total_seconds()),
         refused=_refusal(call, waited, rated=rate_a is not None and rate_b is not None),
-        bought=bought,
+        buy_tariffs=buy_tariffs,
     )
 
 
 def _refusal(call: Call, waited: timedelta, *, rated: bool) -> Cause | None:
     if call.hangup_requested_at is not None:
         return Cause.HANG_UP_REQUESTED
-    if waited > patience():
+    if waited > queue_timeout():
         return Cause.QUEUE_TIMEOUT
     return None if rated else Cause.NO_RATE

@@ -1,7 +1,6 @@
-"""Calls that a switch has left behind: killed, frozen or cut off from the database past its lease.
-
-They are ended: charged to the last proof of life, and their final event is sent. Nobody is rung
-again, since nobody knows who was.
+"""Ends abandoned calls, whose switch was killed, frozen or disconnected from the database past its
+lease: charges them up to the last proof of life and returns their final events. Nobody is rung
+again, since what has been dialed is unknown.
 """
 
 from __future__ import annotations
@@ -31,35 +30,33 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """A call that was ended here: the events that its customer has still to get, and the dialogs of
-    phones that are still up.
-    """
+    """A recovered call: its unsent events, and the dialogs of legs that may still be up."""
 
     key: CallKey
     eventurl: str
     events: tuple[Event, ...]
-    sequence: int  # of the first of these events
+    sequence: int  # of the first event
     dialogs: tuple[tuple[Route, str], ...] = ()
 
 
 def recover(switch: str, limit: int) -> list[Orphan]:
-    """Take over and end up to `limit` abandoned calls; those that have something left to do."""
+    """Take over and end up to `limit` abandoned calls; those that need events or hang-ups."""
     orphans = []
     for call in claims.abandoned().order_by("lease_until")[:limit]:
         try:
             key = claims.take_over(switch, call)
             if key is None:
                 continue
-            logger.warning("Call %s was left by switch %s.", call.pk, call.switch)
-            call.refresh_from_db()  # its owner may have written until it was ours
+            logger.warning("Recovering call %s from switch %s.", call.pk, call.switch)
+            call.refresh_from_db()  # its owner may have written until the takeover
             orphan = _end(key, call)
         except store.LostCall:
             continue
-        except (OperationalError, InterfaceError) as error:  # the database is away
-            logger.error("Call %s could not be ended; it is tried again later: %s", call.pk, error)
+        except (OperationalError, InterfaceError) as error:  # a traceback would say no more
+            logger.error("Call %s could not be ended, trying again later: %s", call.pk, error)
             continue
         except Exception:
-            logger.exception("Call %s could not be ended; it is tried again later.", call.pk)
+            logger.exception("Call %s could not be ended, trying again later.", call.pk)
             continue
         if orphan is not None:
             orphans.append(orphan)
@@ -72,7 +69,7 @@ def _end(key: CallKey, call: Call) -> Orphan | None:
         for leg in call.legs.exclude(dialog="").select_related("gateway")
         if leg.gateway is not None
     )
-    events = _ended_before(call) if call.charged_at else _end_now(key, call)
+    events = _final_event(call) if call.charged_at else _end_now(key, call)
     if not events or not call.eventurl:
         store.save([Change(key, done=True)])
         return Orphan(key, "", (), 0, dialogs) if dialogs else None
@@ -80,8 +77,8 @@ def _end(key: CallKey, call: Call) -> Orphan | None:
     return Orphan(key, call.eventurl, events, (last or 0) + 1, dialogs)
 
 
-def _ended_before(call: Call) -> tuple[Event, ...]:
-    """The final event of a call that its switch had charged, unless that was sent as well."""
+def _final_event(call: Call) -> tuple[Event, ...]:
+    """The final event of a call that its switch had charged, unless it was sent."""
     status = CallStatus(call.status or CallStatus.UNKNOWN)
     if call.deliveries.filter(status=status).exists():
         return ()
@@ -90,13 +87,13 @@ def _ended_before(call: Call) -> tuple[Event, ...]:
 
 def _end_now(key: CallKey, call: Call) -> tuple[Event, ...]:
     legs = list(call.legs.all())
-    proof = call.seen_at or call.created_at
-    seconds = known_seconds(call, legs, proof)
-    paid: dict[Side, int | None] = {**seconds}
+    proof_of_life = call.seen_at or call.created_at
+    seconds = known_seconds(call, legs, proof_of_life)
+    charged: dict[Side, int | None] = {**seconds}
     if call.leg_a_billed == LegABilling.CONNECTED:
-        paid[Side.A] = seconds.get(Side.B)
+        charged[Side.A] = seconds.get(Side.B)
     rows = tuple(
-        _leg_row(leg, seconds.get(Side(leg.side)), paid.get(Side(leg.side)), proof)
+        _leg_row(leg, seconds.get(Side(leg.side)), charged.get(Side(leg.side)), proof_of_life)
         for leg in legs
         if leg.ended_at is None
     )
@@ -112,21 +109,24 @@ def _end_now(key: CallKey, call: Call) -> tuple[Event, ...]:
         cost=cost,
         legs=rows,
         finish=finish,
-        ended_at=max([proof, *(row.ended_at or proof for row in rows)]),
+        ended_at=max([proof_of_life, *(row.ended_at or proof_of_life for row in rows)]),
     )
     store.save([change])
-    logger.warning("Call %s is ended as %d after %d s.", key.pk, status, duration)
+    logger.warning("Call %s ended with status %d after %d s.", key.pk, status, duration)
     final = Event(status, call.custom, duration, cost)
     if call.status in (None, CallStatus.A_INITIATED) and not call.deliveries.exists():
-        return (Event(CallStatus.A_INITIATED, call.custom, 0, FREE), final)  # 1 is always first
+        return (
+            Event(CallStatus.A_INITIATED, call.custom, 0, FREE),
+            final,
+        )  # every call starts with 1
     return (final,)
 
 
-def known_seconds(call: Call, legs: list[Leg], proof: datetime) -> dict[Side, int]:
+def known_seconds(call: Call, legs: list[Leg], proof_of_life: datetime) -> dict[Side, int]:
     """How long each answered leg is known to have lasted at the last proof of life.
 
-    What its machine would have said then: never less than what was stored, and so perhaps told, nor
-    more than what the hold pays.
+    This is what the call's machine would have computed: at least what was stored (and perhaps sent
+    in an event), and at most what the hold pays for.
     """
     answered = {
         Side(leg.side): (leg, leg.answered_at) for leg in legs if leg.answered_at is not None
@@ -135,7 +135,7 @@ def known_seconds(call: Call, legs: list[Leg], proof: datetime) -> dict[Side, in
         return {}
     leg_a, began = answered[Side.A]
     leg_b, connected = answered.get(Side.B, (leg_a, None))
-    # A leg B that has not answered is put out of reach: it is not paid for.
+    # An unanswered leg B gets an offset beyond the cap, so that it costs nothing.
     cap = call.duration_cap or call.max_duration
     offset = cap + 1 if connected is None else whole_seconds((connected - began).total_seconds())
     paid = rating.maximum_duration(
@@ -146,14 +146,14 @@ def known_seconds(call: Call, legs: list[Leg], proof: datetime) -> dict[Side, in
         offset,
         a_free_until_connected=call.leg_a_billed == LegABilling.CONNECTED,
     )
-    until = min(proof, began + timedelta(seconds=paid))
+    until = min(proof_of_life, began + timedelta(seconds=paid))
     return {
         side: max(leg.duration, whole_seconds((until - since).total_seconds()))
         for side, (leg, since) in answered.items()
     }
 
 
-def _leg_row(leg: Leg, seconds: int | None, paid: int | None, proof: datetime) -> LegRow:
+def _leg_row(leg: Leg, seconds: int | None, paid: int | None, proof_of_life: datetime) -> LegRow:
     if leg.answered_at is None:
         seconds = paid = None
     return LegRow(
@@ -165,9 +165,9 @@ def _leg_row(leg: Leg, seconds: int | None, paid: int | None, proof: datetime) -
         initiated_at=leg.initiated_at,
         ringing_at=leg.ringing_at,
         answered_at=leg.answered_at,
-        ended_at=max(proof, leg.answered_at or leg.initiated_at),
+        ended_at=max(proof_of_life, leg.answered_at or leg.initiated_at),
         cause=Cause.SWITCH_LOST,
         duration=seconds or 0,
         cost=FREE if paid is None else rating.cost(leg.tariff, paid),
-        bought=leg.buy_tariff,
+        buy_tariff=leg.buy_tariff,
     )

@@ -42,7 +42,7 @@ def leg(claimed: ClaimedCall, side: Side, **changes: Any) -> LegRow:
         "attempt": 1,
         "gateway": claimed.plan.routes_a[0].gateway,
         "number": claimed.number(side),
-        "tariff": claimed.tariff(side),
+        "tariff": claimed.plan.tariff(side),
         "initiated_at": NOW,
         "ringing_at": None,
         "answered_at": None,
@@ -92,7 +92,7 @@ def history(claimed: ClaimedCall, seed: int) -> list[Change]:
             cost=Decimal("0.05"),
             deliveries=sent,
         ),
-        Change(key, account, CallStatus.B_INITIATED, 6, wanted_hold=Decimal(9)),
+        Change(key, account, CallStatus.B_INITIATED, 6, requested_hold=Decimal(9)),
         Change(
             key,
             account,
@@ -152,7 +152,7 @@ def test_each_column_says_what_was_said(service: Service) -> None:
     [claimed] = claims.claim("one", 1, ["simulated"])
     bought = Tariff(Decimal("0.2"), Decimal("0.01"), 2, 3)
     at = [NOW + timedelta(seconds=second) for second in range(4)]
-    began = leg(claimed, Side.A, bought=bought)
+    began = leg(claimed, Side.A, buy_tariff=bought)
     over = leg(
         claimed,
         Side.A,
@@ -165,7 +165,7 @@ def test_each_column_says_what_was_said(service: Service) -> None:
         sip_status=487,
         q850=16,
         dialog="<dialog>",
-        bought=bought,
+        buy_tariff=bought,
     )
     finish = Finish(CallStatus.A_DISCONNECTED, Cause.BUSY, 9, Decimal("0.09"), Decimal(0))
     sent = delivery(1, CallStatus.A_INITIATED)
@@ -194,7 +194,7 @@ def test_each_column_says_what_was_said(service: Service) -> None:
     assert Leg.objects.values(*columns(over)).get() == columns(over)
     assert Leg.objects.values_list(
         "price_per_minute", "connect_fee", "initial_increment", "subsequent_increment"
-    ).get() == astuple(claimed.tariff(Side.A))
+    ).get() == astuple(claimed.plan.tariff(Side.A))
     assert Leg.objects.values_list(
         "buy_price_per_minute",
         "buy_connect_fee",
@@ -219,7 +219,7 @@ def columns(row: LegRow) -> dict[str, Any]:
     """What a leg's row is to have: all but the tariffs, which have columns of their own."""
     told = {field.name: getattr(row, field.name) for field in fields(row)}
     renamed = {"gateway_id": told.pop("gateway"), "hangup_cause": told.pop("cause")}
-    del told["tariff"], told["bought"]
+    del told["tariff"], told["buy_tariff"]
     return told | renamed | {"buy_cost": row.buy_cost}
 
 

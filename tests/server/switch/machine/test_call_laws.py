@@ -164,7 +164,7 @@ class AnyCall(RuleBasedStateMachine):
     @precondition(lambda self: any(isinstance(c, ExtendHold) for c in self.given))
     @rule(share=st.sampled_from([Decimal(0), Decimal("0.5"), Decimal(1)]), wait=waits)
     def grant(self, share: Decimal, wait: float) -> None:
-        wanted = [c.wanted for c in self.given if isinstance(c, ExtendHold)][-1]
+        wanted = [c.amount for c in self.given if isinstance(c, ExtendHold)][-1]
         self.now += wait
         self.tell(HoldGranted(max(self.machine.hold, wanted * share)))
 

@@ -17,7 +17,7 @@ from django_poketalk.server.models import Call
 from django_poketalk.server.switch import engine
 from django_poketalk.server.switch.engine import Engine
 from django_poketalk.server.switch.machine.facts_and_commands import Cause
-from django_poketalk.server.switch.monitoring import heartbeat, http, watchdog
+from django_poketalk.server.switch.monitoring import heartbeat, http, snapshot, watchdog
 from django_poketalk.server.switch.monitoring.http import read_address
 from django_poketalk.server.switch.monitoring.watchdog import Watchdog
 
@@ -46,7 +46,7 @@ def watch(switch: Engine, calls: Any, during: Any) -> None:
     port = free_port()
 
     async def run() -> None:
-        async with http.monitored(switch, f"127.0.0.1:{port}"):
+        async with http.serve_monitoring(switch.snapshot, f"127.0.0.1:{port}"):
             await serving(switch, until=calls, during=lambda: during(port))
 
     asyncio.run(run())
@@ -95,7 +95,7 @@ def test_no_label_has_more_values_than_the_code_knows(service: Service) -> None:
         "cause": set(Cause),
         "status": {"2", "4", "6", "8"},
         "answer": {"2xx", "3xx", "412", "4xx", "5xx", "none"},
-        "state": set(watchdog.State),
+        "state": set(snapshot.State),
     }
     assert {name for name, _value in labels} <= {*known, "le"}
     assert all(name == "le" or value in known[name] for name, value in labels)
@@ -116,7 +116,7 @@ def test_a_switch_that_drains_is_not_to_be_sent_calls(service: Service) -> None:
     port = free_port()
 
     async def run() -> None:
-        async with http.monitored(switch, f"127.0.0.1:{port}"):
+        async with http.serve_monitoring(switch.snapshot, f"127.0.0.1:{port}"):
             running = asyncio.create_task(switch.run())
             await look(port)
             await running
@@ -183,10 +183,10 @@ def test_without_prometheus_client_it_says_what_to_install(
 
 def test_a_loop_that_is_over_is_not_missed() -> None:
     seen = Watchdog()
-    seen.turned("take", -100)
-    seen.turned("beat", 100)
+    seen.record("take", -100)
+    seen.record("beat", 100)
     assert seen.late == ["take"]
-    seen.ended("take")
+    seen.remove("take")
     assert seen.late == []
 
 

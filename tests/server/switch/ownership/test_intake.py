@@ -94,9 +94,9 @@ class TestLimits:
         most = 0
 
         class Counted(Engine):
-            async def _take(self) -> None:
+            async def _claim(self) -> None:
                 nonlocal most
-                await super()._take()
+                await super()._claim()
                 most = max(most, self.calls)
 
         serve(Counted("test", SPEED), until=ended())

@@ -132,5 +132,5 @@ def test_the_databases_time_is_known_without_asking() -> None:
     for _ in range(3):
         asked = time.monotonic()
         moment = database_now() + timedelta(hours=3)
-        guess.measured(moment, asked, time.monotonic())
+        guess.add(moment, asked, time.monotonic())
     assert abs(guess.now() - database_now() - timedelta(hours=3)) < timedelta(seconds=1)

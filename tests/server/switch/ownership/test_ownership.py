@@ -91,7 +91,7 @@ def test_a_write_under_an_old_fence_changes_nothing(service: Service) -> None:
     Call.objects.update(fence=2)
     before = Call.objects.values().get()
     with pytest.raises(LostCall):
-        store.save([Change(claimed.key, duration=99, wanted_hold=Decimal(100), done=True)])
+        store.save([Change(claimed.key, duration=99, requested_hold=Decimal(100), done=True)])
     assert Call.objects.values().get() == before
     assert claims.renew("one", [claimed.key]) == {CallKey(call.pk, 1)}
 
@@ -158,7 +158,7 @@ def test_a_switch_that_cannot_renew_drops_its_calls_when_the_lease_is_over(
 def test_a_switch_that_wakes_up_past_its_lease_acts_on_nothing(
     service: Service, watched: type[WatchedGateway], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for pause in ("POLL", "POLL_WOKEN"):  # a look for new calls would see that the lease is over
+    for pause in ("POLL", "POLL_LISTENING"):  # a claim would notice the lapsed lease
         monkeypatch.setattr(f"django_poketalk.server.switch.engine.{pause}", 3600.0)
     switch = engine(watched)
 
@@ -324,7 +324,7 @@ def test_an_error_outside_any_call_does_not_end_the_switch(
     monkeypatch.setattr(claims, "claim", fail_at_first)
     call = service.queue(b="01")
     serve(engine(), until=ended(call))
-    assert caplog.text.count("The switch goes on after an error.") == 2
+    assert caplog.text.count("The switch continues.") == 2
 
 
 def test_a_database_that_is_away_is_told_in_a_line_and_keeps_no_switch_from_its_end(
@@ -341,7 +341,7 @@ def test_a_database_that_is_away_is_told_in_a_line_and_keeps_no_switch_from_its_
     for module, name in ((claims, "claim"), (heartbeat, "sign_off")):
         monkeypatch.setattr(module, name, away)
     switch = engine()
-    serve(switch, until=lambda: "did not do _take: nobody is there" in caplog.text)
+    serve(switch, until=lambda: "Database error in claim: nobody is there" in caplog.text)
     assert "could not sign off: nobody is there" in caplog.text
     assert not any(record.exc_info for record in caplog.records)
 

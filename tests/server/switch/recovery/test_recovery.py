@@ -285,4 +285,4 @@ def test_a_phone_that_cannot_be_put_down_keeps_no_other_call_from_its_end(
             Leg.objects.filter(pk=up.pk).update(dialog="<dialog>")
         serve(Engine("next", SPEED, kinds={"simulated": Broken}), until=ended(*calls))
     assert customer.statuses() == [8, 8, 8]
-    assert caplog.text.count("could not be put down") == 3
+    assert caplog.text.count("Hanging up a leg of call") == 3
