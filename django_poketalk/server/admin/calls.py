@@ -19,6 +19,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.protocol import eventurl, number_search, numbers
+from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.shared.admin_urls import admin_url
 from django_poketalk.shared.changelist import LongChangeList
 
@@ -202,7 +203,7 @@ class CallAdmin(InWords, ReadOnly, MaskedNumbersPage):
         """The call's status, in words; before it has one, the service's own state."""
         is_live = call.state in Call.LIVE
         words = call.get_status_display() if call.status is not None else call.get_state_display()
-        kind = "live" if is_live else "good" if call.status == 8 else "bad"
+        kind = "live" if is_live else "good" if call.status == CallStatus.AB_DISCONNECTED else "bad"
         return format_html('<span class="poketalk-state" data-state="{}">{}</span>', kind, words)
 
     @admin.display(description=_("from"))

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from django_poketalk.protocol.codes import HTTP_HANG_UP, CallStatus
 from django_poketalk.shared.changelist import ChoiceFilter, Conditions
 from django_poketalk.shared.periods import midnight
 
@@ -21,7 +22,7 @@ SLOW = 2.0  # seconds that an endpoint took
 
 LIVE: Conditions = {
     "now": (_("In progress"), Q(state__in=Call.LIVE)),
-    "talking": (_("Both talk"), Q(state=Call.State.ACTIVE, status=7)),
+    "talking": (_("Both talk"), Q(state=Call.State.ACTIVE, status=CallStatus.B_ANSWERED)),
     "queued": (_("Waiting for a switch"), Q(state=Call.State.QUEUED)),
     "over": (_("Over"), Q(state__in=Call.OVER)),
 }
@@ -29,9 +30,9 @@ CAUSES: Conditions = {
     cause.value: (words, Q(hangup_cause=cause.value)) for cause, words in causes.WORDS.items()
 }
 DELIVERIES: Conditions = {
-    "412": (_("Answered with 412"), Q(answer=412)),
+    "412": (_("Answered with 412"), Q(answer=HTTP_HANG_UP)),
     "failed": (_("No answer"), Q(answer=None)),
-    "refused": (_("Answered with an error"), Q(answer__gte=300) & ~Q(answer=412)),
+    "refused": (_("Answered with an error"), Q(answer__gte=300) & ~Q(answer=HTTP_HANG_UP)),
     "slow": (_("Slow: 2 s or more"), Q(seconds__gte=SLOW)),
 }
 DAYS = {"today": 0, "yesterday": 1, "7": 6, "30": 29}

@@ -209,12 +209,11 @@ class TestQuote:
         with pytest.raises(CallRefused) as refusal:
             requesting.request_call(**changed)
         assert refusal.value.code == code
-
         try:
             refusals = requesting.quote(**changed).refusals
-        except CallRefused as error:  # an invalid order
+        except CallRefused as error:
             refusals = (error,)
-        assert [refusal.code for refusal in refusals] == [code]
+        assert [each.code for each in refusals] == [code]
 
 
 class TestBlacklist:
