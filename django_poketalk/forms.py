@@ -108,8 +108,8 @@ class BlacklistedNumberForm(forms.ModelForm):  # type: ignore[type-arg]
         return cleaned
 
 
-class SettleForm(forms.Form):
-    """What a person has found out of a call of which the service gave no clear answer."""
+class ResolveForm(forms.Form):
+    """The outcome of a call, found out by a person, where the service gave no clear answer."""
 
     result = forms.ChoiceField(
         label=_("Outcome"), choices=ManualResolution.choices, widget=forms.RadioSelect
@@ -130,4 +130,4 @@ class SettleForm(forms.Form):
     @property
     def log_message(self) -> str:
         """For the history, which is in one language."""
-        return f"Settled by hand ({self.outcome.value}): {self.cleaned_data['note']}"
+        return f"Resolved manually ({self.outcome.value}): {self.cleaned_data['note']}"

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 
 from .. import permissions
 from ..calls import requesting
-from ..forms import SettleForm
+from ..forms import ResolveForm
 from ..models import BlacklistedNumber, CallRequest, Placement
 from ..shared.admin_urls import admin_url
 
@@ -63,7 +63,7 @@ def resolve_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) ->
         raise PermissionDenied
     if call.placement != Placement.UNKNOWN:
         return _known_by_now(model_admin, request, call)
-    form = SettleForm(request.POST if request.method == "POST" else None)
+    form = ResolveForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
             settled = requesting.resolve(call, form.outcome, request.user)

@@ -146,7 +146,7 @@ def test_a_call_is_ended_from_its_page(open_call: Open, call: CallRequest) -> No
     page.get_by_role("button", name="Hang up").click()
 
     expect(page.get_by_text("The call is being ended.")).to_be_visible()
-    says(page, "Hanging up: the service is told")
+    says(page, "Hanging up. The call ends at")
     assert tell(call, 3) == 412
     expect(page.locator(".poketalk-timeline [data-refused]")).to_have_count(1)
 
@@ -190,13 +190,13 @@ def test_an_unknown_call_is_resolved_from_its_page(open_call: Open, call: CallRe
     CallRequest.objects.update(placement=Placement.UNKNOWN, status=None, last_event_at=None)
     page = open_call()
 
-    page.get_by_role("link", name="Settle by hand").click()
+    page.get_by_role("link", name="Resolve manually").click()
     page.get_by_label("It did not ring.").check()
     page.get_by_label("Note").fill("asked the service")
-    page.get_by_role("button", name="Settle").click()
+    page.get_by_role("button", name="Save outcome").click()
 
     expect(page.get_by_text("Saved. A later event from the service overrides it.")).to_be_visible()
-    expect(page.get_by_text("Settled by hand (never_rang): asked the service")).to_be_visible()
+    expect(page.get_by_text("Resolved manually (never_rang): asked the service")).to_be_visible()
 
 
 def test_a_lost_connection_is_said_and_found_again(
@@ -249,7 +249,7 @@ def test_the_page_keeps_nobody_out(
     assert barriers(page) == []
     CallRequest.objects.update(placement=Placement.UNKNOWN, status=None)
     page.goto(page.url.replace("/change/", "/resolve/"))
-    page.get_by_role("button", name="Settle").click()
+    page.get_by_role("button", name="Save outcome").click()
     expect(page.get_by_text("This field is required.").first).to_be_visible()
     assert barriers(page) == []
     problems.clear()  # axe-core's own styles

@@ -167,7 +167,7 @@ def test_everything_works_without_script(
 
     page.get_by_label("On", exact=True).fill(timezone.localdate().isoformat())
     page.locator("form", has=page.get_by_label("On", exact=True)).get_by_role("button").click()
-    page.get_by_role("link", name="Going on now").click()
+    page.get_by_role("link", name="In progress").click()
     expect(pill(page, talking)).to_be_visible()
     expect(row(page, failed)).to_have_count(0)
     row(page, talking).get_by_role("checkbox").check()

@@ -85,7 +85,7 @@ def test_a_refusal_is_read_at_its_field(page: Page, problems: list[str]) -> None
 @pytest.mark.needs("axe")
 def test_many_are_pasted_corrected_and_added(page: Page, problems: list[str]) -> None:
     page.goto(BLACKLIST)
-    page.get_by_role("link", name="Paste many").click()
+    page.get_by_role("link", name="Add in bulk").click()
     page.get_by_label("Numbers").fill(f"{CALLEE}, fraud\nnobody\n{CALLER}")
     press(page, "Check")
     expect(page.get_by_text("Line 2:")).to_be_visible()

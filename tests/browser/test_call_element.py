@@ -170,7 +170,7 @@ def test_a_second_tab_makes_no_second_call_and_leads_to_the_first(
     says(second, "You already have a call in progress.")
     says(first, "Calling your phone …")
     assert CallRequest.objects.count() == 1
-    second.get_by_role("link", name="Show that call").click()
+    second.get_by_role("link", name="View that call").click()
     expect(second.get_by_role("button", name="Hang up")).to_be_visible()
 
 

@@ -60,9 +60,9 @@ def test_a_number_on_our_blacklist_is_not_called(visit: Visit, service: Service)
     ("answer", "sentence"),
     [
         ("60", "blacklist"),
-        ("70", "no way to reach"),
+        ("70", "cannot reach"),
         ("90", "No credit"),
-        ("40", "does not know this site"),
+        ("40", "does not recognize this site"),
         ("20", "The service refused the call."),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_service_that_is_not_reached_is_told(
 
     call_button(page).click()
 
-    says(page, re.compile("could not be reached, so nobody was rung"))
+    says(page, re.compile("could not be reached. No phone rang"))
 
 
 def test_an_unknown_outcome_asks_to_check_and_offers_no_second_call(
@@ -98,7 +98,7 @@ def test_an_unknown_outcome_asks_to_check_and_offers_no_second_call(
 
     call_button(page).click()
 
-    says(page, re.compile("may ring or not. Check before calling again"))
+    says(page, re.compile("may or may not ring. Check before you call again"))
     expect(call_button(page)).to_be_disabled()
     expect(hang_up_button(page)).to_be_visible()
     service.tell(1)

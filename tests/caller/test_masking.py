@@ -67,7 +67,7 @@ def keys(call: CallRequest) -> dict[str, Any]:
         object_id=str(call.pk),
         object_repr=str(call),
         action_flag=CHANGE,
-        change_message=f"Settled by hand (rang): {WORDS}",
+        change_message=f"Resolved manually (rang): {WORDS}",
     )
     return {"call": call.pk, "entry": entry.pk, "own": own.pk}
 

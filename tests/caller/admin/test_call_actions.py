@@ -128,7 +128,7 @@ def test_an_unknown_call_is_resolved_by_hand_with_a_note(
 
     unknown.refresh_from_db()
     assert (unknown.placement, unknown.is_open) == (placement, is_open)
-    assert history(unknown) == [f"Settled by hand ({result.value}): asked the service"]
+    assert history(unknown) == [f"Resolved manually ({result.value}): asked the service"]
     assert "asked the service" in html
     assert link not in html
 
