@@ -60,7 +60,7 @@ def test_a_callee_who_is_not_reached_is_told(visit: Visit, service: Service) -> 
 
     reach(page, service, 1, 3, 5, 6)
 
-    says(page, "Bob could not be reached: busy, no answer, or declined.")
+    says(page, "Bob could not be reached: busy, no answer or declined.")
 
 
 # Hanging up
@@ -87,7 +87,7 @@ def test_a_call_can_be_ended_at_every_moment(
     reach(page, service, *statuses)
 
     hang_up_button(page).click()
-    says(page, re.compile("^Hanging up … The service is told"))
+    says(page, re.compile("^Hanging up … The call ends"))
     expect(hang_up_button(page)).to_be_hidden()
     assert service.tell(max(1, *statuses, 0)) == 412
     service.tell(ending, 5, "0.08")
@@ -134,7 +134,7 @@ def test_hanging_up_without_a_connection_is_done_once_there_is_one(
     says(page, "No connection to this site. Trying again …")
     page.context.set_offline(False)
 
-    says(page, re.compile("^Hanging up … The service is told"))
+    says(page, re.compile("^Hanging up … The call ends"))
     assert CallRequest.objects.get().hangup_requested_at
     assert [text for text in problems if "ERR_INTERNET_DISCONNECTED" not in text] == []
     problems.clear()
@@ -199,7 +199,7 @@ def test_a_press_whose_answer_was_lost_can_be_repeated(
 
     page.route("**/place/", lose_the_answer, times=1)
     call_button(page).click()
-    says(page, re.compile("^No answer came from this site.*stays the same call"))
+    says(page, re.compile("^This site did not answer.*stays the same call"))
     call_button(page).click()
     asked(page, service)
 

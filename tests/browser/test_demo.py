@@ -75,10 +75,10 @@ def test_a_call_is_hung_up(phase: str, page: Page) -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("Bea Busy", "Bea Busy was not reached: busy, no answer, or declined."),
+        ("Bea Busy", "Bea Busy could not be reached: busy, no answer or declined."),
         ("Blanche Listed", "Refused: one of the numbers is on the service’s blacklist."),
         ("Gaston Sansroute", "Refused: the service cannot reach one of the numbers."),
-        ("Ruby Rateless", re.compile("^No credit")),
+        ("Ruby Rateless", re.compile("^Refused: not enough credit")),
     ],
 )
 def test_why_there_is_no_conversation_is_told(

@@ -61,7 +61,7 @@ def test_a_number_on_our_blacklist_is_not_called(visit: Visit, service: Service)
     [
         ("60", "blacklist"),
         ("70", "cannot reach"),
-        ("90", "No credit"),
+        ("90", "not enough credit"),
         ("40", "does not recognize this site"),
         ("20", "The service refused the call."),
     ],
@@ -122,7 +122,7 @@ def test_a_button_that_is_too_old_is_told(visit: Visit, settings: Any) -> None:
 
     call_button(page).click()
 
-    says(page, re.compile("^This button is too old"))
+    says(page, re.compile("^This button has expired"))
     assert not CallRequest.objects.exists()
 
 

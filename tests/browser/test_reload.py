@@ -39,7 +39,7 @@ def test_a_call_is_shown_again_after_a_reload_and_can_be_ended(
     says(page, "Connected")
     expect(page.locator("poketalk-call").get_by_role("timer")).not_to_be_empty()
     hang_up_button(page).click()
-    says(page, re.compile("^Hanging up … The service is told"))
+    says(page, re.compile("^Hanging up … The call ends"))
     service.tell(8, 5, "0.08")
     says(page, "Ended, 5 s, 0.08")
 
@@ -133,7 +133,7 @@ def test_a_number_in_the_text_can_be_called(visit: Visit, service: Service, bob:
 
     says(page, "Ringing Bob …")
     service.tell(6)
-    says(page, "Bob could not be reached: busy, no answer, or declined.")
+    says(page, "Bob could not be reached: busy, no answer or declined.")
 
 
 def test_a_number_in_the_text_can_be_called_without_script(visit: Visit, bob: Contact) -> None:
