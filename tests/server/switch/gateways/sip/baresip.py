@@ -84,7 +84,7 @@ class Baresip:
 @contextmanager
 def listening(number: str, tone: int) -> Iterator[Baresip]:
     """A number's phone on a port of its own, that sends this tone (Hz)."""
-    port, media = free_port(), free_port() & ~1
+    port, media = free_port(2), free_port(10)  # it binds the next SIP port too, for TLS
     folder = Path(tempfile.mkdtemp(prefix="baresip-"))
     modules = next(Path("/usr/lib").rglob("baresip/modules"))
     (folder / "config").write_text(

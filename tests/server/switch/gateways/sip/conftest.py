@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -25,17 +26,32 @@ from .phones import Phone, Step, ringing
 A, B = "4420794600", "4420794601"  # what the numbers of the legs begin with
 
 
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    return port if port < 50_000 else port - 20_000  # SIPp's media port is 10,000 above
+def free_port(count: int = 1) -> int:
+    """The first of `count` consecutive ports that are free for UDP and TCP. They are below the
+    range from which the system takes ports by itself; SIPp's media port is 10,000 above.
+    """
+    for _ in range(100):
+        first = random.randrange(20_000, 32_000, 2)
+        if all(map(is_free, range(first, first + count))):
+            return first
+    raise AssertionError(f"no {count} consecutive ports are free")
+
+
+def is_free(port: int) -> bool:
+    """Whether UDP and TCP can be bound to this port on loopback."""
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
 
 
 def wait_for(port: int, transport: str = "udp") -> None:
     """Until somebody listens on this port."""
     wanted = f":{port:04X} "
-    for _ in range(200):
+    for _ in range(500):
         with open(f"/proc/net/{transport}") as table:
             if wanted in table.read():
                 return
