@@ -29,6 +29,7 @@ from ..blacklist.parse import Pasted
 from ..conf import settings
 from ..models import BlacklistedNumber
 from ..models.numbers import REASON_LENGTH
+from ..shared.admin_urls import admin_url
 from . import blacklist_matches
 
 NAMED = 100  # lines that are named on the page; the rest is counted
@@ -118,7 +119,7 @@ class BulkAdd(admin.ModelAdmin):  # type: ignore[type-arg]
                 )
                 self.message_user(request, said, messages.WARNING)
             elif self._add(request, form, plan):
-                return redirect(f"{self.admin_site.name}:poketalk_blacklistednumber_changelist")
+                return redirect(admin_url(self.admin_site, "poketalk_blacklistednumber_changelist"))
         return self._show(request, form, self._found(request, form, read, plan, seal))
 
     def _add(self, request: HttpRequest, form: PasteForm, plan: Plan) -> bool:

@@ -55,7 +55,7 @@ def hang_up_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) ->
 
 
 def resolve_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> HttpResponse:
-    """Say by hand what became of a call of which the service gave no clear answer."""
+    """Resolve a call manually, if the service gave no clear answer."""
     call = one_call_or_404(model_admin, request, pk)
     if request.method not in ("GET", "HEAD", "POST"):
         return HttpResponseNotAllowed(["GET", "HEAD", "POST"])

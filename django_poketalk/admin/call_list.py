@@ -125,8 +125,8 @@ def _call_again(model_admin: ModelAdmin[Any], request: HttpRequest, call: CallRe
     try:
         made = redialing.call_again(call, user)
     except CallRefused as refusal:
-        told = gettext("%(call)s: not called again. %(reason)s")
-        words = told % {"call": call, "reason": refusal.sentence}
+        text = gettext("%(call)s: not called again. %(reason)s")
+        words = text % {"call": call, "reason": refusal.sentence}
         model_admin.message_user(request, words, messages.ERROR)
         return
     if made.repeated:

@@ -40,7 +40,7 @@ PAGES: tuple[tuple[str, str, View], ...] = (
 
 @admin.register(CallRequest)
 class CallRequestAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
-    """Calls are made by `requesting.request_call` and told by events: nobody edits one here."""
+    """Calls are read-only: `requesting.request_call` creates them, and events update them."""
 
     # Not where Django finds it by itself: a project's own admin of calls has a page of its own.
     change_list_template = "poketalk/admin/calls.html"

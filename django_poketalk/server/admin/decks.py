@@ -17,11 +17,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.shared import csv_export
+from django_poketalk.shared.admin_urls import admin_url
 from django_poketalk.shared.changelist import NoNul
 
 from ..models import Gateway, ServiceProvider
@@ -183,7 +184,7 @@ class RateDecks(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
         return f"{self.opts.app_label}_{self.opts.model_name}_{page}"
 
     def _url(self, page: str, *args: Any) -> str:
-        return reverse(f"{self.admin_site.name}:{self._name(page)}", args=args)
+        return admin_url(self.admin_site, self._name(page), *args)
 
     @property
     def _salt(self) -> str:

@@ -18,6 +18,8 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from django_poketalk.shared.admin_urls import admin_url
+
 from ..billing import ledger
 from ..billing.rating import THOUSANDTH
 from ..models import Account, LedgerEntry
@@ -91,7 +93,7 @@ class TopUpPage(admin.ModelAdmin):  # type: ignore[type-arg]
                     self._log(request, account, entry)
             if entry is not None:
                 self._tell(request, account, entry)
-                return redirect(f"{self.admin_site.name}:poketalk_server_account_change", pk)
+                return redirect(admin_url(self.admin_site, "poketalk_server_account_change", pk))
         request.current_app = self.admin_site.name
         context = {
             **self.admin_site.each_context(request),
