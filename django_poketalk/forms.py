@@ -28,7 +28,7 @@ class PhoneNumberField(forms.CharField):
         if not written:
             return ""
         try:
-            return numbers.normalise(written, settings.default_region)
+            return numbers.normalize(written, settings.default_region)
         except numbers.InvalidNumber as error:
             raise ValidationError(
                 _("“%(number)s” is not a phone number. Enter it with + and country code."),
@@ -99,7 +99,7 @@ class BlacklistedNumberForm(forms.ModelForm):  # type: ignore[type-arg]
                 self.add_error("number", error)
         elif "number" in cleaned:
             try:
-                cleaned["number"] = numbers.normalise_prefix(cleaned["number"])
+                cleaned["number"] = numbers.normalize_prefix(cleaned["number"])
             except numbers.InvalidNumber:
                 self.add_error(
                     "number",

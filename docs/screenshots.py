@@ -102,7 +102,7 @@ def main(wanted: Collection[str]) -> None:
 
 
 class Camera:
-    """A browser in one colour scheme, in which the user `demo` is logged in."""
+    """A browser in one color scheme, in which the user `demo` is logged in."""
 
     def __init__(self, browser: Browser, site: str, scheme: str, wanted: Collection[str]) -> None:
         self._page = browser.new_page(base_url=site, color_scheme=scheme, locale="en-GB")

@@ -19,7 +19,7 @@ Column = Callable[[CallRequest], str]
 
 
 def pill(call: CallRequest) -> str:
-    """How the call stands: a word in the colour of its phase. Its style is in `admin.css`."""
+    """How the call stands: a word in the color of its phase. Its style is in `admin.css`."""
     return format_html(
         '<span class="poketalk-pill" data-phase="{}">{}</span>',
         call_status.phase(call),

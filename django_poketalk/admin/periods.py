@@ -74,7 +74,7 @@ class Period(periods.Period):
 
 def read(text: str, today: date) -> Period | None:
     """What is meant by `today`, `yesterday`, `2026`, `2026-03`, `2026-03-31`, or two of them with
-    `..` between; None for what can be none, as for a day without neighbours.
+    `..` between; None for what can be none, as for a day without neighbors.
     """
     first, dots, last = text.partition("..")
     begin, end = _read_one(first, today), _read_one(last if dots else first, today)

@@ -96,13 +96,13 @@ def _meaning(line: str, region: str | None) -> tuple[str, bool, str]:
     if written.endswith("*"):
         return _prefix(written.rstrip("* ")), True, reason
     try:
-        return numbers.normalise(written, region), False, reason
+        return numbers.normalize(written, region), False, reason
     except numbers.InvalidNumber:
         raise ValueError(_("Enter a phone number with + and country code.")) from None
 
 
 def _prefix(written: str) -> str:
     try:
-        return numbers.normalise_prefix(written)
+        return numbers.normalize_prefix(written)
     except numbers.InvalidNumber:
         raise ValueError(_("Enter the prefix with + and country code, such as +4420*.")) from None

@@ -70,7 +70,7 @@ ENTITY = re.compile(rf"{SPACE}|&\#43;|&\#x2b;", re.IGNORECASE)
 # Next to these, digits are a part of something else: a word, an address, an amount, an entity.
 BEFORE = re.compile(r"[\w+@#=/&.,:-]\Z")
 AFTER = re.compile(r"[\w@#=/%]|[.,:-][0-9]")
-LABELLED = re.compile(r"(?:^|[^\w+@#=/&.,:-])[^\W\d_]+\.?:\Z")  # "Tel.:", as in "Tel.:020 …"
+LABELED = re.compile(r"(?:^|[^\w+@#=/&.,:-])[^\W\d_]+\.?:\Z")  # "Tel.:", as in "Tel.:020 …"
 
 
 def mark(html: str, replace: Replace) -> str:
@@ -148,7 +148,7 @@ def _text(text: str, replace: Replace) -> str:
 
     def replaced(run: re.Match[str]) -> str:
         before, after = text[: run.start()], text[run.end() : run.end() + 2]
-        if (BEFORE.search(before) and not LABELLED.search(before)) or AFTER.match(after):
+        if (BEFORE.search(before) and not LABELED.search(before)) or AFTER.match(after):
             return run[0]
         plus = "+" if run[0][0] in "+&" else ""
         digits = re.sub(r"[^0-9]", "", ENTITY.sub("", run[0]))

@@ -58,7 +58,7 @@ def read(objects: Iterable[models.Model], fields: str) -> Stored:
     for each in objects:
         for field in fields_of(type(each), fields):
             try:
-                number = numbers.normalise(
+                number = numbers.normalize(
                     signed_call.read_field(each, field), settings.default_region
                 )
             except numbers.InvalidNumber:
@@ -87,7 +87,7 @@ def fields_of(model: type[models.Model], fields: str) -> list[str]:
 def _button(
     request: HttpRequest, stored: Stored, number: str, written: str, look: render.Look
 ) -> str:
-    """The button that is labelled with the number as it is written there."""
+    """The button that is labeled with the number as it is written there."""
     owners = stored.sources[number]
     source, field = owners[0] if len(owners) == 1 else (None, "")
     order = signed_call.Button(

@@ -96,7 +96,7 @@ def _open_call(request: HttpRequest, number: str, about: models.Model | None) ->
     if not waiting:
         return None
     try:
-        wanted = numbers.normalise(number, settings.default_region)
+        wanted = numbers.normalize(number, settings.default_region)
     except numbers.InvalidNumber:
         return None
     about_type = ContentType.objects.get_for_model(about).pk if about else None

@@ -115,7 +115,7 @@ def allowed_prefixes() -> tuple[str, ...]:
     """
     written = settings.allowed_prefixes
     try:
-        return tuple(numbers.wire(numbers.normalise_prefix(prefix)) for prefix in written)
+        return tuple(numbers.wire(numbers.normalize_prefix(prefix)) for prefix in written)
     except numbers.InvalidNumber as error:
         raise ImproperlyConfigured(f"POKETALK['ALLOWED_PREFIXES']: {error}") from error
 

@@ -69,7 +69,7 @@ def order_of(call: CallRequest) -> Order:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How many requests a sweep woke, expired, gave up as unknown, and labelled as over from
+    """How many requests a sweep woke, expired, gave up as unknown, and labeled as over from
     silence.
     """
 

@@ -164,7 +164,7 @@ def _too_late(call: CallRequest) -> Iterator[CallRefused]:
 
 def _e164(field: str, text: str) -> str:
     try:
-        return numbers.normalise(text, settings.default_region)
+        return numbers.normalize(text, settings.default_region)
     except numbers.InvalidNumber as error:
         sentence = _("“%(number)s” is not a phone number. Enter it with + and country code.")
         raise CallRefused("number_invalid", sentence % {"number": text[:40]}, field) from error

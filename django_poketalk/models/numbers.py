@@ -24,7 +24,7 @@ SHORTEST_NUMBER = 7  # digits of a phone number
 def validate_number(value: str) -> None:
     """Accept E.164 as it is stored, "+" and digits."""
     try:
-        normal = numbers.normalise(value)
+        normal = numbers.normalize(value)
     except numbers.InvalidNumber as error:
         raise ValidationError(NO_NUMBER, code="number_invalid") from error
     if normal != value:
@@ -93,9 +93,9 @@ class BlacklistedNumber(models.Model):
             return
         try:
             self.number = (
-                numbers.normalise_prefix(self.number)
+                numbers.normalize_prefix(self.number)
                 if self.is_prefix
-                else numbers.normalise(self.number)
+                else numbers.normalize(self.number)
             )
         except numbers.InvalidNumber as error:
             told = NO_PREFIX if self.is_prefix else NO_NUMBER
@@ -172,6 +172,6 @@ class CallerNumber(models.Model):
         if not self.number:  # which was told already
             return
         try:
-            self.number = numbers.normalise(self.number)
+            self.number = numbers.normalize(self.number)
         except numbers.InvalidNumber as error:
             raise ValidationError({"number": NO_NUMBER}) from error

@@ -27,7 +27,7 @@ def beginnings(text: str, region: str | None = None) -> list[str]:
         return []
     found = set(_meant(digits, region))
     with suppress(numbers.InvalidNumber):  # a beginning is no number yet
-        found.add(numbers.normalise(text, region))
+        found.add(numbers.normalize(text, region))
     return sorted(each for each in found if len(each) > 1 and each[1] != "0")
 
 

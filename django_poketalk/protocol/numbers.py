@@ -47,7 +47,7 @@ class InvalidNumber(ValueError):
     """A text that is no phone number: says which, and why."""
 
 
-def normalise(text: str, region: str | None = None) -> str:
+def normalize(text: str, region: str | None = None) -> str:
     """E.164 with "+" of a number written in any usual way.
 
     Without `region` (ISO 3166 alpha-2) it must be international, with or without "+". A trunk zero
@@ -73,13 +73,13 @@ def _e164(text: str, region: str | None, shown: str) -> str:
         raise InvalidNumber(f"{shown} is not a phone number: {error}") from None
     normal = phonenumbers.format_number(number, PhoneNumberFormat.E164)
     if number.extension:
-        raise InvalidNumber(f"{shown} has an extension, which cannot be dialled.")
+        raise InvalidNumber(f"{shown} has an extension, which cannot be dialed.")
     if not phonenumbers.is_possible_number(number) or not _WIRE.fullmatch(normal[1:]):
         raise InvalidNumber(f"{shown} is too short or too long for a phone number of its country.")
     return normal
 
 
-def normalise_prefix(text: str) -> str:
+def normalize_prefix(text: str) -> str:
     """The beginning of an E.164 number with "+", e.g. `+4420` of `+44 20`."""
     digits = _SEPARATORS.sub("", text)
     if not _PREFIX.fullmatch(f"+{digits}"):
@@ -141,7 +141,7 @@ def without_trunk_zero(wire_number: str) -> str:
     rest = wire_number.removeprefix(code)
     while True:
         try:
-            return wire(normalise(code + rest))
+            return wire(normalize(code + rest))
         except InvalidNumber:
             if not rest.startswith("0"):
                 return wire_number

@@ -1,4 +1,4 @@
-"""Where the bars of a chart go. Pure geometry, in units of the picture: colours and markup are the
+"""Where the bars of a chart go. Pure geometry, in units of the picture: colors and markup are the
 template's, words and how numbers are written the caller's.
 """
 

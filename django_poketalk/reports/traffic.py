@@ -151,7 +151,7 @@ class Figures:
 
     @property
     def pdd(self) -> timedelta | None:
-        """Post-dial delay: from our request to the moment at which leg A is dialled, on average.
+        """Post-dial delay: from our request to the moment at which leg A is dialed, on average.
 
         Ringing is not told, so this is what the service adds, not what a person waits for a tone.
         """
@@ -282,7 +282,7 @@ def _grouped(
     """What was counted, by these columns."""
     over = ~Q(open=True)
     talked = Q(b_answered_at__isnull=False, ended_at__gte=F("b_answered_at"))
-    dialled = Q(sent_at__isnull=False, a_initiated_at__gte=F("sent_at"))
+    dialed = Q(sent_at__isnull=False, a_initiated_at__gte=F("sent_at"))
     asked = over & ~WITHDRAWN & ~OUR_FAULT
     return (
         calls.filter(created_at__gte=period.begins, created_at__lt=period.ends)
@@ -300,8 +300,8 @@ def _grouped(
             delivered=Count("pk", filter=asked & DELIVERED),
             talk=Sum(_between("b_answered_at", "ended_at"), filter=talked),
             talks=Count("pk", filter=talked),
-            delay=Sum(_between("sent_at", "a_initiated_at"), filter=dialled),
-            delays=Count("pk", filter=dialled),
+            delay=Sum(_between("sent_at", "a_initiated_at"), filter=dialed),
+            delays=Count("pk", filter=dialed),
             spend=Sum("cost", default=Value(Decimal(0))),
         )
     )

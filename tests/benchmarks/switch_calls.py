@@ -78,14 +78,14 @@ def set_up(service: Service, measured: Measured, calls: int, rate: float) -> Non
     print(f"went well       {good}; otherwise: {dict(ended) or 'none'}")
     print(f"CPU of a call   {1000 * cpu / calls:.1f} ms (to reach: 16 or less)")
     print(f"CPU share       {cpu / took:.2f} of a core; RSS {measured.rss():.0f} MB")
-    print(f"asked → dial A  {spread(dialled())}")
+    print(f"asked → dial A  {spread(dialed())}")
     print(f"event lag       {spread(lags())}", flush=True)
 
 
-def dialled() -> list[float]:
+def dialed() -> list[float]:
     """Seconds from each request to the dialling of leg A."""
     rows = Leg.objects.filter(side="A", attempt=1).values_list("initiated_at", "call__created_at")
-    return [(dialled - asked).total_seconds() for dialled, asked in rows]
+    return [(dialed - asked).total_seconds() for dialed, asked in rows]
 
 
 def lags() -> list[float]:

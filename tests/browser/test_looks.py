@@ -84,7 +84,7 @@ def test_every_text_can_be_read_in_light_and_dark(
     assert contrast(written, color(page, hang_up, "background-color")) >= READABLE
 
 
-def test_a_project_sets_the_colours(visit: Visit, service: Service) -> None:
+def test_a_project_sets_the_colors(visit: Visit, service: Service) -> None:
     page = visit()
     page.evaluate(
         """() => {
@@ -120,7 +120,7 @@ def color(page: Page, selector: str, which: str) -> tuple[int, int, int]:
 
 
 def contrast(one: tuple[int, int, int], other: tuple[int, int, int]) -> float:
-    """The contrast ratio of WCAG 2.2 between two colours."""
+    """The contrast ratio of WCAG 2.2 between two colors."""
     dark, light = sorted((luminance(one), luminance(other)))
     return (light + 0.05) / (dark + 0.05)
 

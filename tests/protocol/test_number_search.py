@@ -14,7 +14,7 @@ NUMBERS = st.from_regex(r"\+[1-9][0-9]{6,13}", fullmatch=True)
 def is_normal(number: str) -> bool:
     """Whether it can be stored so."""
     try:
-        return numbers.normalise(number) == number
+        return numbers.normalize(number) == number
     except numbers.InvalidNumber:
         return False
 

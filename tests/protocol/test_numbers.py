@@ -23,7 +23,7 @@ TEXTS = st.text("0123456789 -", min_size=5, max_size=18) | ODD | st.text(max_siz
 SEPARATORS = st.sampled_from(["", " ", "-", ".", "(", ")", "+", "[", "]"])
 
 
-class TestNormalising:
+class TestNormalizing:
     @pytest.mark.parametrize(
         ("written", "region", "normal"),
         [
@@ -47,7 +47,7 @@ class TestNormalising:
     def test_any_usual_way_of_writing_gives_e164(
         self, written: str, region: str | None, normal: str
     ) -> None:
-        assert numbers.normalise(written, region) == normal
+        assert numbers.normalize(written, region) == normal
 
     @pytest.mark.parametrize(
         "text",
@@ -70,7 +70,7 @@ class TestNormalising:
     )
     def test_what_is_no_number_is_named_in_the_error(self, text: str) -> None:
         with pytest.raises(InvalidNumber) as error:
-            numbers.normalise(text)
+            numbers.normalize(text)
 
         assert repr(text) in str(error.value)
 
@@ -79,19 +79,19 @@ class TestNormalising:
         self, text: str
     ) -> None:
         try:
-            normal = numbers.normalise(text)
+            normal = numbers.normalize(text)
         except InvalidNumber:
             assume(False)
 
-        assert numbers.normalise(normal) == normal
-        assert numbers.normalise(numbers.wire(normal)) == normal
+        assert numbers.normalize(normal) == normal
+        assert numbers.normalize(numbers.wire(normal)) == normal
         assert re.fullmatch(r"[1-9][0-9]{6,14}", numbers.wire(normal), re.ASCII)
         assert numbers.read_wire(numbers.wire(normal)) == numbers.wire(normal)
 
     @given(TEXTS, st.sampled_from([None, "GB", "US", "IL"]))
     def test_any_text_is_a_number_or_an_invalid_one(self, text: str, region: str | None) -> None:
         try:
-            normal = numbers.normalise(text, region)
+            normal = numbers.normalize(text, region)
         except InvalidNumber:
             return
         assert re.fullmatch(r"\+[1-9][0-9]{6,14}", normal, re.ASCII)
@@ -100,12 +100,12 @@ class TestNormalising:
 class TestPrefixes:
     @pytest.mark.parametrize("written", ["+4420", "4420", "+44 20", "44-20", "(44) 20"])
     def test_a_prefix_may_be_written_in_any_usual_way(self, written: str) -> None:
-        assert numbers.normalise_prefix(written) == "+4420"
+        assert numbers.normalize_prefix(written) == "+4420"
 
     @pytest.mark.parametrize("text", ["", "+", "0", "+0", "00", "abc", "+44a", "1" * 16, "٤٤"])
     def test_what_begins_no_number_is_refused(self, text: str) -> None:
         with pytest.raises(InvalidNumber):
-            numbers.normalise_prefix(text)
+            numbers.normalize_prefix(text)
 
 
 class TestReadingTheWire:

@@ -48,7 +48,7 @@ def test_each_mistake_in_the_settings_is_told_with_a_hint(given: Any, ids: list[
     assert all(message.hint for message in messages) or given == []
 
 
-def test_a_misspelt_key_is_told_with_the_right_one() -> None:
+def test_a_misspelled_key_is_told_with_the_right_one() -> None:
     [message] = found({"MAX_DURATOIN": 1})
     assert "MAX_DURATION" in str(message.hint)
 

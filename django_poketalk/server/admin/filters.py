@@ -90,6 +90,6 @@ class DayFilter(admin.SimpleListFilter):
 
 
 class LegDayFilter(DayFilter):
-    """The day on which a leg was dialled."""
+    """The day on which a leg was dialed."""
 
     column = "initiated_at"

@@ -123,7 +123,7 @@ class TestCallForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_number(self) -> str:
         """Digits, as on the wire."""
         try:
-            return numbers.wire(numbers.normalise(self.cleaned_data["number"]))
+            return numbers.wire(numbers.normalize(self.cleaned_data["number"]))
         except numbers.InvalidNumber as error:
             raise ValidationError(_("Enter a phone number with + and country code.")) from error
 

@@ -126,7 +126,7 @@ class LegAdmin(LegNumber, InWords, ReadOnly, MaskedNumbersPage):
 
     @admin.display(description=_("initiated"))
     def initiated(self, leg: Leg) -> str:
-        """When it was dialled, to the second."""
+        """When it was dialed, to the second."""
         return seconds(leg.initiated_at)
 
     @admin.display(description=_("margin"), empty_value="—")

@@ -298,7 +298,7 @@ class BlacklistedNumber(models.Model):
         super().clean()
         try:
             if self.is_prefix:
-                self.number = numbers.wire(numbers.normalise_prefix(self.number))
+                self.number = numbers.wire(numbers.normalize_prefix(self.number))
             else:
                 self.number = numbers.without_trunk_zero(numbers.read_wire(self.number))
         except numbers.InvalidNumber as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 ANONYMOUS = "anonymous"
 NUMBER = "{number}"  # the placeholder for the number in an endpoint
 
-DIALLED = re.compile(r"[+]?[0-9*#]+", re.ASCII)
+DIALED = re.compile(r"[+]?[0-9*#]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Trunk:
     max_channels: int = 0
     calls_per_second: int = 0
 
-    def dialled(self, number: str) -> str:
+    def dialed(self, number: str) -> str:
         """The number (digits with country code) in the format that this trunk expects."""
         return self.add + number[self.strip :]
 
@@ -80,7 +80,7 @@ class AsteriskTrunk(Trunk):
 
         `ValueError` if it is not a number, so that nothing else can get into an endpoint.
         """
-        dialled = self.dialled(number)
-        if not DIALLED.fullmatch(dialled):
+        dialed = self.dialed(number)
+        if not DIALED.fullmatch(dialed):
             raise ValueError("This is not a number to dial.")
-        return self.endpoint.replace(NUMBER, dialled)
+        return self.endpoint.replace(NUMBER, dialed)

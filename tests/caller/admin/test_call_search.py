@@ -190,7 +190,7 @@ def test_a_day_finds_its_calls_by_the_readers_clock(
     assert found(client, day=day) == {calls[age] for age in ages}
 
 
-def test_a_day_leads_to_its_neighbours_but_not_to_the_future(boss: Client, call: Any) -> None:
+def test_a_day_leads_to_its_neighbors_but_not_to_the_future(boss: Client, call: Any) -> None:
     today = timezone.localdate()
 
     def links(day: str) -> set[str]:

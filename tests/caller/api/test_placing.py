@@ -86,7 +86,7 @@ def test_a_null_is_the_same_as_nothing() -> None:
     assert post(client(agent()), CALLS, order).status_code == 201
 
 
-def test_a_limit_whose_name_is_misspelt_is_not_left_out_in_silence() -> None:
+def test_a_limit_whose_name_is_misspelled_is_not_left_out_in_silence() -> None:
     asking = client(agent())
 
     for path in (CALLS, QUOTE):

@@ -300,7 +300,7 @@ class TestSweep:
 
         assert CallRequest.objects.get(pk=call.pk).placement == Placement.ACCEPTED
 
-    def test_a_live_call_gone_silent_is_labelled_as_inferred(self, call: CallRequest) -> None:
+    def test_a_live_call_gone_silent_is_labeled_as_inferred(self, call: CallRequest) -> None:
         placing.place(call.pk)
         record(call.pk, Event(CallStatus.B_ANSWERED, duration=5), "", timezone.now())
 

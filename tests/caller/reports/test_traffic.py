@@ -196,7 +196,7 @@ def test_countries_that_share_a_code_are_told_apart() -> None:
     assert [row.key for row in rows] == ["CA", "DE", "GB", "KZ", "US", ""]
 
 
-def test_numbers_that_nobody_has_count_for_the_country_of_their_neighbours() -> None:
+def test_numbers_that_nobody_has_count_for_the_country_of_their_neighbors() -> None:
     add(to_number="+14160000000")
     add(to_number="+14165550123")
 
@@ -209,7 +209,7 @@ def test_numbers_that_nobody_has_count_for_the_country_of_their_neighbours() -> 
     ("number", "country"),
     [("+447700900123", "GB"), ("+13110000000", "US"), ("+881612345678", ""), ("+99900000", "")],
 )
-def test_without_neighbours_they_count_for_the_country_of_their_code(
+def test_without_neighbors_they_count_for_the_country_of_their_code(
     number: str, country: str
 ) -> None:
     add(to_number=number)

@@ -43,7 +43,7 @@ def statuses(commands: Iterable[Command]) -> list[int]:
     return [command.event.status.value for command in commands if isinstance(command, SendEvent)]
 
 
-def dialled(commands: Iterable[Command]) -> list[tuple[Side, int, int]]:
+def dialed(commands: Iterable[Command]) -> list[tuple[Side, int, int]]:
     return [(c.side, c.attempt, c.route.gateway) for c in commands if isinstance(c, Dial)]
 
 

@@ -155,13 +155,13 @@ def test_the_times_of_the_legs_agree_with_their_durations(service: Service) -> N
 def test_within_two_seconds_of_a_412_every_phone_is_put_down_in_any_phase(
     service: Service, status: str, a: str, b: str, final: int
 ) -> None:
-    dialled: list[LegKey] = []
+    dialed: list[LegKey] = []
     put_down: dict[LegKey, float] = {}
     answered: list[float] = []
 
     class Phones(SimulatedGateway):
         def originate(self, leg: LegKey, *args: Any) -> None:
-            dialled.append(leg)
+            dialed.append(leg)
             super().originate(leg, *args)
 
         def hang_up(self, leg: LegKey, cause: Cause) -> None:
@@ -179,7 +179,7 @@ def test_within_two_seconds_of_a_412_every_phone_is_put_down_in_any_phase(
         at_the_clocks_speed = Engine("test", kinds={"simulated": Phones})
         serve(at_the_clocks_speed, until=ended(call))
 
-    assert put_down.keys() == set(dialled)
+    assert put_down.keys() == set(dialed)
     assert all(0 <= moment - answered[0] < 2 for moment in put_down.values())
     call.refresh_from_db()
     assert (call.status, call.hangup_cause) == (final, "vetoed")

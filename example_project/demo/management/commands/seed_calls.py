@@ -62,7 +62,7 @@ class Command(BaseCommand):
             written += len(batch)
             if options["verbosity"] and written % (10 * BATCH) == 0:
                 self.stdout.write(f"{written} calls")
-        _analyse()
+        _analyze()
         self.stdout.write(f"{written} calls were written, {CallRequest.objects.count()} are there.")
 
 
@@ -78,7 +78,7 @@ def _agents() -> list[history.Person]:
     return people
 
 
-def _analyse() -> None:
+def _analyze() -> None:
     """Update the database's statistics, which its query plans depend on."""
     if connection.vendor == "mysql":
         return  # InnoDB updates them itself

@@ -26,7 +26,7 @@ from django_poketalk.server.switch.machine.facts_and_commands import (
     TimeUp,
 )
 
-from ..plans import A, B, dialled, hung_up, plan, statuses, wanted
+from ..plans import A, B, dialed, hung_up, plan, statuses, wanted
 
 START = 1000.0
 
@@ -68,12 +68,12 @@ def test_a_call_that_both_answer_goes_1_3_5_7_8() -> None:
     machine = CallMachine(plan())
     commands = machine.start(START)
     assert statuses(commands) == [1]
-    assert dialled(commands) == [(A, 1, 1)]
+    assert dialed(commands) == [(A, 1, 1)]
 
     machine.handle(Ringing(A, 1), START + 1)
     commands = machine.handle(Answered(A, 1), START + 4)
     assert statuses(commands) == [3, 5]
-    assert dialled(commands) == [(B, 1, 1)]
+    assert dialed(commands) == [(B, 1, 1)]
 
     commands = machine.handle(Answered(B, 1), START + 10)
     assert statuses(commands) == [7]
@@ -130,7 +130,7 @@ def test_leg_b_stops_ringing_when_leg_a_leaves() -> None:
 def test_a_gateway_that_is_down_makes_way_for_the_next() -> None:
     machine = ringing_a()
     commands = machine.handle(Failed(A, 1, Cause.GATEWAY_DOWN, transport=True), START + 1)
-    assert dialled(commands) == [(A, 2, 2)]
+    assert dialed(commands) == [(A, 2, 2)]
     assert statuses(commands) == []
     commands = machine.handle(Failed(A, 2, Cause.GATEWAY_DOWN, transport=True), START + 2)
     assert statuses(commands) == [2]
@@ -139,7 +139,7 @@ def test_a_gateway_that_is_down_makes_way_for_the_next() -> None:
 
 def test_a_busy_phone_is_not_tried_through_another_gateway() -> None:
     commands = ringing_a().handle(Failed(A, 1, Cause.BUSY), START + 1)
-    assert dialled(commands) == []
+    assert dialed(commands) == []
 
 
 def test_a_phone_that_has_rung_is_not_tried_again() -> None:
@@ -147,7 +147,7 @@ def test_a_phone_that_has_rung_is_not_tried_again() -> None:
     machine.handle(Ringing(A, 1), START + 1)
     commands = machine.handle(Failed(A, 1, Cause.GATEWAY_DOWN, transport=True), START + 2)
     assert statuses(commands) == [2]
-    assert dialled(commands) == []
+    assert dialed(commands) == []
 
 
 def test_late_news_of_an_earlier_attempt_is_ignored() -> None:
@@ -169,24 +169,24 @@ def test_leg_b_is_rung_only_by_the_kind_of_gateway_that_has_leg_a() -> None:
     mixed = (Route(7, "asterisk", 30), Route(8, "simulated", 30), Route(9, "asterisk", 30))
     machine = ringing_a(plan(routes_a=mixed[:1], routes_b=(*mixed, Route(5, "sip", 30))))
     commands = machine.handle(Answered(A, 1), START)
-    assert dialled(commands) == [(B, 1, 7)]
+    assert dialed(commands) == [(B, 1, 7)]
     commands = machine.handle(Failed(B, 1, Cause.GATEWAY_DOWN, transport=True), START + 1)
-    assert dialled(commands) == [(B, 2, 9)]
+    assert dialed(commands) == [(B, 2, 9)]
     commands = machine.handle(Failed(B, 2, Cause.GATEWAY_DOWN, transport=True), START + 1)
-    assert (dialled(commands), statuses(commands)) == ([], [6])
+    assert (dialed(commands), statuses(commands)) == ([], [6])
 
 
 @pytest.mark.parametrize("refused", [Cause.QUEUE_TIMEOUT, Cause.HANG_UP_REQUESTED])
 def test_a_call_refused_at_the_start_rings_nobody_and_is_told_as_1_2(refused: Cause) -> None:
     commands = CallMachine(plan()).start(START, refused)
     assert statuses(commands) == [1, 2]
-    assert dialled(commands) == []
+    assert dialed(commands) == []
     assert finish(commands).cause is refused
 
 
 def test_a_hold_below_the_shortest_call_rings_nobody() -> None:
     commands = CallMachine(plan(hold=Decimal("0.019"))).start(START)
-    assert dialled(commands) == []
+    assert dialed(commands) == []
     assert finish(commands).cause is Cause.NO_FUNDS
 
 

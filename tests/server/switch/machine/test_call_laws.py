@@ -206,7 +206,7 @@ class AnyCall(RuleBasedStateMachine):
         assert self.machine.ended or self.machine.deadline is not None
 
     @invariant()
-    def leg_b_is_not_dialled_before_leg_a_has_answered(self) -> None:
+    def leg_b_is_not_dialed_before_leg_a_has_answered(self) -> None:
         answered = False
         for command in self.given:
             if isinstance(command, SendEvent):

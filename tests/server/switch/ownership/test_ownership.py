@@ -45,7 +45,7 @@ FREE_OF_CHARGE = Finish(CallStatus.A_FAILED, Cause.BUSY, 0, Decimal(0), Decimal(
 class WatchedGateway(SimulatedGateway):
     """Simulated phones, with lists of what was asked of them and of what they did themselves."""
 
-    dialled: list[LegKey]
+    dialed: list[LegKey]
     put_down: list[tuple[LegKey, Cause]]
     by_itself: list[LegKey]
 
@@ -58,7 +58,7 @@ class WatchedGateway(SimulatedGateway):
         super().__init__(clock, watch)
 
     def originate(self, leg: LegKey, number: str, caller: str, route: Route) -> None:
-        self.dialled.append(leg)
+        self.dialed.append(leg)
         super().originate(leg, number, caller, route)
 
     def hang_up(self, leg: LegKey, cause: Cause) -> None:
@@ -68,7 +68,7 @@ class WatchedGateway(SimulatedGateway):
 
 @pytest.fixture
 def watched() -> type[WatchedGateway]:
-    return type("Watched", (WatchedGateway,), {"dialled": [], "put_down": [], "by_itself": []})
+    return type("Watched", (WatchedGateway,), {"dialed": [], "put_down": [], "by_itself": []})
 
 
 def engine(kind: type[SimulatedGateway] = SimulatedGateway, name: str = "test") -> Engine:
@@ -80,8 +80,8 @@ def test_of_two_switches_one_serves_each_call(
 ) -> None:
     calls = [service.queue(b="01") for _ in range(30)]
     serve(engine(watched, "one"), engine(watched, "two"), until=ended())
-    dialled = [(leg.call.pk, leg.side) for leg in watched.dialled]
-    assert len(dialled) == len(set(dialled)) == 2 * len(calls)
+    dialed = [(leg.call.pk, leg.side) for leg in watched.dialed]
+    assert len(dialed) == len(set(dialed)) == 2 * len(calls)
     assert set(Call.objects.values_list("fence", flat=True)) == {1}
 
 
@@ -230,7 +230,7 @@ def test_a_call_that_was_claimed_too_slowly_rings_nobody(
     call.refresh_from_db()
     assert (call.status, call.hangup_cause) == (2, "switch_lost")
     assert customer.statuses() == [1, 2]
-    assert watched.dialled == []
+    assert watched.dialed == []
 
 
 def test_a_switch_whose_lease_has_lapsed_takes_no_calls_until_it_has_one_again(
@@ -373,7 +373,7 @@ def test_legs_that_cannot_be_connected_or_put_down_end_the_call_all_the_same(
     assert (call.status, call.hangup_cause) == (8, "switch_error")
 
 
-def test_each_leg_that_was_dialled_is_put_down_or_has_ended_by_itself(
+def test_each_leg_that_was_dialed_is_put_down_or_has_ended_by_itself(
     service: Service, watched: type[WatchedGateway]
 ) -> None:
     endings = ["01", "02", "03", "06", "10", "99"]
@@ -381,12 +381,12 @@ def test_each_leg_that_was_dialled_is_put_down_or_has_ended_by_itself(
         service.queue(a, b, max_duration=50, from_number=number(a))
     serve(engine(watched), until=ended())
     asked = {leg for leg, _cause in watched.put_down}
-    assert set(watched.dialled) == asked | set(watched.by_itself)
-    assert not leftovers(watched.dialled)
+    assert set(watched.dialed) == asked | set(watched.by_itself)
+    assert not leftovers(watched.dialed)
     assert Account.objects.get().held == 0
 
 
-def leftovers(dialled: Iterable[LegKey]) -> list[LegKey]:
+def leftovers(dialed: Iterable[LegKey]) -> list[LegKey]:
     """Legs whose rows do not say that they are over."""
     over = {
         (leg["call"], leg["side"], leg["attempt"])
@@ -394,4 +394,4 @@ def leftovers(dialled: Iterable[LegKey]) -> list[LegKey]:
             "call", "side", "attempt"
         )
     }
-    return [leg for leg in dialled if (leg.call.pk, leg.side, leg.attempt) not in over]
+    return [leg for leg in dialed if (leg.call.pk, leg.side, leg.attempt) not in over]

@@ -43,7 +43,7 @@ class SipLeg:
         body = None if offer is None else self._body(offer)
         # Call-ID, calling and called number, body, authorization, calling name
         name = "Anonymous" if caller_id == ANONYMOUS else None
-        event = CCEventTry((None, caller_id, self.trunk.dialled(number), body, None, name))
+        event = CCEventTry((None, caller_id, self.trunk.dialed(number), body, None, name))
         event.onUacSetupComplete = self._set_from_domain
 
         def expire() -> None:

@@ -81,7 +81,7 @@ def test_a_phone_that_is_busy_asking_itself_is_asked_again(lines: Lines) -> None
     assert (call.status, call.hangup_cause) == (8, Cause.NORMAL)
 
 
-def test_what_is_dialled_while_they_talk_is_passed_on(lines: Lines) -> None:
+def test_what_is_dialed_while_they_talk_is_passed_on(lines: Lines) -> None:
     """By INFO, as some phones send the digits that are pressed."""
     a = lines.phone(
         A,
