@@ -1,3 +1,3 @@
-"""The wire: what the caller's and the service's side must agree on. Pure Python, without models,
-settings or I/O.
+"""The Click-2-Call protocol, on which both sides must agree. Pure Python, without models, settings
+or I/O.
 """

@@ -1,17 +1,15 @@
-"""The numbers on the wire: what a service answers to a request, and how it reports on a call (seed,
-Response and EventURL).
-"""
+"""The response codes and call statuses of the protocol (`docs/reference/protocol.md`)."""
 
 from __future__ import annotations
 
 import enum
 import re
 
-HTTP_HANG_UP = 412  # the answer to an event that ends the call (seed, EventURL)
+HTTP_HANG_UP = 412  # the response to an event that ends the call
 
 
 class ResponseCode(enum.StrEnum):
-    """What a service answers to a request for a call, as it stands in the body. 80 is reserved and
+    """The service's response to a request for a call, as the text of the body. 80 is reserved and
     never sent.
     """
 
@@ -28,15 +26,15 @@ class ResponseCode(enum.StrEnum):
 
     @property
     def meaning(self) -> str:
-        """A short sentence for people, in English. Translate it with `gettext`."""
+        """A short explanation for people, in English. Translate it with `gettext`."""
         return _MEANINGS[self]
 
     @classmethod
     def read(cls, body: bytes) -> ResponseCode | None:
-        """The code that an answer's body gives, or None when it is not clearly one.
+        """The code in the body of a response, or None if the body is not clearly a code.
 
-        Tolerates white space around the code, a byte order mark, a missing leading zero, and text
-        after it: white space, then a word. Anything else after it leaves in doubt what was said.
+        Accepts white space around the code, a byte order mark, a missing leading zero, and text
+        after the code: white space, then a word. With anything else after it, the code is unclear.
         """
         match = _BODY.match(body)
         if match is None:
@@ -49,7 +47,7 @@ _BODY = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*([0-9]{1,3})(?:[ \t\r\n]+[A-Za-
 
 
 def _(text: str) -> str:
-    """Marks a text for the catalogs; this module knows no Django and does not translate."""
+    """Mark a text for the message catalogs. This module does not import Django to translate it."""
     return text
 
 
@@ -68,7 +66,7 @@ _MEANINGS = {
 
 
 class CallStatus(enum.IntEnum):
-    """How a call stands. Leg A is the caller's phone, leg B the callee's."""
+    """The progress of a call. Leg A is the caller's phone, leg B the callee's."""
 
     UNKNOWN = 0
     A_INITIATED = 1
@@ -82,26 +80,25 @@ class CallStatus(enum.IntEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the call is over."""
+        """Whether the call has ended."""
         return self in _FINAL
 
     @property
     def rank(self) -> int:
-        """Its place in a total order in which a call only moves up, and every final status is above
-        every other.
+        """The position in a total order, in which every final status is above all others.
 
-        Taking the higher of two is therefore the same in whatever order a call's events arrive,
-        however often.
+        A call's rank only rises. If you keep the higher of two statuses, the result does not depend
+        on the order of the events, or on repeated ones.
         """
         return _BY_RANK.index(self)
 
     @property
     def lower(self) -> tuple[CallStatus, ...]:
-        """The statuses that this one replaces."""
+        """The statuses of lower rank, which this one replaces."""
         return _BY_RANK[: self.rank]
 
     def merge(self, other: CallStatus | None) -> CallStatus:
-        """The later of the two; None is before all."""
+        """The status with the higher rank. None ranks below all."""
         return self if other is None else max(self, other, key=lambda status: status.rank)
 
 

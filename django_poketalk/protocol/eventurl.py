@@ -1,5 +1,5 @@
-"""The EventURL (seed, EventURL): a caller's template with variables, which a service expands and
-then requests by GET.
+"""The EventURL: a template with variables from the caller's side, which the service expands and
+requests with GET (`docs/reference/protocol.md`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .codes import CallStatus
 
 MAX_LENGTH = 255  # characters of a template, counted before its variables are replaced
 VARIABLES = ("webcallid", "status", "duration", "debit")
-LONGEST_QUERY = 2048  # characters of an expanded query that are looked at
+MAX_QUERY_LENGTH = 2048  # characters of an expanded query
 
 _VARIABLE = re.compile(rf"(?:\$|%24)({'|'.join(VARIABLES)})")
 _ORIGIN = re.compile(r"(?P<scheme>https?://)(?:[^/?#\\]*@)?(?P<host>[^/?#@\\]+)")
@@ -28,13 +28,13 @@ _FORMS = {
 
 
 class InvalidEvent(ValueError):
-    """A query that is no event: says which part is wrong."""
+    """The query is not a valid event. The message says which part is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What a service reports: the call's status, its id, seconds since leg A answered, and the cost
-    so far.
+    """A report of the service: the call's status, its id, the seconds since leg A answered, and the
+    cost so far.
     """
 
     status: CallStatus
@@ -44,16 +44,16 @@ class Event:
 
 
 def template(base: str) -> str:
-    """The template that reports everything to `base`, a URL without query."""
+    """The template with all variables for `base`, a URL without query."""
     return f"{base}?{'&'.join(f'{name}=${name}' for name in VARIABLES)}"
 
 
 def expand(template: str, event: Event) -> str:
-    """The URL to request: the variables in the template's query replaced by the event's values,
-    percent-encoded.
+    """The URL to request: the template, with the variables in its query replaced by the event's
+    percent-encoded values.
 
-    One pass: a `$` inside a value is data. A `$` of the template may be written `%24`. A duration
-    or cost of None counts as 0.
+    A `$` inside a value is not expanded again. The template may spell `$` as `%24`. A duration or
+    cost of None is sent as 0.
     """
     values = {
         "webcallid": event.webcallid,
@@ -63,15 +63,15 @@ def expand(template: str, event: Event) -> str:
     }
     address, mark, rest = template.partition("?")
     query, hash_mark, fragment = rest.partition("#")
-    if "#" in address:  # a question mark behind a fragment begins no query
+    if "#" in address:  # a question mark in a fragment does not begin a query
         return template
     query = _VARIABLE.sub(lambda match: quote(values[match[1]], safe="", errors="replace"), query)
     return f"{address}{mark}{query}{hash_mark}{fragment}"
 
 
 def without_path(url: str) -> str:
-    """Scheme, host and port, and `/…` for whatever stands behind them, which may hold a signature:
-    what people may read of somebody's EventURL. "" for one that has none of these.
+    """An EventURL as it may be displayed: scheme, host and port, with `/…` in place of the rest,
+    which may contain a signature. "" if the URL has no scheme and host.
     """
     match = _ORIGIN.match(url)
     if match is None:
@@ -81,43 +81,42 @@ def without_path(url: str) -> str:
 
 
 def parse(query: str) -> Event:
-    """The event that an expanded query tells, by ASCII rules. Raises `InvalidEvent`.
+    """The event in an expanded query. Raises `InvalidEvent`. Digits must be ASCII.
 
-    `status` is required, the others may be missing or empty; keys that are not the protocol's are
-    ignored.
+    `status` is required; the other variables may be missing or empty. Unknown keys are ignored.
     """
-    if len(query) > LONGEST_QUERY:
+    if len(query) > MAX_QUERY_LENGTH:
         raise InvalidEvent(f"the query has {len(query)} characters")
-    told: dict[str, str] = {}
+    values: dict[str, str] = {}
     for pair in query.split("&"):
         key, _, value = pair.partition("=")
         name = _decode(key)
         if name not in VARIABLES:
             _decode(value)
             continue
-        if name in told:
-            raise InvalidEvent(f"{name} stands twice")
-        told[name] = _decode(value)
-        if not _FORMS[name].fullmatch(told[name]):
-            raise InvalidEvent(f"{name} is {told[name][:40]!r}")
-    if "status" not in told:
+        if name in values:
+            raise InvalidEvent(f"{name} appears twice")
+        values[name] = _decode(value)
+        if not _FORMS[name].fullmatch(values[name]):
+            raise InvalidEvent(f"{name} is {values[name][:40]!r}")
+    if "status" not in values:
         raise InvalidEvent("status is missing")
     return Event(
-        status=CallStatus(int(told["status"])),
-        webcallid=told.get("webcallid", ""),
-        duration=int(told["duration"]) if told.get("duration") else None,
-        cost=Decimal(told["debit"]) if told.get("debit") else None,
+        status=CallStatus(int(values["status"])),
+        webcallid=values.get("webcallid", ""),
+        duration=int(values["duration"]) if values.get("duration") else None,
+        cost=Decimal(values["debit"]) if values.get("debit") else None,
     )
 
 
 def format_debit(debit: Decimal) -> str:
-    """Money as it stands on the wire: three decimals and a point."""
+    """An amount of money as it is sent: three decimals after a point."""
     return str(debit.quantize(Decimal("0.001"), ROUND_HALF_UP))
 
 
 def _decode(text: str) -> str:
     if _BAD_ESCAPE.search(text):
-        raise InvalidEvent(f"bad percent-encoding: {text[:40]!r}")
+        raise InvalidEvent(f"invalid percent-encoding: {text[:40]!r}")
     try:
         decoded = unquote_to_bytes(text.replace("+", " ")).decode("utf-8")
     except UnicodeError:  # decoding, or a lone surrogate in the text itself

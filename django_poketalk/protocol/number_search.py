@@ -1,4 +1,4 @@
-"""What somebody types to find a number: all of it or its beginning, however it is written."""
+"""Search for phone numbers by all of a number or its beginning, in any usual spelling."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ _SHAPE = re.compile(r"\+?[0-9]{1,20}")
 
 
 def beginnings(text: str, region: str | None = None) -> list[str]:
-    """The E.164 beginnings that this text can mean, shortest spelling first; none for a text that
-    is not a number.
+    """The beginnings of E.164 numbers that this text can mean, sorted; none if it is not a number.
 
-    `+49 (0)30 1`, `0049 30 1` and, with the region `DE`, `030 1` all mean `+49301`. Without a
-    region, digits are taken to begin with a country code; with one, for a number of it as well.
+    `+49 (0)30 1`, `0049 30 1` and, with the region `DE`, `030 1` all mean `+49301`. Digits without
+    "+" are read as beginning with a country code and, with a region, also as a national number.
     """
     digits = _SEPARATORS.sub("", _TRUNK_IN_BRACKETS.sub("", text))
     if not _SHAPE.fullmatch(digits):
         return []
-    found = set(_meant(digits, region))
-    with suppress(numbers.InvalidNumber):  # a beginning is no number yet
+    found = set(_readings(digits, region))
+    with suppress(numbers.InvalidNumber):  # a beginning is not a whole number
         found.add(numbers.normalize(text, region))
     return sorted(each for each in found if len(each) > 1 and each[1] != "0")
 
 
 def span(beginning: str) -> tuple[str, str | None]:
-    """The first text that begins so, and the first after all that do; None where there is none.
+    """The range of texts with this beginning: its start, and its end (exclusive), or None if there
+    is no end.
 
-    For digits behind a "+". A comparison with both finds what begins so by any index, whatever the
-    database's collation: LIKE wants an index of its own for it.
+    For digits, with or without "+". Comparing with both ends uses any index, whatever the
+    collation of the database; LIKE requires a special index.
     """
     rest = beginning.rstrip("9")
     last = rest[-1:]
     return beginning, f"{rest[:-1]}{int(last) + 1}" if last.isdigit() else None
 
 
-def _meant(digits: str, region: str | None) -> Iterator[str]:
+def _readings(digits: str, region: str | None) -> Iterator[str]:
     metadata = PhoneMetadata.metadata_for_region(region, None) if region else None
     if digits.startswith("+"):
         yield from _international(digits[1:])
@@ -61,7 +61,7 @@ def _meant(digits: str, region: str | None) -> Iterator[str]:
 
 
 def _international(digits: str) -> Iterator[str]:
-    """With the trunk prefix that some write behind the country code, and without."""
+    """The digits as they are, and without a trunk zero after the country code."""
     yield f"+{digits}"
     for length in (1, 2, 3):
         code = digits[:length]

@@ -1,5 +1,5 @@
-"""Phone numbers: E.164 with "+" inside, digits only on the wire (seed, Parameters and Good
-Practice), grouped or masked for people.
+"""Phone numbers: E.164 with "+" in the database of the caller's side, digits only in requests,
+grouped or masked for people.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ PREMIUM = (
     PhoneNumberType.PAGER,
     PhoneNumberType.PERSONAL_NUMBER,
 )
-# How many characters of a number, with its "+", tell its country: so many where it begins so (the
-# longest counts), else those of the longest country code.
+# The number of characters, with the "+", that determine a number's country. The longest matching
+# prefix in COUNTRY_LENGTHS applies; otherwise the length of "+" and the longest country code.
 COUNTRY_LENGTH = 4
 COUNTRY_LENGTHS = {
     "+1": 5,  # North America: by area code
@@ -39,43 +39,43 @@ _WIRE = re.compile(r"[1-9][0-9]{6,14}")
 _PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
 _SEPARATORS = re.compile(r"[+ \-.()\[\]\t]")
 _MAYBE_NUMBER = re.compile(r"\+?\d(?:[ \u00a0\-.()\[\]/]{0,3}\d){6,}")
-_ROUNDS = 16  # each but the first and the last removes one of at most 15 digits
+_MAX_ROUNDS = 16  # all but the first and the last remove one of at most 15 digits
 _ASCII_DIGIT = re.compile(r"[0-9]")
 
 
 class InvalidNumber(ValueError):
-    """A text that is no phone number: says which, and why."""
+    """The text is not a phone number. The message contains the text and the reason."""
 
 
 def normalize(text: str, region: str | None = None) -> str:
-    """E.164 with "+" of a number written in any usual way.
+    """The number in E.164 with "+", from any usual spelling.
 
-    Without `region` (ISO 3166 alpha-2) it must be international, with or without "+". A trunk zero
-    behind the country code is removed, also a repeated one. The length is checked, not whether the
-    number is assigned: new ranges exist before the data knows them.
+    Without `region` (ISO 3166 alpha-2) it must be international, with or without "+". Trunk zeros
+    after the country code are removed. The length is checked, but not whether the number is
+    assigned, because new ranges are in use before they are in the numbering data.
     """
-    shown = f"{text[:40]!r}"
+    quoted = f"{text[:40]!r}"
     if region is None and text.strip()[:1].isdigit():
         text = f"+{text.strip()}"
-    for _ in range(_ROUNDS):
-        normal = _e164(text, region, shown)
+    for _ in range(_MAX_ROUNDS):
+        normal = _e164(text, region, quoted)
         if normal == text:
             return normal
         text = normal
-    raise InvalidNumber(f"{shown} has no clear form as a phone number.")
+    raise InvalidNumber(f"{quoted} is ambiguous as a phone number.")
 
 
-def _e164(text: str, region: str | None, shown: str) -> str:
-    """What the text is read as, which may still begin with a trunk prefix: only one is removed."""
+def _e164(text: str, region: str | None, quoted: str) -> str:
+    """The text in E.164. At most one trunk prefix is removed, so another may be left."""
     try:
         number = phonenumbers.parse(text, region)
     except NumberParseException as error:
-        raise InvalidNumber(f"{shown} is not a phone number: {error}") from None
+        raise InvalidNumber(f"{quoted} is not a phone number: {error}") from None
     normal = phonenumbers.format_number(number, PhoneNumberFormat.E164)
     if number.extension:
-        raise InvalidNumber(f"{shown} has an extension, which cannot be dialed.")
+        raise InvalidNumber(f"{quoted} has an extension, which cannot be dialed.")
     if not phonenumbers.is_possible_number(number) or not _WIRE.fullmatch(normal[1:]):
-        raise InvalidNumber(f"{shown} is too short or too long for a phone number of its country.")
+        raise InvalidNumber(f"{quoted} is too short or too long for a phone number of its country.")
     return normal
 
 
@@ -90,9 +90,8 @@ def normalize_prefix(text: str) -> str:
 
 
 def spellings(e164: str, region: str | None = None) -> set[str]:
-    """How the number's digits may stand in a text, with a leading "+" or not: international, with
-    "00", with the trunk zero that some write behind the country code, and for numbers of `region`
-    national.
+    """The ways to write the number's digits in a text: international with and without "+", with
+    "00", with a trunk zero after the country code and, for numbers of `region`, national.
     """
     digits = wire(e164)
     found = {f"+{digits}", f"00{digits}", digits}
@@ -108,15 +107,15 @@ def spellings(e164: str, region: str | None = None) -> set[str]:
 
 
 def wire(e164: str) -> str:
-    """Digits only, country code first: as a number stands on the wire."""
+    """The number as it is sent in requests: digits only, country code first."""
     return e164.removeprefix("+")
 
 
 def read_wire(text: str) -> str:
-    """A number as a request gave it, digits only; "" when it has no digit at all.
+    """The digits of a number from a request, or "" if it has no digit.
 
-    Strips plus, spaces, dashes, dots and brackets. Raises `InvalidNumber` when what is left is not
-    7 to 15 ASCII digits that begin with a country code.
+    Removes plus signs, spaces, dashes, dots and brackets. Raises `InvalidNumber` if the rest is not
+    7 to 15 ASCII digits without a leading zero.
     """
     if not has_digits(text):
         return ""
@@ -127,14 +126,15 @@ def read_wire(text: str) -> str:
 
 
 def has_digits(text: str) -> bool:
-    """Whether there is an ASCII digit in it, so that it is meant to be a number."""
+    """Whether the text contains an ASCII digit. Without one, the number counts as missing."""
     return bool(_ASCII_DIGIT.search(text))
 
 
 def without_trunk_zero(wire_number: str) -> str:
-    """The number (digits only) as its country's plan writes it, 9720541234567 → 972541234567; as it
-    is when no plan knows it. Networks may ignore that zero: rates and rules must not be passed by
-    it.
+    """The number (digits only) without trunk zeros after the country code, such as 972541234567 for
+    9720541234567; unchanged if no such number is possible.
+
+    Networks may ignore this zero, so it must not bypass rates or the blacklist.
     """
     parsed = _parse(f"+{wire_number}")
     code = "" if parsed is None else str(parsed.country_code)
@@ -149,7 +149,7 @@ def without_trunk_zero(wire_number: str) -> str:
 
 
 def display(number: str) -> str:
-    """Grouped for reading, e.g. `+44 20 7946 0123`; what does not parse is given back as it is."""
+    """The number, grouped for reading: `+44 20 7946 0123`. Unchanged if it cannot be parsed."""
     parsed = _parse(number)
     if parsed is None:
         return number
@@ -157,7 +157,7 @@ def display(number: str) -> str:
 
 
 def mask(number: str) -> str:
-    """For those who may not see it: country code and last two digits, e.g. `+44 ••••••••23`."""
+    """The country code and the last two digits only: `+44 ••••••••23`."""
     parsed = _parse(number)
     digits = wire(number)
     code = "" if parsed is None else str(parsed.country_code)
@@ -168,8 +168,8 @@ def mask(number: str) -> str:
 
 
 def mask_within(text: str) -> str:
-    """The text with all that may be a phone number in it hidden but for its last two digits: 7
-    digits or more, however grouped.
+    """The text with possible phone numbers masked: 7 or more digits, grouped in any way, of which
+    only the last two remain.
     """
     return _MAYBE_NUMBER.sub(
         lambda found: f"••••••{''.join(filter(str.isdigit, found[0]))[-2:]}", text
@@ -177,9 +177,7 @@ def mask_within(text: str) -> str:
 
 
 def country(number: str) -> str | None:
-    """ISO 3166 alpha-2 code of the number's country; None when it has none or several could be
-    meant.
-    """
+    """The ISO 3166 alpha-2 code of the number's country. None if it has none or is ambiguous."""
     parsed = _parse(number)
     if parsed is None or parsed.country_code is None:
         return None
@@ -191,8 +189,8 @@ def country(number: str) -> str | None:
 
 
 def country_of_code(number: str) -> str | None:
-    """ISO 3166 alpha-2 code of the country that the number's country code is of: where several
-    share it, that which most of its numbers are of. None when it is no country's.
+    """The ISO 3166 alpha-2 code of the country with the number's country code, or of the main one
+    if several share it. None if the code belongs to no country.
     """
     parsed = _parse(number)
     if parsed is None or parsed.country_code is None:
@@ -202,18 +200,18 @@ def country_of_code(number: str) -> str | None:
 
 
 def is_country(code: str) -> bool:
-    """Whether it is the ISO 3166 alpha-2 code of a country with phone numbers."""
+    """Whether this is the ISO 3166 alpha-2 code of a country with phone numbers."""
     return code in phonenumbers.SUPPORTED_REGIONS
 
 
 def is_satellite(number: str) -> bool:
-    """Whether it is of a satellite network or another global service, where fraud is paid for."""
+    """Whether the number is of a satellite network or a global service, which attract fraud."""
     return wire(number).startswith(SATELLITE)
 
 
 def is_premium(number: str) -> bool:
-    """Whether calling it costs extra: premium rate, shared cost, personal and universal access
-    numbers, pagers.
+    """Whether calls to the number cost extra: premium rate, shared cost, personal and universal
+    access numbers, pagers.
     """
     parsed = _parse(number)
     return parsed is not None and phonenumbers.number_type(parsed) in PREMIUM

@@ -32,7 +32,7 @@ from .routing import routes
 
 logger = logging.getLogger(__name__)
 
-CUSTOM_LENGTH = 255  # seed, Parameters
+CUSTOM_LENGTH = 255  # the protocol's limit
 SECOND = timedelta(seconds=1)
 NOT_TEXT = ("Cc", "Cs", "Zl", "Zp")  # control characters, surrogates, line and paragraph separators
 REASON_LENGTH = 300  # characters of the answer to a malformed request
@@ -89,7 +89,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """No call, and the seed has no code for it: answer HTTP 400 with this line."""
+    """No call, and the protocol has no code for it: answer HTTP 400 with this line."""
 
     reason: str
 

@@ -1,4 +1,4 @@
-"""The service's URLs. Include them at the root for the API's path in the seed."""
+"""The service's URLs. Include them at the root for the API's path in the protocol."""
 
 from __future__ import annotations
 

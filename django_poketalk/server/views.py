@@ -35,7 +35,7 @@ UNREADABLE = (
 @sensitive_variables()  # applies to everything called from here: error reports show no values
 @require_POST
 def click2call(request: HttpRequest) -> HttpResponse:
-    """Request a call (seed, Parameters). The body of the response is exactly the response code.
+    """Request a call. The body of the response is exactly the response code.
 
     413 and 400, with a line of plain text, are for errors without a response code. A form that
     cannot be parsed or has a field more than once is rejected before any other rule applies.

@@ -1,4 +1,4 @@
-"""Addresses of admin pages, in whichever admin site the reader is."""
+"""URLs of admin pages, in the admin site of the current request."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from django.urls import NoReverseMatch, reverse
 
 
 def admin_url(site: AdminSite, name: str, *args: Any) -> str:
-    """The address of this site's page `admin:<name>`, or "" if the site has no such page, as where
-    the model is not registered.
+    """The URL of this site's page `admin:<name>`, or "" if the site has no such page, for example
+    because the model is not registered.
     """
     try:
         return reverse(f"admin:{name}", args=args, current_app=site.name)

@@ -1,8 +1,8 @@
-"""Typed settings of one app, kept in one dict of the project's settings module.
+"""Typed settings of an app, from one dict in the project's settings module.
 
-The shared ground under `django_poketalk.conf` and `django_poketalk.server.conf`. A dataclass names
-the keys, their types and their defaults; `live()` gives an object with the same attributes that
-reads the project's dict at every access, so that `override_settings` works and nothing is cached.
+Used by `django_poketalk.conf` and `django_poketalk.server.conf`. A dataclass defines the keys, the
+types and the defaults. `live()` returns an object with the same attributes that reads the project's
+dict at each access, so that `override_settings` works.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ Schema = TypeVar("Schema")
 
 
 def live(name: str, schema: type[Schema]) -> Schema:
-    """An object that looks like `schema` and reads `settings.<name>` (a dict with upper-case keys)
-    at every access.
+    """An object with the attributes of `schema` that reads `settings.<name>` at each access, a dict
+    with upper-case keys.
     """
     return cast("Schema", _Live(name, schema))
 
 
 def check(name: str, schema: type, id_prefix: str) -> list[checks.CheckMessage]:
-    """System check messages for unknown keys (E001, with a did-you-mean) and values of a wrong type
-    (E002).
+    """System check messages for unknown keys (E001, suggests the nearest key) and values of the
+    wrong type (E002).
     """
     try:
         given = _project_dict(name)
@@ -43,7 +43,7 @@ def check(name: str, schema: type, id_prefix: str) -> list[checks.CheckMessage]:
 
 
 def check_time_zone(ident: str) -> list[checks.CheckMessage]:
-    """An error with this id without time zones: moments are compared and told in several."""
+    """An error with this id if `USE_TZ` is False. Times are compared across time zones."""
     if project.USE_TZ:
         return []
     return [
@@ -99,10 +99,10 @@ def _wrong_types(
     for field in _fields(schema):
         key = field.name.upper()
         if key in given and not _fits(given[key], hints[field.name]):
-            wanted = str(field.type)
+            expected = str(field.type)
             yield checks.Error(
-                f"{name}[{key!r}] is {given[key].__class__.__name__}, not {wanted}.",
-                hint=f"Give it a value of type {wanted}, or leave it out for the default.",
+                f"{name}[{key!r}] is {given[key].__class__.__name__}, not {expected}.",
+                hint=f"Set a value of type {expected}, or remove the key to use the default.",
                 id=f"{id_prefix}.E002",
             )
 
@@ -111,7 +111,7 @@ def _fits(value: Any, hint: Any) -> bool:
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, option) for option in typing.get_args(hint))
-    if origin is not None:  # tuple[str, ...] and the like: lists serve as well
+    if origin is not None:  # for types such as tuple[str, ...], lists are accepted too
         element = typing.get_args(hint)[0]
         return isinstance(value, (list, tuple, set, frozenset)) and all(
             _fits(item, element) for item in value

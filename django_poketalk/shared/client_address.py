@@ -1,4 +1,4 @@
-"""Who is asking: the client's IP address behind the project's own proxies."""
+"""The client's IP address, behind the project's own proxies."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def client_address(meta: Mapping[str, str], trusted_proxies: Iterable[str]) -> str:
-    """The client's address from a request's `META`, or "" when there is none that parses.
+    """The client's address from a request's `META`, or "" if there is no valid one.
 
     Starts at `REMOTE_ADDR` and, as long as the address is a trusted proxy (an address or CIDR
-    network), walks `X-Forwarded-For` from right to left. What stands left of the first address that
-    is not trusted is the client's own claim and is never read.
+    network), follows `X-Forwarded-For` from right to left. It stops at the first address that is
+    not trusted, because the client can write anything to the left of it.
     """
     trusted = networks(trusted_proxies)
     hops = [*meta.get("HTTP_X_FORWARDED_FOR", "").split(","), meta.get("REMOTE_ADDR", "")]
@@ -34,9 +34,7 @@ def client_address(meta: Mapping[str, str], trusted_proxies: Iterable[str]) -> s
 
 
 def networks(texts: Iterable[str]) -> list[Network]:
-    """Networks from addresses or CIDR notation; `ImproperlyConfigured` names the one that does not
-    parse.
-    """
+    """Networks from addresses or CIDR notation. `ImproperlyConfigured` names an invalid text."""
     found: list[Network] = []
     for text in texts:
         try:

@@ -1,4 +1,4 @@
-"""CSV for people's spreadsheets, sent as it is made, so that a million rows need no memory."""
+"""CSV files for spreadsheets, streamed, so that a million rows need little memory."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from django.utils import timezone
 from django.utils.text import get_valid_filename
 from django.utils.translation import get_language, override
 
-BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"  # or Excel takes UTF-8 for something else
+BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"  # without it, Excel does not expect UTF-8
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 LINES = 500  # sent at once
 BATCH = 2000  # rows read at once
 
 
 class _Line:
-    """What a CSV writer writes to: gives each line back."""
+    """A file for `csv.writer` that returns each line."""
 
     def write(self, line: str) -> str:
         return line
@@ -35,9 +35,9 @@ def stream(
 ) -> StreamingHttpResponse:
     """The rows as a CSV file to download: UTF-8 with a byte order mark, commas, CRLF.
 
-    Cells are text, numbers, dates or None (empty). Text that a spreadsheet would take for a formula
-    gets an apostrophe before it; numbers do not. `rows` is read while the file is sent, after the
-    view has returned and its transaction is over, in the view's language and time zone.
+    Cells are text, numbers, dates or None (empty). An apostrophe is prepended to text that a
+    spreadsheet would run as a formula, but not to numbers. `rows` is read while the file is sent,
+    after the view has returned and its transaction has ended, in the view's language and time zone.
     """
     language, zone = get_language() or "en", timezone.get_current_timezone()
     return StreamingHttpResponse(
@@ -51,21 +51,21 @@ def stream(
 
 
 def cell(value: Any) -> str:
-    """What is written for a value: text is made safe for spreadsheets."""
+    """The text of a cell, safe for spreadsheets."""
     if value is None:
         return ""
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, (int, float)):
         return str(value)
-    text = str(value).replace("\0", "")  # which ends the file for some
+    text = str(value).replace("\0", "")  # some programs stop reading at a NUL
     is_formula = text.startswith(FORMULA) or text.lstrip().startswith(FORMULA)
     return f"'{text}" if is_formula else text
 
 
 def batches(rows: QuerySet[Any]) -> Iterator[list[Any]]:
-    """The rows, newest first, some at a time: by the primary key, so that no cursor is held and no
-    database keeps all of them for us.
+    """The rows in batches, newest first. Each batch is a query of its own, by primary key, so that
+    no database cursor stays open.
     """
     rows = rows.order_by("-pk")
     batch = list(rows[:BATCH])
@@ -75,7 +75,7 @@ def batches(rows: QuerySet[Any]) -> Iterator[list[Any]]:
 
 
 def log(request: HttpRequest, model: type[Model], message: str) -> None:
-    """Leave in the history who has taken rows of this model out, and how many."""
+    """Log an export of this model's rows to the admin's history."""
     user: Any = request.user
     LogEntry.objects.create(
         user_id=user.pk,
@@ -89,7 +89,7 @@ def log(request: HttpRequest, model: type[Model], message: str) -> None:
 def _lines(
     header: Sequence[Any], rows: Iterable[Sequence[Any]], language: str, zone: tzinfo
 ) -> Iterator[str]:
-    # Read after the view has returned, yet in its language and time zone.
+    # This runs after the view has returned, so it activates the view's language and time zone.
     writer = csv.writer(_Line())
     waiting = iter(rows)
     lines: list[Any] = [BYTE_ORDER_MARK, writer.writerow([cell(title) for title in header])]

@@ -1,4 +1,4 @@
-"""ETags for JSON and fragments that clients poll."""
+"""ETags for JSON and HTML fragments that clients poll."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from typing import Any
 
 
 def weak_etag(facts: Any) -> str:
-    """A weak ETag of facts that JSON can hold; other values count as their text."""
+    """A weak ETag of JSON-serializable data. Other values are converted to text."""
     text = json.dumps(facts, sort_keys=True, default=str)
     return f'W/"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'

@@ -17,7 +17,7 @@ def midnight(day: date) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From the first day to the last, both included."""
+    """A period from its first to its last day, inclusive."""
 
     first: date
     last: date

@@ -1,7 +1,7 @@
 """Errors of the REST APIs as problem details (RFC 9457).
 
-Each has `type`, `title`, `status`, `detail` (a sentence for people) and `code` (a word for
-programs). Extension members say what the error is about.
+Each has `type`, `title`, `status`, `detail` (a sentence for people) and `code` (for programs).
+Extension members contain further details.
 """
 
 from __future__ import annotations

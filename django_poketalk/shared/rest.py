@@ -1,5 +1,5 @@
-"""What the views of both REST APIs have in common. Every class is named, so that a project's REST
-framework defaults do not change them.
+"""Base classes for the views of both REST APIs. They name every class that they use, so that a
+project's REST framework defaults do not change them.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Text that the other side has sent, or may have had a part in."""
+"""Text that may contain input from the other side."""
 
 from __future__ import annotations
 
 
 def on_one_line(text: str) -> str:
-    """The text with a space in the place of each character that does not print, such as line breaks
-    and NUL: what a log, a terminal and a database column take as they are.
+    """The text with a space in place of each unprintable character, such as line breaks and NUL, so
+    that it is safe for logs, terminals and the database.
     """
     return "".join(character if character.isprintable() else " " for character in text)

@@ -36,7 +36,7 @@ class TestNormalizing:
             ("011 44 20 7946 0123", "US", "+442079460123"),
             ("+49 30 23125 012", "GB", "+493023125012"),
             ("(202) 555-0123", "US", "+12025550123"),
-            # The trunk zero does not belong behind the country code (seed, Good Practice) …
+            # The trunk zero does not belong behind the country code …
             ("972054 123 4567", None, "+972541234567"),
             ("+972 054-123-4567", None, "+972541234567"),
             ("+972 0054 123 4567", None, "+972541234567"),

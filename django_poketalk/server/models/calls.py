@@ -32,7 +32,7 @@ class Side(models.TextChoices):
 
 
 class Status(models.IntegerChoices):
-    """The protocol's call status (seed, EventURL), with labels for operators."""
+    """The protocol's call status, with labels for operators."""
 
     UNKNOWN = CallStatus.UNKNOWN, _("unknown")
     A_INITIATED = CallStatus.A_INITIATED, _("leg A initiated")
