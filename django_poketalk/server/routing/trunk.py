@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 ANONYMOUS = "anonymous"
 NUMBER = "{number}"  # the placeholder for the number in an endpoint
 
-DIALED = re.compile(r"[+]?[0-9*#]+", re.ASCII)
+DIAL_STRING = re.compile(r"[+]?[0-9*#]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +29,11 @@ class Trunk:
     max_channels: int = 0
     calls_per_second: int = 0
 
-    def dialed(self, number: str) -> str:
+    def dial_string(self, number: str) -> str:
         """The number (digits with country code) in the format that this trunk expects."""
         return self.add + number[self.strip :]
 
-    def shown(self, other: str) -> str:
+    def caller_id_for(self, other: str) -> str:
         """The caller ID for the called phone; `other` is the other leg's number."""
         return self.caller_id or other
 
@@ -80,7 +80,7 @@ class AsteriskTrunk(Trunk):
 
         `ValueError` if it is not a number, so that nothing else can get into an endpoint.
         """
-        dialed = self.dialed(number)
-        if not DIALED.fullmatch(dialed):
+        dial_string = self.dial_string(number)
+        if not DIAL_STRING.fullmatch(dial_string):
             raise ValueError("This is not a number to dial.")
-        return self.endpoint.replace(NUMBER, dialed)
+        return self.endpoint.replace(NUMBER, dial_string)

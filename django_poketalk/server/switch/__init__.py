@@ -1,1 +1,1 @@
-"""The call engine: rings leg A, then leg B, connects them, tells the customer, and charges."""
+"""The call engine: rings leg A, then leg B, connects them, sends the events, and charges."""

@@ -34,7 +34,7 @@ class Clock:
 
 class DatabaseTime:
     """An estimate of the database's time of day that needs no query: a host's clock may be wrong,
-    but its seconds are as long as the database's. Before the first measurement, the host's clock.
+    but its seconds are as long as the database's. Before the first measurement: the host's clock.
     """
 
     KEPT = 10  # measurements; the quickest is the most accurate
@@ -43,8 +43,8 @@ class DatabaseTime:
         self._measurements: deque[tuple[float, float]] = deque(maxlen=self.KEPT)
 
     def add(self, moment: datetime, began: float, ended: float) -> None:
-        """Add a measurement: what the database answered to a query that began and ended at these
-        times of `time.monotonic()`.
+        """Add a measurement: the result of a query that began and ended at these times of
+        `time.monotonic()`.
         """
         self._measurements.append((ended - began, moment.timestamp() - (began + ended) / 2))
 

@@ -46,7 +46,7 @@ class DatabaseThreads:
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Return what the function returns, or raise what it raises."""
         loop = asyncio.get_running_loop()
-        give_up = time.monotonic() + self._patience
+        deadline = time.monotonic() + self._patience
         pause = FIRST_PAUSE
         while True:
             try:
@@ -54,7 +54,7 @@ class DatabaseThreads:
                     self._pool, lambda: _call(function, *args, **kwargs)
                 )
             except (OperationalError, InterfaceError) as error:
-                if time.monotonic() + pause > give_up:
+                if time.monotonic() + pause > deadline:
                     raise
                 if pause == FIRST_PAUSE:
                     logger.warning("Retrying %s, database error: %s", function.__name__, error)

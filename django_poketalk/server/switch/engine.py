@@ -64,7 +64,7 @@ class Engine:
     """One switch. Await `run()`; call `stop()` in its event loop to make it return.
 
     `name` is for people; rows contain it with a suffix that is unique to this run, so that a switch
-    never takes its predecessor's calls for its own. `drain`: see `stop()`; default: the setting.
+    never mistakes its predecessor's calls for its own. `drain`: see `stop()`; default: the setting.
     """
 
     def __init__(
@@ -220,7 +220,9 @@ class Engine:
     # Calls
 
     def _poll_pause(self) -> float:
-        """No notification says when there is room again for calls that were left by a limit."""
+        """Seconds between polls. While a limit leaves calls in the queue, poll quickly: no
+        notification says when there is room for them.
+        """
         is_woken = self.listener.is_listening and not self._intake.is_limited
         return POLL_LISTENING if is_woken else POLL
 
@@ -250,7 +252,7 @@ class Engine:
                     call.handle(HangUpRequested(Cause.HANG_UP_REQUESTED))
 
     def _handle(self, key: CallKey, fact: LegFact) -> None:
-        """Take a fact from a gateway."""
+        """Handle a fact from a gateway."""
         if call := self._calls.get(key):
             call.handle(fact)
         else:
@@ -316,13 +318,13 @@ class Engine:
     # Stopping
 
     async def _wait_for_drain(self) -> None:
-        """Return when the remaining calls are to be ended."""
+        """Return when it is time to end the remaining calls."""
         await self._closed.wait()
         drain = settings.drain if self._drain is None else self._drain
-        give_up = time.monotonic() + drain
+        deadline = time.monotonic() + drain
         if drain and self.calls:
             logger.info("Switch %s is draining. Calls in progress: %d.", self.identity, self.calls)
-        while self.calls and time.monotonic() < give_up and not self._ending.is_set():
+        while self.calls and time.monotonic() < deadline and not self._ending.is_set():
             await asyncio.sleep(DRAIN)
         self._ending.set()
 
@@ -331,20 +333,20 @@ class Engine:
             logger.info("Switch %s ends its calls: %d.", self.identity, self.calls)
         for call in list(self._calls.values()):
             call.handle(HangUpRequested(Cause.SWITCH_STOPPED))
-        give_up = time.monotonic() + STOP_TIMEOUT
-        while self.calls and time.monotonic() < give_up:
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while self.calls and time.monotonic() < deadline:
             await asyncio.sleep(DRAIN)
         if self.calls:
-            logger.error("Calls left to be recovered by another switch: %d.", self.calls)
+            logger.error("Calls left for another switch to recover: %d.", self.calls)
 
     async def _sign_off(self) -> None:
-        """Optional, so it does not wait for a database that is down."""
+        """Delete the heartbeat. Optional, so it does not wait for a database that is down."""
         try:
             async with asyncio.timeout(SIGN_OFF_TIMEOUT):
                 await self._threads.run(heartbeat.sign_off, self.identity)
         except (DatabaseError, TimeoutError) as error:
-            why = str(error) or "timeout"
-            logger.warning("Switch %s could not sign off: %s", self.identity, why)
+            reason = str(error) or "timeout"
+            logger.warning("Switch %s could not sign off: %s", self.identity, reason)
 
 
 def _timed_database_now() -> tuple[datetime, float, float]:

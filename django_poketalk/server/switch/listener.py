@@ -43,8 +43,8 @@ class Listener:
                 await self._listen()
             except Exception as error:
                 if self.is_listening or pause == FIRST_PAUSE:
-                    why = str(error) or type(error).__name__
-                    logger.warning("Not listening to the database, polling only: %s", why)
+                    reason = str(error) or type(error).__name__
+                    logger.warning("Not listening to the database, polling only: %s", reason)
                 pause = FIRST_PAUSE if self.is_listening else min(2 * pause, LONGEST_PAUSE)
             finally:
                 self.is_listening = False

@@ -75,7 +75,7 @@ class ProbeCalls:
             task.add_done_callback(self._running.discard)
 
     def handle(self, call: CallKey, fact: LegFact) -> None:
-        """Take a fact; ignored if it is about no test call."""
+        """Handle a fact; ignored if it is not about a test call."""
         facts = self._facts.get(call)
         if facts is not None:
             facts.put_nowait(fact)

@@ -336,7 +336,7 @@ def test_a_sip_gateway_needs_a_host(customer: Customer) -> None:
     assert client.post(page, form).status_code == 302
     customer.gateway.refresh_from_db()
     assert customer.gateway.trunk is not None
-    assert customer.gateway.trunk.shown("1") == "442079460000"
+    assert customer.gateway.trunk.caller_id_for("1") == "442079460000"
 
 
 @pytest.mark.parametrize(("page", "queries"), [(CALLS, 5), (LEGS, 6)])

@@ -38,7 +38,7 @@ class LegRow:
 
     @property
     def buy_cost(self) -> Decimal | None:
-        """What the gateway charges for it, from its answer; None without a buy rate."""
+        """The gateway's charge for the leg, from its answer; None without a buy rate."""
         if self.buy_tariff is None:
             return None
         return FREE if self.answered_at is None else rating.cost(self.buy_tariff, self.duration)

@@ -43,14 +43,14 @@ from .write_queue import WriteQueue
 
 logger = logging.getLogger(__name__)
 
-# Seconds that changes nothing waits for (ringing, answers to events) are held back, so that they
-# are written together with the next change.
+# Maximum delay, in seconds, of changes that are not urgent (ringing, answers to events), so that
+# they are written together with the next change.
 WRITE_WITHIN = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallContext:
-    """What the calls of a switch share.
+    """The objects that all calls of a switch share.
 
     `owned` returns whether the switch still holds its calls' leases. `closed` is called once, when
     nothing is left to do for the call here; before it `abandon`, if the call must be recovered.
@@ -83,9 +83,9 @@ class CallRunner:
         self._events = EventQueue(context.sender, claimed.eventurl, self._record_delivery)
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
-        # The time of day at the machine's zero, by the database's clock, as are the proofs of life
-        # that may limit the bill. All times of the legs derive from it, so that their differences
-        # are what the machine measured.
+        # The time of day at the machine's zero, by the database's clock, as is `seen_at`, which
+        # may limit the bill. All times of the legs derive from it, so that their differences
+        # are those that the machine measured.
         self._zero = context.time.now() - timedelta(seconds=context.clock.now())
         # For the next write
         self._events_to_send: list[tuple[Event, float]] = []  # with their `time.monotonic()`
@@ -116,11 +116,11 @@ class CallRunner:
             return
         now = self._context.clock.now()
         if isinstance(fact, TimeUp):
-            now = max(now, self._machine.deadline or now)  # timers may fire a moment too soon
+            now = max(now, self._machine.deadline or now)  # timers may fire slightly early
         self._step(partial(self._machine.handle, fact, now))
 
     def drop(self) -> None:
-        """Hang up and forget the call, without a write or an event: it is no longer ours."""
+        """Hang up and forget the call, without a write or an event: another switch may own it."""
         if self._closed:
             return
         self._context.stats.lost += 1

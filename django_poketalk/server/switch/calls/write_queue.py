@@ -33,8 +33,8 @@ class WriteQueue:
     """Queues changes in lanes: one for all changes that move no money, and one per account, so that
     a transaction locks at most one account. Each lane runs one transaction at a time.
 
-    `plain` and `money` have separate threads: changes without money proceed however many accounts
-    are locked by others. `written` is called with the seconds from each change's arrival to its
+    `plain` and `money` have separate threads: changes without money proceed even while others lock
+    many accounts. `written` is called with the seconds from each change's arrival to its
     commit.
     """
 

@@ -33,7 +33,7 @@ from .resolver import CheckedResolver, checked_socket
 
 logger = logging.getLogger(__name__)
 
-# As in the protocol's example; nothing else.
+# As in the protocol's example, and no others
 HEADERS = {"User-Agent": "ARS 0.1", "Accept": "*/*"}
 MAX_BODY = 1024  # bytes of an answer's body, which is ignored
 READ_TIMEOUT = 0.25  # seconds to read a short body, so that its connection can be reused
@@ -54,7 +54,7 @@ class Delivery:
 
     @property
     def vetoes(self) -> bool:
-        """Whether the customer asks to end the call."""
+        """Whether the customer ends the call with this answer."""
         return self.answer == HTTP_HANG_UP and not self.event.status.is_final
 
 
@@ -115,7 +115,7 @@ class EventSender:
             error = f"No answer within {settings.event_timeout:g} seconds."
         except (aiohttp.ClientError, OSError, ValueError) as problem:
             error = on_one_line(_message(problem) or type(problem).__name__)[:MAX_ERROR]
-        except Exception as problem:  # an error of ours must not keep a call from ending
+        except Exception as problem:  # an error in our code must not keep a call from ending
             logger.exception("Sending an event failed.")
             error = type(problem).__name__
         return Delivery(sequence, event, sent_at, time.monotonic() - began, answer, error, lag)
@@ -126,9 +126,9 @@ class EventSender:
         loop = asyncio.get_running_loop()
         until = loop.time() + settings.event_timeout
         async with asyncio.timeout_at(until):
-            # Already encoded: must be sent as it is.
+            # Already encoded: send it unchanged.
             response = await self._session.get(URL(url, encoded=True), allow_redirects=False)
-        async with response:  # the status counts, whatever happens to the body
+        async with response:  # only the status counts; errors in the body are ignored
             with contextlib.suppress(TimeoutError, aiohttp.ClientError):
                 async with asyncio.timeout_at(min(until, loop.time() + READ_TIMEOUT)):
                     await response.content.read(MAX_BODY)

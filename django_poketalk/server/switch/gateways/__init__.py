@@ -1,4 +1,4 @@
-"""The ways out to the phones, by the `kind` of a `Gateway` row."""
+"""The kinds of gateways, by the `kind` of a `Gateway` row."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .base import BaseGateway
 from .simulated import SimulatedGateway
 from .sip.gateway import SipGateway
 
-# A kind whose library is not installed is not there: its gateways are passed over.
+# A kind whose library is not installed is missing, and its gateways are skipped.
 KINDS: dict[str, type[BaseGateway]] = {"simulated": SimulatedGateway, "asterisk": AsteriskGateway}
 if find_spec("sippy") is not None:
     KINDS["sip"] = SipGateway

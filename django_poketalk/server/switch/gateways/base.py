@@ -1,8 +1,8 @@
-"""The contract of a gateway: a way to the phones.
+"""The contract of a gateway: a way to reach phones.
 
-The switch makes one object for each kind of gateway, and calls it to originate, bridge and hang up
-legs. What the phones do is reported as facts about the legs, in any order and at any time; the
-call's machine ignores what comes too late.
+The switch creates one object for each kind of gateway, and calls it to originate, bridge and hang
+up legs. The gateway reports facts about the legs, in any order and at any time; the call's machine
+ignores facts that come too late.
 """
 
 from __future__ import annotations
@@ -40,12 +40,13 @@ class BaseGateway(abc.ABC):
     """One kind of gateway.
 
     All methods are called in the switch's event loop and return at once, without waiting for the
-    network. `report` takes facts, in that loop too: a gateway with a thread of its own uses
-    `loop.call_soon_threadsafe`. A leg gets `Ringing` at most once, then `Answered` or `Failed`,
-    then `HungUp` if its person hangs up. No fact is reported from within the call that causes it.
+    network. A gateway calls `report` with each fact, also in that loop; from a thread of its own,
+    it uses `loop.call_soon_threadsafe`. It reports `Ringing` at most once for a leg, then
+    `Answered` or `Failed`, then `HungUp` if the person hangs up. A method never calls `report`
+    itself: facts are reported after it has returned.
     """
 
-    # Whether its phones follow the switch's clock, so that time may run faster than real time.
+    # Whether its phones follow the switch's clock, which may run faster than real time.
     simulated: ClassVar[bool] = False
 
     def __init__(self, clock: Clock, report: Report) -> None:

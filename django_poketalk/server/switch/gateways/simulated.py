@@ -13,10 +13,10 @@ from .base import BaseGateway, LegKey, Report
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """What a phone does when it is called. Times are call seconds.
+    """The behavior of a phone that is called. Times are call seconds.
 
-    It is answered after `answers_after` and hangs up when it has talked for `talks` (None: it stays
-    on the line), or it fails with `fails` after `fails_after`. Neither: it rings until the switch
+    The phone is answered after `answers_after` and hangs up `talks` later (None: never), or it
+    fails with the cause `fails` after `fails_after`. If both are None, it rings until the switch
     hangs up. `reached`: whether its gateway is up.
     """
 
@@ -63,7 +63,7 @@ class SimulatedGateway(BaseGateway):
             self._stop(leg)
 
     def originate(self, leg: LegKey, number: str, caller: str, route: Route) -> None:
-        """Schedule all that the phone will do."""
+        """Schedule everything that the phone will do."""
         called = phone(number)
         timers = self._timers[leg] = []
         later = self.clock.call_later

@@ -1,4 +1,6 @@
-"""What gateways to real phones have in common: the legs on their trunks, and the trunks' limits."""
+"""The base class of gateways to real phones: tracks the legs on trunks, and enforces the limits of
+the trunks.
+"""
 
 from __future__ import annotations
 
@@ -76,14 +78,14 @@ class TrunkGateway(BaseGateway):
         self._loop = asyncio.get_running_loop()
 
     def take_fact(self, call: CallKey, fact: LegFact) -> None:
-        """Report a fact about a live leg. Called in the switch's event loop."""
+        """Report a fact about a live leg. Call this in the switch's event loop."""
         leg = LegKey(call, fact.side, fact.attempt)
         is_end = isinstance(fact, Failed | HungUp)
         if self._limits.release(leg) if is_end else leg in self._limits:
             self.report(call, fact)
 
     def _refuse(self, leg: LegKey, route: Route, reason: str) -> None:
-        logger.warning("Gateway %d takes no call now: %s.", route.gateway, reason)
+        logger.warning("Gateway %d cannot take a call now: %s.", route.gateway, reason)
         fact = Failed(leg.side, leg.attempt, Cause.GATEWAY_DOWN, transport=True)
         self._loop.call_soon(self.report, leg.call, fact)
 

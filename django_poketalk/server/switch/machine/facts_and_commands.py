@@ -67,11 +67,11 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the machine knows about a call before it starts. Times in seconds, money in the
-    account's currency.
+    """Everything that the machine knows about a call before it starts. Times in seconds, money in
+    the account's currency.
 
-    `max_duration` is the limit whatever the funds, `granted` the duration that the funds covered at
-    admission. Leg A is charged from its own answer, or, with `a_free_until_connected`, from B's.
+    `max_duration` is the limit regardless of funds, `granted` the duration that the funds covered
+    at admission. Leg A is charged from its own answer, or, with `a_free_until_connected`, from B's.
     """
 
     webcallid: str
@@ -104,7 +104,7 @@ class Ringing:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The phone was answered. `dialog` is what another switch needs in order to hang it up."""
+    """The phone was answered. `dialog` is the data that another switch needs to hang it up."""
 
     side: Side
     attempt: int

@@ -1,6 +1,6 @@
 """The switch's own HTTP server for monitors: `/healthz` and `/metrics`. Off unless an address is
-configured. For internal networks only: it shows no phone numbers and no customers, and requires no
-authentication.
+configured. For internal networks only: it requires no authentication. It exposes no phone numbers
+and no customers.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from .stats import BOUNDS, Histogram
 
 
 def exposition(now: Snapshot) -> bytes:
-    """The metrics of this switch in Prometheus' text format, without the process' own."""
+    """The metrics of this switch in Prometheus' text format, without those of the process."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_SwitchCollector(now))
     return generate_latest(registry)

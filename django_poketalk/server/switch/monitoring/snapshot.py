@@ -1,4 +1,4 @@
-"""What monitors see of a switch."""
+"""The state of a switch, for monitors."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Snapshot:
 
     @property
     def problems(self) -> list[str]:
-        """What keeps the switch from serving calls: its state, unless `serving`; `lease_lapsed`;
-        `stuck:` and the name of each loop that has not finished in time, for example because the
-        database is down.
+        """The reasons why the switch does not serve calls: its state, unless `serving`;
+        `lease_lapsed`; `stuck:` and the name of each loop that has not finished in time, for
+        example because the database is down.
         """
         found = [] if self.state is State.SERVING else [self.state.value]
         if self.lease_left <= 0:

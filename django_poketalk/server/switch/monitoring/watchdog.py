@@ -1,4 +1,4 @@
-"""Runs the periodic work of a switch, and knows which of it is late."""
+"""Runs the loops of a switch, and reports which of them are late."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from django.db import InterfaceError, OperationalError
 
 logger = logging.getLogger(__name__)
 
-SLOW = 15.0  # seconds beyond its pause after which a loop is late
+SLOW = 15.0  # seconds; a loop is late when a round ends this long after its pause
 
 
 class Watchdog:
-    """The loops of one switch, by name, and when each is due to have done its work again."""
+    """The loops of one switch by name, and when the next round of each should have ended."""
 
     def __init__(self) -> None:
         self._due: dict[str, float] = {}
@@ -32,13 +32,13 @@ class Watchdog:
         """Do the work every `pause` seconds, and whenever `wake` is set. Errors are logged, and the
         work is tried again.
         """
-        self.record(name)  # so that a first round that hangs is noticed too
+        self.record(name)  # so that a first round that hangs is detected too
         while not until.is_set():
             seconds = pause() if callable(pause) else pause
             try:
                 await work()
                 self.record(name, seconds)
-            except (OperationalError, InterfaceError) as error:  # a traceback would say no more
+            except (OperationalError, InterfaceError) as error:  # a traceback adds nothing
                 logger.error("Database error in %s: %s", name, error)
             except Exception:
                 logger.exception("Error in %s. The switch continues.", name)
@@ -49,15 +49,15 @@ class Watchdog:
         self.remove(name)
 
     def record(self, name: str, pause: float = 0.0) -> None:
-        """The loop starts, or has done its work and pauses for `pause` seconds."""
+        """Record that the loop starts, or has ended a round and pauses for `pause` seconds."""
         self._due[name] = time.monotonic() + pause + SLOW
 
     def remove(self, name: str) -> None:
-        """The loop has ended as intended."""
+        """Stop watching a loop that has ended as intended."""
         self._due.pop(name, None)
 
     @property
     def late(self) -> list[str]:
-        """The loops that should have done their work by now."""
+        """The names of the loops that should have ended a round by now."""
         now = time.monotonic()
         return sorted(loop for loop, due in self._due.items() if now > due)

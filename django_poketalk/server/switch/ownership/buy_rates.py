@@ -1,4 +1,4 @@
-"""What gateways charge for the legs that they carry."""
+"""The buy rates of gateways: their charges for the legs that they carry."""
 
 from __future__ import annotations
 

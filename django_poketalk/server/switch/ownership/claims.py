@@ -39,7 +39,7 @@ def claim(
     if connection.features.has_select_for_update_skip_locked:
         with transaction.atomic():
             return plan.plan_calls(_claim_together(switch, waiting, limit), kinds)
-    if not waiting.exists():  # do not take SQLite's only write lock for nothing
+    if not waiting.exists():  # do not take SQLite's only write lock without need
         return []
     with transaction.atomic():
         calls = [call for call in list(waiting[:limit]) if _claim_one(switch, call)]
@@ -68,8 +68,8 @@ def _claim_one(switch: str, call: Call) -> bool:
 def take_over(switch: str, call: Call) -> CallKey | None:
     """Claim a call whose lease has lapsed; None if another switch was faster.
 
-    Its proof of life is limited to the end of the lease: by then its switch had dropped the call,
-    whatever it wrote afterwards.
+    Its `seen_at` is limited to the end of the lease: by then its switch had dropped the call, even
+    if it wrote to the row later.
     """
     lapsed = abandoned().filter(pk=call.pk, fence=call.fence)
     if lapsed.update(

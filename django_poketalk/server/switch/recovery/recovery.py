@@ -1,6 +1,6 @@
 """Ends abandoned calls, whose switch was killed, frozen or disconnected from the database past its
-lease: charges them up to the last proof of life and returns their final events. Nobody is rung
-again, since what has been dialed is unknown.
+lease: charges them up to the last sign of life (`seen_at`) and returns their final events.
+Nobody is rung again, since nobody knows which phones have been dialed.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def recover(switch: str, limit: int) -> list[Orphan]:
             orphan = _end(key, call)
         except store.LostCall:
             continue
-        except (OperationalError, InterfaceError) as error:  # a traceback would say no more
+        except (OperationalError, InterfaceError) as error:  # a traceback adds nothing
             logger.error("Call %s could not be ended, trying again later: %s", call.pk, error)
             continue
         except Exception:
@@ -123,10 +123,10 @@ def _end_now(key: CallKey, call: Call) -> tuple[Event, ...]:
 
 
 def known_seconds(call: Call, legs: list[Leg], proof_of_life: datetime) -> dict[Side, int]:
-    """How long each answered leg is known to have lasted at the last proof of life.
+    """How long each answered leg is known to have lasted at the last sign of life.
 
-    This is what the call's machine would have computed: at least what was stored (and perhaps sent
-    in an event), and at most what the hold pays for.
+    The call's machine would have computed the same: at least the stored duration (which may have
+    been sent in an event), and at most the duration that the hold pays for.
     """
     answered = {
         Side(leg.side): (leg, leg.answered_at) for leg in legs if leg.answered_at is not None
@@ -135,7 +135,7 @@ def known_seconds(call: Call, legs: list[Leg], proof_of_life: datetime) -> dict[
         return {}
     leg_a, began = answered[Side.A]
     leg_b, connected = answered.get(Side.B, (leg_a, None))
-    # An unanswered leg B gets an offset beyond the cap, so that it costs nothing.
+    # An unanswered leg B gets an offset above the cap, so that it costs nothing.
     cap = call.duration_cap or call.max_duration
     offset = cap + 1 if connected is None else whole_seconds((connected - began).total_seconds())
     paid = rating.maximum_duration(

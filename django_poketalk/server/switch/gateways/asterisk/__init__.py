@@ -1,7 +1,6 @@
-"""Real phones by way of Asterisk's REST interface (ARI): one WebSocket for events, HTTP for
-requests.
+"""Real phones through Asterisk's REST interface (ARI): one WebSocket for events, HTTP for requests.
 
-`gateway` is the switch's side; `stasis` has our legs on one Asterisk, `hang_ups` the hang-ups that
-have to be repeated, and `connection` the requests and the WebSocket. `channel_ids` and `causes`
-are pure. Media stays in Asterisk, where a mixing bridge connects both phones.
+`gateway` is the interface to the switch; `stasis` manages our legs on one Asterisk, `hang_ups`
+retries hang-ups, and `connection` sends the requests and reads the WebSocket. `channel_ids` and
+`causes` are pure. Media stays in Asterisk, where a mixing bridge connects both phones.
 """

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from django_poketalk.server.switch.machine.facts_and_commands import Cause
 
-DECLINE = 603  # SIP; Asterisk gives it the same Q.850 cause as refusals by the network
+DECLINE = 603  # SIP; Asterisk maps it to the same Q.850 cause as refusals by the network
 
 # Q.850 cause → the switch's, for a phone that was not answered
 CAUSES: dict[int, Cause] = {
-    0: Cause.NO_ANSWER,  # none: it rang until the timeout that we gave to Asterisk
+    0: Cause.NO_ANSWER,  # none: it rang until the timeout that we set in Asterisk
     1: Cause.UNALLOCATED,
     2: Cause.UNALLOCATED,
     3: Cause.UNALLOCATED,
@@ -53,7 +53,7 @@ def sip_status(tech_cause: object) -> int:
 
 
 def hangup_reason(cause: Cause) -> str:
-    """The reason for ARI when we hang up; every version knows these."""
+    """The reason for ARI when we hang up; every version accepts these."""
     return {Cause.BUSY: "busy", Cause.NO_ANSWER: "no_answer", Cause.GATEWAY_DOWN: "congestion"}.get(
         cause, "normal"
     )

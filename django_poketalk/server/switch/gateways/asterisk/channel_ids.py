@@ -2,8 +2,8 @@
 
 `poketalk-5f0c2a9b.17.1.A1` is the first attempt at leg A of call 17 under its fence 1, by the
 switch whose Stasis application is `poketalk-5f0c2a9b`. Each connection has an application of its
-own, because Asterisk sends an application's events to one WebSocket only. So an id says whose it
-is: many switches can share an Asterisk, and none ends another's calls.
+own, because Asterisk sends an application's events to one WebSocket only. So an id identifies
+its owner: many switches can share an Asterisk, and none ends another's calls.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def bridge_id(application: str, call: CallKey) -> str:
 
 
 def is_channel_of(application: str, channel: str) -> bool:
-    """Whether this is a channel of the application. The second half of a Local channel is not: it
-    ends with the first.
+    """Whether this is a channel of the application. The second half of a Local channel does not
+    count: it ends with the first.
     """
     match = CHANNEL.fullmatch(channel)
     return match is not None and match["application"] == application
@@ -41,14 +41,14 @@ def is_bridge_of(application: str, bridge: str) -> bool:
 
 
 def same_call(channel: str, other: str) -> bool:
-    """Whether both are channels of ours, of the same call under the same fence."""
+    """Whether both are our channels, of the same call under the same fence."""
     match, other_match = CHANNEL.fullmatch(channel), CHANNEL.fullmatch(other)
     return bool(match and other_match and match["call"] == other_match["call"])
 
 
 def bridge_of(channel: str) -> str:
-    """The id of the bridge of this channel's call; `ValueError` if it is no channel of ours."""
+    """The id of the bridge of this channel's call; `ValueError` if the channel is not ours."""
     match = CHANNEL.fullmatch(channel)
     if match is None:
-        raise ValueError(f"{channel!r} is no channel of ours.")
+        raise ValueError(f"{channel!r} is not one of our channels.")
     return f"{match['call']}bridge"

@@ -18,10 +18,10 @@ logger = logging.getLogger(__name__)
 RESPONSE_TIMEOUT = 5.0  # seconds, for a request and for the WebSocket's handshake
 CONNECT_TIMEOUT = 3.0
 CLOSE_TIMEOUT = 1.0
-HEARTBEAT = 10.0  # seconds between pings; without a pong for half as long, the WebSocket is lost
-KEEP_ALIVE = 5.0  # seconds that an idle connection is kept: less than Asterisk keeps it (15)
+HEARTBEAT = 10.0  # seconds between pings; without a pong within half of it, the WebSocket is lost
+KEEP_ALIVE = 5.0  # seconds that an idle connection stays open; Asterisk closes it after 15
 MAX_CONNECTIONS = 20  # Asterisk accepts 100 (sessionlimit) from all its clients
-MIN_PAUSE, MAX_PAUSE = 0.5, 15.0  # seconds before the WebSocket is opened again
+MIN_PAUSE, MAX_PAUSE = 0.5, 15.0  # seconds before the WebSocket is reopened
 
 # Without a filter, Asterisk sends ten times as many events.
 EVENTS = ("StasisStart", "StasisEnd", "ChannelStateChange", "ChannelDestroyed", "Dial")
@@ -31,7 +31,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an Asterisk is, our user there, and what the names of our applications begin with."""
+    """An Asterisk: its URL, our user there, and the prefix of our applications' names."""
 
     url: str
     username: str
@@ -58,17 +58,17 @@ class Listener(Protocol):
 
 
 class NoResponse(Exception):
-    """A request got no response. `sent`: it may have been carried out all the same; `late`: it may
-    still be carried out later.
+    """A request got no response. `sent`: Asterisk may have executed it anyway; `late`: Asterisk may
+    still execute it later.
     """
 
-    def __init__(self, why: str, *, sent: bool, late: bool = False) -> None:
-        super().__init__(why)
+    def __init__(self, reason: str, *, sent: bool, late: bool = False) -> None:
+        super().__init__(reason)
         self.sent, self.late = sent, late
 
 
 class Connection:
-    """Opens the WebSocket again whenever it is lost, until `close`. Never repeats a request."""
+    """Reopens the WebSocket whenever it is lost, until `close`. Never repeats a request."""
 
     def __init__(self, address: Address, application: str, listener: Listener) -> None:
         self.address = address
@@ -101,7 +101,7 @@ class Connection:
         parameters: Mapping[str, str | int] | None = None,
         body: Json | None = None,
     ) -> tuple[int, Any]:
-        """Send a request; returns the status and the JSON of the response, None if it has none.
+        """Send a request. Return the status and the JSON of the response, None if it has none.
         Raises `NoResponse`.
         """
         try:
@@ -141,7 +141,7 @@ class Connection:
             except (NoResponse, aiohttp.ClientError, OSError) as error:
                 reason = _reason(error)
             except Exception:
-                logger.exception("%s: reconnects after an error.", self.address.url)
+                logger.exception("%s: reconnecting after an error.", self.address.url)
                 reason = "an error"
             pause = MIN_PAUSE if self.is_up else min(2 * pause, MAX_PAUSE)
             self._set_down(reason)
@@ -173,7 +173,7 @@ class Connection:
     def _on_message(self, text: str) -> None:
         event = _parse(text)
         if not isinstance(event, dict):
-            logger.warning("%s: received something that is no event.", self.address.url)
+            logger.warning("%s: received a message that is not an event.", self.address.url)
             return
         try:
             self._listener.on_event(event)
@@ -203,10 +203,10 @@ def _parse(text: str | bytes) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, without the URL of the request, which may contain a phone number."""
+    """The error as text, without the URL of the request, which may contain a phone number."""
     match error:
         case aiohttp.WSServerHandshakeError(status=401):
-            return "HTTP 401: user name or password"
+            return "HTTP 401: wrong user name or password"
         case aiohttp.WSServerHandshakeError():
             return f"HTTP {error.status}"
         case aiohttp.ClientConnectorError():

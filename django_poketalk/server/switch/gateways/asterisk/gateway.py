@@ -1,4 +1,4 @@
-"""The switch's side of Asterisk: which leg is on which Asterisk, and the trunks' limits."""
+"""The gateway for Asterisk: tracks which leg is on which Asterisk, and applies trunks' limits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ANONYMOUS_CALLER_ID = '"Anonymous" <anonymous>'
 
 
 class AsteriskGateway(TrunkGateway):
-    """Real phones by way of Asterisk: one WebSocket to each, however many gateways lead there."""
+    """Real phones through Asterisk. Gateways to the same Asterisk share one WebSocket."""
 
     def __init__(self, clock: Clock, report: Report) -> None:
         super().__init__(clock, report)
@@ -35,7 +35,7 @@ class AsteriskGateway(TrunkGateway):
             await asyncio.wait(self._tasks)
 
     def originate(self, leg: LegKey, number: str, caller: str, route: Route) -> None:
-        """Ring a phone, if its trunk takes one more call now. Leg B needs leg A's Asterisk."""
+        """Ring a phone, if its trunk can take another call now. Leg B must use leg A's Asterisk."""
         trunk = _trunk(route)
         endpoint = trunk.endpoint_of(number)
         application = self._connect(_address(trunk))
@@ -45,7 +45,7 @@ class AsteriskGateway(TrunkGateway):
             self._limits.release(leg)
             self._refuse(leg, route, "leg A is on another Asterisk")
         else:
-            caller_id = trunk.shown(caller)
+            caller_id = trunk.caller_id_for(caller)
             if caller_id == ANONYMOUS:
                 caller_id = ANONYMOUS_CALLER_ID
             application.originate(leg, endpoint, caller_id, route.ring_timeout)
@@ -65,11 +65,11 @@ class AsteriskGateway(TrunkGateway):
         """Hang up a leg that another switch, now gone, has originated, and the rest of its call."""
         try:
             self._connect(_address(_trunk(route))).hang_up_call_of(dialog)
-        except ValueError as error:  # the gateway was of another kind then
-            logger.warning("Gateway %d has nothing to hang up: %s", route.gateway, error)
+        except ValueError as error:  # the gateway has changed its kind since then
+            logger.warning("Gateway %d cannot hang up a leg: %s", route.gateway, error)
 
     def watch(self, routes: Iterable[Route]) -> None:
-        """Connect to these routes' Asterisks, retry hang-ups, and disconnect from the others."""
+        """Connect to the Asterisk of each route, retry hang-ups, and disconnect from all others."""
         addresses = {_address(_trunk(route)) for route in routes}
         for address in addresses:
             self._connect(address)
@@ -93,7 +93,7 @@ class AsteriskGateway(TrunkGateway):
 
 def _trunk(route: Route) -> AsteriskTrunk:
     if not isinstance(route.trunk, AsteriskTrunk):
-        raise ValueError(f"Gateway {route.gateway} is not an Asterisk.")
+        raise ValueError(f"Gateway {route.gateway} is not an Asterisk gateway.")
     return route.trunk
 
 

@@ -1,4 +1,4 @@
-"""Hang-ups on one Asterisk, repeated until they are done, also when a request gets no response."""
+"""Hang-ups on one Asterisk, retried until they succeed, also when a request gets no response."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GONE = (200, 204, 404)
 
 
 class HangUps:
-    """The channels that are to be hung up and may still be there."""
+    """The channels to hang up that may still exist."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -29,11 +29,11 @@ class HangUps:
 
     @property
     def pending(self) -> Iterable[str]:
-        """The channels that are still to be hung up, and that no task is working on."""
+        """The channels still to hang up that no task is working on."""
         return self._unfinished - self._running
 
     async def hang_up(self, channel: str, reason: str = "normal") -> None:
-        """Hang up a channel, with some retries; after that, it is `pending`."""
+        """Hang up a channel. After some failed attempts, it becomes `pending`."""
         self._unfinished.add(channel)
         self._running.add(channel)
         try:
@@ -47,7 +47,7 @@ class HangUps:
             self._running.discard(channel)
 
     async def try_once(self, channel: str, reason: str = "normal") -> int:
-        """Hang up a channel; returns the status of the response, 0 for none."""
+        """Hang up a channel. Return the status of the response, 0 for none."""
         try:
             path = f"channels/{channel}"
             status, _ = await self._connection.request("DELETE", path, {"reason": reason})
@@ -56,14 +56,14 @@ class HangUps:
         return status
 
     async def destroy_bridge(self, bridge: str) -> None:
-        """Destroy a bridge. One that stays is found when the WebSocket opens the next time."""
+        """Destroy a bridge. If that fails, the next connection of the WebSocket finds it."""
         try:
             await self._connection.request("DELETE", f"bridges/{bridge}")
         except NoResponse as error:
             logger.info("Bridge %s was not destroyed: %s.", bridge, error)
 
     async def hang_up_call_of(self, channel: str) -> None:
-        """Hang up this channel and the rest of its call, whichever switch originated it. The
+        """Hang up this channel and the rest of its call, which any switch may have originated. The
         channel is `pending` until all of that is done.
         """
         await self.hang_up(channel)
@@ -73,5 +73,7 @@ class HangUps:
                     await self.hang_up(other)
             await self._connection.request("DELETE", f"bridges/{channel_ids.bridge_of(channel)}")
         except NoResponse as error:
-            logger.warning("The rest of the call of %s is not known yet: %s.", channel, error)
+            logger.warning(
+                "Cannot list the other channels of the call of %s yet: %s.", channel, error
+            )
             self._unfinished.add(channel)

@@ -1,4 +1,4 @@
-"""One attempt to ring one phone by way of Asterisk: the state of its channel."""
+"""One attempt to ring one phone through Asterisk: the state of its channel."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from . import causes
 
 
 class AsteriskLeg:
-    """Reports each fact once, and one end: `Failed` before the answer, `HungUp` after.
+    """Reports each fact once, and the end once: `Failed` before the answer, `HungUp` after it.
 
     `requested`: the request for its channel has been sent. `exists`: a response or an event has
-    confirmed the channel. `on_end` is called when the leg has ended, before that is reported.
+    confirmed the channel. `on_end` is called when the leg has ended, before the report.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class AsteriskLeg:
             self._report(self.key.call, Answered(self.key.side, self.key.attempt, self.channel))
 
     def destroyed(self, event: dict[str, Any]) -> None:
-        """Asterisk has destroyed the channel: the person hung up, or was not reached."""
+        """Asterisk has destroyed the channel: the person hung up, or could not be reached."""
         cause = event.get("cause")
         q850 = cause if isinstance(cause, int) and 0 <= cause <= 127 else 0
         status = causes.sip_status(event.get("tech_cause"))
@@ -61,7 +61,7 @@ class AsteriskLeg:
             self.fail(causes.cause_of(q850, status), is_transport, status, q850)
 
     def vanished(self) -> None:
-        """The channel has ended, and nobody knows when or why."""
+        """The channel has ended; when and why is unknown."""
         if self._answered:
             self.hung_up(Cause.GATEWAY_DOWN)
         else:

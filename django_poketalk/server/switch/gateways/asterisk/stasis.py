@@ -19,20 +19,20 @@ from .leg import AsteriskLeg
 
 logger = logging.getLogger(__name__)
 
-LOST_AFTER = 30.0  # seconds without a WebSocket, after which the calls are given up
-# Seconds until the ChannelDestroyed of a phone that has hung up: after its StasisEnd (without it,
-# the phone was transferred), and after a response that may mean this.
+LOST_AFTER = 30.0  # seconds without a WebSocket, after which its calls are ended
+# Maximum seconds from a StasisEnd to the ChannelDestroyed of a phone that has hung up (without it,
+# the phone was transferred), and from a response that may mean that it has hung up.
 DESTROYED_WITHIN = 1.0
 CLOSE_TIMEOUT = 5.0  # seconds for the last requests of a switch that stops
 
 DONE = (200, 204)
 NOT_FOUND = 404
-GATEWAY_TIMEOUT = 504  # a proxy got no response in time; the request may still be carried out
+GATEWAY_TIMEOUT = 504  # a proxy got no response in time; Asterisk may still execute the request
 
 
 class StasisApplication:
-    """One Asterisk as one switch uses it, under an application name that no other has, even where
-    the same Asterisk is known by two addresses.
+    """Our application on one Asterisk. Its name is unique, even if gateways have two addresses for
+    the same Asterisk.
     """
 
     def __init__(self, address: Address, report: Report) -> None:
@@ -54,8 +54,8 @@ class StasisApplication:
         return not (self._legs or self._tasks or self._hang_ups.pending)
 
     async def close(self) -> None:
-        """Hang up all legs, wait a moment for the requests, and disconnect. What could not be hung
-        up is logged.
+        """Hang up all legs, wait briefly for the requests, and disconnect. Channels that could not
+        be hung up are logged.
         """
         self._stop_lost_timer()
         for leg in list(self._legs.values()):
@@ -100,14 +100,14 @@ class StasisApplication:
         self._start(self._originate(leg, parameters))
 
     def bridge(self, key_a: LegKey, key_b: LegKey) -> None:
-        """Connect two legs; if that fails, B is hung up and reported so."""
+        """Connect two legs; if that fails, B is hung up and reported as hung up."""
         a, b = (self._legs.get(channel_id(self.name, key)) for key in (key_a, key_b))
-        if a is not None and b is not None:  # else one has hung up, which is being reported
+        if a is not None and b is not None:  # otherwise one has hung up, and is being reported
             self._bridged.add(key_a.call)
             self._start(self._bridge(a, b))
 
     def hang_up(self, key: LegKey, cause: Cause) -> None:
-        """Hang up a leg in whatever state it is."""
+        """Hang up a leg in any state."""
         leg = self._legs.get(channel_id(self.name, key))
         if leg is not None:
             leg.end()
@@ -116,13 +116,13 @@ class StasisApplication:
 
     def hang_up_call_of(self, channel: str) -> None:
         """Hang up another switch's channel, and the rest of its call. `ValueError` for an id that
-        no switch of ours gave.
+        none of our switches made.
         """
         bridge_of(channel)
         self._start(self._hang_ups.hang_up_call_of(channel))
 
     def retry_hang_ups(self) -> None:
-        """Hang up what could not be hung up before."""
+        """Retry the hang-ups that have failed."""
         for channel in self._hang_ups.pending:
             if is_channel_of(self.name, channel):
                 self._hang_up(channel)
@@ -149,13 +149,13 @@ class StasisApplication:
             status, is_clear, is_late, why = 0, not error.sent, error.late, str(error)
         if status in DONE:
             leg.exists = True
-        if leg.ended:  # it was hung up when there was perhaps no channel yet
+        if leg.ended:  # it was hung up when the channel may not have existed yet
             if status in DONE or not is_clear:
                 await self._hang_ups.hang_up(leg.channel)
-        elif not leg.exists:  # else its events tell the rest
+        elif not leg.exists:  # otherwise its events report the outcome
             logger.warning("Asterisk at %s: cannot originate a call: %s", url, why)
-            # Another gateway is tried only if no phone rings through this one for certain, nor
-            # will once a slow Asterisk gets to it.
+            # Another gateway may be tried only if it is certain that this one rings no phone, and
+            # will not ring one when a slow Asterisk executes the request.
             no_channel = is_clear or await self._hang_ups.try_once(leg.channel) == NOT_FOUND
             if not leg.exists:
                 leg.fail(Cause.GATEWAY_DOWN, transport=no_channel and not is_late)
@@ -177,7 +177,7 @@ class StasisApplication:
         except NoResponse as error:
             why = str(error)
         if why and not (a.ended or b.ended):
-            await asyncio.sleep(DESTROYED_WITHIN)  # one may have just hung up
+            await asyncio.sleep(DESTROYED_WITHIN)  # one may have hung up just now
         if a.ended or b.ended:
             await self._hang_ups.destroy_bridge(bridge)
         elif why:
@@ -188,7 +188,7 @@ class StasisApplication:
     # From Asterisk
 
     def on_event(self, event: Json) -> None:
-        """Take an event."""
+        """Handle an event."""
         kind = event.get("type")
         data = event.get("peer" if kind == "Dial" else "channel")
         if not isinstance(data, dict):
@@ -213,7 +213,7 @@ class StasisApplication:
                 leg.destroyed(event)
 
     async def on_connected(self) -> None:
-        """After a gap: find out what our channels did, and end those that have no leg."""
+        """After a reconnection, update our legs, and hang up channels without a leg."""
         if self._was_connected:
             confirmed = [leg for leg in self._legs.values() if leg.exists]
             found = await self.connection.list_all("channels")
@@ -234,9 +234,9 @@ class StasisApplication:
         self._stop_lost_timer()
 
     def on_disconnected(self) -> None:
-        """Give up the calls unless the WebSocket is back soon."""
+        """End the calls unless the WebSocket reconnects soon."""
         if self._lost_timer is None:
-            self._lost_timer = self._loop.call_later(LOST_AFTER, self._give_up_calls)
+            self._lost_timer = self._loop.call_later(LOST_AFTER, self._end_calls)
 
     def _catch_up(self, leg: AsteriskLeg, data: Json) -> None:
         leg.exists = True
@@ -247,7 +247,7 @@ class StasisApplication:
         elif data.get("state") == "Up" and application in (None, "", "Stasis"):
             leg.answer()
 
-    def _give_up_calls(self) -> None:
+    def _end_calls(self) -> None:
         self._lost_timer = None
         for leg in list(self._legs.values()):
             leg.vanished()
@@ -268,12 +268,12 @@ class StasisApplication:
             self._start(self._hang_ups.destroy_bridge(bridge_id(self.name, call)))
 
     def _on_transfer(self, leg: AsteriskLeg) -> None:
-        """Hang up a phone that was sent on into the dialplan, out of our control."""
+        """Hang up a phone that was transferred into the dialplan, out of our control."""
         if not leg.ended:
             self._hang_up(leg.channel)
 
     def _hang_up_stray(self, channel: str) -> None:
-        """Hang up a channel of ours that has no leg any more; others are not ours to end."""
+        """Hang up a channel if it is ours and has no leg; never another application's."""
         if is_channel_of(self.name, channel) and channel not in self._hang_ups:
             self._hang_up(channel)
 

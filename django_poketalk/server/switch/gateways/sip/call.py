@@ -1,9 +1,9 @@
 """Third party call control of one call (RFC 3725). Only used in the SIP thread.
 
-Flow IV by default: A is rung with an offer of media that go nowhere; B is rung without an offer;
-B's offer goes to A in a re-INVITE, and A's answer to B in the ACK. After that, offers of either
-phone (hold, another codec) are passed on. A trunk may ask for early media, where A hears B's
-network before B answers, or for flow I, where A never gets a re-INVITE.
+Flow IV by default: the INVITE to A contains an offer without usable media, the INVITE to B no
+offer. B's offer goes to A in a re-INVITE, and A's answer to B in the ACK. After that, offers of
+either phone (hold, another codec) are forwarded. A trunk may be configured for early media, where A
+hears B's network before B answers, or for flow I, where A never gets a re-INVITE.
 """
 
 from __future__ import annotations
@@ -43,23 +43,24 @@ from .user_agent import UserAgent
 
 logger = logging.getLogger(__name__)
 
-REQUEST_PENDING = 491  # both ends have sent an offer at once (RFC 3261, section 14.1)
+REQUEST_PENDING = 491  # both ends have sent an offer at the same time (RFC 3261, section 14.1)
 RINGING = 180
 
 
 class Media(enum.Enum):
-    """How far the two phones' media are connected."""
+    """The progress of connecting the two phones' media."""
 
     SEPARATE = enum.auto()
-    EARLY = enum.auto()  # A is being offered what B's network plays
+    EARLY = enum.auto()  # A has been offered the audio of B's network
     CONNECTING = enum.auto()
     CONNECTED = enum.auto()
 
 
 class SipCall:
-    """A call's legs, and what passes between them.
+    """A call's legs, and the media descriptions between them.
 
-    `config` is sippy's, `report` gets the facts, and `on_end` is called after the last dialog.
+    `config` is sippy's configuration. `report` is called with each fact, and `on_end` after the
+    last dialog.
     """
 
     def __init__(
@@ -73,13 +74,13 @@ class SipCall:
         self._media = Media.SEPARATE
         self._a: SipLeg | None = None
         self._b: SipLeg | None = None
-        self._early: str | None = None  # what A was offered of B
+        self._early: str | None = None  # B's early description, as offered to A
         self._bridge_requested = False
 
     def originate(
         self, key: LegKey, number: str, caller: str, trunk: SipTrunk, ring_timeout: int
     ) -> None:
-        """Ring a phone, for `ring_timeout` seconds at most."""
+        """Ring a phone for up to `ring_timeout` seconds."""
         agent = UserAgent(
             self._config,
             event_cb=self._on_event,
@@ -97,10 +98,10 @@ class SipCall:
         """Connect the two phones' media."""
         a, b = self._legs.get(key_a), self._legs.get(key_b)
         if a is None or b is None or a.ended or b.ended or b.description is None:
-            return  # one has just hung up, which is being reported
+            return  # one has just hung up, and is being reported
         self._a, self._b = a, b
         if self._media is Media.EARLY:
-            self._bridge_requested = True  # A's answer is on its way
+            self._bridge_requested = True  # waiting for A's answer
         elif a.agent.owes_ack:
             a.answer(b.description)  # flow I
             self._media = Media.CONNECTED
@@ -111,7 +112,7 @@ class SipCall:
             a.offer(b.description)
 
     def hang_up(self, key: LegKey, cause: Cause) -> None:
-        """Hang up a leg in whatever state it is."""
+        """Hang up a leg in any state."""
         if (leg := self._legs.get(key)) and not leg.ended:
             leg.hang_up(cause)
 
@@ -136,7 +137,7 @@ class SipCall:
     # From the phones
 
     def _on_dialog_end(self, agent: Any) -> None:
-        agent.leg = None  # leave no circle of references for Python to search for
+        agent.leg = None  # break the reference cycle
         self._dialogs -= 1
         if not self._dialogs:
             self._legs.clear()
@@ -148,7 +149,7 @@ class SipCall:
         leg.hang_up(Cause.GATEWAY_DOWN)
 
     def _on_event(self, event: Any, agent: Any) -> None:
-        """Take sippy's event of a dialog. An error ends that leg; sippy would only print it."""
+        """Handle sippy's event of a dialog. An error ends that leg; sippy would only print it."""
         leg: SipLeg = agent.leg
         if leg.ended:
             return
@@ -169,7 +170,7 @@ class SipCall:
                 case CCEventInfo() if self._media is Media.CONNECTED:
                     self._other(leg).agent.recvEvent(event)
         except Exception:
-            logger.exception("A SIP call is hung up after an error.")
+            logger.exception("Hanging up a SIP call after an error.")
             self._drop(leg, Cause.SWITCH_ERROR)
 
     def _on_ring(self, leg: SipLeg, event: Any) -> None:
@@ -190,9 +191,9 @@ class SipCall:
         q850 = causes.q850_of_reason(event.reason_rfc3326)
         if not leg.answered:
             self._fail(leg, status, q850)
-        elif self._media is Media.CONNECTED:  # it has refused a re-INVITE
+        elif self._media is Media.CONNECTED:  # the phone has refused a re-INVITE
             other = self._other(leg)
-            if other.agent.owes_answer:  # else the offer was not the other phone's
+            if other.agent.owes_answer:  # otherwise the offer was not the other phone's
                 other.agent.recvEvent(CCEventFail((status, reason)))
         elif self._media is Media.EARLY:
             self._early = None
@@ -220,7 +221,7 @@ class SipCall:
             else:
                 key = leg.key
                 self._report(key.call, Answered(key.side, key.attempt, leg.agent.dialog()))
-        elif text is None:  # as good as a refusal
+        elif text is None:  # equivalent to a refusal
             self._on_refusal(leg, CCEventFail((488, "Not Acceptable Here")))
         elif leg is self._a and self._media is Media.EARLY:
             self._end_early_offer()
@@ -266,6 +267,6 @@ class SipCall:
         self._report(leg.key.call, fact)
 
     def _drop(self, leg: SipLeg, cause: Cause, status: int = 0, q850: int = 0) -> None:
-        """Hang up a leg, and report that as if the person had done so."""
+        """Hang up a leg, and report it as if the person had hung up."""
         Timeout(leg.hang_up, 0, 1, cause)  # after the event that is being handled
         self._hung_up(leg, cause, status, q850)

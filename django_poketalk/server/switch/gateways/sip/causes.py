@@ -43,13 +43,13 @@ RESPONSES: dict[int, tuple[Cause, int]] = {
     606: (Cause.REJECTED, 58),
 }
 
-# Another gateway may be tried: these responses say nothing about the number or the callee.
+# After these responses, another gateway may be tried: they do not depend on the number or callee.
 TRY_NEXT = frozenset({408, 500, 502, 503, 504})
 
 
 def failed(leg: LegKey, status: int, q850: int | None = None) -> Failed:
     """The fact that a leg ended with this SIP status before it was answered. `q850`: the cause in
-    the peer's Reason header, if there is one.
+    the peer's Reason header, if any.
     """
     is_transport = status in TRY_NEXT
     if q850 is None:

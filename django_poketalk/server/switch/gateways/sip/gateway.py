@@ -1,6 +1,6 @@
-"""The switch's side of SIP: hands work to the SIP thread, and gets facts back.
+"""The gateway for SIP: passes work to the SIP thread, and receives facts from it.
 
-It keeps the trunks' limits and watches whether they are up. It imports no sippy.
+It enforces the trunks' limits and monitors whether they are up. It does not import sippy.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NOWHERE = ("192.0.2.1", 9)  # TEST-NET-1 (RFC 5737); nothing is sent there
 
 
 class SipGateway(TrunkGateway):
-    """Real phones by way of SIP trunks."""
+    """Real phones through SIP trunks."""
 
     def __init__(self, clock: Clock, report: Report) -> None:
         super().__init__(clock, report)
@@ -51,17 +51,17 @@ class SipGateway(TrunkGateway):
             await asyncio.wait(self._tasks, timeout=CLOSE_TIMEOUT)
         if (stack := self._stack()) is not None:
             await asyncio.wrap_future(thread.submit(stack.hang_up_all))
-            give_up = time.monotonic() + CLOSE_TIMEOUT
-            while time.monotonic() < give_up and stack.is_waiting:
+            deadline = time.monotonic() + CLOSE_TIMEOUT
+            while time.monotonic() < deadline and stack.is_waiting:
                 await asyncio.sleep(0.05)
             await asyncio.wrap_future(thread.submit(stack.close))
 
     def originate(self, leg: LegKey, number: str, caller: str, route: Route) -> None:
-        """Ring a phone, if the route's trunk is up and takes one more call now."""
+        """Ring a phone, if the route's trunk is up and can take another call now."""
         trunk = route.trunk
         if not isinstance(trunk, SipTrunk):
             raise ValueError(f"Gateway {route.gateway} is not a SIP trunk.")
-        # A trunk without probes never counts as down: nothing would show that it is up again.
+        # A trunk without probes never counts as down: no probe could report it up again.
         if trunk.keep_alive and not self._health_of(route).up:
             self._refuse(leg, route, "it is down")
         elif reason := self._limits.admit(leg, route, trunk, self.clock.now()):
@@ -105,7 +105,7 @@ class SipGateway(TrunkGateway):
             logger.error("Cannot originate a call through %r: %s", trunk, error)
             self.take_fact(leg.call, causes.failed(leg, 503, 0))
             return
-        if leg in self._limits:  # else it has been hung up meanwhile
+        if leg in self._limits:  # otherwise it has been hung up meanwhile
             thread.call_soon(stack.originate, leg, number, caller, trunk, ring_timeout)
 
     async def _end_dialog(self, dialog: str, trunk: SipTrunk) -> None:
@@ -142,7 +142,7 @@ class SipGateway(TrunkGateway):
         return opening.result()
 
     async def _open_stack(self) -> Stack:
-        """The stack, opened on first use. `OSError` when its port is not available."""
+        """The stack, opened on first use. Raises `OSError` if its port is not available."""
         if self._opening is None or (self._opening.done() and self._opening.exception()):
             self._opening = asyncio.create_task(self._new_stack())
         return await asyncio.shield(self._opening)
@@ -163,10 +163,10 @@ class SipGateway(TrunkGateway):
         try:
             self._loop.call_soon_threadsafe(self.take_fact, call, fact)
         except RuntimeError:  # the switch has stopped, and its loop is closed
-            logger.debug("A fact about a SIP call came after the switch had stopped.")
+            logger.debug("Ignored a fact about a SIP call: the switch has stopped.")
 
     async def _resolve(self, trunk: SipTrunk) -> SipTrunk:
-        """The trunk with its host's address. `OSError` when the host has none."""
+        """The trunk with its host's address. Raises `OSError` if the host has none."""
         with contextlib.suppress(ValueError):
             ipaddress.ip_address(trunk.host)
             return trunk
@@ -178,7 +178,7 @@ class SipGateway(TrunkGateway):
 
 
 def _own_address() -> str:
-    """The address of the default route; loopback without one."""
+    """The address of the default route, or loopback if there is none."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(NOWHERE)

@@ -19,14 +19,14 @@ class TrunkHealth:
     _probed_at: float = float("-inf")
 
     def probe_due(self, now: float, trunk: SipTrunk) -> bool:
-        """Whether to probe the trunk now; if so, the next probe is `keep_alive` seconds later."""
+        """Whether to probe the trunk now. If so, the next is due `keep_alive` seconds later."""
         if not trunk.keep_alive or now < self._probed_at + trunk.keep_alive:
             return False
         self._probed_at = now
         return True
 
     def record(self, status: int) -> bool:
-        """Record the response to a probe; returns whether that changes `up`."""
+        """Record the response to a probe. Return whether that changes `up`."""
         self._failures = self._failures + 1 if status in FAILURES else 0
         was_up, self.up = self.up, self._failures < DOWN_AFTER
         return self.up is not was_up

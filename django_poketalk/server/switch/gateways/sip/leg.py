@@ -22,7 +22,7 @@ NO_REPLY = 6.0  # seconds without any response after which the trunk counts as d
 
 
 class SipLeg:
-    """A dialog, and the media descriptions in it."""
+    """A dialog and its media descriptions."""
 
     def __init__(self, key: LegKey, trunk: SipTrunk, agent: UserAgent) -> None:
         self.key = key
@@ -30,7 +30,7 @@ class SipLeg:
         self.agent = agent
         self.answered = False
         self.ended = False
-        self.description: str | None = None  # that came with its 200, an answer or an offer
+        self.description: str | None = None  # from its 200: an answer or an offer
         self._session = random.getrandbits(31)
         self._version = 0
         self._no_reply: Any = None
@@ -39,11 +39,11 @@ class SipLeg:
         self, number: str, caller: str, offer: str | None, on_no_reply: Callable[[], None]
     ) -> None:
         """Ring the phone."""
-        caller_id = self.trunk.shown(caller)
+        caller_id = self.trunk.caller_id_for(caller)
         body = None if offer is None else self._body(offer)
         # Call-ID, calling and called number, body, authorization, calling name
         name = "Anonymous" if caller_id == ANONYMOUS else None
-        event = CCEventTry((None, caller_id, self.trunk.dialed(number), body, None, name))
+        event = CCEventTry((None, caller_id, self.trunk.dial_string(number), body, None, name))
         event.onUacSetupComplete = self._set_from_domain
 
         def expire() -> None:
@@ -54,7 +54,7 @@ class SipLeg:
         self.agent.recvEvent(event)
 
     def got_reply(self) -> None:
-        """The trunk has responded: stop waiting for that."""
+        """The trunk has responded: cancel the timeout."""
         if self._no_reply is not None:
             self._no_reply.cancel()
             self._no_reply = None
@@ -68,7 +68,7 @@ class SipLeg:
         self.agent.recvEvent(CCEventConnect((200, "OK", self._body(description))))
 
     def hang_up(self, cause: Cause) -> None:
-        """Send CANCEL or BYE, whichever the state needs."""
+        """Send CANCEL or BYE, depending on the state."""
         self.ended = True
         self.got_reply()
         if self.agent.owes_ack:

@@ -1,7 +1,7 @@
-"""Session descriptions (RFC 8866) as they pass from one phone to the other. Pure text to text.
+"""Changes to session descriptions (RFC 8866) between two phones. Pure.
 
-Nothing is added or taken away but what third party call control needs: an offer that no media
-follows from, its answer, and an origin line that is each dialog's own.
+Only the changes that third party call control requires: an offer and an answer without usable
+media, and an origin line of our own for each dialog.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ TYPE = "application/sdp"
 ORIGIN = re.compile(r"^o=\S+ \S+ \S+ (.*?)\r?$", re.MULTILINE)
 MEDIA = re.compile(r"^m=(\S+) \S+ (\S+) (\S+)(.*?)\r?$", re.MULTILINE)
 DIRECTION = re.compile(r"^a=(?:inactive|sendonly|recvonly|sendrecv)\r?\n", re.MULTILINE)
-DISCARD = 9  # the port of RFC 863, which RFC 3264 and 4145 use where there is none
+DISCARD = 9  # the port of RFC 863, which RFC 3264 and 4145 use as a placeholder
 
 
 def black_hole_offer(address: str) -> str:
-    """An offer of telephone audio that is not to be sent anywhere yet: RFC 3725, flow IV."""
+    """An offer of telephone audio that is inactive at first (RFC 3725, flow IV)."""
     return _session(
         address,
         f"m=audio {DISCARD} RTP/AVP 0 8 101",
@@ -30,8 +30,8 @@ def black_hole_offer(address: str) -> str:
 
 
 def black_hole_answer(offer: str, address: str) -> str:
-    """An answer that takes the offer's first audio with its first format and sends nothing, and
-    declines all other media (RFC 3264, section 6).
+    """An inactive answer that accepts the offer's first audio in its first format and declines all
+    other media (RFC 3264, section 6).
     """
     lines = []
     audio = False
@@ -48,8 +48,8 @@ def black_hole_answer(offer: str, address: str) -> str:
 
 
 def within(content_type: str, body: str) -> str | None:
-    """The description in a body of several parts (RFC 5621), as trunks send that pass ISUP on; None
-    where there is none.
+    """The description in a multipart body (RFC 5621), such as trunks send to forward ISUP; None if
+    there is none.
     """
     for part in message_from_string(f"Content-Type: {content_type}\r\n\r\n{body}").walk():
         if part.get_content_type() == TYPE:
@@ -58,15 +58,15 @@ def within(content_type: str, body: str) -> str | None:
 
 
 def without_direction(description: str) -> str:
-    """The description with media both ways, as when nothing is said of it.
+    """The description without a direction, so that media flow both ways.
 
-    Whoever has answered an inactive offer with "inactive" did not mean to be silent for ever.
+    A phone must answer an inactive offer with "inactive", which does not mean that it has no media.
     """
     return DIRECTION.sub("", description)
 
 
 def with_origin(description: str, session: int, version: int) -> str:
-    """The description with this dialog's own origin: the same session all along, and a version that
+    """The description with this dialog's own origin: always the same session, and a version that
     grows by one with each change (RFC 3264, section 8).
     """
     return ORIGIN.sub(lambda found: f"o=- {session} {version} {found[1]}", description, count=1)

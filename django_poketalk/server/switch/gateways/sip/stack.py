@@ -1,6 +1,6 @@
-"""Our end of SIP: one UDP port, the calls on it, and requests of strangers.
+"""Our SIP endpoint: one UDP port, the calls on it, and requests outside calls.
 
-Only used in the SIP thread; facts are reported there too.
+Only used in the SIP thread, where it also reports facts.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ logger = logging.getLogger(__name__)
 CREDENTIALS = re.compile(
     r"^((?:Proxy-)?Authorization[ \t]*:).*(?:\r?\n[ \t].*)*", re.IGNORECASE | re.MULTILINE
 )
-CSEQ_GAP = 1000  # more requests than any dialog has sent since it was stored
+CSEQ_GAP = 1000  # more than the requests that a dialog can have sent since it was stored
 
 
 class _MessageLog:
-    """Logs sippy's messages at the level DEBUG, whole but for credentials: with them, a password
-    could be guessed offline.
+    """Logs sippy's messages at the level DEBUG, without credentials: with them, a password could be
+    guessed offline.
     """
 
     def write(self, *args: Any, **kwargs: Any) -> None:
@@ -51,7 +51,7 @@ class _MessageLog:
             logger.debug("%s", CREDENTIALS.sub(r"\1 …", "".join(map(str, args))))
 
     def shutdown(self) -> None:
-        """Nothing is open."""
+        """Sippy calls this; there is nothing to close."""
 
 
 class _Transactions(MessageText, CleanShutdown):
@@ -59,7 +59,7 @@ class _Transactions(MessageText, CleanShutdown):
 
 
 class Stack:
-    """One local address and port; `OSError` when they are not available."""
+    """One local address and port. Raises `OSError` if they are not available."""
 
     def __init__(self, address: str, port: int, report: Report) -> None:
         self.address = address
@@ -76,13 +76,13 @@ class Stack:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a request of ours has no final response yet."""
+        """Whether one of our requests has no final response yet."""
         return bool(self._transactions.tclient)
 
     def originate(
         self, leg: LegKey, number: str, caller: str, trunk: SipTrunk, ring_timeout: int
     ) -> None:
-        """Ring a phone; an error counts as a trunk that is down."""
+        """Ring a phone. An error counts as a trunk that is down."""
         call = self._calls.get(leg.call)
         if call is None:
             on_end = partial(self._calls.pop, leg.call)
@@ -104,7 +104,7 @@ class Stack:
             call.hang_up(leg, cause)
 
     def probe(self, trunk: SipTrunk, on_response: Callable[[int], None]) -> None:
-        """Send OPTIONS; `on_response` gets the status of the response, 408 for none."""
+        """Send OPTIONS; `on_response` is called with the status of the response, 408 for none."""
         request = SipRequest(
             method="OPTIONS",
             ruri=SipURL(host=trunk.host, port=trunk.port),
@@ -119,7 +119,7 @@ class Stack:
         )
 
     def end_dialog(self, dialog: str, trunk: SipTrunk) -> None:
-        """Send BYE in a dialog of another process, as `UserAgent.dialog` has described it."""
+        """Send BYE in a dialog of another process, as `UserAgent.dialog` describes it."""
         state = json.loads(dialog)
         agent = UserAgent(
             self.config, username=trunk.username or None, password=trunk.password or None
@@ -139,11 +139,11 @@ class Stack:
             call.close()
 
     def close(self) -> None:
-        """Close the port, and wait for no response any longer."""
+        """Close the port, without waiting for responses."""
         self._transactions.shutdown()
 
     def _on_request(self, request: Any, transaction: Any) -> Any:
-        """Answer a stranger: OPTIONS shows that we are up; we take no calls."""
+        """Answer a request outside our dialogs: 200 to OPTIONS; calls are refused."""
         if request.getHFBody("to").getTag() is not None:
             status = (481, "Call/Transaction Does Not Exist")
         elif request.getMethod() == "OPTIONS":

@@ -1,6 +1,6 @@
 """The one thread in which sippy runs.
 
-It starts when it is first needed and lives as long as the process. `call_soon` and `submit` may be
+It starts on first use and lives as long as the process. `call_soon` and `submit` may be
 called from any thread.
 """
 
@@ -32,7 +32,7 @@ def call_soon(work: Callable[..., object], *args: object) -> None:
 
 
 def submit(work: Callable[..., Result], *args: object) -> Future[Result]:
-    """Run `work` in the SIP thread; the future gets its result or its error."""
+    """Run `work` in the SIP thread; the future receives its result or its error."""
     future: Future[Result] = Future()
 
     def run() -> None:
@@ -59,7 +59,7 @@ def _running() -> Dispatcher:
 
 
 def _run(ready: Future[Dispatcher]) -> None:
-    os.environ.setdefault("SIPLOG_BEND", "none")  # or sippy would log to a file
+    os.environ.setdefault("SIPLOG_BEND", "none")  # otherwise sippy would log to a file
     try:
         from sippy.Core.EventDispatcher import ED2
 
@@ -71,4 +71,4 @@ def _run(ready: Future[Dispatcher]) -> None:
         try:
             ED2.loop()
         except Exception:
-            logger.exception("The SIP thread goes on after an error.")
+            logger.exception("The SIP thread continues after an error.")

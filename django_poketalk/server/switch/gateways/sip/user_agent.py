@@ -23,12 +23,12 @@ USER_AGENT = "django-poketalk"
 
 class UserAgent(
     UnusableContact,
-    MultipartBody,  # before those that look at the body
+    MultipartBody,  # before the classes that read the body
     ReinviteWithoutOffer,
     EmptyAck,
     ReinviteRoute,
     RefusedOffer,
-    ByeChallenge,  # before the one that may hold the BYE back
+    ByeChallenge,  # before the class that may delay the BYE
     ByeAfterAck,
     InviteExpiry,
     UdpTransport,
@@ -40,12 +40,12 @@ class UserAgent(
 
     @property
     def owes_ack(self) -> bool:
-        """Whether the phone's 200 brought an offer, which our ACK has yet to answer."""
+        """Whether the phone's 200 contained an offer that our ACK must answer."""
         return bool(self.isConnected() and self.pending_tr is not None)
 
     @property
     def owes_answer(self) -> bool:
-        """Whether the phone has sent a re-INVITE that is not answered yet."""
+        """Whether the phone has sent a re-INVITE that we must answer."""
         return type(self.state) is UasStateUpdating
 
     def dialog(self) -> str:

@@ -168,7 +168,7 @@ def test_calls_use_another_gateway_while_asterisk_is_down(
     assert pbx.all_channels == {}
     assert "not that one" not in caplog.text
     if why == "wrong password":
-        assert "HTTP 401: user name or password" in caplog.text
+        assert "HTTP 401: wrong user name or password" in caplog.text
 
 
 def test_a_call_outlives_a_short_gap_of_the_websocket(service: Service, pbx: FakeAsterisk) -> None:

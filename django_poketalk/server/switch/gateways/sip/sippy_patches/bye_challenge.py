@@ -1,4 +1,4 @@
-"""Defect: a challenge to a BYE is not answered, so the phone stays up.
+"""Defect: a challenge to a BYE is not answered, so the call stays up.
 
 Upstream: `sippy/UA.py`, `recvResponse`, answers 401 and 407 only for INVITE.
 """
@@ -13,7 +13,7 @@ CHALLENGES = {401: "www-authenticate", 407: "proxy-authenticate"}
 
 
 class ByeChallenge(UA):  # type: ignore[misc]
-    """Sends the BYE once more, with credentials."""
+    """Sends the BYE again, with credentials."""
 
     def newTransaction(self, req: Any, req_extra_headers: Any = None, **kwargs: Any) -> Any:
         """Send a request; for a BYE, wait for a challenge."""

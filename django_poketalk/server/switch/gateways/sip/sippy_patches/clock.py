@@ -1,4 +1,4 @@
-"""Defect: each look at the clock releases Python's lock twice, and then waits to get it back.
+"""Defect: each reading of the clock releases Python's GIL twice, and waits to get it back.
 
 Upstream: `sippy/Time/clock_dtime.py`, `clock_getdtime`, which calls `clock_gettime` by ctypes;
 `sippy/Time/MonoTime.py` calls it for each message and timer.
@@ -18,5 +18,5 @@ def _clock_getdtime(clock: int) -> float:
 
 
 def install() -> None:
-    """Use Python's own clocks, which keep the lock."""
+    """Use Python's own clocks, which keep the GIL."""
     MonoTime.clock_getdtime = _clock_getdtime

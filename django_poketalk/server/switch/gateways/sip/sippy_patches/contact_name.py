@@ -15,7 +15,7 @@ from sippy.UA import UA
 
 
 class ContactName(UA):  # type: ignore[misc]
-    """Has a Contact without a name."""
+    """Sends a Contact without a name."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""Defect: a message passes through three threads and waits for Python's lock in each of them.
+"""Defect: a message passes through three threads, and waits for Python's GIL in each of them.
 
 Upstream: `sippy/Core/EventDispatcher.py`, `EventDispatcher2.__init__` and `loop`. The dispatcher
 wakes up a hundred times a second (`ElPeriodic`), or on a signal to the thread that first imported
@@ -21,13 +21,13 @@ from functools import partial
 logger = logging.getLogger(__name__)
 
 MAX_WAIT = 1.0  # seconds
-WAKE_UPS = 4096  # that are read at once, one byte each
+WAKE_UPS = 4096  # read at once, one byte each
 
 
 class Dispatcher:
     """Has the methods of `ElPeriodic` that sippy calls.
 
-    `next_timer` returns when the next timer is due, by `time.monotonic()`; None for never.
+    `next_timer` returns when the next timer is due, by `time.monotonic()`; None if there is none.
     """
 
     def __init__(self, next_timer: Callable[[], float | None]) -> None:
@@ -53,7 +53,7 @@ class Dispatcher:
         self._work.append(partial(work, *args))
         if not self._woken:
             self._woken = True
-            with contextlib.suppress(BlockingIOError):  # enough wake-ups are waiting
+            with contextlib.suppress(BlockingIOError):  # enough wake-ups are pending
                 self._wake_out.send(b"!")
 
     def procrastinate(self) -> None:
@@ -65,7 +65,7 @@ class Dispatcher:
 
     def _run_work(self) -> None:
         self._wake_in.recv(WAKE_UPS)
-        self._woken = False  # before the work is read: what comes later wakes us up again
+        self._woken = False  # before reading the work, so that later work wakes us up again
         while self._work:
             try:
                 self._work.popleft()()
@@ -74,7 +74,7 @@ class Dispatcher:
 
 
 def install() -> Dispatcher:
-    """Make the current thread sippy's, whichever thread imported it first."""
+    """Make the current thread sippy's, even if another thread imported it first."""
     from sippy.Core.EventDispatcher import ED2
 
     dispatcher = Dispatcher(lambda: ED2.tlisteners[0].etime.monot if ED2.tlisteners else None)

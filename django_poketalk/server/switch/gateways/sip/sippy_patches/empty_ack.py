@@ -1,4 +1,4 @@
-"""Defect: an ACK without a body clears the media that were agreed.
+"""Defect: an ACK without a body clears the negotiated media.
 
 Upstream: `sippy/UaStateConnected.py`, `recvACK`, sets `UA.rSDP` to None and reports a connection.
 """
@@ -11,9 +11,9 @@ from sippy.UA import UA
 
 
 class EmptyAck(UA):  # type: ignore[misc]
-    """Ignores it."""
+    """Ignores an ACK without a body."""
 
     def recvACK(self, req: Any) -> None:
-        """Take an ACK."""
+        """Handle an ACK."""
         if req.getBody() is not None:
             super().recvACK(req)

@@ -1,8 +1,8 @@
-"""Defect: the Expires of an INVITE is always 300 seconds, and its transaction ends with it.
+"""Defect: the Expires of an INVITE is always 300 seconds, and its transaction ends then.
 
 Upstream: `sippy/SipRequest.py`, `SipRequest.__init__`, sets the header; `newTransaction` in
-`sippy/SipTransactionManager.py` waits no longer than that for the response. So a phone rings on
-when the switch dies, and the 487 that answers a CANCEL at that time gets no ACK.
+`sippy/SipTransactionManager.py` waits no longer than that for the response. So a phone rings for
+five minutes when the switch dies, and a 487 that answers a CANCEL at that time gets no ACK.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class InviteExpiry(UA):  # type: ignore[misc]
     ring_timeout = 300
 
     def genRequest(self, *args: Any, **kwargs: Any) -> Any:
-        """Make a request; an INVITE with an Expires of `ring_timeout`."""
+        """Create a request; an INVITE has an Expires of `ring_timeout`."""
         request = super().genRequest(*args, **kwargs)
         if request.getMethod() == "INVITE":
             request.getHFBody("expires").number = self.ring_timeout

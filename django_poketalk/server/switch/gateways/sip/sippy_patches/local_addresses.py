@@ -1,4 +1,4 @@
-"""Defect: to tell its own addresses from others, sippy lists all attributes of a string.
+"""Defect: to recognize its own addresses, sippy lists all attributes of a string.
 
 Upstream: `'my' in dir(…)` in `sippy/SipConf.py` (`port_needed`), `sippy/SipTransactionManager.py`
 (`local4remote.__init__`), `sippy/SipURL.py` and `sippy/SipVia.py` (`localStr`): several times for
@@ -15,6 +15,6 @@ def _dir(thing: object) -> tuple[str, ...]:
 
 
 def install() -> None:
-    """Look for the one attribute that sippy asks about."""
+    """Look only for the attribute that sippy checks."""
     for module in (SipConf, SipTransactionManager, SipURL, SipVia):
         module.dir = _dir

@@ -1,8 +1,8 @@
-"""Defect: a body of several parts, or of a type other than SDP, is taken for the media.
+"""Defect: a multipart body, or one of another type, is handled as SDP.
 
 Upstream: `sippy/UacStateTrying.py`, `UacStateUpdating.py` and `UaStateConnected.py`
-(`recvResponse`, `_recvRequestInvite`, `recvACK`) use `getBody()` without a look at its type, and
-`sippy/MsgBody.py`, `getCopy`, takes it for SDP. Trunks that pass ISUP on send SDP as one part of
+(`recvResponse`, `_recvRequestInvite`, `recvACK`) use `getBody()` without checking its type, and
+`sippy/MsgBody.py`, `getCopy`, assumes SDP. Trunks that forward ISUP send SDP as one part of
 `multipart/mixed`.
 """
 
@@ -17,22 +17,22 @@ from .. import sdp
 
 
 class MultipartBody(UA):  # type: ignore[misc]
-    """Leaves only the session description in a body."""
+    """Keeps only the session description of a body."""
 
     def recvResponse(self, resp: Any, tr: Any) -> Any:
-        """Take a response."""
+        """Handle a response."""
         if resp.getHFBody("cseq").getCSeq()[1] == "INVITE":
             _keep_description(resp)
         return super().recvResponse(resp, tr)
 
     def recvRequest(self, req: Any, sip_t: Any) -> Any:
-        """Take a request."""
+        """Handle a request."""
         if req.getMethod() in ("INVITE", "UPDATE"):
             _keep_description(req)
         return super().recvRequest(req, sip_t)
 
     def recvACK(self, req: Any) -> None:
-        """Take an ACK."""
+        """Handle an ACK."""
         _keep_description(req)
         super().recvACK(req)
 

@@ -1,4 +1,4 @@
-"""Defect: each tag, branch and Call-ID is a system call, which releases Python's lock.
+"""Defect: each tag, branch and Call-ID is a system call, which releases Python's GIL.
 
 Upstream: `token_hex` as imported by `sippy/UA.py` (`UA.__init__`), `sippy/SipCallId.py`,
 `sippy/SipFrom.py` (`genTag`) and `sippy/SipVia.py` (`genBranch`).
@@ -10,11 +10,11 @@ import os
 
 from sippy import UA, SipCallId, SipFrom, SipVia
 
-CHUNK = 4096  # bytes of randomness that are read at once
+CHUNK = 4096  # random bytes read at once
 
 
 class RandomTokens:
-    """Randomness of the system, each byte used once. For one thread."""
+    """Random bytes of the system, each used once. For one thread."""
 
     def __init__(self) -> None:
         self._unused = b""
@@ -28,7 +28,7 @@ class RandomTokens:
 
 
 def install() -> None:
-    """Read randomness in large chunks."""
+    """Read random bytes in large chunks."""
     tokens = RandomTokens()
     for module in (UA, SipCallId, SipFrom, SipVia):
         module.token_hex = tokens.token_hex

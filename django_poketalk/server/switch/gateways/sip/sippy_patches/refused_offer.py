@@ -1,8 +1,8 @@
-"""Defect: a re-INVITE that the peer refuses clears the media that were agreed before.
+"""Defect: a re-INVITE that the peer refuses clears the negotiated media.
 
 Upstream: `sippy/UacStateUpdating.py`, `recvResponse`, sets `UA.lSDP` to None, and the next offer
-then fails in `sippy/UaStateConnected.py`, `_recvEventUpdate`. RFC 3261, 14.1: the session goes on
-as if no re-INVITE had been sent.
+then fails in `sippy/UaStateConnected.py`, `_recvEventUpdate`. RFC 3261, 14.1: the session
+continues as if no re-INVITE had been sent.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from sippy.UaStateConnected import UaStateConnected
 
 
 class RefusedOffer(UA):  # type: ignore[misc]
-    """Goes back to the description from before the offer."""
+    """Restores the description from before the offer."""
 
     lSDP: Any
     _agreed: Any = None
 
     def recvEvent(self, event: Any) -> None:
-        """Take an event; before an offer, keep what is agreed."""
+        """Handle an event; before an offer, keep the negotiated description."""
         if isinstance(event, CCEventUpdate) and type(self.state) is UaStateConnected:
             self._agreed = self.lSDP
         super().recvEvent(event)
 
     def changeState(self, newstate: Any) -> None:
-        """Change the state; after a refused offer, restore what was agreed."""
+        """Change the state; after a refused offer, restore the negotiated description."""
         if newstate[0] is UaStateConnected and self.lSDP is None:
             self.lSDP = self._agreed
         super().changeState(newstate)

@@ -13,10 +13,10 @@ from sippy.UA import UA
 
 
 class ReinviteRoute(UA):  # type: ignore[misc]
-    """Puts the dialog's route into each response to a re-INVITE."""
+    """Sets the dialog's route in each response to a re-INVITE."""
 
     def recvResponse(self, resp: Any, tr: Any) -> Any:
-        """Take a response."""
+        """Handle a response."""
         if self.isConnected() and tr.needack and self.routes:
             resp.delHFs("record-route")
             resp.appendHeaders(

@@ -1,8 +1,8 @@
 """Defect: a re-INVITE without an offer puts the call on hold.
 
-Upstream: `sippy/UaStateConnected.py`, `_recvRequestInvite`, makes up an offer with the address
-0.0.0.0. The peer wants our offer, which its ACK answers (RFC 3261, 14.2); session timers send such
-re-INVITEs.
+Upstream: `sippy/UaStateConnected.py`, `_recvRequestInvite`, invents an offer with the address
+0.0.0.0. The peer expects our offer, which its ACK answers (RFC 3261, 14.2). Session timers send
+such re-INVITEs.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from .request_methods import RequestMethods
 
 
 class ReinviteWithoutOffer(RequestMethods):
-    """Offers what is agreed."""
+    """Offers the negotiated media."""
 
     def recvRequest(self, req: Any, sip_t: Any) -> Any:
-        """Take a request."""
+        """Handle a request."""
         is_reinvite = req.getMethod() == "INVITE" and type(self.state) is UaStateConnected
         if not is_reinvite or req.getBody() is not None or not self.is_next(req):
             return super().recvRequest(req, sip_t)

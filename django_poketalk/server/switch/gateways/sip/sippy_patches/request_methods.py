@@ -2,7 +2,7 @@
 
 Upstream: `sippy/UaStateConnected.py`, `recv_request_handlers`, has five methods, and
 `sippy/UaStateGeneric.py`, `recvRequest`, drops the rest. A peer that refreshes its session by
-UPDATE (RFC 4028) then takes the call for lost.
+UPDATE (RFC 4028) then ends the call.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ NOT_IMPLEMENTED = ("NOTIFY", "MESSAGE", "PUBLISH", "SUBSCRIBE")
 
 
 class RequestMethods(UA):  # type: ignore[misc]
-    """Accepts an UPDATE that offers no media, and declines the rest."""
+    """Accepts an UPDATE without an offer, and declines other requests."""
 
     def recvRequest(self, req: Any, sip_t: Any) -> Any:
-        """Take a request."""
+        """Handle a request."""
         method = req.getMethod()
         if method not in ("UPDATE", *NOT_IMPLEMENTED) or not self.is_next(req):
             return super().recvRequest(req, sip_t)

@@ -1,7 +1,7 @@
-"""Defect: a transaction manager that is shut down leaves timers behind that then fail.
+"""Defect: after a shutdown, the transaction manager's timers still run, and fail.
 
 Upstream: `sippy/SipTransactionManager.py`, `SipTransactionManager.shutdown`, forgets its
-transactions without their timers, and `unregConsumer` fails for dialogs that end afterwards.
+transactions without canceling their timers, and `unregConsumer` fails for dialogs that end later.
 """
 
 from __future__ import annotations

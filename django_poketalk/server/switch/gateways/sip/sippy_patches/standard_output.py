@@ -1,4 +1,4 @@
-"""Defect: errors and warnings are printed to standard output, with whole messages in them.
+"""Defect: errors and warnings are printed to standard output, including whole messages.
 
 Upstream: `dump_exception` in `sippy/Core/Exceptions.py`, as imported by
 `sippy/Core/EventDispatcher.py` and `sippy/SipTransactionManager.py`; and `print` in many modules.

@@ -1,7 +1,7 @@
 """Defect: a Contact with `;transport=UDP` or `;transport=tcp` makes all later requests fail.
 
 Upstream: `sippy/UaStateGeneric.py`, `updateRoutes`, copies the parameter into `UA.rAddr`, and
-`sippy/SipTransactionManager.py`, `newTransaction`, raises RuntimeError for all but `udp`.
+`sippy/SipTransactionManager.py`, `newTransaction`, raises RuntimeError for anything but `udp`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from sippy.UA import UA
 
 
 class UdpTransport(UA):  # type: ignore[misc]
-    """Sends everything by UDP, the only transport there is."""
+    """Sends everything by UDP, the only supported transport."""
 
     rAddr: Any
 
     def genRequest(self, *args: Any, **kwargs: Any) -> Any:
-        """Make a request that goes out by UDP."""
+        """Create a request that is sent by UDP."""
         if str(self.rAddr[1]) != "udp":
             self.rAddr = (self.rAddr[0], "udp")
         return super().genRequest(*args, **kwargs)

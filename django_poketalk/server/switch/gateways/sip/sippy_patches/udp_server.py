@@ -1,8 +1,8 @@
-"""Defect: sending needs threads of its own, which reorder messages and die of a bad address.
+"""Defect: messages are sent by separate threads, which reorder them and die of a bad address.
 
 Upstream: `sippy/Udp_server.py`, `AsyncSender.run`. Three threads look up each address and send. A
-port above 65535, such as a peer may give in its Contact, raises OverflowError and ends the thread
-for good; the third one ends all sending. `UdpServer` reads and writes in the SIP thread itself.
+port above 65535, which a peer may give in its Contact, raises OverflowError and ends the thread;
+after the third, nothing is sent. `UdpServer` reads and writes in the SIP thread itself.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sippy.Udp_server import Udp_server_opts
 
 logger = logging.getLogger(__name__)
 
-BATCH = 64  # datagrams that are read before timers and other work get their turn
+BATCH = 64  # datagrams read before timers and other work run
 MAX_SIZE = 65_535  # bytes
 BUFFER = 4 * 2**20  # bytes of the kernel's receive buffer
 RETRY_AFTER = 0.01  # seconds, when the kernel's send buffer is full
@@ -90,8 +90,8 @@ class UdpServer(Network_server):  # type: ignore[misc]
             self._unsent.popleft()
 
     def _look_up(self, data: bytes, host: str, port: int) -> None:
-        """Send to a host name, such as peers may give in Contact. It is looked up in a thread, so
-        that only messages to other names wait for it.
+        """Send to a host name, which peers may give in a Contact. A thread looks it up, so only
+        messages to host names wait.
         """
         if self._lookups is None:
             self._lookups = SimpleQueue()
@@ -116,7 +116,7 @@ class UdpServer(Network_server):  # type: ignore[misc]
                 return
             try:
                 data, address = self._socket.recvfrom(MAX_SIZE)
-            except OSError:  # nothing is left
+            except OSError:  # nothing left to read
                 return
             host = f"[{address[0]}]" if self.uopts.family == socket.AF_INET6 else address[0]
             source = Remote_address((host, address[1]), self.transport)

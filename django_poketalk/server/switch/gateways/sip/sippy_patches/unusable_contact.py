@@ -1,4 +1,4 @@
-"""Defect: a Contact that is no address, such as `*`, is an error, and its call stays up.
+"""Defect: a Contact that is not an address, such as `*`, causes an error, and the call stays up.
 
 Upstream: `sippy/UaStateGeneric.py`, `updateRoutes`, and `sippy/SipTransactionManager.py`,
 `incomingResponse`, which read the header's URL without a check.
@@ -12,15 +12,15 @@ from sippy.UA import UA
 
 
 class UnusableContact(UA):  # type: ignore[misc]
-    """Ignores such a Contact: the dialog's requests go where they went before."""
+    """Ignores such a Contact: requests keep their previous destination."""
 
     def recvResponse(self, resp: Any, tr: Any) -> Any:
-        """Take a response."""
+        """Handle a response."""
         _drop_unusable_contact(resp)
         return super().recvResponse(resp, tr)
 
     def recvRequest(self, req: Any, sip_t: Any) -> Any:
-        """Take a request."""
+        """Handle a request."""
         _drop_unusable_contact(req)
         return super().recvRequest(req, sip_t)
 
