@@ -1,4 +1,4 @@
-"""The service in Django's admin: one file a page."""
+"""The service in Django's admin. Each page has a module."""
 
 from . import accounts, blacklist, calls, gateways, health, keys, ledger, legs, routes
 

@@ -1,4 +1,4 @@
-"""Accounts and their addresses in the admin."""
+"""Accounts and their allowed addresses in the admin."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from .display import amount
 from .statements import StatementPage
 from .top_ups import TopUpPage
 
-MOST_KEYS = 20  # that the page names
+MAX_KEYS = 20  # listed on an account's page
 
 
 class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
-    """An account without its money."""
+    """An account without its balance, which only the ledger changes."""
 
     class Meta:
         model = Account
@@ -45,7 +45,7 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
         )
 
     def clean_credit_limit(self) -> Decimal:
-        """Refuse a limit that is already passed. The account stays locked until it is saved."""
+        """Reject a limit below the credit in use. The account stays locked until it is saved."""
         limit: Decimal = self.cleaned_data["credit_limit"]
         if self.instance.pk is not None:
             account = ledger.lock(self.instance.pk)
@@ -58,7 +58,7 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class AllowedAddressInline(admin.TabularInline):  # type: ignore[type-arg]
-    """From where the account may ask."""
+    """The addresses from which the account may use the service."""
 
     model = AllowedAddress
     extra = 1
@@ -66,7 +66,7 @@ class AllowedAddressInline(admin.TabularInline):  # type: ignore[type-arg]
 
 @admin.register(Account)
 class AccountAdmin(NoNul, TopUpPage, StatementPage):
-    """Customers. Their balance is shown here, and changed in the ledger."""
+    """Customers. Their balance is read-only here; it changes in the ledger."""
 
     form = AccountForm
     inlines = (AllowedAddressInline,)
@@ -81,11 +81,11 @@ class AccountAdmin(NoNul, TopUpPage, StatementPage):
         css = {"all": ("poketalk_server/admin.css", "poketalk_server/accounts.css")}
 
     def get_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:
-        """The money only where there can be some."""
+        """The fields. Those about money only for an existing account."""
         return (*AccountForm.Meta.fields, *(self.readonly_fields if obj else ()))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:
-        """Its currency is that of what was booked."""
+        """The read-only fields. Once there are ledger entries, the currency is one of them."""
         booked = obj is not None and obj.entries.exists()
         return (*self.readonly_fields, *(("currency",) if booked else ()))
 
@@ -96,7 +96,7 @@ class AccountAdmin(NoNul, TopUpPage, StatementPage):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """The account's page, with what its reader may do about money and keys."""
+        """The account's page. Its links to money and keys depend on the user's permissions."""
         context = {
             "may_top_up": self.may_top_up(request),
             "may_see_ledger": self.may_see_ledger(request),
@@ -108,12 +108,12 @@ class AccountAdmin(NoNul, TopUpPage, StatementPage):
 
     @admin.display(description=_("charged today"))
     def spent_today(self, account: Account) -> str | None:
-        """What counts against its spend per day, besides what is held."""
+        """The amount that counts toward the maximum spend per day, in addition to the holds."""
         return amount(account.charged(ledger.today()))
 
     @admin.display(description=_("API keys"))
     def keys(self, account: Account) -> str:
-        """Those that work, by their beginnings, with links to where they are revoked."""
+        """The valid keys by their first characters, with links to revoke them."""
         usable = Q(revoked_at=None) | Q(revoked_at__gt=timezone.now())
         page = "poketalk_server_apikey_change"
         return format_html_join(
@@ -121,13 +121,13 @@ class AccountAdmin(NoNul, TopUpPage, StatementPage):
             '<a href="{}"><bdi dir="ltr">{}</bdi> {}</a>',
             [
                 (admin_url(self.admin_site, page, key.pk), key, key.label)
-                for key in account.keys.filter(usable).order_by("-pk")[:MOST_KEYS]
+                for key in account.keys.filter(usable).order_by("-pk")[:MAX_KEYS]
             ],
         )
 
     @admin.display(description=_("ledger"))
     def ledger(self, account: Account) -> str:
-        """Links to what changed the balance, and to the form that corrects it."""
+        """Links to the account's ledger entries and to the form for a new one."""
         entries = admin_url(self.admin_site, "poketalk_server_ledgerentry_changelist")
         booking = admin_url(self.admin_site, "poketalk_server_ledgerentry_add")
         if not entries:
@@ -145,7 +145,7 @@ class AccountAdmin(NoNul, TopUpPage, StatementPage):
 
 @admin.register(AllowedAddress)
 class AllowedAddressAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
-    """All accounts' addresses in one list, to find whose one is."""
+    """The allowed addresses of all accounts, to find the account of an address."""
 
     list_display = ("network", "account")
     list_select_related = ("account",)

@@ -15,7 +15,7 @@ from .display import MaskedNumbersPage
 
 @admin.register(BlacklistedNumber)
 class BlacklistedNumberAdmin(MaskedNumbersPage):
-    """Numbers that nobody, or one account, may call or be called from."""
+    """Numbers that are blocked on both legs, for one account or for all."""
 
     masks: ClassVar[Mapping[str, str]] = {"number": "masked_number"}
     list_display = ("masked_number", "is_prefix", "account", "reason", "created_at")
@@ -26,7 +26,7 @@ class BlacklistedNumberAdmin(MaskedNumbersPage):
     autocomplete_fields = ("account",)
 
     def get_fields(self, request: HttpRequest, obj: BlacklistedNumber | None = None) -> Any:
-        """A new number is typed; one that stands may be masked."""
+        """The fields. The number of an existing entry is masked without permission."""
         if obj is None:
             return ("account", "number", "is_prefix", "reason")
         return self._for(request, ("account", "masked_number", "is_prefix", "reason"))
@@ -34,10 +34,10 @@ class BlacklistedNumberAdmin(MaskedNumbersPage):
     def get_readonly_fields(
         self, request: HttpRequest, obj: BlacklistedNumber | None = None
     ) -> Any:
-        """What is masked cannot be edited."""
+        """A masked number cannot be edited."""
         return [name for name in self.get_fields(request, obj) if name == "masked_number"]
 
     @admin.display(description=_("number or prefix"))
     def masked_number(self, entry: BlacklistedNumber) -> str:
-        """The prefix, or the number's ends."""
+        """The prefix, or the masked number."""
         return str(entry)

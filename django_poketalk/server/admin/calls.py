@@ -1,4 +1,4 @@
-"""Calls in the admin: to read, to follow while they live, and to hang up."""
+"""Calls in the admin: view them, follow live calls, and hang them up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from django_poketalk.shared.admin_urls import admin_url
 from django_poketalk.shared.changelist import LongChangeList
 
 from ..models import Call, EventDelivery, LedgerEntry, Leg
-from .causes import InWords
+from .causes import HangupCauseColumn
 from .display import (
     MaskedNumbers,
     MaskedNumbersPage,
@@ -35,18 +35,18 @@ from .display import (
     seconds,
 )
 from .filters import CauseFilter, DayFilter, LiveFilter
-from .legs import LegNumber, SecondsTaken
+from .legs import LegNumber, ResponseTimeColumn
 
-# What the call's page shows first, or otherwise than it is stored
-IN_WORDS = (
+# Fields that the call's page displays first or in another form
+DISPLAYED_SEPARATELY = (
     *("account", "provider", "custom", "from_number", "to_number"),
     *("eventurl", "hangup_cause", "status"),
 )
-MOST_ROWS = 200  # of a call's events that its page shows
+MAX_EVENTS = 200  # on a call's page
 
 
-class LegInline(LegNumber, InWords, ReadOnly, MaskedNumbers, admin.TabularInline):  # type: ignore[type-arg]
-    """The phones that were rung for the call."""
+class LegInline(LegNumber, HangupCauseColumn, ReadOnly, MaskedNumbers, admin.TabularInline):  # type: ignore[type-arg]
+    """The attempts to ring the call's phones."""
 
     model = Leg
     fields = readonly_fields = (
@@ -66,8 +66,8 @@ class LegInline(LegNumber, InWords, ReadOnly, MaskedNumbers, admin.TabularInline
     )
 
 
-class EventDeliveryInline(SecondsTaken, ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
-    """What the customer was told last, and what came back."""
+class EventDeliveryInline(ResponseTimeColumn, ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
+    """The latest events sent to the customer, and the responses."""
 
     model = EventDelivery
     verbose_name_plural = _("latest event deliveries")
@@ -76,23 +76,23 @@ class EventDeliveryInline(SecondsTaken, ReadOnly, admin.TabularInline):  # type:
     )
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """The newest, as a long call has one a minute."""
+        """The newest events only, because a long call has one a minute."""
         deliveries = super().get_queryset(request)
         call = request.resolver_match and request.resolver_match.kwargs.get("object_id")
-        newest = deliveries.filter(call=call).order_by("-sequence").values("pk")[:MOST_ROWS]
+        newest = deliveries.filter(call=call).order_by("-sequence").values("pk")[:MAX_EVENTS]
         return deliveries.filter(pk__in=[row["pk"] for row in newest])
 
 
 class LedgerEntryInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
-    """What the call was charged."""
+    """The call's charges."""
 
     model = LedgerEntry
     fields = ("created_at", "kind", "side", "amount", "balance")
 
 
 @admin.register(Call)
-class CallAdmin(InWords, ReadOnly, MaskedNumbersPage):
-    """Each admitted call. What a member of staff can do with one is end it."""
+class CallAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage):
+    """Admitted calls. They are read-only; live ones can be hung up."""
 
     change_form_template = "admin/poketalk_server/call.html"
     masks: ClassVar[Mapping[str, str]] = {"from_number": "masked_from", "to_number": "masked_to"}
@@ -102,7 +102,7 @@ class CallAdmin(InWords, ReadOnly, MaskedNumbersPage):
         "account",
         "masked_from",
         "masked_to",
-        "how_it_stands",
+        "current_state",
         "duration",
         "cost",
         "cause",
@@ -111,20 +111,20 @@ class CallAdmin(InWords, ReadOnly, MaskedNumbersPage):
     list_filter = (LiveFilter, DayFilter, CauseFilter)
     list_select_related = ("account",)
     list_per_page = 50
-    show_facets = admin.ShowFacets.NEVER  # counting each choice reads all calls
+    show_facets = admin.ShowFacets.NEVER  # counting for each choice reads all calls
     sortable_by = ()
     search_fields = ("custom__exact",)
     show_full_result_count = False
     fields = readonly_fields = (
-        "how_it_stands",
+        "current_state",
         "account",
         "provider",
         "custom",
         "masked_from",
         "masked_to",
-        "told_to",
+        "event_host",
         "cause",
-        *all_fields(Call, *IN_WORDS),
+        *all_fields(Call, *DISPLAYED_SEPARATELY),
     )
     actions = ("hang_up",)
 
@@ -137,16 +137,16 @@ class CallAdmin(InWords, ReadOnly, MaskedNumbersPage):
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str
     ) -> tuple[Any, bool]:
-        """By `custom`, or by a number in any spelling for those who may see numbers."""
+        """Search by `custom`, or by a number in any spelling if the user may see numbers."""
         if not search_term:
             return queryset, False
         found = Q(custom=search_term)
         if may_see_numbers(request):
             for beginning in number_search.beginnings(search_term):
-                first, behind = number_search.span(numbers.wire(beginning))
+                first, end = number_search.span(numbers.wire(beginning))
                 for column in ("from_number", "to_number"):
                     span = Q(**{f"{column}__gte": first})
-                    found |= span & Q(**{f"{column}__lt": behind}) if behind else span
+                    found |= span & Q(**{f"{column}__lt": end}) if end else span
         return queryset.filter(found), False
 
     def get_urls(self) -> list[URLPattern]:
@@ -164,21 +164,22 @@ class CallAdmin(InWords, ReadOnly, MaskedNumbersPage):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """The call's page, with a button that ends it while it lives."""
+        """The call's page, with a button to hang up a live call."""
         call = self.get_object(request, object_id)
-        may_end = (
+        may_hang_up = (
             call is not None
             and call.state in Call.LIVE
             and call.hangup_requested_at is None
             and self.has_hang_up_permission(request)
         )
-        context = {"may_hang_up": may_end, "is_live": call is not None and call.state in Call.LIVE}
+        is_live = call is not None and call.state in Call.LIVE
+        context = {"may_hang_up": may_hang_up, "is_live": is_live}
         return super().change_view(
             request, object_id, form_url, {**context, **(extra_context or {})}
         )
 
     def hang_up_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Have the switch end one call, and go back to its page."""
+        """Request to hang up one call, and return to its page."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         if not self.has_view_permission(request) or not self.has_hang_up_permission(request):
@@ -190,17 +191,17 @@ class CallAdmin(InWords, ReadOnly, MaskedNumbersPage):
 
     @admin.display(description=_("created"))
     def created(self, call: Call) -> str:
-        """When it was asked for, to the second."""
+        """The time of the request, to the second."""
         return seconds(call.created_at)
 
     @admin.display(description=_("event URL"), empty_value="—")
-    def told_to(self, call: Call) -> str:
-        """Where its events go: the host, since the rest may be a secret of the customer's."""
+    def event_host(self, call: Call) -> str:
+        """The host of the EventURL. The rest may contain a secret of the customer."""
         return eventurl.without_path(call.eventurl)
 
     @admin.display(description=_("current state"))
-    def how_it_stands(self, call: Call) -> str:
-        """The call's status, in words; before it has one, the service's own state."""
+    def current_state(self, call: Call) -> str:
+        """The call's status or, before it has one, the service's own state."""
         is_live = call.state in Call.LIVE
         words = call.get_status_display() if call.status is not None else call.get_state_display()
         kind = "live" if is_live else "good" if call.status == CallStatus.AB_DISCONNECTED else "bad"
@@ -208,27 +209,28 @@ class CallAdmin(InWords, ReadOnly, MaskedNumbersPage):
 
     @admin.display(description=_("from"))
     def masked_from(self, call: Call) -> str:
-        """Leg A's number's ends."""
+        """The masked number of leg A."""
         return masked(call.from_number)
 
     @admin.display(description=_("to"))
     def masked_to(self, call: Call) -> str:
-        """Leg B's number's ends."""
+        """The masked number of leg B."""
         return masked(call.to_number)
 
     def has_hang_up_permission(self, request: HttpRequest) -> bool:
-        """Whether this member of staff may end other people's calls."""
+        """Whether the user may hang up calls."""
         return request.user.has_perm("poketalk_server.hang_up_call")
 
     @admin.action(description=_("Hang up the selected calls"), permissions=["hang_up"])
     def hang_up(self, request: HttpRequest, queryset: QuerySet[Call]) -> None:
-        """Have the switch end the selected calls that are live."""
+        """Request to hang up those of the selected calls that are live."""
         now = timezone.now()
-        ended = [call for call in queryset.filter(state__in=Call.LIVE) if call.request_hang_up(now)]
-        for call in ended:
-            self.log_change(request, call, "Asked to hang up.")
+        live = queryset.filter(state__in=Call.LIVE)
+        requested = [call for call in live if call.request_hang_up(now)]
+        for call in requested:
+            self.log_change(request, call, "Requested to hang up.")
         self.message_user(
             request,
-            gettext("Calls that will be hung up: %(count)d.") % {"count": len(ended)},
-            messages.SUCCESS if ended else messages.WARNING,
+            gettext("Calls that will be hung up: %(count)d.") % {"count": len(requested)},
+            messages.SUCCESS if requested else messages.WARNING,
         )

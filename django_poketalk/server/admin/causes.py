@@ -1,4 +1,4 @@
-"""Why calls and legs are over, in words."""
+"""Hangup causes in words."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ WORDS = {
 }
 
 
-class InWords:
-    """For the admin of rows that have a hang-up cause."""
+class HangupCauseColumn:
+    """Adds `cause` to the admin of rows with a hangup cause."""
 
     @admin.display(description=_("hang-up cause"))
     def cause(self, row: Any) -> Any:
-        """In words; as it is stored where there are none for it."""
+        """The cause in words, or as it is stored if it is not in `WORDS`."""
         return WORDS.get(row.hangup_cause, row.hangup_cause)

@@ -1,4 +1,4 @@
-"""What staff may see: pages that are only read, and numbers that are masked without permission."""
+"""Base classes of the service's admin: read-only pages, and numbers masked without permission."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from django_poketalk.protocol import numbers
 from django_poketalk.shared.changelist import NoNul, names_a_number
 
 
-class NumbersNotLookedUp(NoNul):
-    """Lets nobody find out by an address what is masked."""
+class NoNumberLookups(NoNul):
+    """Refuses lookups in the URL that would reveal masked numbers."""
 
     def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
-        if "eventurl" in lookup.split("__"):  # which may hold a signature of the customer's
+        if "eventurl" in lookup.split("__"):  # may contain a customer's signature
             return False
         if names_a_number(lookup) and not may_see_numbers(request):
             return False
         return super().lookup_allowed(lookup, value, request)
 
 
-class ReadOnly(NumbersNotLookedUp):
-    """Rows that the service writes and nobody edits."""
+class ReadOnly(NoNumberLookups):
+    """For rows that only the service writes."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -43,8 +43,10 @@ class ReadOnly(NumbersNotLookedUp):
         return False
 
 
-class MaskedNumbers(NumbersNotLookedUp):
-    """Puts each field of `masks` in the place of its mask for staff who may see whole numbers."""
+class MaskedNumbers(NoNumberLookups):
+    """Replaces each mask by its field if the user may see whole numbers. `masks` maps fields to
+    masks.
+    """
 
     masks: ClassVar[Mapping[str, str]] = {}
 
@@ -64,7 +66,7 @@ class MaskedNumbers(NumbersNotLookedUp):
 
 
 class MaskedNumbersPage(MaskedNumbers, admin.ModelAdmin):  # type: ignore[type-arg]
-    """The same for a page of its own, with its list and its search."""
+    """`MaskedNumbers` for a model admin, with its list and its search."""
 
     number_search_fields: ClassVar[tuple[str, ...]] = ()
 
@@ -76,23 +78,23 @@ class MaskedNumbersPage(MaskedNumbers, admin.ModelAdmin):  # type: ignore[type-a
         return self._for(request, super().get_list_display(request))
 
     def get_search_fields(self, request: HttpRequest) -> Any:
-        """Numbers can be searched for by those alone who may see them."""
-        own = super().get_search_fields(request)
-        return [*own, *self.number_search_fields] if may_see_numbers(request) else own
+        """The search fields. Numbers are included only if the user may see them."""
+        fields = super().get_search_fields(request)
+        return [*fields, *self.number_search_fields] if may_see_numbers(request) else fields
 
 
 def may_see_numbers(request: HttpRequest) -> bool:
-    """Whether this member of staff may see whole phone numbers."""
+    """Whether the user may see whole phone numbers."""
     return request.user.has_perm("poketalk_server.view_numbers")
 
 
 def masked(number: str) -> str:
-    """A number's ends, left to right on every page."""
+    """A masked number, displayed left to right in every language."""
     return format_html('<bdi dir="ltr">{}</bdi>', numbers.mask(number))
 
 
 def all_fields(model: type[models.Model], *without: str) -> tuple[str, ...]:
-    """The names of a model's columns in order, but for `without`."""
+    """The names of a model's fields, without the primary key and `without`."""
     return tuple(
         field.name
         for field in model._meta.concrete_fields
@@ -101,17 +103,17 @@ def all_fields(model: type[models.Model], *without: str) -> tuple[str, ...]:
 
 
 def seconds(moment: datetime | None) -> str:
-    """A time of day as support people compare them: to the second, in their time zone."""
+    """A time to the second, in the current time zone, or "" for None."""
     return date_format(timezone.localtime(moment), "Y-m-d H:i:s") if moment else ""
 
 
 def amount(value: Decimal | None) -> str | None:
-    """Money as Django writes columns; what is reckoned for a page, it leaves as it is."""
+    """An amount of money in the admin's number format, which Django applies only to fields."""
     return None if value is None else number_format(value, 3)
 
 
 def one_or_404(model_admin: admin.ModelAdmin[Any], request: HttpRequest, pk: Any) -> Any:
-    """The row for whoever may see it; `PermissionDenied` for others, 404 where there is none."""
+    """The row. `PermissionDenied` if the user may not view it, 404 if there is none."""
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
     row = model_admin.get_object(request, str(pk))

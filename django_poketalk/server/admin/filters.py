@@ -1,4 +1,4 @@
-"""The filters of the service's lists. Their choices are fixed: showing them costs no query."""
+"""The filters of the service's lists. Their choices are fixed and need no query."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from django_poketalk.shared.periods import midnight
 from ..models import Call
 from . import causes
 
-SLOW = 2.0  # seconds that an endpoint took
+SLOW = 2.0  # seconds of response time
 
 LIVE: Conditions = {
     "now": (_("In progress"), Q(state__in=Call.LIVE)),
@@ -30,16 +30,16 @@ CAUSES: Conditions = {
     cause.value: (words, Q(hangup_cause=cause.value)) for cause, words in causes.WORDS.items()
 }
 DELIVERIES: Conditions = {
-    "412": (_("Answered with 412"), Q(answer=HTTP_HANG_UP)),
-    "failed": (_("No answer"), Q(answer=None)),
-    "refused": (_("Answered with an error"), Q(answer__gte=300) & ~Q(answer=HTTP_HANG_UP)),
+    "412": (_("Responded with 412"), Q(answer=HTTP_HANG_UP)),
+    "failed": (_("No response"), Q(answer=None)),
+    "refused": (_("Responded with an error"), Q(answer__gte=300) & ~Q(answer=HTTP_HANG_UP)),
     "slow": (_("Slow: 2 s or more"), Q(seconds__gte=SLOW)),
 }
 DAYS = {"today": 0, "yesterday": 1, "7": 6, "30": 29}
 
 
 class LiveFilter(ChoiceFilter):
-    """Whether the call goes on."""
+    """Whether the call is live."""
 
     title = _("live")
     parameter_name = "live"
@@ -47,7 +47,7 @@ class LiveFilter(ChoiceFilter):
 
 
 class CauseFilter(ChoiceFilter):
-    """Why it is over."""
+    """The hangup cause."""
 
     title = _("hang-up cause")
     parameter_name = "cause"
@@ -55,15 +55,15 @@ class CauseFilter(ChoiceFilter):
 
 
 class DeliveryFilter(ChoiceFilter):
-    """What came back."""
+    """The endpoint's response to an event."""
 
-    title = _("answer")
-    parameter_name = "came"
+    title = _("response")
+    parameter_name = "response"
     conditions = DELIVERIES
 
 
 class DayFilter(admin.SimpleListFilter):
-    """Some days up to today, by the reader's clock."""
+    """The last days up to today, in the current time zone."""
 
     title = _("day")
     parameter_name = "day"

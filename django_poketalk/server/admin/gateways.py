@@ -18,7 +18,7 @@ from django_poketalk.shared.admin_urls import admin_url
 from django_poketalk.shared.changelist import NoNul
 
 from ..models import Gateway, TestCall
-from .causes import InWords
+from .causes import HangupCauseColumn
 from .display import MaskedNumbersPage, masked, seconds
 
 TRUNK = (
@@ -30,8 +30,8 @@ TRUNK = (
 SIP = (("host", "port"), "from_domain", ("early_media", "late_offer"), "keep_alive")
 ASTERISK = ("ari_url", "endpoint", "application")
 
-# What there is to say of each kind, beside what holds for all of them.
-OF_KIND: dict[str, Any] = {
+# The fieldset of each kind, in addition to those of all gateways.
+KIND_FIELDSETS: dict[str, Any] = {
     Gateway.Kind.SIP: (
         _("SIP trunk"),
         {"fields": SIP, "description": _("For gateways of the kind “SIP trunk”.")},
@@ -41,31 +41,31 @@ OF_KIND: dict[str, Any] = {
         {"fields": ASTERISK, "description": _("For gateways of the kind “Asterisk”.")},
     ),
 }
-REAL = (
+TRUNK_FIELDSET = (
     _("Real phones"),
     {"fields": TRUNK, "description": _("For gateways of every kind but simulated phones.")},
 )
 
 
 class GatewayForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Asks for what the chosen kind needs."""
+    """A gateway's fields, of which only those of the chosen kind are displayed."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Fields that were not shown when the form was sent, since the gateway was of another kind
-        then, are as they were.
+        """Keep the stored values of fields that the submitted form did not contain, because the
+        gateway was of another kind.
         """
         super().__init__(*args, **kwargs)
         if self.is_bound:
-            sent: Any = self.data
-            self.data = sent = sent.copy()
+            data: Any = self.data
+            self.data = data = data.copy()
             for name, field in self.fields.items():
-                if name not in sent and not isinstance(field, forms.BooleanField):
-                    sent[name] = self.get_initial_for_field(field, name)
+                if name not in data and not isinstance(field, forms.BooleanField):
+                    data[name] = self.get_initial_for_field(field, name)
 
 
 @admin.register(Gateway)
 class GatewayAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
-    """All ways out, in the order in which they are tried."""
+    """Gateways, in the order in which they are tried."""
 
     form = GatewayForm
     list_display = ("name", "provider", "kind", "prefixes", "priority", "is_active")
@@ -73,26 +73,29 @@ class GatewayAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
     list_select_related = ("provider",)
     search_fields = ("name", "provider__name", "host", "ari_url")
     autocomplete_fields = ("provider",)
-    readonly_fields = ("tried",)
+    readonly_fields = ("test_call_links",)
     fieldsets = (
-        (None, {"fields": ("provider", "name", "kind", "is_active", "tried")}),
+        (None, {"fields": ("provider", "name", "kind", "is_active", "test_call_links")}),
         (_("Routing"), {"fields": ("prefixes", "priority", "ring_timeout")}),
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: Gateway | None = None) -> Any:
-        """For a gateway that is there, what its kind needs, or the kind that it is being given; for
-        a new one all of it, but no test calls.
+        """The fieldsets for the gateway's kind, or for the kind in the submitted form. For a new
+        gateway, those of all kinds, without test calls.
         """
         if obj is None:
             (title, options), *others = self.fieldsets
-            without = [name for name in options["fields"] if name != "tried"]
-            return [(title, {"fields": without}), *others, REAL, *OF_KIND.values()]
+            without = [name for name in options["fields"] if name != "test_call_links"]
+            by_kind = (TRUNK_FIELDSET, *KIND_FIELDSETS.values())
+            return [(title, {"fields": without}), *others, *by_kind]
         kind = request.POST.get("kind", obj.kind)
-        return [*self.fieldsets, *((REAL, OF_KIND[kind]) if kind in OF_KIND else ())]
+        if kind not in KIND_FIELDSETS:
+            return self.fieldsets
+        return [*self.fieldsets, TRUNK_FIELDSET, KIND_FIELDSETS[kind]]
 
     @admin.display(description=_("test calls"))
-    def tried(self, gateway: Gateway) -> str:
-        """Links to the form, and to what came of earlier ones."""
+    def test_call_links(self, gateway: Gateway) -> str:
+        """Links to the form for a test call, and to earlier ones."""
         add = admin_url(self.admin_site, "poketalk_server_testcall_add")
         if not add:
             return "-"
@@ -108,7 +111,7 @@ class GatewayAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 class TestCallForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Which number to ring, through which gateway."""
+    """The number to ring, and the gateway to use."""
 
     number = forms.CharField(
         label=_("number"),
@@ -121,7 +124,7 @@ class TestCallForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ("gateway", "number")
 
     def clean_number(self) -> str:
-        """Digits, as on the wire."""
+        """The number as digits."""
         try:
             return numbers.wire(numbers.normalize(self.cleaned_data["number"]))
         except numbers.InvalidNumber as error:
@@ -129,12 +132,12 @@ class TestCallForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(TestCall)
-class TestCallAdmin(InWords, MaskedNumbersPage):
-    """Test calls: made here, carried out by a switch, free of charge."""
+class TestCallAdmin(HangupCauseColumn, MaskedNumbersPage):
+    """Test calls, which a switch makes free of charge."""
 
     form = TestCallForm
     masks = {"number": "masked_number"}
-    list_display = ("when", "gateway", "masked_number", "outcome", "cause", "created_by")
+    list_display = ("created", "gateway", "masked_number", "outcome", "cause", "created_by")
     list_filter = (("gateway", admin.RelatedOnlyFieldListFilter),)
     list_select_related = ("gateway", "created_by")
 
@@ -145,7 +148,7 @@ class TestCallAdmin(InWords, MaskedNumbersPage):
         return False
 
     def get_fields(self, request: HttpRequest, obj: TestCall | None = None) -> Any:
-        """What is asked for, or all that came of it."""
+        """The fields of the form, or those of an existing test call."""
         if obj is None:
             return ("gateway", "number")
         facts = ("outcome", "gateway", "masked_number", "created_at", "created_by", "switch")
@@ -162,22 +165,22 @@ class TestCallAdmin(InWords, MaskedNumbersPage):
     def response_add(
         self, request: HttpRequest, obj: TestCall, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """To the call's own page, which shows what comes of it."""
+        """Redirect to the test call's page, which displays its progress."""
         return redirect(admin_url(self.admin_site, "poketalk_server_testcall_change", obj.pk))
 
-    @admin.display(description=_("asked for"))
-    def when(self, test_call: TestCall) -> str:
-        """To the second."""
+    @admin.display(description=_("created"))
+    def created(self, test_call: TestCall) -> str:
+        """The time of the request, to the second."""
         return seconds(test_call.created_at)
 
     @admin.display(description=_("number"))
     def masked_number(self, test_call: TestCall) -> str:
-        """The number's ends."""
+        """The masked number."""
         return masked(test_call.number)
 
     @admin.display(description=_("outcome"))
     def outcome(self, test_call: TestCall) -> str:
-        """How it went, in words."""
+        """Whether the phone was answered; before the end, the state."""
         kinds = {None: "live", True: "good", False: "bad"}
         words = {
             None: test_call.get_state_display(),

@@ -1,4 +1,4 @@
-"""Switches and the health of the service: one page for people, the same as JSON for monitors."""
+"""The health of the service: a page for people, and JSON for monitoring tools."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ PROBLEMS: dict[str, str | Promise] = {
 
 @admin.register(Switch)
 class SwitchAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
-    """The list of switches is the health page: what there is to know of them stands there."""
+    """The list of switches, which is the health page."""
 
     list_display = ("name", "version", "started_at", "seen_at", "live_calls")
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """How the service is; with `format=json` for monitors, 503 where no call is served."""
+        """The health page or, with `format=json`, its data: HTTP 503 if there are problems."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         found = health.look(database_now())

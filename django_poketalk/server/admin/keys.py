@@ -1,7 +1,7 @@
-"""API keys in the admin: issued, rotated and revoked.
+"""API keys in the admin: issue, rotate and revoke them.
 
-A key is shown once, in the answer to the form that made it, and nowhere else: not in a message,
-which a cookie or the session would keep.
+A key is displayed once, in the response to the form that created it. It is not in a message, which
+a cookie or the session would store.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from ..models import ApiKey
 
 
 class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Whose key it shall be. `newest` is the newest key at that time: a form that is sent again
-    makes no second one, which nobody would see.
+    """The form for a new key. `newest` is the newest key when the form was opened, so that a form
+    that is submitted twice does not create a second key, which nobody would see.
     """
 
     newest = forms.IntegerField(widget=forms.HiddenInput, required=False)
@@ -36,7 +36,7 @@ class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ("account", "label")
 
     def clean(self) -> dict[str, Any]:
-        """Refuse what was done already. The account stays locked until the key is saved."""
+        """Reject a repeated form. The account stays locked until the key is saved."""
         cleaned = super().clean() or self.cleaned_data
         account, newest = cleaned.get("account"), cleaned.get("newest")
         if account is not None and newest is not None:
@@ -53,7 +53,7 @@ class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
-    """Keys by their beginning."""
+    """API keys, identified by their first characters."""
 
     issued_template = "admin/poketalk_server/apikey/issued.html"
     list_display = ("prefix", "account", "label", "created_at", "revoked_at")
@@ -66,42 +66,42 @@ class ApiKeyAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
     def get_form(
         self, request: HttpRequest, obj: ApiKey | None = None, change: bool = False, **kwargs: Any
     ) -> Any:
-        """A key that stands has a form of its own."""
+        """The form: `IssueForm` for a new key."""
         if obj is None:
             kwargs["form"] = IssueForm
         return super().get_form(request, obj, change, **kwargs)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """With the newest key of all, which is older than any that is issued from now on."""
+        """The initial data, with the newest of all keys."""
         newest = ApiKey.objects.order_by("-pk").values_list("pk", flat=True).first()
         return {**super().get_changeform_initial_data(request), "newest": newest or 0}
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
-        """Whose key it shall be, or what is known of it."""
+        """The fields of the form for a new key, or those of an existing key."""
         if obj is None:
             return ("account", "label", "newest")
         return ("account", "label", "prefix", "created_at", "revoked_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
-        """A key stays its account's."""
+        """A key cannot be moved to another account."""
         return () if obj is None else ("account", "prefix", "created_at")
 
     @sensitive_variables()
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
-        """Make a new key, or save what was changed."""
+        """Issue a new key, or save the changes to an existing one."""
         if change:
             super().save_model(request, obj, form, change)
             return
         key, secret = ApiKey.issue(obj.account, obj.label)
         obj.pk = key.pk
         obj.refresh_from_db()
-        request.poketalk_secret = secret  # type: ignore[attr-defined]  # for the answer alone
+        request.poketalk_secret = secret  # type: ignore[attr-defined]  # for this response only
 
     @sensitive_variables()
     def response_add(
         self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """The key, in this answer alone, and which others of its account are live."""
+        """The page with the new key, and the other valid keys of the account."""
         request.current_app = self.admin_site.name
         usable = Q(revoked_at=None) | Q(revoked_at__gt=timezone.now())
         others = ApiKey.objects.filter(usable, account=obj.account_id).exclude(pk=obj.pk)
@@ -120,7 +120,7 @@ class ApiKeyAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.action(description=_("Revoke the selected keys"), permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        """Make keys useless from now on."""
+        """Revoke keys, effective immediately."""
         now = timezone.now()
         keys = list(queryset.filter(Q(revoked_at=None) | Q(revoked_at__gt=now)))
         for key in keys:

@@ -1,4 +1,4 @@
-"""The ledger in the admin: every entry to read, top-ups and adjustments to add. Never changed."""
+"""The ledger in the admin. Entries can be added, but not changed or deleted."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ..models import LedgerEntry
 
 
 class BookingForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A payment, or a correction of the balance. `key` makes it one entry, however often the form
-    is sent.
+    """A payment, or a correction of the balance. `key` ensures that a form that is submitted twice
+    is booked once.
     """
 
     kind = forms.ChoiceField(
@@ -42,7 +42,7 @@ class BookingForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ("account", "kind", "amount", "note")
 
     def clean(self) -> dict[str, Any]:
-        """Refuse what the ledger would refuse. The account stays locked until the page is saved."""
+        """Reject what the ledger would reject. The account stays locked until it is saved."""
         cleaned = super().clean() or self.cleaned_data
         account, amount = cleaned.get("account"), cleaned.get("amount")
         if account is None or amount is None:
@@ -65,7 +65,7 @@ class BookingForm(forms.ModelForm):  # type: ignore[type-arg]
 
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
-    """Adding an entry is how a balance is topped up or adjusted, by those with the permission."""
+    """Ledger entries. Users with the permission add entries to top up or adjust a balance."""
 
     form = BookingForm
     list_display = (
@@ -86,7 +86,7 @@ class LedgerEntryAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
     show_full_result_count = False
 
     def get_fields(self, request: HttpRequest, obj: LedgerEntry | None = None) -> Any:
-        """What is asked for, or all that was written."""
+        """The fields of the form, or those of an existing entry."""
         if obj is None:
             return (*BookingForm.Meta.fields, "key")
         return (
@@ -108,7 +108,7 @@ class LedgerEntryAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def save_model(self, request: HttpRequest, obj: LedgerEntry, form: Any, change: bool) -> None:
-        """Book it through the ledger, in the name of who is logged in."""
+        """Book the entry through the ledger, with the user as its author."""
         book = ledger.top_up if obj.kind == LedgerEntry.Kind.TOP_UP else ledger.adjust
         key = form.cleaned_data["key"] or None
         entry = book(obj.account, obj.amount, note=obj.note, by=request.user, key=key)

@@ -1,4 +1,4 @@
-"""Call detail records, one a leg, and event deliveries in the admin: to read, and to take out."""
+"""Call detail records (one for each leg) and event deliveries in the admin, with a CSV export."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from django_poketalk.shared import csv_export
 from django_poketalk.shared.changelist import LongChangeList, count
 
 from ..models import EventDelivery, Leg
-from .causes import InWords
+from .causes import HangupCauseColumn
 from .display import (
     MaskedNumbersPage,
     ReadOnly,
@@ -62,19 +62,19 @@ CDR = (
 
 
 class LegNumber:
-    """A leg's number as those see it who may not see it whole."""
+    """Adds a leg's masked number."""
 
     masks: ClassVar[Mapping[str, str]] = {"number": "masked_number"}
 
     @admin.display(description=_("number"))
     def masked_number(self, leg: Leg) -> str:
-        """The number's ends."""
+        """The masked number."""
         return masked(leg.number)
 
 
 @admin.register(Leg)
-class LegAdmin(LegNumber, InWords, ReadOnly, MaskedNumbersPage):
-    """All attempts to ring a phone, by gateway and cause: the call detail records."""
+class LegAdmin(LegNumber, HangupCauseColumn, ReadOnly, MaskedNumbersPage):
+    """Call detail records: all attempts to ring a phone."""
 
     list_display = (
         "initiated",
@@ -110,7 +110,7 @@ class LegAdmin(LegNumber, InWords, ReadOnly, MaskedNumbersPage):
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str
     ) -> tuple[Any, bool]:
-        """By the call's `custom`, or by a number for those who may see numbers."""
+        """Search by the call's `custom`, or by a number if the user may see numbers."""
         if not search_term:
             return queryset, False
         found = Q(call__custom=search_term)
@@ -121,22 +121,22 @@ class LegAdmin(LegNumber, InWords, ReadOnly, MaskedNumbersPage):
 
     @admin.display(description=_("call"))
     def which_call(self, leg: Leg) -> str:
-        """Its primary key, which is known without a query for each row."""
+        """The primary key of the call, which needs no query."""
         return str(leg.call_id)
 
     @admin.display(description=_("initiated"))
     def initiated(self, leg: Leg) -> str:
-        """When it was dialed, to the second."""
+        """The time of dialing, to the second."""
         return seconds(leg.initiated_at)
 
     @admin.display(description=_("margin"), empty_value="—")
     def margin(self, leg: Leg) -> str | None:
-        """What is left of its cost; a dash where its gateway had no buy rate."""
+        """The leg's cost less its buy cost, or a dash if its gateway had no buy rate."""
         return amount(leg.margin)
 
     @admin.action(description=_("Download the selected legs as CSV"), permissions=["view"])
     def export_csv(self, request: HttpRequest, queryset: QuerySet[Leg]) -> HttpResponseBase:
-        """The call detail records as a file, sent as it is made."""
+        """Stream the call detail records as a CSV file."""
         rows = queryset.select_related("call__account", "gateway")
         csv_export.log(request, Leg, f"Exported call detail records as CSV: {count(queryset)}.")
         name = f"cdr-{timezone.localdate()}.csv"
@@ -178,18 +178,18 @@ def _records(legs: QuerySet[Leg], whole: bool) -> Iterator[tuple[Any, ...]]:
             )
 
 
-class SecondsTaken:
-    """How long an endpoint took, to the hundredth."""
+class ResponseTimeColumn:
+    """Adds an endpoint's response time."""
 
     @admin.display(description=_("response time (seconds)"))
     def took(self, delivery: EventDelivery) -> str:
-        """How long the endpoint took."""
+        """The response time, to hundredths of a second."""
         return f"{delivery.seconds:.2f}"
 
 
 @admin.register(EventDelivery)
-class EventDeliveryAdmin(SecondsTaken, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
-    """All events that were sent, by what came back."""
+class EventDeliveryAdmin(ResponseTimeColumn, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    """Events that were sent, with the responses."""
 
     list_display = ("sent", "call", "sequence", "status", "answer", "took", "error")
     list_filter = (DeliveryFilter, "status")
@@ -205,5 +205,5 @@ class EventDeliveryAdmin(SecondsTaken, ReadOnly, admin.ModelAdmin):  # type: ign
 
     @admin.display(description=_("sent"))
     def sent(self, delivery: EventDelivery) -> str:
-        """When it left, to the second."""
+        """The time of sending, to the second."""
         return seconds(delivery.sent_at)

@@ -11,7 +11,7 @@ from .decks import RateDecks
 
 
 class GatewayInline(admin.TabularInline):  # type: ignore[type-arg]
-    """A provider's ways out."""
+    """A provider's gateways."""
 
     model = Gateway
     extra = 0
@@ -21,7 +21,7 @@ class GatewayInline(admin.TabularInline):  # type: ignore[type-arg]
 
 @admin.register(ServiceProvider)
 class ServiceProviderAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
-    """Carriers with their gateways; rates have a page of their own, as there are many."""
+    """Carriers with their gateways. Rates have pages of their own, because there are many."""
 
     inlines = (GatewayInline,)
     list_display = ("name", "leg_a_billed", "is_active")
@@ -37,7 +37,7 @@ PRICE = ("price_per_minute", "connect_fee", "initial_increment", "subsequent_inc
 
 @admin.register(Rate)
 class RateAdmin(RateDecks):
-    """What a provider's accounts pay, by prefix."""
+    """Sell rates: the prices for a provider's accounts, by prefix."""
 
     list_display = ("prefix", "destination", "provider", *PRICE)
     list_display_links = ("prefix", "destination")
@@ -50,7 +50,7 @@ class RateAdmin(RateDecks):
 
 @admin.register(BuyRate)
 class BuyRateAdmin(RateDecks):
-    """What a gateway asks of us, by prefix."""
+    """Buy rates: the prices that a gateway charges us, by prefix."""
 
     list_display = ("prefix", "destination", "gateway", *PRICE)
     list_display_links = ("prefix", "destination")

@@ -1,4 +1,4 @@
-"""An account's statement in the admin: a period, its entries, and the same as CSV."""
+"""An account's statement for a period in the admin, as a page or as CSV."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ..billing.statements import Statement, statement
 from ..models import Account, LedgerEntry
 from .display import one_or_404, seconds
 
-MOST_SHOWN = 200  # entries on the page; the file has all
+MAX_ENTRIES = 200  # on the page; the CSV file has all
 HEADER = (
     _("time"),
     _("kind"),
@@ -39,7 +39,7 @@ HEADER = (
 
 
 class PeriodForm(forms.Form):
-    """The first and the last day, by the clock of the current time zone."""
+    """The first and the last day, in the current time zone."""
 
     first = forms.DateField(label=_("From"))
     last = forms.DateField(label=_("To"))
@@ -59,7 +59,7 @@ class PeriodForm(forms.Form):
         return cleaned
 
     def statement(self, account: Account) -> Statement:
-        """The statement of these days."""
+        """The account's statement for these days."""
         return statement(
             account,
             midnight(self.cleaned_data["first"]),
@@ -68,7 +68,7 @@ class PeriodForm(forms.Form):
 
 
 class StatementPage(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Adds the statement to the admin of accounts, for those who may see the ledger."""
+    """Adds the statement to the admin of accounts, for users who may see the ledger."""
 
     statement_template = "admin/poketalk_server/account/statement.html"
 
@@ -81,25 +81,25 @@ class StatementPage(admin.ModelAdmin):  # type: ignore[type-arg]
         return [page, *super().get_urls()]
 
     def may_see_ledger(self, request: HttpRequest) -> bool:
-        """Whether this member of staff may see what was booked."""
+        """Whether the user may see the ledger."""
         return request.user.has_perm("poketalk_server.view_ledgerentry")
 
     def statement_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
-        """The page, or the file with `format=csv`."""
+        """The statement as a page, or as a file with `format=csv`."""
         account: Account = one_or_404(self, request, pk)
         if not self.may_see_ledger(request):
             raise PermissionDenied
         presets = _presets(timezone.localdate())
-        first, last, _words = presets[0]
+        first, last, _label = presets[0]
         form = PeriodForm(
             {
                 "first": request.GET.get("first") or first.isoformat(),
                 "last": request.GET.get("last") or last.isoformat(),
             }
         )
-        shown = form.statement(account) if form.is_valid() else None
-        if shown is not None and request.GET.get("format") == "csv":
-            return self._file(request, account, form, shown)
+        found = form.statement(account) if form.is_valid() else None
+        if found is not None and request.GET.get("format") == "csv":
+            return self._file(request, account, form, found)
         request.current_app = self.admin_site.name
         context = {
             **self.admin_site.each_context(request),
@@ -109,31 +109,31 @@ class StatementPage(admin.ModelAdmin):  # type: ignore[type-arg]
             "media": self.media,
             "form": form,
             "presets": presets,
-            "statement": shown,
-            **(_entries(shown.entries) if shown else {}),
+            "statement": found,
+            **(_entries(found.entries) if found else {}),
         }
         return TemplateResponse(request, self.statement_template, context)
 
     def _file(
-        self, request: HttpRequest, account: Account, form: PeriodForm, shown: Statement
+        self, request: HttpRequest, account: Account, form: PeriodForm, found: Statement
     ) -> HttpResponseBase:
         first, last = form.cleaned_data["first"], form.cleaned_data["last"]
-        self.log_change(request, account, f"Statement taken out as CSV: {first} to {last}.")
+        self.log_change(request, account, f"Exported statement as CSV: {first} to {last}.")
         header = [capfirst(str(title)) for title in HEADER]
         name = f"statement-{account.pk}-{first}-{last}.csv"
-        return csv_export.stream(name, header, _lines(shown))
+        return csv_export.stream(name, header, _lines(found))
 
 
 def _entries(entries: QuerySet[LedgerEntry]) -> dict[str, Any]:
-    newest = list(entries.select_related("created_by")[: MOST_SHOWN + 1])
-    return {"entries": newest[:MOST_SHOWN], "is_more": len(newest) > MOST_SHOWN}
+    newest = list(entries.select_related("created_by")[: MAX_ENTRIES + 1])
+    return {"entries": newest[:MAX_ENTRIES], "is_more": len(newest) > MAX_ENTRIES}
 
 
-def _lines(shown: Statement) -> Iterator[list[Any]]:
-    """The file's lines: the closing balance, the entries from the newest on, the opening one."""
+def _lines(found: Statement) -> Iterator[list[Any]]:
+    """The rows of the file: closing balance, entries (newest first), opening balance."""
     empty = [""] * (len(HEADER) - 2)
-    yield [gettext("Closing balance"), *empty, shown.closing]
-    for batch in csv_export.batches(shown.entries.select_related("created_by", "call")):
+    yield [gettext("Closing balance"), *empty, found.closing]
+    for batch in csv_export.batches(found.entries.select_related("created_by", "call")):
         for entry in batch:
             yield [
                 seconds(entry.created_at),
@@ -145,7 +145,7 @@ def _lines(shown: Statement) -> Iterator[list[Any]]:
                 entry.amount,
                 entry.balance,
             ]
-    yield [gettext("Opening balance"), *empty, shown.opening]
+    yield [gettext("Opening balance"), *empty, found.opening]
 
 
 def _presets(today: date) -> list[tuple[date, date, Any]]:

@@ -1,4 +1,4 @@
-"""Topping up an account: an amount and a note become one entry of the ledger."""
+"""The page that tops up an account: a form that adds one entry to the ledger."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .display import one_or_404
 
 
 class TopUpForm(forms.Form):
-    """A payment. `key` makes it one entry, however often the form is sent."""
+    """A payment. `key` ensures that a form that is submitted twice is booked once."""
 
     amount = forms.DecimalField(
         label=_("Amount"), max_digits=15, decimal_places=3, min_value=THOUSANDTH
@@ -47,7 +47,7 @@ class TopUpForm(forms.Form):
         self.account = account
 
     def book(self, by: Any) -> LedgerEntry | None:
-        """Book it; None when the ledger refuses, which is an error of the form then."""
+        """Book the payment. None if the ledger rejects it; the form then has an error."""
         cleaned = self.cleaned_data
         try:
             return ledger.top_up(
@@ -59,9 +59,10 @@ class TopUpForm(forms.Form):
 
 
 class TopUpPage(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Adds the form to the admin of accounts, for those who may add to the ledger.
+    """Adds the form to the admin of accounts, for users who may add to the ledger.
 
-    It has a page of its own: beside the account's form, one could save that and lose the amount.
+    It has its own page: next to the account's form, a user could save the other form and lose the
+    amount.
     """
 
     top_up_template = "admin/poketalk_server/account/top_up.html"
@@ -75,11 +76,11 @@ class TopUpPage(admin.ModelAdmin):  # type: ignore[type-arg]
         return [page, *super().get_urls()]
 
     def may_top_up(self, request: HttpRequest) -> bool:
-        """Whether this member of staff may book payments."""
+        """Whether the user may book payments."""
         return request.user.has_perm("poketalk_server.add_ledgerentry")
 
     def top_up_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The form, or its entry and back to the account's page."""
+        """Display the form, or book the payment and redirect to the account's page."""
         if request.method not in ("GET", "HEAD", "POST"):
             return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
         account: Account = one_or_404(self, request, pk)
@@ -92,7 +93,7 @@ class TopUpPage(admin.ModelAdmin):  # type: ignore[type-arg]
                 if entry is not None and not entry.repeated:
                     self._log(request, account, entry)
             if entry is not None:
-                self._tell(request, account, entry)
+                self._confirm(request, account, entry)
                 return redirect(admin_url(self.admin_site, "poketalk_server_account_change", pk))
         request.current_app = self.admin_site.name
         context = {
@@ -111,20 +112,20 @@ class TopUpPage(admin.ModelAdmin):  # type: ignore[type-arg]
         self.log_addition(request, entry, f"Topped up {account} by {amount}.")
         self.log_change(request, account, f"Topped up by {amount}.")
 
-    def _tell(self, request: HttpRequest, account: Account, entry: LedgerEntry) -> None:
-        words = {
+    def _confirm(self, request: HttpRequest, account: Account, entry: LedgerEntry) -> None:
+        values = {
             "amount": money(entry.amount, account.currency),
             "account": account,
             "balance": money(entry.balance, account.currency),
         }
         if entry.repeated:
-            told = gettext("This payment of %(amount)s is already booked. It was not booked again.")
-            self.message_user(request, told % words, messages.WARNING)
+            text = gettext("This payment of %(amount)s is already booked. It was not booked again.")
+            self.message_user(request, text % values, messages.WARNING)
         else:
-            told = gettext("%(amount)s was booked. The balance of %(account)s is %(balance)s.")
-            self.message_user(request, told % words, messages.SUCCESS)
+            text = gettext("%(amount)s was booked. The balance of %(account)s is %(balance)s.")
+            self.message_user(request, text % values, messages.SUCCESS)
 
 
 def money(amount: Decimal, currency: str) -> str:
-    """An amount as people read it: three decimals and the currency."""
+    """An amount in the current language, with three decimals and the currency."""
     return f"{number_format(amount, 3, use_l10n=True, force_grouping=True)} {currency}"

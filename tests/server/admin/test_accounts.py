@@ -258,7 +258,7 @@ def test_the_file_has_every_entry_and_no_formula(booked: Account) -> None:
     assert (lines[1][-1], lines[-1][-1]) == ("138.500", "100.000")
     assert lines[2][4] == "'@SUM(A1)"
     assert lines[3][3] == "'=HYPERLINK(1)"
-    assert history(booked)[0] == "Statement taken out as CSV: 2026-03-01 to 2026-04-30."
+    assert history(booked)[0] == "Exported statement as CSV: 2026-03-01 to 2026-04-30."
 
 
 @pytest.mark.parametrize(

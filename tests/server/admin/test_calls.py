@@ -243,10 +243,10 @@ def test_what_a_leg_costs_follows_from_its_record_in_the_file(
 
 
 @pytest.mark.parametrize(
-    ("came", "answers"),
+    ("response", "answers"),
     [("412", [412]), ("failed", [None]), ("refused", [302, 500]), ("slow", [204])],
 )
-def test_deliveries_by_what_came_back(queued: Queued, came: str, answers: list[int]) -> None:
+def test_deliveries_by_what_came_back(queued: Queued, response: str, answers: list[int]) -> None:
     call = queued()
     for sequence, answer in enumerate([200, 412, None, 302, 500, 204]):
         EventDelivery.objects.create(
@@ -260,7 +260,9 @@ def test_deliveries_by_what_came_back(queued: Queued, came: str, answers: list[i
             seconds=3 if answer == 204 else 0.1,
         )
 
-    page = staff("view_eventdelivery").get("/admin/poketalk_server/eventdelivery/", {"came": came})
+    page = staff("view_eventdelivery").get(
+        "/admin/poketalk_server/eventdelivery/", {"response": response}
+    )
 
     assert [row.answer for row in reversed(page.context["cl"].result_list)] == answers
 
