@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import permissions
 from ..models import CallRequest
 from ..reports import outcomes
-from ..shared.changelist import NoNul
+from ..shared.changelist import LongList, NoNul
 from . import call_actions, call_detail, call_list, columns, filters, place, reports, search
 from .changelist import CallChangeList
 
@@ -39,7 +39,7 @@ PAGES: tuple[tuple[str, str, View], ...] = (
 
 
 @admin.register(CallRequest)
-class CallRequestAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
+class CallRequestAdmin(NoNul, LongList):
     """Calls are read-only: `requesting.request_call` creates them, and events update them."""
 
     # Not where Django finds it by itself: a project's own admin of calls has a page of its own.
@@ -55,7 +55,6 @@ class CallRequestAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
     )
     list_select_related = ("user", "hangup_requested_by")
     list_per_page = 50
-    show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # counting each choice reads all calls
     sortable_by = (columns.when,)  # type: ignore[assignment]  # a column may be a function
     search_fields = ("webcallid",)  # shows the input; `search` says what is looked at

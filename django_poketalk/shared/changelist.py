@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from django.contrib.admin import SimpleListFilter
+from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.contrib.admin.options import BaseModelAdmin, IncorrectLookupParameters
-from django.contrib.admin.views.main import ALL_VAR, ChangeList
+from django.contrib.admin.views.main import ALL_VAR, PAGE_VAR, ChangeList
+from django.core.paginator import Page, Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.formats import number_format
+from django.utils.functional import cached_property
 
 MOST_COUNTED = 10_000
 LAST_PAGE = 1_000_000  # no database reads further
-
 
 Conditions = Mapping[str, tuple[Any, Q]]  # by their value in the address: words, what they mean
 
@@ -62,25 +63,65 @@ class AtLeast(int):
         return f"{int(self)}+"
 
 
-class LongChangeList(ChangeList):
-    """Reads a page and one row more. Counts only where that leaves open how many there are, and no
-    further than `MOST_COUNTED`; behind that, pages go on for as long as there are rows.
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]
+    """Reads one window of rows, and one row more, before it counts. Counts only where that leaves
+    open how many there are, and no further than `MOST_COUNTED`; behind that, pages go on for as
+    long as there are rows.
     """
+
+    start = 0
+    size = 0
+
+    @cached_property
+    def window(self) -> list[Any]:
+        """The `size` rows from `start` on, and one more if there is one."""
+        return list(self.object_list[self.start : self.start + self.size + 1])
+
+    @cached_property
+    def count(self) -> int:
+        end = self.start + self.size
+        if self.window or not self.start:
+            if len(self.window) <= self.size:
+                return self.start + len(self.window)
+            if end >= MOST_COUNTED:
+                return AtLeast(end)
+        return count(self.object_list)
+
+    @cached_property
+    def num_pages(self) -> int:
+        return super().num_pages + isinstance(self.count, AtLeast)
+
+    def page(self, number: int | str) -> Page[Any]:
+        number = self.validate_number(number)
+        first = (number - 1) * self.per_page
+        last = first + self.per_page
+        if self.start <= first and last <= self.start + self.size:
+            rows = self.window[first - self.start : last - self.start]
+        else:
+            rows = list(self.object_list[first:last])
+        return Page(rows, number, self)
+
+    def all_rows(self) -> list[Any]:
+        """Without another query if the window holds them all."""
+        return self.window if len(self.window) == self.count else list(self.object_list)
+
+
+class LongChangeList(ChangeList):
+    """A list whose paginator is a `BoundedPaginator`."""
 
     result_list: Any
     result_count: int
+    paginator: BoundedPaginator
 
     def get_results(self, request: HttpRequest) -> None:
-        self.result_list = self._everything() or self._one_page()
-        self.show_full_result_count = False
-        self.full_result_count = None
-        self.show_admin_actions = True
-        self.can_show_all = self.result_count <= self.list_max_show_all
-        self.multi_page = self.result_count > self.list_per_page
-        self.paginator = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
-        self.paginator.count = self.result_count
-        is_open_end = isinstance(self.result_count, AtLeast)
-        self.paginator.num_pages = -(-self.result_count // self.list_per_page) + is_open_end
+        super().get_results(request)
+        if self.is_one_page:  # which Django would read again
+            self.result_list = self.paginator.all_rows()
+
+    @property
+    def is_one_page(self) -> bool:
+        """Whether all rows are displayed at once."""
+        return not self.multi_page or (self.show_all and self.can_show_all)
 
     @property
     def counted(self) -> str:
@@ -91,7 +132,7 @@ class LongChangeList(ChangeList):
     @property
     def page_range(self) -> Iterable[int | str]:
         """The pages to link to; none where all is on one."""
-        if not self.multi_page or (self.show_all and self.can_show_all):
+        if self.is_one_page:
             return ()
         pages: Iterable[int | str] = self.paginator.get_elided_page_range(self.page_num)
         return pages
@@ -100,26 +141,37 @@ class LongChangeList(ChangeList):
     def show_all_link(self) -> str:
         return self.get_query_string({ALL_VAR: ""})
 
-    def _everything(self) -> list[Any]:
-        """All rows, where that was asked for and they are not too many."""
-        if not self.show_all:
-            return []
-        rows = list(self.queryset[: self.list_max_show_all + 1])
-        self.result_count = len(rows)
-        return rows if len(rows) <= self.list_max_show_all else []
 
-    def _one_page(self) -> list[Any]:
-        if not 1 <= self.page_num <= LAST_PAGE:
-            raise IncorrectLookupParameters
-        start = (self.page_num - 1) * self.list_per_page
-        end = start + self.list_per_page
-        rows = list(self.queryset[start : end + 1])
-        if not rows and start:
-            raise IncorrectLookupParameters
-        self.result_count = start + len(rows)
-        if self.result_count > end:
-            self.result_count = AtLeast(end) if end >= MOST_COUNTED else count(self.queryset)
-        return rows[: self.list_per_page]
+class LongList(ModelAdmin):  # type: ignore[type-arg]
+    """The admin of a model with very many rows."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return LongChangeList
+
+    def get_paginator(
+        self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **kwargs: Any
+    ) -> Any:
+        """A paginator whose window is the page that is asked for, or as many rows as may be shown
+        on one page.
+        """
+        paginator = super().get_paginator(request, queryset, per_page, *args, **kwargs)
+        if ALL_VAR in request.GET:
+            paginator.size = self.list_max_show_all
+        else:
+            number = _page_number(request)
+            paginator.size = per_page
+            paginator.start = (number - 1) * per_page if 1 <= number <= LAST_PAGE else 0
+        return paginator
+
+
+def _page_number(request: HttpRequest) -> int:
+    try:
+        return int(request.GET.get(PAGE_VAR, 1))
+    except ValueError:
+        return 1
 
 
 def count(rows: QuerySet[Any]) -> int:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.forms.widgets import Script
@@ -21,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from django_poketalk.protocol import eventurl, number_search, numbers
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.shared.admin_urls import admin_url
-from django_poketalk.shared.changelist import LongChangeList
+from django_poketalk.shared.changelist import LongList
 
 from ..models import Call, EventDelivery, LedgerEntry, Leg
 from .causes import HangupCauseColumn
@@ -91,7 +90,7 @@ class LedgerEntryInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg
 
 
 @admin.register(Call)
-class CallAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage):
+class CallAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage, LongList):
     """Admitted calls. They are read-only; live ones can be hung up."""
 
     change_form_template = "admin/poketalk_server/call.html"
@@ -114,7 +113,6 @@ class CallAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage):
     show_facets = admin.ShowFacets.NEVER  # counting for each choice reads all calls
     sortable_by = ()
     search_fields = ("custom__exact",)
-    show_full_result_count = False
     fields = readonly_fields = (
         "current_state",
         "account",
@@ -130,9 +128,6 @@ class CallAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage):
 
     class Media:
         js = (Script("poketalk_server/live.js", type="module"),)
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return LongChangeList
 
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str

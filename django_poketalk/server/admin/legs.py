@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
@@ -14,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.protocol import number_search, numbers
 from django_poketalk.shared import csv_export
-from django_poketalk.shared.changelist import LongChangeList, count
+from django_poketalk.shared.changelist import LongList, count
 
 from ..models import EventDelivery, Leg
 from .causes import HangupCauseColumn
@@ -73,7 +72,7 @@ class LegNumber:
 
 
 @admin.register(Leg)
-class LegAdmin(LegNumber, HangupCauseColumn, ReadOnly, MaskedNumbersPage):
+class LegAdmin(LegNumber, HangupCauseColumn, ReadOnly, MaskedNumbersPage, LongList):
     """Call detail records: all attempts to ring a phone."""
 
     list_display = (
@@ -95,7 +94,6 @@ class LegAdmin(LegNumber, HangupCauseColumn, ReadOnly, MaskedNumbersPage):
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
     search_fields = ("call__custom__exact",)
-    show_full_result_count = False
     ordering = ("-id",)
     fields = readonly_fields = (
         *("call", "masked_number", "cause"),
@@ -103,9 +101,6 @@ class LegAdmin(LegNumber, HangupCauseColumn, ReadOnly, MaskedNumbersPage):
         "margin",
     )
     actions = ("export_csv",)
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return LongChangeList
 
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str
@@ -188,7 +183,7 @@ class ResponseTimeColumn:
 
 
 @admin.register(EventDelivery)
-class EventDeliveryAdmin(ResponseTimeColumn, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class EventDeliveryAdmin(ResponseTimeColumn, ReadOnly, LongList):
     """Events that were sent, with the responses."""
 
     list_display = ("sent", "call", "sequence", "status", "answer", "took", "error")
@@ -197,11 +192,7 @@ class EventDeliveryAdmin(ResponseTimeColumn, ReadOnly, admin.ModelAdmin):  # typ
     list_per_page = 50
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
-    show_full_result_count = False
     ordering = ("-id",)
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return LongChangeList
 
     @admin.display(description=_("sent"))
     def sent(self, delivery: EventDelivery) -> str:

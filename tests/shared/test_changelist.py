@@ -1,0 +1,43 @@
+"""The paginator of lists with very many rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+
+from django_poketalk.shared import changelist
+from django_poketalk.shared.changelist import BoundedPaginator
+
+
+@pytest.fixture
+def names(db: None, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Fourteen rows, of which nine are counted."""
+    monkeypatch.setattr(changelist, "MOST_COUNTED", 9)
+    Group.objects.bulk_create(Group(name=f"{number:02}") for number in range(1, 15))
+    return Group.objects.order_by("name").values_list("name", flat=True)
+
+
+@pytest.mark.parametrize(("start", "number"), [(0, 1), (0, 2), (3, 1), (3, 2), (12, 5), (3, 4)])
+def test_a_page_has_its_rows_whatever_was_read_first(names: Any, start: int, number: int) -> None:
+    paginator = BoundedPaginator(names, 3)
+    paginator.start, paginator.size = start, 3
+
+    assert list(paginator.page(number)) == list(names)[number * 3 - 3 : number * 3]
+
+
+def test_the_page_that_was_asked_for_is_read_once(
+    names: Any, django_assert_num_queries: Any
+) -> None:
+    paginator = BoundedPaginator(names, 3)
+    paginator.start, paginator.size = 12, 3
+
+    with django_assert_num_queries(1):
+        assert paginator.count == 14
+        assert list(paginator.page(5)) == ["13", "14"]
+
+
+def test_without_a_window_rows_are_counted_as_far(names: Any) -> None:
+    assert str(BoundedPaginator(names, 3).count) == "9+"
+    assert BoundedPaginator(names.filter(name__lt="05"), 3).count == 4
