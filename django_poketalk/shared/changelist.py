@@ -69,6 +69,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
     long as there are rows.
     """
 
+    object_list: QuerySet[Any]
     start = 0
     size = 0
 
@@ -157,7 +158,7 @@ class LongList(ModelAdmin):  # type: ignore[type-arg]
         """A paginator whose window is the page that is asked for, or as many rows as may be shown
         on one page.
         """
-        paginator = super().get_paginator(request, queryset, per_page, *args, **kwargs)
+        paginator: Any = super().get_paginator(request, queryset, per_page, *args, **kwargs)
         if ALL_VAR in request.GET:
             paginator.size = self.list_max_show_all
         else:
