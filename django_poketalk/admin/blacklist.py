@@ -5,10 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.helpers import AdminErrorList, AdminForm
-from django.contrib.admin.options import IS_POPUP_VAR
-from django.contrib.admin.utils import flatten_fieldsets, unquote
-from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest
 from django.utils import timezone
@@ -24,6 +20,8 @@ from ..protocol import number_search, numbers
 from . import blacklist_matches
 from .bulk_add import BulkAdd
 from .numbers import NumberAdmin
+
+PREVIEW = "_preview"  # the name of a button
 
 EFFECTS = {
     BlacklistedNumber.Direction.FROM: _("may not call"),
@@ -184,61 +182,40 @@ class BlacklistedNumberAdmin(BulkAdd, NumberAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        if request.method == "POST" and "_preview" in request.POST:
-            return self._preview(request, object_id, form_url)
+        if PREVIEW in request.POST:
+            titles = {"title": _("Preview: not saved yet"), "subtitle": None}
+            extra_context = {**titles, **(extra_context or {})}
         return super().changeform_view(request, object_id, form_url, extra_context)
 
-    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kw: Any) -> Any:
-        """With the calls that a stored entry would have refused."""
-        entry = context.get("original")
-        if entry is not None and "matches" not in context and not context["errors"]:
-            context["matches"] = self._matches(request, entry)
-        return super().render_change_form(request, context, *args, **kw)
-
-    def _preview(self, request: HttpRequest, object_id: str | None, form_url: str) -> Any:
-        """The filled form, not saved, with the calls that it would have refused."""
-        entry = None if object_id is None else self.get_object(request, unquote(object_id))
-        if object_id is not None and entry is None:
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> BlacklistedNumber | None:
+        entry: BlacklistedNumber | None = super().get_object(request, object_id, from_field)
+        if entry is None and PREVIEW in request.POST:
             raise Http404
-        may = (
-            self.has_change_permission(request, entry)
-            if entry
-            else self.has_add_permission(request)
-        )
-        if not may:
-            raise PermissionDenied
-        fieldsets = self.get_fieldsets(request, entry)
-        fields = flatten_fieldsets(fieldsets)
-        form_class = self.get_form(request, entry, change=entry is not None, fields=fields)
-        form = form_class(request.POST, instance=entry)
-        drawn: Any = list(fieldsets)
-        shown = AdminForm(
-            form, drawn, {}, self.get_readonly_fields(request, entry), model_admin=self
-        )
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Preview: not saved yet"),
-            "subtitle": None,
-            "adminform": shown,
-            "object_id": object_id,
-            "original": entry,
-            "is_popup": IS_POPUP_VAR in request.POST,
-            "to_field": None,
-            "media": self.media + shown.media,
-            "inline_admin_formsets": [],
-            "errors": AdminErrorList(form, []),
-            "preserved_filters": self.get_preserved_filters(request),
-        }
-        if form.is_valid():
+        return entry
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form_class: Any = super().get_form(request, obj, change, **kwargs)
+        if PREVIEW not in request.POST:
+            return form_class
+
+        class PreviewForm(form_class):  # type: ignore[misc]
+            """Is never valid, so that Django displays it again instead of saving it."""
+
+            def is_valid(self) -> bool:
+                return False
+
+        return PreviewForm
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kw: Any) -> Any:
+        """With the calls that the stored or previewed entry would have refused."""
+        form = context["adminform"].form
+        if (form.is_bound or form.instance.pk) and not context["errors"]:
             context["matches"] = self._matches(request, form.instance)
-        return self.render_change_form(
-            request,
-            context,
-            add=entry is None,
-            change=entry is not None,
-            obj=entry,
-            form_url=form_url,
-        )
+        return super().render_change_form(request, context, *args, **kw)
 
     def _matches(self, request: HttpRequest, entry: BlacklistedNumber) -> dict[str, Any]:
         calls = permissions.findable_calls(request.user)
