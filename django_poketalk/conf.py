@@ -1,6 +1,7 @@
-"""The caller's settings: the keys of `POKETALK` in the project's settings, lower-case here.
+"""The settings of the caller's side: the keys of `POKETALK` in the project's settings, in lower
+case.
 
-`from django_poketalk.conf import settings` gives live, typed access.
+Import `settings` from here. It is typed, and reads the project's settings at each access.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from .shared import app_settings
 
 @dataclass(frozen=True)
 class Settings:
-    """The keys of `settings.POKETALK`, with their types and defaults. Durations are seconds, money
-    is in the account's currency.
+    """The keys of `settings.POKETALK`, with their types and defaults. Durations are in seconds,
+    money is in the account's currency.
     """
 
     # The service

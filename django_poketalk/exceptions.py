@@ -1,6 +1,4 @@
-"""What can go wrong on the caller's side. Misconfiguration is Django's `ImproperlyConfigured`
-instead.
-"""
+"""The exceptions of the caller's side. Wrong settings raise Django's `ImproperlyConfigured`."""
 
 from __future__ import annotations
 
@@ -8,14 +6,14 @@ from typing import Any
 
 
 class PokeTalkError(Exception):
-    """The base of every error of this app."""
+    """The base class of this app's exceptions."""
 
 
 class CallRefused(PokeTalkError):
-    """A call request was refused before anybody was asked to dial.
+    """A call was refused before the request was sent to the service.
 
-    `code` is for machines (e.g. `blacklisted`, `number_invalid`, `too_many_calls`), `str(error)` is
-    a sentence for people, `field` names the argument at fault, or is empty.
+    `code` is for programs (e.g. `blacklisted`, `number_invalid`, `too_many_calls`), `str(error)` is
+    a sentence for people, and `field` is the name of the argument at fault, or empty.
     """
 
     def __init__(self, code: str, sentence: Any, field: str = "") -> None:
@@ -29,10 +27,8 @@ class CallRefused(PokeTalkError):
 
 
 class IdempotencyConflict(PokeTalkError):
-    """The idempotency key was used before for a different call."""
+    """The idempotency key was already used for a different call."""
 
 
 class NotConnected(PokeTalkError):
-    """The service could not be reached: certainly no byte of the request left, so it may be tried
-    again.
-    """
+    """The service could not be reached. No byte of the request was sent, so it can be retried."""

@@ -1,4 +1,4 @@
-"""Forms in which people write phone numbers: in any way, stored as E.164."""
+"""Forms with phone numbers. They accept any usual format and store E.164."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ WRITTEN_LENGTH = 40  # an E.164 number with brackets, spaces and dashes
 
 
 class PhoneNumberField(forms.CharField):
-    """Text in, E.164 out. A number without country code belongs to `settings.default_region`."""
+    """Converts a number in any usual format to E.164. A number without a country code is read as a
+    number of `settings.default_region`.
+    """
 
     widget = forms.TextInput(attrs={"type": "tel", "autocomplete": "tel", "dir": "ltr"})
 
@@ -38,7 +40,7 @@ class PhoneNumberField(forms.CharField):
 
 
 class OwnNumberForm(forms.Form):
-    """A user's own phone; left empty, it is forgotten."""
+    """A user's own phone number. An empty number deletes it."""
 
     number = PhoneNumberField(label=_("Your phone number"), required=False)
 
@@ -67,7 +69,7 @@ class OwnNumberForm(forms.Form):
 
 
 class CallerNumberForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The admin's form of a user's own phone."""
+    """The admin's form for a user's own phone number."""
 
     number = PhoneNumberField(label=_("Number"), help_text=_("With + and country code."))
 
@@ -77,7 +79,7 @@ class CallerNumberForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class BlacklistedNumberForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The admin's form of a number, or a prefix of numbers, that may not be used."""
+    """The admin's form for a blacklisted number or prefix."""
 
     number = forms.CharField(
         label=_("Number or prefix"),
@@ -109,7 +111,7 @@ class BlacklistedNumberForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class ResolveForm(forms.Form):
-    """The outcome of a call, found out by a person, where the service gave no clear answer."""
+    """Resolves a call to which the service gave no clear answer."""
 
     result = forms.ChoiceField(
         label=_("Outcome"), choices=ManualResolution.choices, widget=forms.RadioSelect
@@ -129,5 +131,5 @@ class ResolveForm(forms.Form):
 
     @property
     def log_message(self) -> str:
-        """For the history, which is in one language."""
+        """The message for the history, which is not translated."""
         return f"Resolved manually ({self.outcome.value}): {self.cleaned_data['note']}"

@@ -1,7 +1,7 @@
-"""Who may do what: the same predicates for templates, views, the admin and the API.
+"""Who may do what. Templates, views, the admin and the API all use these functions.
 
-A call belongs to the user who placed it. Its owner may watch it, end it and see whom it connects;
-everybody else needs a permission of the app `poketalk`.
+A call belongs to the user who placed it. The owner may watch it, end it and see its numbers. All
+other users require a permission of the app `poketalk`.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ Person: TypeAlias = AbstractBaseUser | AnonymousUser | PermissionsMixin
 
 
 def may_place(user: Person) -> bool:
-    """Whether this user may ask for calls."""
+    """Whether this user may place calls."""
     return _has(user, "place_call")
 
 
 def may_choose_caller(user: Person) -> bool:
-    """Whether this user may have another phone than the user's own ring first.
+    """Whether this user may choose a phone other than their own to ring first.
 
-    Whoever may change everybody's own numbers can do so anyway.
+    Users who may change all users' own numbers could do so anyway.
     """
     return _has(user, "change_callernumber")
 
 
 def may_call_about(user: Person, subject: type[Model] | Model) -> bool:
-    """Whether this user may name this object, or any of this model, as what a call is about: who
-    sees the call sees it as well.
+    """Whether this user may place a call about this object, or about any object of this model.
+
+    This requires permission to view the object, because users who see the call also see the object.
     """
     if not isinstance(user, PermissionsMixin):
         return False
@@ -47,7 +48,7 @@ def may_see(user: Person, call: CallRequest) -> bool:
 
 
 def may_see_all(user: Person) -> bool:
-    """Whether this user may watch everybody's calls. Whoever may settle them may see them, as in
+    """Whether this user may watch all calls. Users who may resolve calls may also see them, as in
     Django's admin.
     """
     return _has(user, "view_callrequest") or may_resolve(user)
@@ -62,8 +63,8 @@ def visible_calls(user: Person) -> CallRequestQuerySet:
 
 
 def findable_calls(user: Person) -> CallRequestQuerySet:
-    """The calls that this user may look for by number: those whose whole numbers they may see,
-    since finding one would tell its number.
+    """The calls that this user may search by number: those whose whole numbers they may see, since
+    finding a call would reveal its number.
     """
     calls = visible_calls(user)
     if user.pk is None or may_see_numbers(user):
@@ -71,61 +72,63 @@ def findable_calls(user: Person) -> CallRequestQuerySet:
     return calls.filter(user_id=user.pk)
 
 
-def may_follow_calls(user: Person) -> bool:
-    """Whether there are calls for this user to see at all: own ones, or everybody's."""
+def may_see_calls(user: Person) -> bool:
+    """Whether this user may see any calls: their own, or all."""
     return may_place(user) or may_see_all(user)
 
 
 def may_see_events(user: Person, call: CallRequest) -> bool:
-    """Whether this user may see what the service told of this call, event by event."""
+    """Whether this user may see the events of this call."""
     return _owns(user, call) or _has(user, "view_callevent")
 
 
 def may_hang_up(user: Person, call: CallRequest) -> bool:
-    """Whether this user may end this call, if there is still something to end."""
+    """Whether this user may end this call. Does not check whether it is still open."""
     return _owns(user, call) or may_hang_up_any(user)
 
 
 def may_hang_up_now(user: Person, call: CallRequest) -> bool:
-    """Whether this user may end this call, and it has neither ended nor been asked to end."""
+    """Whether this user may end this call, and the call has neither ended nor is being ended."""
     return call.is_open and call.hangup_requested_at is None and may_hang_up(user, call)
 
 
 def may_hang_up_any(user: Person) -> bool:
-    """Whether this user may end anybody's call."""
+    """Whether this user may end the calls of all users."""
     return _has(user, "hang_up_any_call")
 
 
 def may_resolve(user: Person) -> bool:
-    """Whether this user may say what became of a call whose outcome is unknown."""
+    """Whether this user may resolve calls with an unknown outcome by hand."""
     return _has(user, "change_callrequest")
 
 
 def may_see_reports(user: Person) -> bool:
-    """Whether this user may see what everybody's calls add up to."""
+    """Whether this user may see reports over all calls."""
     return may_see_all(user)
 
 
 def may_see_numbers(user: Person, call: CallRequest | None = None) -> bool:
-    """Whether this user may see the whole numbers of this call; without a call: all numbers."""
+    """Whether this user may see the whole numbers of this call, or of all calls if it is None."""
     return (call is not None and _owns(user, call)) or _has(user, "view_numbers")
 
 
 def may_keep_blacklist(user: Person, action: Literal["view", "add", "change", "delete"]) -> bool:
-    """Whether this user may do this to entries of the blacklist. Whoever may change them may see
-    them, as in Django's admin.
+    """Whether this user may do this to blacklist entries. Users who may change entries may also
+    view them, as in Django's admin.
     """
     may_change = action == "view" and _has(user, "change_blacklistednumber")
     return may_change or _has(user, f"{action}_blacklistednumber")
 
 
-def shown_number(number: str, whole: bool) -> str:
-    """An E.164 number as people read it: in groups, or masked. A forgotten one stays empty."""
+def display_number(number: str, whole: bool) -> str:
+    """An E.164 number for display: the `whole` number in groups, or masked. An erased number is
+    empty and stays so.
+    """
     return numbers.display(number) if whole else numbers.mask(number)
 
 
-def shown_text(text: str, whole: bool) -> str:
-    """Text from outside or from people, in which phone numbers may stand, as it may be read."""
+def display_text(text: str, whole: bool) -> str:
+    """A text for display. Phone numbers in it are masked, unless they may be seen `whole`."""
     return text if whole else numbers.mask_within(text)
 
 
@@ -134,7 +137,7 @@ def _owns(user: Person, call: CallRequest) -> bool:
 
 
 def _has(user: Person, permission: str) -> bool:
-    # A user model without Django's permissions may do nothing beyond its own calls.
+    # Users of a model without Django's permissions only have access to their own calls.
     return isinstance(user, (PermissionsMixin, AnonymousUser)) and user.has_perm(
         f"poketalk.{permission}"
     )

@@ -1,4 +1,4 @@
-"""Celery tasks. They only wake: what is done, and whether, is decided by the row (`placing`)."""
+"""Celery tasks. They only start work; the database row decides what is done (see `placing`)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from .calls import placing, retention, task_publisher
 
 @shared_task(name=task_publisher.PLACE_CALL, ignore_result=True)
 def place_call(pk: int) -> None:
-    """Place the call request with this primary key, if that is still to be done."""
+    """Place the call request with this primary key, unless it has already been placed."""
     placing.place(pk)
 
 
 @shared_task(name="poketalk.sweep", ignore_result=True)
 def sweep() -> None:
-    """Wake what nobody took and settle what was left behind."""
+    """Wake waiting calls, and close expired, lost and stale ones."""
     placing.sweep()
 
 

@@ -1,6 +1,6 @@
-"""The caller's addresses: `path("calls/", include("django_poketalk.urls"))`, or another prefix.
+"""The URLs of the caller's side: `path("calls/", include("django_poketalk.urls"))`.
 
-The event address is part of each EventURL, of which the protocol allows 255 characters in all.
+Keep the prefix short. It is part of each EventURL, which may have 255 characters at most.
 """
 
 from django.urls import path

@@ -32,7 +32,7 @@ EFFECTS = {
 
 @admin.display(description=_("reason"))
 def masked_reason(entry: BlacklistedNumber) -> str:
-    return permissions.shown_text(entry.reason, False)
+    return permissions.display_text(entry.reason, False)
 
 
 class StateFilter(admin.SimpleListFilter):

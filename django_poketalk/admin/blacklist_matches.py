@@ -41,8 +41,8 @@ def _call(call: CallRequest, user: Any, site: admin.AdminSite) -> dict[str, Any]
     page = admin_url(site, "poketalk_callrequest_change", call.pk) if may_see_all else ""
     return {
         "at": moment(call.created_at),
-        "from_number": permissions.shown_number(call.from_number, whole),
-        "to_number": permissions.shown_number(call.to_number, whole),
+        "from_number": permissions.display_number(call.from_number, whole),
+        "to_number": permissions.display_number(call.to_number, whole),
         "user": call.user.get_username() if call.user else "",
         "state": call.state,
         "link": page or reverse("poketalk:call", args=[call.pk]),

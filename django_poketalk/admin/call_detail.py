@@ -77,7 +77,7 @@ def mask_history(request: HttpRequest, response: HttpResponse) -> HttpResponse:
             page = data["action_list"]
             page.object_list = list(page.object_list)
             for entry in page.object_list:
-                entry.change_message = permissions.shown_text(entry.get_change_message(), False)
+                entry.change_message = permissions.display_text(entry.get_change_message(), False)
     return response
 
 
@@ -157,9 +157,9 @@ def _numbers(site: AdminSite, call: CallRequest, user: Any, now: datetime) -> li
     return [
         {
             "leg": direction.value,
-            "shown": permissions.shown_number(number, whole),
+            "shown": permissions.display_number(number, whole),
             "entry": entry,
-            "reason": permissions.shown_text(entry.reason, whole) if entry else "",
+            "reason": permissions.display_text(entry.reason, whole) if entry else "",
             "link": admin_url(site, "poketalk_blacklistednumber_change", entry.pk)
             if entry and may_view
             else "",
@@ -179,6 +179,6 @@ def _deeds(call: CallRequest, user: Any) -> list[tuple[LogEntry, str]]:
     content_type = ContentType.objects.get_for_model(call)
     entries = LogEntry.objects.filter(content_type=content_type, object_id=str(call.pk))
     return [
-        (entry, permissions.shown_text(entry.get_change_message(), whole))
+        (entry, permissions.display_text(entry.get_change_message(), whole))
         for entry in entries.select_related("user").order_by("-pk")[:MOST_DEEDS]
     ]

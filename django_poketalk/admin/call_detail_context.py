@@ -79,7 +79,7 @@ def call_detail_context(
     """
     whole = permissions.may_see_numbers(user, call)
     numbers = [
-        permissions.shown_number(number, whole) for number in (call.from_number, call.to_number)
+        permissions.display_number(number, whole) for number in (call.from_number, call.to_number)
     ]
     told = [_happened(event, whole) for event in events]
     picture = timeline.draw(facts_of(call), told, now, _happened(older, whole) if older else None)
@@ -173,7 +173,7 @@ def rows(events: list[CallEvent], older: CallEvent | None, whole: bool) -> list[
         [_happened(event, whole) for event in events], _happened(older, whole) if older else None
     )
     told = [
-        EventRow(event, kind, str(KINDS[kind]), permissions.shown_text(event.reason, whole))
+        EventRow(event, kind, str(KINDS[kind]), permissions.display_text(event.reason, whole))
         for event, kind in zip(events, kinds, strict=True)
     ]
     return told[::-1]
@@ -190,7 +190,7 @@ def request_and_answer(call: CallRequest, user: Any) -> dict[str, Any]:
         "sent": sent,
         "sent_problem": problem,
         "was_sent": call.sent_at is not None,
-        "answer": permissions.shown_text(call.response_detail, whole),
+        "answer": permissions.display_text(call.response_detail, whole),
     }
 
 
@@ -226,7 +226,7 @@ def groups(call: CallRequest, numbers: list[str], whole: bool) -> Iterator[tuple
         ),
         *_times(call, "hangup_requested_at"),
         _told(call, "hangup_requested_by", str(call.hangup_requested_by or "")),
-        _told(call, "veto_reason", permissions.shown_text(call.veto_reason, whole)),
+        _told(call, "veto_reason", permissions.display_text(call.veto_reason, whole)),
     ]
     for title, facts in (
         (_("People"), who),
@@ -258,7 +258,7 @@ def _happened(event: CallEvent, whole: bool) -> ReceivedEvent:
         duration=event.duration,
         cost=event.cost,
         answer=event.answer,
-        reason=permissions.shown_text(event.reason, whole),
+        reason=permissions.display_text(event.reason, whole),
         pk=event.pk,
     )
 

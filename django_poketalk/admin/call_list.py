@@ -177,8 +177,8 @@ def _doubt(call: CallRequest, user: Any) -> dict[str, Any]:
     whole = permissions.may_see_numbers(user, call)
     return {
         "call": call,
-        "from_number": permissions.shown_number(call.from_number, whole),
-        "to_number": permissions.shown_number(call.to_number, whole),
+        "from_number": permissions.display_number(call.from_number, whole),
+        "to_number": permissions.display_number(call.to_number, whole),
         "phase": call_status.phase(call),
         "state": state(call),
         "why": why,
@@ -195,8 +195,8 @@ def _rows(calls: Calls, user: Any) -> Iterator[list[Any]]:
                 call.webcallid,
                 _moment(call.created_at),
                 call.user.get_username() if call.user else "",
-                permissions.shown_number(call.from_number, whole),
-                permissions.shown_number(call.to_number, whole),
+                permissions.display_number(call.from_number, whole),
+                permissions.display_number(call.to_number, whole),
                 str(call.subject) if call.subject else "",
                 call.get_placement_display(),
                 call.response_code,

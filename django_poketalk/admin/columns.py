@@ -96,7 +96,7 @@ def row(call: CallRequest, user: Any) -> dict[str, Any]:
     `seconds` runs on by itself until the next look; null where it does not. `news` is what a screen
     reader tells once the call is over.
     """
-    number = permissions.shown_number(call.to_number, permissions.may_see_numbers(user, call))
+    number = permissions.display_number(call.to_number, permissions.may_see_numbers(user, call))
     return {
         "phase": call_status.phase(call),
         "state": state(call),
@@ -114,7 +114,7 @@ def reason(call: CallRequest, user: Any) -> str:
     """Why it went so, in few words for this user; "" where the outcome says it all."""
     words = _reason(call)
     whole = permissions.may_see_numbers(user, call)
-    return Truncator(permissions.shown_text(words, whole)).chars(MOST_WORDS)
+    return Truncator(permissions.display_text(words, whole)).chars(MOST_WORDS)
 
 
 def _reason(call: CallRequest) -> str:
@@ -129,12 +129,12 @@ def _reason(call: CallRequest) -> str:
         case vetoes.MAX_COST:
             return gettext("maximum cost reached")
         case "" | vetoes.HANG_UP:
-            return _asked_to_end(call)
+            return _hang_up_requested(call)
         case by_a_rule:
             return by_a_rule
 
 
-def _asked_to_end(call: CallRequest) -> str:
+def _hang_up_requested(call: CallRequest) -> str:
     if call.hangup_requested_at is None and not call.veto_reason:
         return ""
     if call.hangup_requested_by is None:

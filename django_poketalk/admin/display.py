@@ -37,16 +37,16 @@ def number_columns(request: HttpRequest) -> list[Column]:
 
     @admin.display(description=_("from"))
     def caller(call: CallRequest) -> str:
-        return _shown(request, call, call.from_number)
+        return _display_number(request, call, call.from_number)
 
     @admin.display(description=_("to"))
     def callee(call: CallRequest) -> str:
-        return _shown(request, call, call.to_number)
+        return _display_number(request, call, call.to_number)
 
     return [caller, callee]
 
 
-def _shown(request: HttpRequest, call: CallRequest, number: str) -> str:
-    shown = permissions.shown_number(number, permissions.may_see_numbers(request.user, call))
+def _display_number(request: HttpRequest, call: CallRequest, number: str) -> str:
+    shown = permissions.display_number(number, permissions.may_see_numbers(request.user, call))
     # On one line, and from left to right in any language.
     return format_html('<bdi dir="ltr">{}</bdi>', shown.replace(" ", "\N{NO-BREAK SPACE}"))

@@ -23,7 +23,7 @@ from ..calls import redialing
 from ..events import vetoes
 from ..models import Placement
 from ..models.calls import IS_OPEN
-from ..models.indexes import IS_ASKED_TO_END, IS_STALE, IS_VETOED
+from ..models.indexes import IS_HANGUP_REQUESTED, IS_STALE, IS_VETOED
 from ..models.states import ANSWERS
 from ..protocol.codes import CallStatus, ResponseCode
 from ..reports import outcomes
@@ -63,7 +63,7 @@ ENDINGS: dict[str, tuple[Words, Q]] = {
         _("A phone"),
         Q(ended_at__isnull=False, veto_reason="", hangup_requested_at=None),
     ),
-    "person": (_("Hang-up requested"), IS_ASKED_TO_END),
+    "person": (_("Hang-up requested"), IS_HANGUP_REQUESTED),
     "us": (_("This site"), IS_VETOED),
     "duration": (_("Maximum duration"), IS_VETOED & Q(veto_reason=vetoes.MAX_DURATION)),
     "cost": (_("Maximum cost"), IS_VETOED & Q(veto_reason=vetoes.MAX_COST)),
@@ -115,7 +115,7 @@ class FormFilter(admin.SimpleListFilter):
     template = "poketalk/admin/form_filter.html"
     kind = "text"  # of the input
     label: Words
-    shown_value = ""
+    input_value = ""
 
     def has_output(self) -> bool:
         return True
@@ -143,7 +143,7 @@ class DayFilter(FormFilter):
         self._today = timezone.localdate()
         self.period = periods.read(self.value() or "", self._today)
         if self.period and self.period.is_day:
-            self.shown_value = self.period.address
+            self.input_value = self.period.address
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[Any]:
         return [
@@ -194,7 +194,7 @@ class UserFilter(FormFilter):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.shown_value = self.value() or ""
+        self.input_value = self.value() or ""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[Any]:
         return [(request.user.get_username(), _("Me"))]

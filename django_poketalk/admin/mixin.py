@@ -83,7 +83,7 @@ class CallsAdminMixin(Base):
         obj: Any = None,
     ) -> Any:
         response = super().render_change_form(request, context, add, change, form_url, obj)
-        if obj is None or _is_popup(request) or not permissions.may_follow_calls(request.user):
+        if obj is None or _is_popup(request) or not permissions.may_see_calls(request.user):
             return response
         return _extend(
             response,

@@ -38,14 +38,14 @@ class NumberAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
         return super().lookup_allowed(lookup, value, request)
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        return shown_columns(request, self.columns)
+        return display_columns(request, self.columns)
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         return ("^number",) if permissions.may_see_numbers(request.user) else ()
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         fields = self.form.base_fields
-        return [*fields] if obj is None else [*shown_columns(request, tuple(fields)), *self.facts]
+        return [*fields] if obj is None else [*display_columns(request, tuple(fields)), *self.facts]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         if obj is None or permissions.may_see_numbers(request.user):
@@ -65,7 +65,7 @@ class CallerNumberAdmin(NumberAdmin):
     show_full_result_count = False
 
 
-def shown_columns(request: HttpRequest, columns: tuple[str, ...]) -> list[Any]:
+def display_columns(request: HttpRequest, columns: tuple[str, ...]) -> list[Any]:
     """The columns, with the number as this user may see it."""
     if permissions.may_see_numbers(request.user):
         return list(columns)

@@ -69,7 +69,7 @@ class PlaceForm(forms.Form):
         self.is_busy = False  # refused, since the user has a call already
         own = CallerNumber.of(user)
         self.knows_own_number = bool(own)
-        self.initial["from_number"] = permissions.shown_number(own, True)
+        self.initial["from_number"] = permissions.display_number(own, True)
         caller = self.fields["from_number"]
         caller.disabled = not permissions.may_choose_caller(user)  # what is sent is not looked at
         caller.help_text = _("This phone rings first.")
@@ -196,14 +196,14 @@ def _show(
         "open_call": _open_call(model_admin, request) if form.is_busy else "",
         "quote": None
         if quote is None
-        else shown_quote(quote, request.user, model_admin.admin_site),
+        else quote_context(quote, request.user, model_admin.admin_site),
         "has_view_permission": model_admin.has_view_permission(request),
     }
     request.current_app = model_admin.admin_site.name
     return TemplateResponse(request, "poketalk/admin/place.html", context)
 
 
-def shown_quote(quote: Quote, user: Any, site: AdminSite) -> dict[str, Any]:
+def quote_context(quote: Quote, user: Any, site: AdminSite) -> dict[str, Any]:
     """The quote for the page. Its numbers are those that the user has written."""
     call = quote.call
     may_see_all = permissions.may_see_reports(user)
@@ -224,7 +224,7 @@ def shown_quote(quote: Quote, user: Any, site: AdminSite) -> dict[str, Any]:
 def _party(party: Party, user: Any, site: AdminSite) -> dict[str, Any]:
     entry = party.blacklisted
     return {
-        "number": permissions.shown_number(party.number, True),
+        "number": permissions.display_number(party.number, True),
         "country": party.country,
         "entry": entry,
         "entry_link": _link(entry, user, site) if entry else "",

@@ -81,7 +81,7 @@ class BlacklistSerializer(serializers.ModelSerializer[BlacklistedNumber]):
         data = super().to_representation(instance)
         if not permissions.may_see_numbers(self.context["request"].user):
             data["number"] = str(instance) if instance.needs_masking else instance.number
-            data["reason"] = permissions.shown_text(instance.reason, False)
+            data["reason"] = permissions.display_text(instance.reason, False)
         return data
 
 

@@ -198,7 +198,7 @@ class CallSerializer(QuotedSerializer):
         return call.response_detail if self.whole(call) else ""
 
     def get_veto_reason(self, call: CallRequest) -> str:
-        return permissions.shown_text(call.veto_reason, self.whole(call))
+        return permissions.display_text(call.veto_reason, self.whole(call))
 
 
 @component
@@ -223,7 +223,7 @@ class EventSerializer(serializers.ModelSerializer[CallEvent]):
         read_only_fields = fields
 
     def get_reason(self, event: CallEvent) -> str:
-        return permissions.shown_text(event.reason, self.context["whole"])
+        return permissions.display_text(event.reason, self.context["whole"])
 
 
 @component

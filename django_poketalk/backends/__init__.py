@@ -1,5 +1,5 @@
-"""How a call is asked for: the contract (`base`), the real service (`click2call`), and one for your
-tests (`locmem`).
+"""Backends, which send call requests: the base class (`base`), the backend for a Click-2-Call
+service (`click2call`), and one for tests (`locmem`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["Answer", "BaseBackend", "Order", "Sent", "Verdict", "get_backend"]
 
 
 def get_backend() -> BaseBackend:
-    """The backend that `POKETALK["BACKEND"]` names, or `ImproperlyConfigured`."""
+    """An instance of `POKETALK["BACKEND"]`. Raises `ImproperlyConfigured` if it is invalid."""
     path = settings.backend
     try:
         backend = import_string(path)

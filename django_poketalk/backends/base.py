@@ -1,4 +1,4 @@
-"""The contract of a backend: take one order to a service, once, and say what is certain then."""
+"""The contract of a backend: send an order to a service once, and report what is certain."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from ..protocol.codes import ResponseCode
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a service needs to know. Numbers are in wire form: digits only, country code first."""
+    """The data that a service requires. Numbers are in wire form: digits only, country code
+    first.
+    """
 
     from_number: str
     to_number: str
@@ -20,7 +22,7 @@ class Order:
 
 
 class Verdict(enum.Enum):
-    """What is certain after asking."""
+    """What is certain about an order after sending it."""
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -29,7 +31,7 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A verdict, the response code if one came, and what was said, for people."""
+    """A verdict, the response code if there was one, and the service's answer as text."""
 
     verdict: Verdict
     code: ResponseCode | None = None
@@ -38,26 +40,26 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A request as people may read it: its first line, and its fields."""
+    """A request for display: its first line and its fields."""
 
     line: str
     fields: dict[str, str]
 
 
 class BaseBackend(ABC):
-    """Places calls. One instance serves one order; share what is costly on the class."""
+    """Places calls. There is a new instance for each order, so keep connections on the class."""
 
     @abstractmethod
     def place(self, order: Order) -> Answer:
-        """Ask for the call, once.
+        """Send the order once.
 
-        Raises `NotConnected` only when certainly no byte of the order has left: the order will then
-        be tried again. Whatever else goes wrong is `Verdict.UNKNOWN`, and so is any other
-        exception: the order is never sent again.
+        Raise `NotConnected` only if it is certain that no byte of the order was sent. The order is
+        then retried. Return `Verdict.UNKNOWN` for all other failures. Any other exception has the
+        same effect: the order is never sent again.
         """
 
-    def shown(self, order: Order) -> Sent | None:
-        """What `place` sends for this order, for people to read: secrets as "…". None, as here,
-        where a backend does not tell.
+    def describe(self, order: Order) -> Sent | None:
+        """The request that `place` sends for this order, for display, with "…" in place of secrets.
+        None if the backend does not support this, as here.
         """
         return None

@@ -1,4 +1,4 @@
-"""Asks a PokeTALK Click-2-Call service by HTTP (seed, Parameters and Response)."""
+"""Sends requests to a Click-2-Call service over HTTP (seed, Parameters and Response)."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from ..exceptions import NotConnected
 from ..protocol.codes import ResponseCode
 from .base import Answer, BaseBackend, Order, Sent, Verdict
 
-MAX_BODY = 1024  # bytes; a code has three
-BAD_INPUT = 400  # what our own service answers where the seed has no code: no call is made
+MAX_BODY = 1024  # bytes; a response code has three at most
+BAD_INPUT = 400  # our own service's answer to invalid input, for which the seed has no code
 
-# What urllib3 begins with: the connection that failed.
+# The beginning of urllib3's error messages, which names the connection.
 _CONNECTION = re.compile(r"^<?[\w.]+(?: object at \w+>|\(host=.*?\)): ")
 _local = threading.local()
 
 
 class _Watched(HTTPConnection):
-    """A connection whose peer has so long to begin its answer, however it drips: urllib3's time-out
-    begins anew with each byte.
+    """A connection with a time limit for the complete response headers. The timeout of urllib3
+    begins anew with each byte, so a slow peer could exceed it.
     """
 
     def getresponse(self) -> Any:
@@ -59,7 +59,7 @@ class _PoolTLS(urllib3.HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
-    """Has requests use watched connections."""
+    """Makes requests use watched connections."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -67,28 +67,32 @@ class _Adapter(HTTPAdapter):
 
 
 class Click2CallBackend(BaseBackend):
-    """One form-encoded POST. No redirect is followed (the key would travel), nothing retried."""
+    """Sends one form-encoded POST. Follows no redirects, which would forward the API key, and does
+    not retry.
+    """
 
     def place(self, order: Order) -> Answer:
-        """Raises `ImproperlyConfigured` without a URL; see `BaseBackend.place` for the rest."""
+        """See `BaseBackend.place`. Raises `ImproperlyConfigured` if `URL` is not set."""
         if not settings.url:
             raise ImproperlyConfigured(
                 "POKETALK['URL'] is empty: name the service's click2call URL."
             )
         try:
-            return self._ask(order)
+            return self._send(order)
         except requests.RequestException as error:
             if _nothing_was_sent(error):
                 raise NotConnected(f"The service could not be reached: {_cause(error)}") from error
-            return Answer(Verdict.UNKNOWN, detail=f"No complete answer came: {_cause(error)}")
+            return Answer(
+                Verdict.UNKNOWN, detail=f"No complete answer was received: {_cause(error)}"
+            )
 
-    def shown(self, order: Order) -> Sent:
-        """The same form, with the key hidden, and the URL without what may be secret in it."""
+    def describe(self, order: Order) -> Sent:
+        """The request, with the API key hidden, and the URL without credentials and query."""
         url = urlsplit(settings.url)
         address = urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path, "", ""))
         return Sent(f"POST {address}", _form(order, "…"))
 
-    def _ask(self, order: Order) -> Answer:
+    def _send(self, order: Order) -> Answer:
         form = _form(order, settings.api_key)
         deadline = time.monotonic() + settings.connect_timeout + settings.read_timeout
         with _session().post(
@@ -99,7 +103,7 @@ class Click2CallBackend(BaseBackend):
             stream=True,
         ) as response:
             body = _read(response, deadline)
-            return _understand(response.status_code, body)
+            return _interpret(response.status_code, body)
 
 
 def _form(order: Order, api_key: str) -> dict[str, str]:
@@ -115,25 +119,23 @@ def _form(order: Order, api_key: str) -> dict[str, str]:
     return form
 
 
-def _understand(http_status: int, body: bytes) -> Answer:
+def _interpret(http_status: int, body: bytes) -> Answer:
     text = body.decode("utf-8", "replace").strip()
     if http_status == BAD_INPUT:
         return Answer(
             Verdict.REJECTED, detail=text or "The service refused the request as malformed."
         )
-    is_whole = len(body) < MAX_BODY  # the beginning of a longer one may read like a code
+    is_whole = len(body) < MAX_BODY  # a truncated body could begin like a code
     code = ResponseCode.read(body) if http_status == requests.codes.ok and is_whole else None
     if code is None:
         return Answer(
-            Verdict.UNKNOWN, detail=f"HTTP {http_status}, which is no answer to a request: {text!r}"
+            Verdict.UNKNOWN, detail=f"HTTP {http_status} without a response code: {text!r}"
         )
     return Answer(Verdict.ACCEPTED if code is ResponseCode.OK else Verdict.REJECTED, code, text)
 
 
 def _read(response: requests.Response, deadline: float) -> bytes:
-    """The body, or its first KiB. A peer that drips it past `deadline` (monotonic seconds) is cut
-    off.
-    """
+    """The body, or its first KiB. Raises `ReadTimeout` after `deadline` (monotonic seconds)."""
     body = b""
     for byte in response.iter_content(1):
         body += byte
@@ -145,7 +147,9 @@ def _read(response: requests.Response, deadline: float) -> bytes:
 
 
 def _session() -> requests.Session:
-    """One session a thread: kept-alive connections, no proxies or .netrc of the environment."""
+    """The thread's session. It keeps connections alive, and ignores the environment's proxies and
+    .netrc.
+    """
     session: requests.Session | None = getattr(_local, "session", None)
     if session is None:
         session = _local.session = requests.Session()
@@ -162,8 +166,8 @@ def _hang_up(connected: socket.socket) -> None:
 
 
 def _nothing_was_sent(error: requests.RequestException) -> bool:
-    """Whether it failed before a connection (with TLS, a trusted one) stood, so that no byte of the
-    request has left.
+    """Whether the request failed before the connection was established (with TLS: and trusted), so
+    that no byte of it was sent.
     """
     if isinstance(error, requests.ConnectTimeout):
         return True
@@ -176,7 +180,7 @@ def _nothing_was_sent(error: requests.RequestException) -> bool:
 
 
 def _root(error: BaseException) -> BaseException:
-    """The error at the bottom of what requests and urllib3 have wrapped around it."""
+    """The original error, without the exceptions that requests and urllib3 wrapped around it."""
     seen: set[int] = set()
     while id(error) not in seen:
         seen.add(id(error))
@@ -191,7 +195,7 @@ def _root(error: BaseException) -> BaseException:
 
 
 def _cause(error: requests.RequestException) -> str:
-    """A short cause for people; never the URL, the form or an object's address."""
+    """A short description for people, without the URL, the form or memory addresses."""
     root = _root(error)
     text = root.strerror if isinstance(root, OSError) and root.strerror else str(root)
     return _CONNECTION.sub("", text) or type(root).__name__

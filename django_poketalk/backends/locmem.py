@@ -1,7 +1,7 @@
-"""A backend for your tests, in the manner of Django's locmem mail: nothing leaves the process.
+"""A backend for tests, similar to Django's locmem email backend. It sends nothing.
 
-Orders land in `outbox`. Each is answered by the next of `answers` (an `Answer`, or an exception to
-raise), or, when that is empty, with 00. Call `reset()` between tests.
+Orders are appended to `outbox`. The answer to each is the next item of `answers`, an `Answer` or an
+exception to raise. If `answers` is empty, it is 00. Call `reset()` between tests.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ answers: list[Answer | Exception] = []
 
 
 def reset() -> None:
-    """Forget all orders and prepared answers."""
+    """Clear all orders and prepared answers."""
     outbox.clear()
     answers.clear()
 
@@ -23,7 +23,7 @@ class LocmemBackend(BaseBackend):
     """Keeps orders in memory."""
 
     def place(self, order: Order) -> Answer:
-        """Answer as prepared, else accept."""
+        """Return the next prepared answer, or accept the order."""
         outbox.append(order)
         answer = answers.pop(0) if answers else Answer(Verdict.ACCEPTED, ResponseCode.OK, "00")
         if isinstance(answer, Exception):

@@ -56,7 +56,7 @@ def context(
     user: Any = request.user
     back = look.back or request.get_full_path()
     call = _open_call(request, number, about)
-    told = None if call is None else call_status.follow(call, user, back)
+    told = None if call is None else call_status.serialize_with_links(call, user, back)
     label = look.label or _("Call")
     return {
         "token": signed_call.sign(order, user),

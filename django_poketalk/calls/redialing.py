@@ -91,4 +91,4 @@ def _masked(sentence: str, call: CallRequest, whole: bool) -> str:
         shown = numbers.display(number)
         if number and not whole:
             sentence = sentence.replace(shown, numbers.mask(number))
-    return permissions.shown_text(sentence, whole)
+    return permissions.display_text(sentence, whole)

@@ -25,7 +25,7 @@ from .vetoes import Facts
 ZERO = Decimal(0)
 ANSWERED_SO_FAR = 200  # what the log says until a veto corrects it
 # An event proves that the service took the call, also where a person said that it never rang.
-UNSETTLED = (Placement.SENDING, Placement.UNKNOWN, Placement.FAILED)
+UNCONFIRMED = (Placement.SENDING, Placement.UNKNOWN, Placement.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +135,14 @@ def _statements(alias: str, status: CallStatus) -> tuple[str, str]:
     )
     lower = "".join(f" OR {call['status']} = {other.value}" for other in status.lower)
     moves = f"({call['status']} IS NULL{lower})"
-    unsettled = " OR ".join(f"{call['placement']} = '{placement}'" for placement in UNSETTLED)
+    unconfirmed = " OR ".join(f"{call['placement']} = '{placement}'" for placement in UNCONFIRMED)
     changes = {
         "status": f"CASE WHEN {moves} THEN {new_status} ELSE {call['status']} END",
         "status_at": f"CASE WHEN {moves} THEN {now} ELSE {call['status_at']} END",
         "duration": f"{greatest}({call['duration']}, COALESCE({duration}, 0))",
         "cost": f"{greatest}({call['cost']}, COALESCE({cost}, 0))",
         "placement": (
-            f"CASE WHEN {unsettled} THEN '{Placement.ACCEPTED}' ELSE {call['placement']} END"
+            f"CASE WHEN {unconfirmed} THEN '{Placement.ACCEPTED}' ELSE {call['placement']} END"
         ),
         "last_event_at": now,
         "stale_at": "NULL",
@@ -202,7 +202,7 @@ def under_lock(
         stage = STAGES.get(event.status)
         if stage and getattr(call, stage) is None:
             changes[stage] = now
-        if call.placement in UNSETTLED:
+        if call.placement in UNCONFIRMED:
             changes["placement"] = Placement.ACCEPTED
         calls.update(**changes)
         logged = CallEvent.objects.using(alias).create(

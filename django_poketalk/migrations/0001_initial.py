@@ -517,7 +517,7 @@ class Migration(migrations.Migration):
             index=models.Index(
                 condition=models.Q(("hangup_requested_at__isnull", False)),
                 fields=["-id"],
-                name="poketalk_asked_to_end",
+                name="poketalk_hangup_requested",
             ),
         ),
         migrations.AddIndex(

@@ -1,6 +1,4 @@
-"""A call's life as rows: what we asked for, what we were told, and the numbers that may not be
-called.
-"""
+"""Call requests, the events received for them, blacklisted numbers, and the users' own numbers."""
 
 from .calls import CallRequest
 from .events import CallEvent

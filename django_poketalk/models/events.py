@@ -1,4 +1,4 @@
-"""What the service told us of a call, event by event."""
+"""The events that the service sent for each call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .states import Status
 
 
 class CallEvent(models.Model):
-    """One event as the service told it, and what we answered. Append-only."""
+    """An event as the service sent it, and our answer. Append-only."""
 
     call = models.ForeignKey(
         CallRequest, verbose_name=_("call"), on_delete=models.CASCADE, related_name="events"

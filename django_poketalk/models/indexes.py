@@ -1,8 +1,8 @@
-"""The indexes of calls, and why they are as they are.
+"""The indexes of `CallRequest`.
 
-No index on a column that each event changes: updates by events stay heap-only on PostgreSQL. So how
-a call went (`status`) has none. What is rare has a small index of its own, of columns that events
-leave alone: to look for it among a million calls must not mean to read them all.
+No index contains a column that every event changes, such as `status`, so that updates by events
+stay heap-only on PostgreSQL. Rare states have small partial indexes on columns that events do not
+change, so that finding them among a million calls does not require reading all calls.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from django.db.models import Index, Q
 IS_UNPLACED = Q(placement__in=["rejected", "unknown", "cancelled", "expired", "failed"])
 IS_REFUSED = Q(placement="rejected")
 IS_VETOED = ~Q(veto_reason="")
-IS_ASKED_TO_END = Q(hangup_requested_at__isnull=False)
+IS_HANGUP_REQUESTED = Q(hangup_requested_at__isnull=False)
 IS_STALE = Q(stale_at__isnull=False)
 
 
 def of_calls(is_open: Q) -> list[Index]:
-    """The indexes of `CallRequest`. Where two columns are named, the first has none of its own."""
+    """The indexes of `CallRequest`. A column that begins an index has no other index."""
     return [
         Index(fields=["placement", "sent_at"], name="poketalk_open", condition=is_open),
         Index(fields=["created_at"], name="poketalk_created"),
@@ -28,6 +28,6 @@ def of_calls(is_open: Q) -> list[Index]:
         Index(fields=["placement", "-id"], name="poketalk_unplaced", condition=IS_UNPLACED),
         Index(fields=["response_code", "-id"], name="poketalk_refused", condition=IS_REFUSED),
         Index(fields=["-id"], name="poketalk_vetoed", condition=IS_VETOED),
-        Index(fields=["-id"], name="poketalk_asked_to_end", condition=IS_ASKED_TO_END),
+        Index(fields=["-id"], name="poketalk_hangup_requested", condition=IS_HANGUP_REQUESTED),
         Index(fields=["-id"], name="poketalk_stale", condition=IS_STALE),
     ]

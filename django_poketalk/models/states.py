@@ -1,4 +1,4 @@
-"""How far a call can be: our asking's placement and the call's status, in words for people."""
+"""The states of a call: the placement of our request and the status of the call, with labels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..protocol.codes import CallStatus, ResponseCode
 
 
 class Placement(models.TextChoices):
-    """What became of our asking the service for a call."""
+    """What happened to our request to the service."""
 
     QUEUED = "queued", _("waiting")
     SENDING = "sending", _("being sent")
@@ -25,7 +25,7 @@ class Placement(models.TextChoices):
 
 
 class Status(models.IntegerChoices):
-    """The protocol's call status (seed, EventURL) in words for people."""
+    """The protocol's call status (seed, EventURL), with labels."""
 
     UNKNOWN = CallStatus.UNKNOWN, _("unknown")
     A_INITIATED = CallStatus.A_INITIATED, _("calling the caller")
@@ -38,7 +38,7 @@ class Status(models.IntegerChoices):
     AB_DISCONNECTED = CallStatus.AB_DISCONNECTED, _("ended after talking")
 
 
-# The response codes with their meanings.
+# The label of each response code: the code and its meaning.
 ANSWERS: dict[str, str | Promise] = {
     code.value: format_lazy("{} {}", code.value, gettext_lazy(code.meaning))
     for code in ResponseCode
@@ -46,15 +46,15 @@ ANSWERS: dict[str, str | Promise] = {
 
 
 class ManualResolution(models.TextChoices):
-    """What a person says became of a call of which the service gave no clear answer."""
+    """The outcome that a person enters for a call to which the service gave no clear answer."""
 
     RANG = "rang", _("It rang.")
     NEVER_RANG = "never_rang", _("It did not ring.")
     OVER = "over", _("It rang, and has ended.")
 
 
-# The column that keeps when each status was first told. Status 0 has none: it says only that
-# something is wrong.
+# The column that stores when each status was first reported. Status 0 has none, because it only
+# reports that something is wrong.
 STAGES: dict[CallStatus, str] = {
     CallStatus.A_INITIATED: "a_initiated_at",
     CallStatus.A_ANSWERED: "a_answered_at",

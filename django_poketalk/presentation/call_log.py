@@ -1,4 +1,4 @@
-"""A call's life told to people: what happened to the call, to leg A and to leg B, in order."""
+"""The log of a call for people: what happened to the call, leg A and leg B, in order."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ from ..models import CallRequest, Placement
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that happened: when, to which leg ("A", "B", "" for the whole call), in words."""
+    """Something that happened to a leg ("A" or "B"), or to the whole call ("")."""
 
     at: datetime
     leg: str
     text: str
 
 
-def tell(call: CallRequest) -> list[Step]:
-    """The steps we know the time of, earliest first. Times and words only: no query."""
+def steps(call: CallRequest) -> list[Step]:
+    """The steps whose time is known, earliest first. Makes no query."""
     return sorted(_steps(call), key=lambda step: step.at)
 
 
 def _steps(call: CallRequest) -> Iterator[Step]:
-    # In the order of a call that goes well, so that steps of the same instant stay in it (sorting
-    # is stable).
-    told = (
+    # In the usual order, which the stable sort keeps for steps with the same time.
+    possible = (
         (call.created_at, "", _("The call was requested.")),
         (call.sent_at, "", _("It was sent to the service.")),
         (call.placed_at, "", _answer(call)),
@@ -44,7 +43,7 @@ def _steps(call: CallRequest) -> Iterator[Step]:
             _("No further updates from the service. The call is assumed to have ended."),
         ),
     )
-    for at, leg, text in told:
+    for at, leg, text in possible:
         if at is not None:
             yield Step(at, leg, text)
 

@@ -1,7 +1,6 @@
-"""What the call element on a page shows of a call: how far it is, in one sentence for whoever
-placed it.
+"""The status of a call for the `<poketalk-call>` element, with a sentence for the caller.
 
-All words come from here, in the reader's language; the script on the page has none of its own.
+All texts come from here, in the user's language. The script on the page contains none.
 """
 
 from __future__ import annotations
@@ -54,14 +53,14 @@ REJECTED |= dict.fromkeys(
 )
 
 
-def show(call: CallRequest, user: Any) -> dict[str, Any]:
-    """The call as JSON for this user, who may see it.
+def serialize(call: CallRequest, user: Any) -> dict[str, Any]:
+    """The call as JSON for this user. Does not check whether the user may see it.
 
-    `phase` is `calling`, `ringing`, `talking`, `ending`, `unknown`, `ended` or `failed`; `sentence`
-    says it in words; `clock` is the seconds both have talked by now, null unless they do;
-    `cost_text` is the cost for people to read, "" when there is none so far. `duration` is in
-    seconds, `cost` decimal text, `ended` ISO 8601 or null, as the service reported them. Load
-    the call's subject first (`subjects.load`).
+    `phase` is `calling`, `ringing`, `talking`, `ending`, `unknown`, `ended` or `failed`, and
+    `sentence` describes it for people. `clock` is the seconds that both have talked so far, or null
+    if they are not talking. `cost_text` is the cost for display, or "" without a cost. `duration`
+    is in seconds, `cost` a decimal string, and `ended` ISO 8601 or null, as the service reported
+    them. Load the call's subject first (`subjects.load`).
     """
     now = phase(call)
     own = call.user_id == user.pk
@@ -81,12 +80,12 @@ def show(call: CallRequest, user: Any) -> dict[str, Any]:
     }
 
 
-def follow(call: CallRequest, user: Any, back: str) -> dict[str, Any]:
-    """`show`, and where to ask after the call, to end it, and to read all of it. Where these lead
-    elsewhere, as to the login, they lead on to `back`, the page that the button is on.
+def serialize_with_links(call: CallRequest, user: Any, back: str) -> dict[str, Any]:
+    """`serialize`, with the URLs of the call's status, of its page, and for hanging up. `back` is
+    the page with the button. The user returns to it, for example after logging in.
     """
     return {
-        **show(call, user),
+        **serialize(call, user),
         "status_url": with_way_back(reverse("poketalk:call-status", args=[call.pk]), back),
         "hang_up_url": reverse("poketalk:hang-up", args=[call.pk]),
         "link": {
@@ -97,12 +96,12 @@ def follow(call: CallRequest, user: Any, back: str) -> dict[str, Any]:
 
 
 def with_way_back(url: str, back: str) -> str:
-    """The address, which takes the way back along, if there is one."""
+    """The URL, with `back` as its parameter `next`, unless `back` is empty."""
     return f"{url}?{urlencode({'next': back})}" if back else url
 
 
 def phase(call: CallRequest) -> str:
-    """How far the call is: one word for style sheets and scripts (see `show`)."""
+    """The stage of the call, for style sheets and scripts (see `serialize`)."""
     if not call.is_open:
         fine = call.status == CallStatus.AB_DISCONNECTED or _ended_by_us(call)
         return "ended" if fine or call.placement == Placement.CANCELLED else "failed"
@@ -112,22 +111,22 @@ def phase(call: CallRequest) -> str:
         return "talking"
     if call.status in RINGING:
         return "ringing"
-    unheard = call.placement == Placement.UNKNOWN and not call.status
-    return "unknown" if unheard else "calling"
+    is_unknown = call.placement == Placement.UNKNOWN and not call.status
+    return "unknown" if is_unknown else "calling"
 
 
 def sentence(call: CallRequest) -> str:
-    """How the call stands and, where it failed, why: for the person whose phone rings first."""
+    """The state of the call and, if it failed, the reason, as a sentence for the caller."""
     return str(SENTENCES[phase(call)](call))
 
 
 def callee(call: CallRequest) -> str:
-    """Who is called: the object that it is about, else the number."""
+    """The callee: the object that the call is about, or else the number."""
     return isolated(str(call.subject) if call.subject else numbers.display(call.to_number))
 
 
 def isolated(name: str) -> str:
-    """The name, marked so that its direction does not disturb that of the sentence around it."""
+    """The name, isolated if its direction differs from that of the surrounding sentence."""
     runs = (FIRST_STRONG.get(unicodedata.bidirectional(letter)) for letter in name)
     from_right = next((run for run in runs if run is not None), False)
     if from_right == get_language_bidi():
@@ -136,14 +135,14 @@ def isolated(name: str) -> str:
 
 
 def cost(amount: Decimal) -> str:
-    """Money as people write it, with two decimals, or three where it has them; "" for nothing."""
+    """An amount for display, with two decimals, or three if necessary. Zero is ""."""
     exact = _thousandths(amount)
     places = 2 if exact == exact.quantize(Decimal("0.01")) else 3
     return number_format(exact, places) if exact else ""
 
 
 def column_cost(amount: Decimal) -> str:
-    """Money below other money: with the wire's three decimals; "" for nothing."""
+    """An amount in a column, always with three decimals, as on the wire. Zero is ""."""
     exact = _thousandths(amount)
     return number_format(exact, 3) if exact else ""
 
@@ -153,12 +152,12 @@ def _thousandths(amount: Decimal) -> Decimal:
 
 
 def length(seconds: int) -> str:
-    """Seconds in words: `42 s`, `3 min`, `3 min 12 s`."""
+    """A duration for display: `42 s`, `3 min`, `3 min 12 s`."""
     minutes, rest = divmod(seconds, 60)
-    told = {"minutes": minutes, "seconds": rest}
+    parts = {"minutes": minutes, "seconds": rest}
     if not minutes:
-        return _("%(seconds)d s") % told
-    return (_("%(minutes)d min %(seconds)d s") if rest else _("%(minutes)d min")) % told
+        return _("%(seconds)d s") % parts
+    return (_("%(minutes)d min %(seconds)d s") if rest else _("%(minutes)d min")) % parts
 
 
 def _calling(call: CallRequest) -> str:
@@ -193,8 +192,8 @@ def _ended(call: CallRequest) -> str:
         words = _("Ended before %(name)s answered.") % {"name": callee(call)}
     else:
         figures = {"length": length(call.duration), "cost": cost(call.cost)}
-        told = _("Ended, %(length)s, %(cost)s") if figures["cost"] else _("Ended, %(length)s")
-        words = told % figures
+        text = _("Ended, %(length)s, %(cost)s") if figures["cost"] else _("Ended, %(length)s")
+        words = text % figures
     return f"{words} {why}" if (why := _veto(call)) else words
 
 
@@ -234,7 +233,7 @@ def _ended_by_us(call: CallRequest) -> bool:
 
 
 def _veto(call: CallRequest) -> str:
-    """Why we ended the call, as a sentence; "" when somebody asked for it, or we did not."""
+    """Why this site ended the call, as a sentence. "" if a user did, or if the site did not."""
     match call.veto_reason:
         case "" | vetoes.HANG_UP:
             return ""
@@ -247,7 +246,9 @@ def _veto(call: CallRequest) -> str:
 
 
 def _talked(call: CallRequest) -> int:
-    """Seconds that both are on the line by now; those of A where we missed that B answered."""
+    """The seconds that both have talked so far. If the event of B's answer was missed, the seconds
+    since A's answer.
+    """
     if call.b_answered_at is None:
         return call.duration
     return max(0, int((timezone.now() - call.b_answered_at).total_seconds()))

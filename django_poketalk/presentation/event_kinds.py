@@ -1,6 +1,6 @@
-"""What a service told of a call, judged: what is new, a tick, repeated or late, what is missing.
+"""Classifies the events of a call as new, ticks, repeated or late, and counts missing ticks.
 
-Pure, as `timeline`, which draws it.
+Pure, like `timeline`, which draws them.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from decimal import Decimal
 
 from ..protocol.codes import CallStatus
 
-TICK = timedelta(
-    seconds=60
-)  # between two events at most, from leg A's answer on (protocol, Events)
-GRACE = timedelta(seconds=30)  # that a tick may be late before it is missed
+# The longest time between two events after leg A has answered (protocol, Events).
+TICK = timedelta(seconds=60)
+GRACE = timedelta(seconds=30)  # how late a tick may be before it counts as missing
 
 
 class Kind(enum.StrEnum):
-    """What an event is to those that came before it."""
+    """How an event relates to the earlier ones."""
 
     CHANGE = "change"
     TICK = "tick"
@@ -31,7 +30,7 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReceivedEvent:
-    """An event as it was told, and what we answered."""
+    """An event as it was received, and our answer."""
 
     at: datetime
     status: CallStatus
@@ -43,24 +42,26 @@ class ReceivedEvent:
 
 
 def classify(events: Iterable[ReceivedEvent], previous: ReceivedEvent | None = None) -> list[Kind]:
-    """What each event is to those before it, in the order in which they came."""
+    """The kind of each event. `events` are in the order in which they were received, after
+    `previous`.
+    """
     seen: set[tuple[CallStatus, int | None, Decimal | None]] = set()
     highest: CallStatus | None = None
     longest = -1
     kinds: list[Kind] = []
     earlier = [previous] if previous else []
     for event in itertools.chain(earlier, events):
-        told = (event.status, event.duration, event.cost)
+        report = (event.status, event.duration, event.cost)
         moves = highest is None or event.status.rank > highest.rank
         if moves:
             kind = Kind.CHANGE
-        elif told in seen and (event.duration is not None or event.status.is_final):
+        elif report in seen and (event.duration is not None or event.status.is_final):
             kind = Kind.REPEATED
         elif event.status != highest or (event.duration or 0) < longest:
             kind = Kind.LATE
         else:
             kind = Kind.REPEATED if event.status.is_final else Kind.TICK
-        seen.add(told)
+        seen.add(report)
         highest = event.status.merge(highest)
         longest = max(longest, event.duration or 0)
         kinds.append(kind)
@@ -68,10 +69,11 @@ def classify(events: Iterable[ReceivedEvent], previous: ReceivedEvent | None = N
 
 
 def missing_ticks(last: timedelta, following: timedelta) -> int:
-    """How many ticks are missing between two words of the service, counted from leg A's answer.
+    """How many ticks are missing between two consecutive events, whose times count from leg A's
+    answer.
 
-    Not only what is due by the protocol: a service that keeps another beat, or whose answer of leg
-    A came late, is not blamed as long as it says something every minute.
+    No tick is missing as long as the service sends some event every minute, even if its ticks are
+    not at full minutes since leg A's answer, or it reported that answer late.
     """
     if following - last <= TICK + GRACE:
         return 0

@@ -1,7 +1,7 @@
-"""The request for a call as the service was sent it, for people to read.
+"""The request that was sent to the service for a call, for display.
 
-What was sent is not stored: it is made again of the row and today's settings, by the same code that
-sends it. Neither the API key nor what would let somebody forge an event is in it.
+Sent requests are not stored. This one is made again from the row and the current settings, by the
+code that sends requests. It contains neither the API key nor the signature of the EventURL.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from ..protocol import numbers
 
 
 def request_of(call: CallRequest, whole: bool) -> Sent | None:
-    """The request for this call; its numbers are masked unless they may be seen `whole`.
+    """The request for this call. Its numbers are masked, unless they may be seen `whole`.
 
-    None when the backend does not tell what it sends. Raises `ImproperlyConfigured` when today's
-    settings don't allow to send anything.
+    None if the backend does not describe its requests. Raises `ImproperlyConfigured` if no request
+    can be sent with the current settings.
     """
     order = placing.order_of(call)
-    return get_backend().shown(
+    return get_backend().describe(
         dataclasses.replace(
             order,
-            from_number=_shown(call.from_number, whole),
-            to_number=_shown(call.to_number, whole),
+            from_number=_wire_number(call.from_number, whole),
+            to_number=_wire_number(call.to_number, whole),
             event_url=incoming.hidden_event_url(order.event_url),
         )
     )
 
 
-def _shown(number: str, whole: bool) -> str:
-    """As on the wire, or masked."""
-    return numbers.wire(number if whole else permissions.shown_number(number, whole))
+def _wire_number(number: str, whole: bool) -> str:
+    """The number as it is sent, or masked."""
+    return numbers.wire(number if whole else permissions.display_number(number, whole))

@@ -1,7 +1,7 @@
-"""Time as a length: the axis of a call's picture.
+"""The time axis of a call's timeline.
 
-Each stage is at least wide enough to be read, and the longer it took the wider; inside a stage time
-runs evenly. So a ring of five seconds can be seen beside three hours of talk. Pure, as `timeline`.
+Each stage has a legible minimum width, and longer stages are wider. The scale is linear within a
+stage. Thus five seconds of ringing are visible beside a call of three hours. Pure, like `timeline`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-MIN_STAGE = 62.0  # a time of day fits on the axis
+MIN_STAGE = 62.0  # the width of a time of day on the axis
 LABEL = 92.0
-APART = timedelta(seconds=0.5)  # moments closer than this are one on the axis
+APART = timedelta(seconds=0.5)  # moments closer than this are merged on the axis
 STEPS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A time on the axis; `is_stage` where a stage begins or ends."""
+    """A time on the axis. `is_stage`: a stage begins or ends there."""
 
     at: datetime
     x: float
@@ -29,7 +29,9 @@ class Moment:
 
 
 class Scale:
-    """Time to x from `left` to `right`, never backwards; the stages are its fixed points."""
+    """Maps times to x between `left` and `right`. The map is monotonic, and linear between the
+    beginnings of `stages`.
+    """
 
     def __init__(
         self, first: datetime, last: datetime, stages: Iterable[datetime], left: float, right: float
@@ -45,7 +47,7 @@ class Scale:
         self._xs = _spread(knots, left, right)
 
     def x(self, at: datetime) -> float:
-        """Where this moment is; one before the first or after the last at that one."""
+        """The position of this time. Times outside the axis are moved to its ends."""
         at = min(max(at, self.first), self.last)
         index = min(bisect_right(self._knots, at), len(self._knots) - 1)
         begin, end = self._knots[index - 1], self._knots[index]
@@ -54,14 +56,14 @@ class Scale:
         return round(left + share * (right - left), 1)
 
     def moments(self) -> Iterator[Moment]:
-        """What the axis shows, from left to right."""
+        """The labels of the axis, from left to right."""
         for index, (at, x) in enumerate(zip(self._knots, self._xs, strict=True)):
             yield Moment(at, round(x, 1), True)
             if index + 1 < len(self._knots):
                 yield from self._between(at, self._knots[index + 1], self._xs[index + 1] - x)
 
     def _between(self, begin: datetime, end: datetime, width: float) -> Iterator[Moment]:
-        """Regular times within a stage that is wide enough for them."""
+        """Times at regular steps within a stage, if it is wide enough."""
         seconds = (end - begin).total_seconds()
         step = next((step for step in STEPS if width * step / seconds >= LABEL), None)
         if step is None:
@@ -73,8 +75,8 @@ class Scale:
 
 
 def _spread(knots: Sequence[datetime], left: float, right: float) -> list[float]:
-    """Where the knots stand: each stretch has its least width, and of the rest the more the longer
-    it is, by the logarithm of its seconds.
+    """The positions of the knots. Each interval has a minimum width, and shares the remaining width
+    in proportion to the logarithm of its seconds.
     """
     weights = [
         math.log1p((end - begin).total_seconds()) for begin, end in itertools.pairwise(knots)

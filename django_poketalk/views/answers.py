@@ -1,4 +1,4 @@
-"""The answers that the call element on a page understands: the same as the pages, as JSON."""
+"""JSON responses for the `<poketalk-call>` element. They have the content of the HTML pages."""
 
 from __future__ import annotations
 
@@ -19,39 +19,37 @@ from ..models import CallRequest
 from ..presentation import call_status
 from ..shared.etags import weak_etag
 
-MACHINE = "application/json"
+JSON_TYPE = "application/json"
 
 
-def wanted(request: HttpRequest) -> bool:
-    """Whether JSON was asked for rather than a page. A browser that sends a form asks for pages."""
-    return request.get_preferred_type(["text/html", MACHINE]) == MACHINE
+def wants_json(request: HttpRequest) -> bool:
+    """Whether the client prefers JSON to HTML. A browser that submits a form prefers HTML."""
+    return request.get_preferred_type(["text/html", JSON_TYPE]) == JSON_TYPE
 
 
 def state(request: HttpRequest, call: CallRequest) -> HttpResponseBase:
-    """How the call stands, or 304 when nothing has changed but the clock, which runs by itself."""
+    """The call's status, or 304 if nothing but the clock has changed, which the page updates."""
     subjects.load([call])
-    shown = call_status.show(call, request.user)
-    known = etag(shown)
-    response = JsonResponse(shown, headers={"ETag": known})
-    return get_conditional_response(request, etag=known, response=response) or response
+    data = call_status.serialize(call, request.user)
+    tag = etag(data)
+    response = JsonResponse(data, headers={"ETag": tag})
+    return get_conditional_response(request, etag=tag, response=response) or response
 
 
-def etag(shown: dict[str, Any]) -> str:
-    """The ETag of what `call_status.show` gave."""
-    return weak_etag({**shown, "clock": None})
+def etag(data: dict[str, Any]) -> str:
+    """The ETag of a result of `call_status.serialize`."""
+    return weak_etag({**data, "clock": None})
 
 
 def placed(
     request: HttpRequest, call: CallRequest, pressed: signed_call.Button, back: str
 ) -> JsonResponse:
-    """What the press has made: how it stands, where to ask after it and to end it, and the token of
-    the next call that the same button can make.
-    """
+    """The new call: its status, its URLs, and the token for the next call of the same button."""
     subjects.load([call])
     user: Any = request.user
     return JsonResponse(
         {
-            **call_status.follow(call, user, back),
+            **call_status.serialize_with_links(call, user, back),
             "token": signed_call.sign(
                 dataclasses.replace(pressed, nonce=signed_call.new_nonce()), user
             ),
@@ -60,10 +58,9 @@ def placed(
 
 
 def refused(request: HttpRequest, refusal: CallRefused, back: str) -> JsonResponse:
-    """Why no call was made, and where that can be put right.
+    """Why the call was refused, with a link to a page where the user can fix that.
 
-    200, unlike the page: for the script it is an answer, and a browser would write any other status
-    to its console as an error.
+    The status is 200, unlike that of the HTML page, because browsers log other statuses as errors.
     """
     return _no_call(
         "refused", str(refusal.sentence), refusal.code, _way_out(request, refusal, back)
@@ -71,7 +68,7 @@ def refused(request: HttpRequest, refusal: CallRefused, back: str) -> JsonRespon
 
 
 def logged_out(back: str) -> HttpResponse:
-    """401, with the way to the login and back."""
+    """401, with a link to the login page, which leads back to `back`."""
     login = call_status.with_way_back(resolve_url(project.LOGIN_URL), back)
     sentence = _("You have been logged out. Log in and try again.")
     link = {"url": login, "label": _("Log in")}
@@ -79,7 +76,7 @@ def logged_out(back: str) -> HttpResponse:
 
 
 def not_allowed(sentence: str) -> HttpResponse:
-    """403, with the sentence."""
+    """403 with this sentence."""
     return _no_call("refused", sentence, "not_allowed", None, 403)
 
 

@@ -51,7 +51,7 @@ def post_by_user(view: View) -> View:
     def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
             back = way_back(request)
-            if answers.wanted(request):
+            if answers.wants_json(request):
                 return answers.logged_out(back)
             return redirect_to_login(back or resolve_url(project.LOGIN_REDIRECT_URL))
         return view(request, *args, **kwargs)
@@ -71,7 +71,7 @@ def place(request: HttpRequest) -> HttpResponse:
         pressed = signed_call.read(request.POST.get("token", ""), request.user)
         call = order(pressed, request.user)
     except CallRefused as refusal:
-        if answers.wanted(request):
+        if answers.wants_json(request):
             return answers.refused(request, refusal, way_back(request))
         return render(
             request,
@@ -80,7 +80,7 @@ def place(request: HttpRequest) -> HttpResponse:
             status=422,
         )
     back = way_back(request)
-    if answers.wanted(request):
+    if answers.wants_json(request):
         return answers.placed(request, call, pressed, back)
     return redirect(call_status.with_way_back(reverse("poketalk:call", args=[call.pk]), back))
 
@@ -117,15 +117,15 @@ def call(request: HttpRequest, pk: int) -> HttpResponse:
         "poketalk/call.html",
         {
             "call": shown,
-            "story": call_log.tell(shown),
-            "from_number": permissions.shown_number(shown.from_number, whole),
-            "to_number": permissions.shown_number(shown.to_number, whole),
-            "detail": permissions.shown_text(shown.response_detail, whole),
-            "ended_because": permissions.shown_text(shown.veto_reason, whole),
+            "log": call_log.steps(shown),
+            "from_number": permissions.display_number(shown.from_number, whole),
+            "to_number": permissions.display_number(shown.to_number, whole),
+            "detail": permissions.display_text(shown.response_detail, whole),
+            "ended_because": permissions.display_text(shown.veto_reason, whole),
             "own": own,
             "may_hang_up": permissions.may_hang_up_now(request.user, shown),
             "refresh": refresh_after(shown),
-            "etag": answers.etag(call_status.show(shown, request.user)),
+            "etag": answers.etag(call_status.serialize(shown, request.user)),
             "paused": request.GET.get("refresh") == "off",
             "back": way_back(request),
         },
@@ -136,13 +136,13 @@ def call(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 @require_safe
 def status(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """One call's state as JSON (`call_status.show`), with an ETag: 304 while nothing has changed.
+    """A call's status as JSON (`call_status.serialize`), or 304 while it has not changed.
 
-    Whoever is logged out gets 401 when JSON was asked for, else the login page.
+    Without a login, 401 if the request prefers JSON, or else a redirect to the login page.
     """
     if request.user.is_authenticated:
         return answers.state(request, visible_call(request, pk))
-    if answers.wanted(request):
+    if answers.wants_json(request):
         return answers.logged_out(way_back(request))
     return redirect_to_login(request.get_full_path())
 
@@ -156,7 +156,7 @@ def hang_up(request: HttpRequest, pk: int) -> HttpResponseBase:
     if not permissions.may_hang_up(request.user, shown):
         return refuse(request, _("You are not allowed to end this call."))
     requesting.hang_up(shown, request.user)
-    if answers.wanted(request):
+    if answers.wants_json(request):
         return answers.state(request, shown)
     page = reverse("poketalk:call", args=[shown.pk])
     return redirect(call_status.with_way_back(page, way_back(request)))
@@ -178,14 +178,14 @@ def own_number(request: HttpRequest) -> HttpResponse:
             return redirect(way_back(request) or reverse("poketalk:own-number"))
     else:
         form = OwnNumberForm(
-            initial={"number": permissions.shown_number(CallerNumber.of(user), True)}
+            initial={"number": permissions.display_number(CallerNumber.of(user), True)}
         )
     return render(request, "poketalk/own_number.html", {"form": form, "back": way_back(request)})
 
 
 def refuse(request: HttpRequest, sentence: str) -> HttpResponse:
     """403: the project's page for it, or for a script the sentence."""
-    if answers.wanted(request):
+    if answers.wants_json(request):
         return answers.not_allowed(sentence)
     raise PermissionDenied(sentence)
 

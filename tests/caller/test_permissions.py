@@ -58,6 +58,6 @@ def test_seeing_the_numbers_of_one_s_own_calls_is_not_seeing_all(user: Any) -> N
 
 
 def test_a_masked_number_keeps_its_country_and_two_digits() -> None:
-    assert permissions.shown_number("+442079460123", whole=True) == "+44 20 7946 0123"
-    assert permissions.shown_number("+442079460123", whole=False) == "+44 ••••••••23"
-    assert permissions.shown_number("", whole=True) == ""
+    assert permissions.display_number("+442079460123", whole=True) == "+44 20 7946 0123"
+    assert permissions.display_number("+442079460123", whole=False) == "+44 ••••••••23"
+    assert permissions.display_number("", whole=True) == ""

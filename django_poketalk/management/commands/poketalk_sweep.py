@@ -1,4 +1,4 @@
-"""`manage.py poketalk_sweep`: what Celery beat does, for those who run cron instead."""
+"""`manage.py poketalk_sweep`: does the work of Celery beat, for example from cron."""
 
 from __future__ import annotations
 
@@ -13,31 +13,34 @@ from django_poketalk.calls import placing, retention
 
 
 class Command(BaseCommand):
-    help = "Wakes call requests that nobody took, and settles those that were left behind."
+    help = "Wakes waiting calls, and closes expired, lost and stale ones."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--every", type=float, metavar="SECONDS", help="Go on, sweeping every so many seconds."
+            "--every",
+            type=float,
+            metavar="SECONDS",
+            help="Keep running, and sweep at this interval.",
         )
         parser.add_argument(
-            "--forget", action="store_true", help="Also forget the numbers of old calls (once)."
+            "--forget", action="store_true", help="First erase the numbers of old calls, once."
         )
 
     def handle(self, *, every: float | None, forget: bool, **options: Any) -> None:
         if every is not None and not every > 0:
-            raise CommandError(f"--every {every:g} is not more than 0.")
+            raise CommandError(f"--every must be greater than 0, not {every:g}.")
         if forget:
-            self.stdout.write(f"forgot the numbers of {retention.forget_old_numbers()} calls")
+            self.stdout.write(f"erased the numbers of {retention.forget_old_numbers()} calls")
         try:
-            self._sweep() if every is None else self._go_on(every)
+            self._sweep() if every is None else self._repeat(every)
         except KeyboardInterrupt:
             return
 
-    def _go_on(self, every: float) -> None:
+    def _repeat(self, every: float) -> None:
         while True:
             try:
                 self._sweep()
-            except DatabaseError as error:  # restarted, or locked: calls wait for the next sweep
+            except DatabaseError as error:  # such as a restart; the next sweep finds the calls
                 self.stderr.write(f"The database did not answer: {error}")
             close_old_connections()
             time.sleep(every)

@@ -215,7 +215,7 @@ def test_the_change_page_costs_two_queries_more(
     queries()
     ours = queries()
     monkeypatch.setattr(
-        "django_poketalk.permissions.may_follow_calls", lambda user: False, raising=True
+        "django_poketalk.permissions.may_see_calls", lambda user: False, raising=True
     )
 
     assert ours - queries() == 2  # what is going on, and the history

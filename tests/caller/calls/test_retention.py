@@ -59,4 +59,4 @@ def test_the_command_sweeps_and_forgets(call: CallRequest, poketalk: Change) -> 
     call_command("poketalk_sweep", forget=True, stdout=out)
 
     assert "expired 1" in out.getvalue()
-    assert "forgot the numbers of 1 calls" in out.getvalue()
+    assert "erased the numbers of 1 calls" in out.getvalue()

@@ -106,7 +106,7 @@ def test_the_clock_runs_from_the_callee_s_answer_on(
     call = connected(new_call(user=anna), b_answered_at=answered_at)
 
     with time_machine.travel(NOW, tick=False):
-        assert call_status.show(call, anna)["clock"] == clock
+        assert call_status.serialize(call, anna)["clock"] == clock
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_who_watches_somebody_else_s_call_is_not_told_of_their_own_phone(
 ) -> None:
     call = connected(new_call(user=anna), status=1)
 
-    shown = call_status.show(call, someone("watcher", "view_callrequest"))
+    shown = call_status.serialize(call, someone("watcher", "view_callrequest"))
 
     assert (shown["sentence"], shown["may_hang_up"]) == ("Calling the caller", False)
 
