@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ValidationError
-from django.db.models import F
+from django.db.models import F, Q
 from django.forms.widgets import Script
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern, path, reverse
@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import permissions
 from ..models import CallRequest
 from ..reports import outcomes
+from ..shared.admin_names import NumbersInNames
 from ..shared.changelist import LongList, NoNul
 from . import call_actions, call_detail, call_list, columns, filters, place, reports, search
 from .changelist import CallChangeList
@@ -39,7 +40,7 @@ PAGES: tuple[tuple[str, str, View], ...] = (
 
 
 @admin.register(CallRequest)
-class CallRequestAdmin(NoNul, LongList):
+class CallRequestAdmin(NoNul, NumbersInNames, LongList):
     """Calls are read-only: `requesting.request_call` creates them, and events update them."""
 
     # Not where Django finds it by itself: a project's own admin of calls has a page of its own.
@@ -72,6 +73,9 @@ class CallRequestAdmin(NoNul, LongList):
     def has_change_permission(self, request: HttpRequest, obj: CallRequest | None = None) -> bool:
         return False
 
+    def whole_numbers(self, request: HttpRequest) -> bool | Q:
+        return permissions.may_see_numbers(request.user) or Q(user_id=request.user.pk)
+
     def get_urls(self) -> list[URLPattern]:
         return [
             path(
@@ -92,7 +96,7 @@ class CallRequestAdmin(NoNul, LongList):
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> CallRequest | None:
         """The call and its people in one query."""
-        people = CallRequest.objects.select_related("user", "hangup_requested_by")
+        people = self.get_queryset(request).select_related("user", "hangup_requested_by")
         try:
             return people.filter(pk=CallRequest._meta.pk.to_python(object_id)).first()
         except ValidationError:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import permissions
 from ..forms import CallerNumberForm
 from ..models import BlacklistedNumber, CallerNumber
+from ..shared.admin_names import NumbersInNames
 from ..shared.changelist import NoNul, names_a_number
 
 
@@ -23,7 +24,7 @@ def masked_number(row: BlacklistedNumber | CallerNumber) -> str:
     return str(row)
 
 
-class NumberAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
+class NumberAdmin(NoNul, NumbersInNames):
     """Rows with a `number`, shown and edited by those who may see it."""
 
     columns: tuple[str, ...]
@@ -31,6 +32,9 @@ class NumberAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
 
     class Media:
         css = {"all": ("poketalk/admin.css",)}
+
+    def whole_numbers(self, request: HttpRequest) -> bool:
+        return permissions.may_see_numbers(request.user)
 
     def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
         if names_a_number(lookup) and not permissions.may_see_numbers(request.user):

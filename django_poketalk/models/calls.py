@@ -8,6 +8,7 @@ what the service tells.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -23,6 +24,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import signals
 from ..protocol import numbers
 from ..protocol.codes import ResponseCode
+from ..shared.number_names import NamedByNumbers
 from ..shared.text import on_one_line
 from .indexes import of_calls as indexes_of_calls
 from .numbers import NUMBER_LENGTH, validate_number
@@ -70,7 +72,7 @@ class CallRequestQuerySet(models.QuerySet["CallRequest"]):
         )
 
 
-class CallRequest(models.Model):
+class CallRequest(NamedByNumbers):
     """One wish to connect two phones, from the click to the last event.
 
     Leg A (`from_number`) rings first, leg B (`to_number`) once A has answered. Both are E.164 with
@@ -218,11 +220,12 @@ class CallRequest(models.Model):
         ]
         indexes = indexes_of_calls(IS_OPEN)
 
-    def __str__(self) -> str:
-        return f"{numbers.mask(self.from_number)} → {numbers.mask(self.to_number)}"
+    def name_with(self, number: Callable[[str], str]) -> str:
+        return f"{number(self.from_number)} → {number(self.to_number)}"
 
     def __repr__(self) -> str:
-        return f"<CallRequest {self.pk}: {self} {self.placement} {self.status}>"
+        name = self.name_with(numbers.mask)
+        return f"<CallRequest {self.pk}: {name} {self.placement} {self.status}>"
 
     @property
     def state(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..protocol import numbers
+from ..shared.number_names import NamedByNumbers
 
 NO_NUMBER = _("Enter a phone number with + and country code.")
 NO_PREFIX = _("Enter the prefix with + and country code, such as +4420.")
@@ -33,7 +35,7 @@ def validate_number(value: str) -> None:
         )
 
 
-class BlacklistedNumber(models.Model):
+class BlacklistedNumber(NamedByNumbers):
     """A number, or a range of numbers by prefix, that may not call (`from`), be called (`to`), or
     either.
     """
@@ -77,8 +79,8 @@ class BlacklistedNumber(models.Model):
             ),
         ]
 
-    def __str__(self) -> str:
-        shown = numbers.mask(self.number) if self.needs_masking else self.number
+    def name_with(self, number: Callable[[str], str]) -> str:
+        shown = number(self.number) if self.needs_masking else self.number
         return f"{shown}…" if self.is_prefix else shown
 
     @property
@@ -141,7 +143,7 @@ class BlacklistedNumber(models.Model):
         return entry
 
 
-class CallerNumber(models.Model):
+class CallerNumber(NamedByNumbers):
     """A user's own phone: leg A of the calls that the user places."""
 
     user = models.OneToOneField(
@@ -158,8 +160,8 @@ class CallerNumber(models.Model):
         verbose_name = _("caller's number")
         verbose_name_plural = _("callers' numbers")
 
-    def __str__(self) -> str:
-        return numbers.mask(self.number)
+    def name_with(self, number: Callable[[str], str]) -> str:
+        return number(self.number)
 
     @classmethod
     def of(cls, user: Any) -> str:

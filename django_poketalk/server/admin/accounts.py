@@ -20,7 +20,7 @@ from django_poketalk.shared.changelist import NoNul
 
 from ..billing import ledger
 from ..models import Account, AllowedAddress
-from .display import amount
+from .display import NamesNumbers, amount
 from .statements import StatementPage
 from .top_ups import TopUpPage
 
@@ -65,7 +65,7 @@ class AllowedAddressInline(admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(Account)
-class AccountAdmin(NoNul, TopUpPage, StatementPage):
+class AccountAdmin(NoNul, NamesNumbers, TopUpPage, StatementPage):
     """Customers. Their balance is read-only here; it changes in the ledger."""
 
     form = AccountForm

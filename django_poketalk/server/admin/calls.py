@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.protocol import eventurl, number_search, numbers
 from django_poketalk.protocol.codes import CallStatus
+from django_poketalk.shared.admin_names import named
 from django_poketalk.shared.admin_urls import admin_url
 from django_poketalk.shared.changelist import LongList
 
@@ -63,6 +64,10 @@ class LegInline(LegNumber, HangupCauseColumn, ReadOnly, MaskedNumbers, admin.Tab
         "duration",
         "cost",
     )
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """The legs, named for this reader."""
+        return named(super().get_queryset(request), may_see_numbers(request))
 
 
 class EventDeliveryInline(ResponseTimeColumn, ReadOnly, admin.TabularInline):  # type: ignore[type-arg]

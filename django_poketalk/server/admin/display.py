@@ -16,6 +16,7 @@ from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 
 from django_poketalk.protocol import numbers
+from django_poketalk.shared.admin_names import NumbersInDeletions, NumbersInNames
 from django_poketalk.shared.changelist import NoNul, names_a_number
 
 
@@ -65,7 +66,25 @@ class MaskedNumbers(NoNumberLookups):
         return [whole.get(name, name) for name in names]
 
 
-class MaskedNumbersPage(MaskedNumbers, admin.ModelAdmin):  # type: ignore[type-arg]
+class NamesItsCall(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Rows that belong to a call, whose page names it by the numbers that the reader may see."""
+
+    def get_object(self, request: HttpRequest, *args: Any) -> Any:
+        """The row with its call."""
+        row: Any = super().get_object(request, *args)
+        if row is not None and row.call is not None:
+            row.call.shows_numbers = may_see_numbers(request)
+        return row
+
+
+class NamesNumbers(NumbersInDeletions):
+    """Rows with which others are deleted that are named by numbers."""
+
+    def whole_numbers(self, request: HttpRequest) -> bool:
+        return may_see_numbers(request)
+
+
+class MaskedNumbersPage(MaskedNumbers, NamesNumbers, NumbersInNames):
     """`MaskedNumbers` for a model admin, with its list and its search."""
 
     number_search_fields: ClassVar[tuple[str, ...]] = ()

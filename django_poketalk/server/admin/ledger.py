@@ -15,6 +15,7 @@ from django_poketalk.shared.changelist import NoNul
 
 from ..billing import ledger
 from ..models import LedgerEntry
+from .display import NamesItsCall
 
 
 class BookingForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -64,7 +65,7 @@ class BookingForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(LedgerEntry)
-class LedgerEntryAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
+class LedgerEntryAdmin(NoNul, NamesItsCall):
     """Ledger entries. Users with the permission add entries to top up or adjust a balance."""
 
     form = BookingForm

@@ -6,19 +6,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.protocol import number_search, numbers
 from django_poketalk.shared import csv_export
+from django_poketalk.shared.admin_names import named
 from django_poketalk.shared.changelist import LongList, count
 
-from ..models import EventDelivery, Leg
+from ..models import Call, EventDelivery, Leg
 from .causes import HangupCauseColumn
 from .display import (
     MaskedNumbersPage,
+    NamesItsCall,
     ReadOnly,
     all_fields,
     amount,
@@ -72,7 +74,7 @@ class LegNumber:
 
 
 @admin.register(Leg)
-class LegAdmin(LegNumber, HangupCauseColumn, ReadOnly, MaskedNumbersPage, LongList):
+class LegAdmin(LegNumber, HangupCauseColumn, ReadOnly, MaskedNumbersPage, NamesItsCall, LongList):
     """Call detail records: all attempts to ring a phone."""
 
     list_display = (
@@ -188,11 +190,16 @@ class EventDeliveryAdmin(ResponseTimeColumn, ReadOnly, LongList):
 
     list_display = ("sent", "call", "sequence", "status", "answer", "took", "error")
     list_filter = (DeliveryFilter, "status")
-    list_select_related = ("call",)
+    list_select_related = ()  # `get_queryset` fetches the calls
     list_per_page = 50
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
     ordering = ("-id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[EventDelivery]:
+        """The deliveries with their calls, which are named for this reader."""
+        calls = named(Call.objects.all(), may_see_numbers(request))
+        return super().get_queryset(request).prefetch_related(Prefetch("call", calls))
 
     @admin.display(description=_("sent"))
     def sent(self, delivery: EventDelivery) -> str:

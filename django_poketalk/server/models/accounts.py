@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import secrets
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -20,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from django_poketalk.protocol import numbers
+from django_poketalk.shared.number_names import NamedByNumbers
 
 from .routes import ServiceProvider
 
@@ -258,7 +260,7 @@ class AllowedAddress(models.Model):
             self.network = str(network)
 
 
-class BlacklistedNumber(models.Model):
+class BlacklistedNumber(NamedByNumbers):
     """A number or prefix that neither leg may have, for one account or (None) for all."""
 
     account = models.ForeignKey(
@@ -285,8 +287,8 @@ class BlacklistedNumber(models.Model):
         ordering = ["number"]
         indexes = [models.Index(fields=["number"], name="poketalk_server_blacklist")]
 
-    def __str__(self) -> str:
-        return f"{self.number}…" if self.is_prefix else numbers.mask(self.number)
+    def name_with(self, number: Callable[[str], str]) -> str:
+        return f"{self.number}…" if self.is_prefix else number(self.number)
 
     def save(self, **options: Any) -> None:
         """Save in the form that `matches` looks up."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,9 +13,9 @@ from django.db.models.expressions import Combinable
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from django_poketalk.protocol import numbers
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.protocol.eventurl import MAX_LENGTH
+from django_poketalk.shared.number_names import NamedByNumbers
 
 from ..billing.rating import Tariff
 from ..database import notify
@@ -61,7 +62,7 @@ class CallQuerySet(models.QuerySet["Call"]):
         return self.filter(state__in=Call.OWNED, lease_until__lt=now)
 
 
-class Call(models.Model):
+class Call(NamedByNumbers):
     """One admitted request, and its call detail record (CDR) once it is over.
 
     A switch owns an active call by a lease (`switch`, `lease_until`) and a `fence`, which increases
@@ -189,8 +190,8 @@ class Call(models.Model):
             models.Index(fields=["account", "custom"], name="poketalk_server_by_custom"),
         ]
 
-    def __str__(self) -> str:
-        return f"{numbers.mask(self.from_number)} → {numbers.mask(self.to_number)}"
+    def name_with(self, number: Callable[[str], str]) -> str:
+        return f"{number(self.from_number)} → {number(self.to_number)}"
 
     def save(self, **options: Any) -> None:
         """Save, and notify the switches of a new call."""
@@ -211,7 +212,7 @@ class Call(models.Model):
         return requested
 
 
-class Leg(models.Model):
+class Leg(NamedByNumbers):
     """One attempt to ring a phone through a gateway, with the tariffs in force at the time."""
 
     call = models.ForeignKey(
@@ -271,8 +272,8 @@ class Leg(models.Model):
             ),
         ]
 
-    def __str__(self) -> str:
-        return f"{self.side}{self.attempt} {numbers.mask(self.number)}"
+    def name_with(self, number: Callable[[str], str]) -> str:
+        return f"{self.side}{self.attempt} {number(self.number)}"
 
     @property
     def tariff(self) -> Tariff:

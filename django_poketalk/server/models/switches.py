@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from django_poketalk.protocol import numbers
+from django_poketalk.shared.number_names import NamedByNumbers
 
 from .routes import Gateway
 
@@ -42,7 +43,7 @@ class Switch(models.Model):
         return self.seen_at > now - ALIVE_WITHIN
 
 
-class TestCall(models.Model):
+class TestCall(NamedByNumbers):
     """A call to one number through one gateway, to test it. Nobody is charged.
 
     A switch rings the number, and hangs up a moment after the answer.
@@ -90,8 +91,8 @@ class TestCall(models.Model):
             ),
         ]
 
-    def __str__(self) -> str:
-        return f"{self.gateway_id}: {numbers.mask(self.number)}"
+    def name_with(self, number: Callable[[str], str]) -> str:
+        return f"{self.gateway_id}: {number(self.number)}"
 
     @property
     def got_through(self) -> bool | None:
