@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from .. import permissions
-from ..blacklist import bulk
+from ..blacklist.matching import find_matches
 from ..conf import settings
 from ..forms import BlacklistedNumberForm
 from ..models import BlacklistedNumber
@@ -219,5 +219,5 @@ class BlacklistedNumberAdmin(BulkAdd, NumberAdmin):
 
     def _matches(self, request: HttpRequest, entry: BlacklistedNumber) -> dict[str, Any]:
         calls = permissions.findable_calls(request.user)
-        found = bulk.find_matches([entry], entry.direction, calls, timezone.now())
+        found = find_matches([entry], entry.direction, calls, timezone.now())
         return blacklist_matches.context(found, request.user, self)

@@ -11,8 +11,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from .. import permissions
-from ..blacklist import bulk
-from ..blacklist.bulk import Matches
+from ..blacklist.matching import DAYS, Matches
 from ..models import CallRequest
 from ..shared.admin_urls import admin_url
 
@@ -24,7 +23,7 @@ def context(found: Matches, user: Any, page: admin.ModelAdmin[Any]) -> dict[str,
     return {
         "count": found.count,
         "more": found.more,
-        "days": bulk.DAYS,
+        "days": DAYS,
         "everybody_s": permissions.may_see_all(user) and permissions.may_see_numbers(user),
         "calls": [_call(call, user, page.admin_site) for call in found.calls],
     }

@@ -23,9 +23,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from .. import permissions
-from ..blacklist import bulk, parse
-from ..blacklist.bulk import Plan
-from ..blacklist.parse import Pasted
+from ..blacklist.matching import TOGETHER, find_matches, parts
+from ..blacklist.parsing import MOST_LINES, BulkInput, parse
+from ..blacklist.preview import Preview, add_entries, preview
 from ..conf import settings
 from ..models import BlacklistedNumber
 from ..models.numbers import REASON_LENGTH
@@ -35,7 +35,7 @@ from . import blacklist_matches
 NAMED = 100  # lines that are named on the page; the rest is counted
 
 
-class PasteForm(forms.Form):
+class BulkAddForm(forms.Form):
     """The lines, and what holds for all of them."""
 
     lines = forms.CharField(
@@ -45,7 +45,7 @@ class PasteForm(forms.Form):
             " that begin with it. You can add a reason after a comma, semicolon or tab. At most"
             " %(most)d lines."
         )
-        % {"most": parse.MOST_LINES},
+        % {"most": MOST_LINES},
         widget=forms.Textarea(attrs={"rows": 12, "cols": 60, "dir": "ltr", "spellcheck": "false"}),
         strip=False,
     )
@@ -106,30 +106,31 @@ class BulkAdd(admin.ModelAdmin):  # type: ignore[type-arg]
         """
         if not self.has_add_permission(request):
             raise PermissionDenied
-        form = PasteForm(request.POST if request.method == "POST" else None)
+        form = BulkAddForm(request.POST if request.method == "POST" else None)
         if not form.is_valid():
             return self._show(request, form, {})
-        read = parse.read(form.cleaned_data["lines"], settings.default_region)
-        plan = bulk.plan(read.lines, form.cleaned_data["direction"], timezone.now())
+        bulk = parse(form.cleaned_data["lines"], settings.default_region)
+        checked = preview(bulk.lines, form.cleaned_data["direction"], timezone.now())
         seal = form.seal(request.user)
-        if "_add" in request.POST and not read.problems:
+        if "_add" in request.POST and not bulk.problems:
             if not constant_time_compare(request.POST.get("seal", ""), seal):
                 said = _(
                     "The input has changed since the preview. Check it again before you add it."
                 )
                 self.message_user(request, said, messages.WARNING)
-            elif self._add(request, form, plan):
+            elif self._add(request, form, checked):
                 return redirect(admin_url(self.admin_site, "poketalk_blacklistednumber_changelist"))
-        return self._show(request, form, self._found(request, form, read, plan, seal))
+        return self._show(request, form, self._found(request, form, bulk, checked, seal))
 
-    def _add(self, request: HttpRequest, form: PasteForm, plan: Plan) -> bool:
+    def _add(self, request: HttpRequest, form: BulkAddForm, checked: Preview) -> bool:
         """Carry it out, and write the history, both or neither."""
         facts = form.cleaned_data
         user: Any = request.user
+        now = timezone.now()
         try:
             with transaction.atomic():
-                made, renewed = bulk.carry_out(
-                    plan, facts["direction"], facts["reason"], facts["until"], user, timezone.now()
+                made, renewed = add_entries(
+                    checked, facts["direction"], facts["reason"], facts["until"], user, now
                 )
                 for entries, flag in ((made, ADDITION), (renewed, CHANGE)):
                     _log(user, entries, flag)
@@ -140,33 +141,33 @@ class BulkAdd(admin.ModelAdmin):  # type: ignore[type-arg]
         added = ngettext(
             "%d entry was added to the blacklist.",
             "%d entries were added to the blacklist.",
-            plan.size,
+            checked.size,
         )
-        self.message_user(request, added % plan.size, messages.SUCCESS)
+        self.message_user(request, added % checked.size, messages.SUCCESS)
         return True
 
     def _found(
-        self, request: HttpRequest, form: PasteForm, read: Pasted, plan: Plan, seal: str
+        self, request: HttpRequest, form: BulkAddForm, bulk: BulkInput, checked: Preview, seal: str
     ) -> dict[str, Any]:
         """What the lines are, and would do."""
         direction = form.cleaned_data["direction"]
         calls = permissions.findable_calls(request.user)
-        adding = [*plan.new, *(line for line, _entry in plan.renewed)]
-        found = bulk.find_matches(adding, direction, calls, timezone.now())
+        adding = [*checked.new, *(line for line, _entry in checked.renewed)]
+        found = find_matches(adding, direction, calls, timezone.now())
         return {
-            "problems": read.problems[:NAMED],
-            "more_problems": max(0, len(read.problems) - NAMED),
-            "repeated": read.repeated[:NAMED],
-            "more_repeated": max(0, len(read.repeated) - NAMED),
-            "kept": plan.kept[:NAMED],
-            "more_kept": max(0, len(plan.kept) - NAMED),
-            "plan": plan,
+            "problems": bulk.problems[:NAMED],
+            "more_problems": max(0, len(bulk.problems) - NAMED),
+            "repeated": bulk.repeated[:NAMED],
+            "more_repeated": max(0, len(bulk.repeated) - NAMED),
+            "kept": checked.kept[:NAMED],
+            "more_kept": max(0, len(checked.kept) - NAMED),
+            "preview": checked,
             "matches": blacklist_matches.context(found, request.user, self),
-            "seal": "" if read.problems or not plan.size else seal,
+            "seal": "" if bulk.problems or not checked.size else seal,
         }
 
     def _show(
-        self, request: HttpRequest, form: PasteForm, found: dict[str, Any]
+        self, request: HttpRequest, form: BulkAddForm, found: dict[str, Any]
     ) -> TemplateResponse:
         shown: Any = form  # the admin draws any form; its stubs know those of models alone
         fieldsets = [(None, {"fields": ["lines", "direction", "reason", "until"]})]
@@ -185,6 +186,6 @@ class BulkAdd(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 def _log(user: Any, entries: list[BlacklistedNumber], flag: int) -> None:
-    for start in range(0, len(entries), bulk.TOGETHER):
-        part: Any = entries[start : start + bulk.TOGETHER]
+    part: Any
+    for part in parts(entries, TOGETHER):
         LogEntry.objects.log_actions(user.pk, part, flag, "Pasted.")

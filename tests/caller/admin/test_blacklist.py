@@ -12,7 +12,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.utils import timezone
 
-from django_poketalk.blacklist import bulk
+from django_poketalk.blacklist import matching
 from django_poketalk.models import BlacklistedNumber, CallRequest
 
 from ..conftest import CALLEE, CALLER
@@ -191,7 +191,7 @@ def test_what_is_counted_is_what_an_entry_refuses(
     old = new_call()
     CallRequest.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=31))
 
-    found = bulk.find_matches(
+    found = matching.find_matches(
         [BlacklistedNumber(**entry)],
         entry["direction"],
         CallRequest.objects.all(),
@@ -206,14 +206,14 @@ def test_the_newest_are_shown_and_counting_ends_somewhere(
 ) -> None:
     calls = [new_call() for _ in range(5)]
     entry = BlacklistedNumber(number=CALLEE, direction="to")
-    monkeypatch.setattr(bulk, "NEWEST", 2)
+    monkeypatch.setattr(matching, "NEWEST", 2)
 
-    def found() -> bulk.Hits:
-        return bulk.find_matches([entry], "to", CallRequest.objects.all(), timezone.now())
+    def found() -> matching.Matches:
+        return matching.find_matches([entry], "to", CallRequest.objects.all(), timezone.now())
 
     assert (found().count, found().more) == (5, False)
     assert [call.pk for call in found().calls] == [calls[4].pk, calls[3].pk]
-    monkeypatch.setattr(bulk, "MOST", 3)
+    monkeypatch.setattr(matching, "MOST", 3)
     assert (found().count, found().more) == (3, True)
 
 

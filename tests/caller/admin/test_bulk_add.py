@@ -1,4 +1,4 @@
-"""Many entries of the blacklist, pasted at once: what lines mean, and that nothing is lost."""
+"""Adding blacklist entries in bulk: what lines mean, and that nothing is lost."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from django.utils import timezone
 
-from django_poketalk.admin.bulk_add import PasteForm
-from django_poketalk.blacklist import bulk, parse
+from django_poketalk.admin.bulk_add import BulkAddForm
+from django_poketalk.blacklist import preview
+from django_poketalk.blacklist.parsing import parse
 from django_poketalk.calls import requesting
 from django_poketalk.exceptions import CallRefused
 from django_poketalk.models import BlacklistedNumber, CallRequest
@@ -59,7 +60,7 @@ def stored() -> list[tuple[str, bool, str]]:
 
 
 def test_lines_may_be_written_in_many_ways() -> None:
-    read = parse.read(
+    read = parse(
         "+44 (20) 7946-0123\n"
         "\n"
         "# from the old system\r\n"
@@ -99,7 +100,7 @@ def test_lines_may_be_written_in_many_ways() -> None:
     ],
 )
 def test_a_line_that_means_nothing_is_named_with_its_number(line: str, says: str) -> None:
-    read = parse.read(f"{OTHER}\n{line}\n{CALLER}", None)
+    read = parse(f"{OTHER}\n{line}\n{CALLER}", None)
 
     assert [one.number for one in read.lines] == [OTHER, CALLER]
     [problem] = read.problems
@@ -108,9 +109,9 @@ def test_a_line_that_means_nothing_is_named_with_its_number(line: str, says: str
 
 
 def test_more_lines_than_can_be_added_at_once_are_refused() -> None:
-    assert len(parse.read("\n" * 5000, None).problems) == 0
+    assert len(parse("\n" * 5000, None).problems) == 0
 
-    [problem] = parse.read("\n" * 5001, None).problems
+    [problem] = parse("\n" * 5001, None).problems
 
     assert "5001 lines" in problem.sentence
 
@@ -171,7 +172,7 @@ def test_one_bad_line_loses_nothing_and_saves_nothing(boss: Client) -> None:
     kept = re.search(r"<textarea[^>]*>\s*(.*?)</textarea>", html, re.DOTALL)
     assert kept
     assert kept[1].replace("\r\n", "\n").startswith(f"{CALLEE}, fraud\n&lt;script&gt;")
-    form = PasteForm(lines(text_))
+    form = BulkAddForm(lines(text_))
     assert form.is_valid()
     seal = form.seal(get_user_model().objects.get())
     page(boss.post(BULK_ADD, {**lines(text_), "seal": seal, "_add": "x"}))
@@ -239,7 +240,7 @@ def test_somebody_else_s_same_entry_at_the_same_moment_saves_nothing_twice(
 ) -> None:
     seal = hidden(check(boss, f"{CALLEE}\n{OTHER}"), "seal")
     BlacklistedNumber.objects.create(number=OTHER)
-    monkeypatch.setattr(bulk, "_stored", lambda *_: {})  # it was not there yet
+    monkeypatch.setattr(preview, "_stored", lambda *_: {})  # it was not there yet
 
     html = page(boss.post(BULK_ADD, {**lines(f"{CALLEE}\n{OTHER}"), "seal": seal, "_add": "x"}))
 

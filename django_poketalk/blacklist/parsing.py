@@ -39,7 +39,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Pasted:
+class BulkInput:
     """All lines of a text: those to use, those that repeat one of them, those that mean nothing."""
 
     lines: tuple[Line, ...]
@@ -47,7 +47,7 @@ class Pasted:
     problems: tuple[Problem, ...]
 
 
-def read(text: str, region: str | None) -> Pasted:
+def parse(text: str, region: str | None) -> BulkInput:
     """Each line of the text: a number in any usual way of writing, or the beginning of numbers and
     `*`; then, after a comma, a semicolon or a tab, a reason.
 
@@ -63,7 +63,7 @@ def read(text: str, region: str | None) -> Pasted:
             "lines": len(written),
             "most": MOST_LINES,
         }
-        return Pasted((), (), (Problem(MOST_LINES + 1, "", too_many),))
+        return BulkInput((), (), (Problem(MOST_LINES + 1, "", too_many),))
     for at, line in enumerate(written, 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -78,7 +78,7 @@ def read(text: str, region: str | None) -> Pasted:
             repeated.append(meant)
         else:
             lines[number, is_prefix] = meant
-    return Pasted(tuple(lines.values()), tuple(repeated), tuple(problems))
+    return BulkInput(tuple(lines.values()), tuple(repeated), tuple(problems))
 
 
 def _meaning(line: str, region: str | None) -> tuple[str, bool, str]:
