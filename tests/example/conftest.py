@@ -1,4 +1,4 @@
-"""The example project, run as its users run it: by its own `manage.py`."""
+"""Fixtures that run the example project by its own `manage.py`, as its users do."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def run(
 
 @pytest.fixture
 def manage(tmp_path: Path) -> Manage:
-    """`manage(command, ..., NAME=value)`: run a command on a database of its own."""
+    """`manage(command, ..., NAME=value)` runs a command on a database of its own."""
 
     def manage(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
         return run("manage.py", *arguments, var=tmp_path, **changes)

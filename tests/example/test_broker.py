@@ -1,4 +1,4 @@
-"""The file broker: each message arrives once and complete, also with several senders."""
+"""The file broker delivers each message once and complete, even with several senders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kombu.transport import filesystem
 
 from .conftest import run
 
-# Four processes send while this one receives as fast as it can, from a queue that all declare.
+# Four processes send while this one receives as fast as possible, from a queue that all declare.
 EXCHANGE = """
 import json, multiprocessing, socket, sys, time
 from django.conf import settings

@@ -44,7 +44,7 @@ wrong = cases.Case(
 
 def two_cases():
     account = Account.objects.get(name=demo_data.ACCOUNT)
-    for _ in range(10):  # whose sum is not exact in SQLite, which adds in floats
+    for _ in range(10):  # SQLite adds floats, so the sum is not exact there
         ledger.adjust(account, Decimal("-0.1"))
     return iter([right, wrong])
 
@@ -66,13 +66,13 @@ def running(var: Path, port: int) -> Iterator[subprocess.Popen[str]]:
     )
     try:
         assert demo.stdout is not None
-        told = []
+        output = []
         for line in demo.stdout:
-            told.append(line)
+            output.append(line)
             if "Ctrl-C stops everything" in line:
                 break
         else:
-            pytest.fail("".join(told))
+            pytest.fail("".join(output))
         yield demo
     finally:
         demo.kill()
@@ -87,7 +87,7 @@ def processes_of(var: Path) -> dict[int, str]:
             if f"CRM_VAR={var}".encode() in (folder / "environ").read_bytes().split(b"\0"):
                 found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
         except (OSError, UnicodeDecodeError):
-            continue  # gone meanwhile, or somebody else's
+            continue  # it has ended, or belongs to another user
     return found
 
 
@@ -139,7 +139,7 @@ def test_it_runs_until_ctrl_c_and_cleans_up(tmp_path: Path) -> None:
         parts = len(processes_of(tmp_path))
 
         demo.send_signal(signal.SIGINT)
-        demo.send_signal(signal.SIGINT)  # as tox does, which passes on what has come already
+        demo.send_signal(signal.SIGINT)  # tox forwards the signal, so that it arrives twice
         rest, _ = demo.communicate(timeout=60)
 
     assert "Log in" in login.text

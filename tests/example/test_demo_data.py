@@ -10,7 +10,7 @@ import pytest
 
 from .conftest import run
 
-# Ofcom, NANPA, ARCEP and ACMA keep these free for fiction.
+# Ofcom, NANPA, ARCEP and ACMA reserve these for fiction.
 FICTIONAL = re.compile(
     r"\+442079460\d{3}|\+1\d{3}55501\d{2}|\+3319900\d{4}|\+6125550\d{4}", re.ASCII
 )
@@ -79,7 +79,7 @@ def test_each_simulated_behavior_has_a_contact(loaded: dict[str, object]) -> Non
     rows = {"01", "02", "03", "04", "05", "06", "20", "21", *(f"1{n}" for n in range(10))}
 
     assert rows <= endings
-    assert endings - rows, "nobody stays on"
+    assert endings - rows, "no contact stays on the line"
 
 
 def test_the_key_is_not_stored(loaded: dict[str, object], tmp_path: Path) -> None:

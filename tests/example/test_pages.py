@@ -52,7 +52,9 @@ def test_a_visitor_chooses_the_language_and_keeps_it(site: str) -> None:
     visitor.log_in("demo", "demo")
     contact = visitor.session.get(f"{site}/contacts/1/", timeout=10)
     assert "התקשרות" in contact.text
-    assert "no-store" in contact.headers["Cache-Control"]  # or the way back hides a call
+    assert (
+        "no-store" in contact.headers["Cache-Control"]
+    )  # otherwise the back button displays an old page
 
 
 def test_a_wrong_password_is_refused(site: str) -> None:
@@ -149,7 +151,7 @@ def test_logging_out_ends_the_session(site: str, demo: requests.Session) -> None
     assert "/login/" in visitor.session.get(f"{site}/", timeout=10).url
 
 
-def test_the_service_answers_at_the_seeds_path(site: str) -> None:
+def test_the_service_responds_at_the_protocols_path(site: str) -> None:
     answer = requests.post(f"{site}/index.php/api/click2call", data={}, timeout=10)
 
     assert (answer.status_code, answer.text) == (200, "10")

@@ -1,4 +1,4 @@
-"""Child processes: readiness, unexpected deaths, and no process left running."""
+"""Child processes are awaited, watched, and stopped in every case."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ print("ready", flush=True)
 print("out of cheese", flush=True)
 sys.exit(7)
 """
-SILENT = "import time; time.sleep(600)"
+NEVER_READY = "import time; time.sleep(600)"
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_a_child_that_is_never_ready_is_reported(
     scripts: Path, lines: list[tuple[str, str]]
 ) -> None:
     with (
-        stack(lines, program(scripts, "mute", SILENT)) as one,
+        stack(lines, program(scripts, "mute", NEVER_READY)) as one,
         pytest.raises(ChildDied, match="mute was not ready within 1 s"),
     ):
         one.wait_until_ready(1)

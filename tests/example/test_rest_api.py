@@ -16,7 +16,7 @@ import requests
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "rest-api.md"
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-OF_THE_MOMENT = {"id", "webcallid", "user", "created_by"}
+VARYING = {"id", "webcallid", "user", "created_by"}
 MARK = "@@@@"
 
 
@@ -53,17 +53,18 @@ def run(commands: list[str], site: str) -> list[str]:
     return done.stdout.split(f"{MARK}\n")
 
 
-def alike(shown: Any, told: Any, name: str = "") -> bool:
+def alike(printed: Any, real: Any, name: str = "") -> bool:
     """Whether the answer equals the printed one, apart from values that differ each time."""
-    if isinstance(shown, dict) and isinstance(told, dict):
-        return list(shown) == list(told) and all(alike(shown[key], told[key], key) for key in shown)
-    if isinstance(shown, list) and isinstance(told, list):
-        return len(shown) == len(told) and all(map(alike, shown, told))
-    if name in OF_THE_MOMENT:
-        return type(shown) is type(told)
-    if isinstance(shown, str) and isinstance(told, str) and MOMENT.fullmatch(shown):
-        return bool(MOMENT.fullmatch(told))
-    return bool(shown == told)
+    if isinstance(printed, dict) and isinstance(real, dict):
+        pairs = [(printed[key], real.get(key), key) for key in printed]
+        return list(printed) == list(real) and all(alike(*pair) for pair in pairs)
+    if isinstance(printed, list) and isinstance(real, list):
+        return len(printed) == len(real) and all(map(alike, printed, real))
+    if name in VARYING:
+        return type(printed) is type(real)
+    if isinstance(printed, str) and isinstance(real, str) and MOMENT.fullmatch(printed):
+        return bool(MOMENT.fullmatch(real))
+    return bool(printed == real)
 
 
 @pytest.fixture
@@ -85,19 +86,19 @@ def test_each_command_gives_the_printed_answer(site: str) -> None:
 
     assert len(written) == len(page) > 8
     for example, text in zip(page[1:], written[1:], strict=True):
-        told = json.loads(text)
+        answer = json.loads(text)
         if example.answer is None:
-            assert "code" not in told, example.command + text
+            assert "code" not in answer, example.command + text
         else:
-            assert alike(json.loads(example.answer), told), example.command + text
+            assert alike(json.loads(example.answer), answer), example.command + text
 
 
 def test_a_different_answer_is_detected() -> None:
-    shown = {"id": 1, "at": "2026-05-04T09:30:00Z", "code": "a", "errors": [{"b": 1}]}
+    printed = {"id": 1, "at": "2026-05-04T09:30:00Z", "code": "a", "errors": [{"b": 1}]}
 
-    assert alike(shown, {**shown, "id": 7, "at": "2027-01-01T00:00:00.5Z"})
+    assert alike(printed, {**printed, "id": 7, "at": "2027-01-01T00:00:00.5Z"})
     for change in ({"id": "1"}, {"at": None}, {"code": "b"}, {"errors": []}, {"more": 1}):
-        assert not alike(shown, {**shown, **change})
+        assert not alike(printed, {**printed, **change})
 
 
 def test_a_token_is_required(site: str) -> None:

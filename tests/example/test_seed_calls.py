@@ -1,4 +1,4 @@
-"""`seed_calls` creates plausible calls, the same ones for the same seed."""
+"""`seed_calls` creates plausible calls, which are the same for the same seed."""
 
 from __future__ import annotations
 

@@ -14,19 +14,19 @@ PRODUCTION = {
     "CRM_URL": "https://crm.example.com",
     "POKETALK_API_KEY": "the-key",
 }
-SHOW = """
+READ = """
 import json, sys
 from django.conf import settings
 print(json.dumps({name: getattr(settings, name, None) for name in sys.argv[1:]}, default=str))
 """
 
 
-def show(var: Path, *names: str, **changes: str) -> dict[str, object]:
-    """The example's values of these settings."""
-    done = run("-c", SHOW, *names, var=var, DJANGO_SETTINGS_MODULE="crm.settings", **changes)
+def read(var: Path, *names: str, **changes: str) -> dict[str, object]:
+    """The values of these settings in the example."""
+    done = run("-c", READ, *names, var=var, DJANGO_SETTINGS_MODULE="crm.settings", **changes)
     assert done.returncode == 0, done.stderr
-    shown: dict[str, object] = json.loads(done.stdout)
-    return shown
+    values: dict[str, object] = json.loads(done.stdout)
+    return values
 
 
 def test_the_deployment_check_has_no_warning(manage: Manage) -> None:
@@ -64,8 +64,8 @@ def test_a_site_url_without_scheme_is_named(manage: Manage) -> None:
 
 
 def test_the_development_key_is_generated_once_and_kept_private(tmp_path: Path) -> None:
-    first = show(tmp_path, "SECRET_KEY")
-    second = show(tmp_path, "SECRET_KEY")
+    first = read(tmp_path, "SECRET_KEY")
+    second = read(tmp_path, "SECRET_KEY")
 
     assert first == second
     assert len(str(first["SECRET_KEY"])) >= 50
@@ -73,7 +73,7 @@ def test_the_development_key_is_generated_once_and_kept_private(tmp_path: Path) 
 
 
 def test_sqlite_transactions_wait_for_each_other(tmp_path: Path) -> None:
-    database = show(tmp_path, "DATABASES")["DATABASES"]["default"]  # type: ignore[index]
+    database = read(tmp_path, "DATABASES")["DATABASES"]["default"]  # type: ignore[index]
 
     assert database["NAME"] == str(tmp_path / "db.sqlite3")
     assert database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
@@ -81,23 +81,23 @@ def test_sqlite_transactions_wait_for_each_other(tmp_path: Path) -> None:
 
 
 def test_database_and_broker_come_from_the_environment(tmp_path: Path) -> None:
-    shown = show(
+    values = read(
         tmp_path,
         *("DATABASES", "CELERY_BROKER_URL", "CELERY_BROKER_TRANSPORT_OPTIONS"),
         DATABASE_URL="postgres://crm:secret@db.example.com:5433/crm",
         CELERY_BROKER_URL="redis://broker.example.com/3",
     )
 
-    database = shown["DATABASES"]["default"]  # type: ignore[index]
+    database = values["DATABASES"]["default"]  # type: ignore[index]
     assert database["ENGINE"] == "django.db.backends.postgresql"
     assert (database["HOST"], database["PORT"], database["NAME"]) == ("db.example.com", 5433, "crm")
-    assert shown["CELERY_BROKER_URL"] == "redis://broker.example.com/3"
-    assert shown["CELERY_BROKER_TRANSPORT_OPTIONS"]["socket_timeout"] > 0  # type: ignore[index]
+    assert values["CELERY_BROKER_URL"] == "redis://broker.example.com/3"
+    assert values["CELERY_BROKER_TRANSPORT_OPTIONS"]["socket_timeout"] > 0  # type: ignore[index]
 
 
 def test_events_go_to_loopback_only_when_both_sides_are_on_one_machine(tmp_path: Path) -> None:
-    at_home = show(tmp_path, "POKETALK_SERVER", CRM_URL="http://127.0.0.1:8123")
-    outside = show(tmp_path, "POKETALK_SERVER", **PRODUCTION)
+    at_home = read(tmp_path, "POKETALK_SERVER", CRM_URL="http://127.0.0.1:8123")
+    outside = read(tmp_path, "POKETALK_SERVER", **PRODUCTION)
 
     assert at_home["POKETALK_SERVER"] == {
         "EVENT_NETWORKS": ["127.0.0.1/32"],

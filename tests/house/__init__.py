@@ -1,1 +1,1 @@
-"""The rules of the house, each as a test: CONTRIBUTING.md lists them."""
+"""Tests of the project's rules, which CONTRIBUTING.md lists."""

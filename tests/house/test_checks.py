@@ -1,5 +1,5 @@
-"""System checks do not query the database unless they are tagged as database checks: they
-also run where there is none, as while an image is built.
+"""System checks do not query the database unless they are tagged as database checks: they also run
+without a database, for example while an image is built.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def test_both_apps_have_checks() -> None:
 @pytest.mark.parametrize("check", our_checks(), ids=lambda check: check.__name__)
 def test_a_check_does_not_query_the_database(check: Any) -> None:
     if Tags.database in check.tags:
-        assert check(app_configs=None, databases=[]) == [], "it asks a database nobody named"
+        assert check(app_configs=None, databases=[]) == [], "it queries an unselected database"
     else:
         assert queries_of(check) == []
 

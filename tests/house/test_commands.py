@@ -41,14 +41,14 @@ def test_tox_gives_the_demo_time_to_stop() -> None:
 
 
 def test_tox_runs_every_supported_combination(project: Any) -> None:
-    said = "\n".join(project["classifiers"])
-    pythons = [int(minor) for minor in re.findall(r"Python :: 3\.(\d+)", said)]
-    djangos = re.findall(r"Django :: (\d)\.(\d)", said)
+    classifiers = "\n".join(project["classifiers"])
+    pythons = [int(minor) for minor in re.findall(r"Python :: 3\.(\d+)", classifiers)]
+    djangos = re.findall(r"Django :: (\d)\.(\d)", classifiers)
     supported = {
         f"py3{python}-django{major}{minor}"
         for python in pythons
         for major, minor in djangos
-        if major < "6" or python >= 12  # Django 6 needs Python 3.12
+        if major < "6" or python >= 12  # Django 6 requires Python 3.12
     }
 
     tested = set(re.findall(r"py3\d+-django\d+", (tree.ROOT / "tox.ini").read_text()))

@@ -22,7 +22,7 @@ def test_the_imports_keep_their_contracts() -> None:
     assert "0 broken" in linted.stdout
 
 
-def test_the_service_may_import_nothing_but_the_common_ground() -> None:
+def test_the_service_imports_only_protocol_and_shared() -> None:
     config = tomllib.loads((tree.ROOT / "pyproject.toml").read_text())
     contracts = {each["id"]: each for each in config["tool"]["importlinter"]["contracts"]}
     rest = parts(tree.PACKAGE) - {"protocol", "server", "shared"}

@@ -106,8 +106,8 @@ def test_the_compiled_catalog_matches_its_source(app: Path, language: str, tmp_p
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_translation_of_ours_replaces_one_of_djangos(language: str) -> None:
-    # Django says "Enter a number." of any invalid number; ours are phone numbers.
+def test_our_translations_do_not_replace_those_of_django(language: str) -> None:
+    # Django uses "Enter a number." for any invalid number, whereas ours are phone numbers.
     path = Path(django.__file__).parent / "conf" / "locale" / language / "LC_MESSAGES" / "django.mo"
     with path.open("rb") as file:
         known: dict[Any, str] = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]
@@ -127,7 +127,7 @@ def test_no_translation_of_ours_replaces_one_of_djangos(language: str) -> None:
         ("he", "ניתוק", "rtl"),
     ],
 )
-def test_a_page_is_in_the_readers_language_and_direction(
+def test_a_page_has_the_users_language_and_direction(
     language: str, words: str, direction: str
 ) -> None:
     with translation.override(language):

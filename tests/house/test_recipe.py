@@ -17,11 +17,11 @@ BLOCK = re.compile(r"```python\n(GROUPS = .*?)```", re.DOTALL)
 @pytest.mark.django_db
 def test_every_permission_of_the_services_groups_exists() -> None:
     [block] = BLOCK.findall(PAGE.read_text())
-    said: dict[str, Any] = {}
+    names: dict[str, Any] = {}
 
-    exec(block, said)
+    exec(block, names)
 
-    named = {codename for codenames in said["GROUPS"].values() for codename in codenames}
+    named = {codename for codenames in names["GROUPS"].values() for codename in codenames}
     own = Permission.objects.filter(content_type__app_label="poketalk_server")
     assert named
     assert named - {*own.values_list("codename", flat=True)} == set()

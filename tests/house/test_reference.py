@@ -42,7 +42,7 @@ def in_source(pattern: str) -> set[str]:
 
 
 def test_every_system_check_is_listed_once() -> None:
-    # `shared.app_settings` makes the first two, for both sides.
+    # `shared.app_settings` returns the first two, for both sides.
     shared = {f"{app}.E00{number}" for app in ("poketalk", "poketalk_server") for number in (1, 2)}
     caller = in_source(r'"(poketalk\.[EW]\d{3})"')
     caller |= {f"poketalk.{number}" for number in in_source(r'"(W\d{3})"')}

@@ -1,4 +1,4 @@
-"""Files stay short, and have names of their own."""
+"""Files are short, and none has a catch-all name."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 from . import tree
 
-MOST_LINES = 400
+MAX_LINES = 400
 CODE = (".py", ".js", ".css", ".html")
-NAMELESS = {"utils", "util", "helpers", "helper", "misc", "common"}
+CATCH_ALL = {"utils", "util", "helpers", "helper", "misc", "common"}
 
 
 def test_no_file_has_more_than_400_lines() -> None:
@@ -19,7 +19,7 @@ def test_no_file_has_more_than_400_lines() -> None:
 
 
 def test_no_file_or_folder_has_a_catch_all_name() -> None:
-    assert [name for path in tree.files(*CODE) if NAMELESS & words(name := tree.name(path))] == []
+    assert [name for path in tree.files(*CODE) if CATCH_ALL & words(name := tree.name(path))] == []
 
 
 def test_a_file_of_401_lines_is_too_long(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_a_file_of_401_lines_is_too_long(tmp_path: Path) -> None:
 
 def too_long(paths: Iterable[Path]) -> list[tuple[Path, int]]:
     lines = [(path, len(path.read_text().splitlines())) for path in paths]
-    return [(path, count) for path, count in lines if count > MOST_LINES]
+    return [(path, count) for path, count in lines if count > MAX_LINES]
 
 
 def words(name: str) -> set[str]:

@@ -61,7 +61,7 @@ def test_templates_have_nothing_inline() -> None:
         ('<a href=" JavaScript:go()">', ["href= JavaScript:go()"]),
     ],
 )
-def test_what_is_inline_is_found(template: str, found: list[str]) -> None:
+def test_inline_code_is_found(template: str, found: list[str]) -> None:
     assert inline(template) == found
 
 
@@ -73,5 +73,5 @@ def test_what_is_inline_is_found(template: str, found: list[str]) -> None:
         '<a href="{{ url }}" class="style">onclick="no tag"</a>',
     ],
 )
-def test_what_is_not_inline_is_allowed(template: str) -> None:
+def test_other_code_is_allowed(template: str) -> None:
     assert inline(template) == []

@@ -36,8 +36,8 @@ exec(open("first_data.py").read())
 
 
 def write_files(folder: Path) -> None:
-    """Each file that the tutorial creates, changes or replaces: the code block that
-    follows the sentence.
+    """Write each file that the tutorial creates, changes or replaces: the code block after the
+    sentence.
     """
     for sentence in FILE.finditer(TUTORIAL):
         block = BLOCK.search(TUTORIAL, sentence.end())
@@ -49,7 +49,7 @@ def write_files(folder: Path) -> None:
 
 
 def run(folder: Path, *arguments: str) -> str:
-    """Run Python in the project's folder; it must succeed. Its output."""
+    """Run Python in the project's folder, and return its output. It must succeed."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(NOT_INHERITED)}
     done = subprocess.run(
         [sys.executable, *arguments],

@@ -1,4 +1,4 @@
-"""The codes on the wire: what an answer is taken for, and the order of a call's statuses."""
+"""Response codes are read from bodies, and the statuses of a call have a total order."""
 
 from __future__ import annotations
 
@@ -17,18 +17,16 @@ PIECES = st.sampled_from(
 )
 
 
-class TestReadingAnAnswer:
+class TestReadCode:
     @pytest.mark.parametrize("code", list(ResponseCode))
     @pytest.mark.parametrize(
         "around",
         ["{}", " {}", "{}\r\n", "\ufeff{}", "\ufeff \n{} ", "{} ERROR. Something", "{}\tOK"],
     )
-    def test_a_code_is_found_whatever_stands_around_it(
-        self, code: ResponseCode, around: str
-    ) -> None:
+    def test_reads_a_code_with_text_around_it(self, code: ResponseCode, around: str) -> None:
         assert ResponseCode.read(around.format(code.value).encode()) is code
 
-    def test_the_leading_zero_may_be_missing(self) -> None:
+    def test_accepts_a_missing_leading_zero(self) -> None:
         assert ResponseCode.read(b"0") is ResponseCode.OK
         assert ResponseCode.read(b"0 OK\n") is ResponseCode.OK
 
@@ -66,42 +64,40 @@ class TestReadingAnAnswer:
             b"\x0000",
         ],
     )
-    def test_anything_else_is_ambiguous(self, body: bytes) -> None:
+    def test_other_bodies_are_ambiguous(self, body: bytes) -> None:
         assert ResponseCode.read(body) is None
 
     @given(st.lists(PIECES, max_size=5).map(b"".join))
-    def test_only_a_zero_alone_or_before_a_word_is_taken_for_success(self, body: bytes) -> None:
+    def test_only_a_zero_alone_or_before_a_word_is_success(self, body: bytes) -> None:
         words = body.removeprefix(BOM).split()
         succeeds = words[:1] in ([b"0"], [b"00"]) and (len(words) == 1 or words[1][:1].isalpha())
 
         assert (ResponseCode.read(body) is ResponseCode.OK) == succeeds
 
     @given(st.binary(max_size=40))
-    def test_any_bytes_are_a_code_or_ambiguous(self, body: bytes) -> None:
+    def test_reads_any_bytes_as_a_code_or_none(self, body: bytes) -> None:
         assert ResponseCode.read(body) in (None, *ResponseCode)
 
-    def test_every_code_has_a_meaning_of_its_own(self) -> None:
+    def test_every_code_has_a_distinct_meaning(self) -> None:
         meanings = [code.meaning for code in ResponseCode]
 
         assert len(set(meanings)) == len(ResponseCode)
         assert all(meanings)
 
 
-class TestTheOrderOfStatuses:
-    def test_the_order_is_total_and_the_final_ones_are_above_all_others(self) -> None:
+class TestStatusOrder:
+    def test_final_statuses_rank_above_all_others(self) -> None:
         by_rank = sorted(CallStatus, key=lambda status: status.rank)
 
         assert [status.value for status in by_rank] == [0, 1, 3, 5, 7, 2, 4, 6, 8]
         assert [status.value for status in CallStatus if status.is_final] == [2, 4, 6, 8]
 
     @given(STATUSES, STATUSES)
-    def test_a_status_replaces_exactly_those_below_it(
-        self, one: CallStatus, other: CallStatus
-    ) -> None:
+    def test_a_status_replaces_only_lower_ones(self, one: CallStatus, other: CallStatus) -> None:
         assert (other in one.lower) == (one.merge(other) is one and one is not other)
 
     @given(STATUSES, STATUSES, STATUSES)
-    def test_merging_knows_no_order_and_no_repetition(
+    def test_merge_is_commutative_associative_and_idempotent(
         self, a: CallStatus, b: CallStatus, c: CallStatus
     ) -> None:
         assert a.merge(b) is b.merge(a)
@@ -114,13 +110,13 @@ class TestTheOrderOfStatuses:
             lambda history: st.tuples(st.just(history), st.permutations(history))
         )
     )
-    def test_no_permutation_of_a_history_ends_elsewhere(
+    def test_merged_status_does_not_depend_on_the_order(
         self, histories: tuple[list[CallStatus], list[CallStatus]]
     ) -> None:
         ends = [reduce(CallStatus.merge, history) for history in histories]
 
         assert ends[0] is ends[1]
 
-    def test_a_four_after_a_six_changes_nothing(self) -> None:
+    def test_status_6_ranks_above_status_4(self) -> None:
         assert CallStatus.B_FAILED.merge(CallStatus.A_DISCONNECTED) is CallStatus.B_FAILED
         assert CallStatus.A_DISCONNECTED.merge(CallStatus.B_FAILED) is CallStatus.B_FAILED

@@ -1,4 +1,4 @@
-"""The EventURL: a template is expanded in one pass, an expanded query is read by ASCII rules."""
+"""EventURL templates are expanded in one pass, and expanded queries are parsed strictly."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DOLLARS = st.sampled_from(["$", "%24"])
 EXAMPLE = Event(CallStatus.B_ANSWERED, "web1323041193", 300, Decimal("0.515"))
 
 
-class TestExpanding:
+class TestExpand:
     @pytest.mark.parametrize(
         ("template", "expanded"),
         [
@@ -45,7 +45,7 @@ class TestExpanding:
             ("http://h/$status", "http://h/$status"),
         ],
     )
-    def test_variables_are_replaced_in_the_query_alone(self, template: str, expanded: str) -> None:
+    def test_replaces_variables_only_in_the_query(self, template: str, expanded: str) -> None:
         assert eventurl.expand(template, EXAMPLE) == expanded
 
     @pytest.mark.parametrize(
@@ -60,17 +60,17 @@ class TestExpanding:
             ("é٣", "%C3%A9%D9%A3"),
         ],
     )
-    def test_values_are_data_and_percent_encoded(self, value: str, encoded: str) -> None:
+    def test_percent_encodes_values(self, value: str, encoded: str) -> None:
         event = Event(CallStatus.A_INITIATED, value)
 
         assert eventurl.expand("http://h/?w=$webcallid", event) == f"http://h/?w={encoded}"
 
-    def test_even_what_is_no_unicode_text_is_encoded(self) -> None:
+    def test_encodes_lone_surrogates(self) -> None:
         event = Event(CallStatus.A_INITIATED, "\ud800")
 
         assert eventurl.expand("http://h/?w=$webcallid", event).isascii()
 
-    def test_debit_has_three_decimals_and_what_is_not_known_is_zero(self) -> None:
+    def test_unknown_values_are_zero_and_debit_has_three_decimals(self) -> None:
         event = Event(CallStatus.A_INITIATED)
 
         url = eventurl.expand("http://h/?d=$duration&c=$debit", event)
@@ -78,7 +78,7 @@ class TestExpanding:
         assert url == "http://h/?d=0&c=0.000"
 
     @given(st.text(max_size=30), EVENTS)
-    def test_a_value_never_adds_to_the_query(self, text: str, event: Event) -> None:
+    def test_a_value_cannot_add_parameters(self, text: str, event: Event) -> None:
         hostile = Event(event.status, text, event.duration, event.cost)
 
         query = eventurl.expand("http://h/?w=$webcallid&s=$status", hostile).partition("?")[2]
@@ -98,7 +98,7 @@ class TestRoundTrip:
         [("", "$", "webcallid", ""), ("", "%24", "status", "")], "x&status=8\r\n$status", EXAMPLE
     )
     @example([("a", "$", "status", "b"), ("$", "$", "status", "")], "", EXAMPLE)
-    def test_anybody_reads_each_value_where_its_variable_stood_and_nothing_else(
+    def test_any_parser_reads_each_value_in_place_of_its_variable(
         self, variables: list[tuple[str, str, str, str]], webcallid: str, event: Event
     ) -> None:
         event = Event(event.status, webcallid, event.duration, event.cost)
@@ -126,18 +126,18 @@ class TestRoundTrip:
         ]
 
     @given(EVENTS)
-    def test_what_is_expanded_is_parsed_back(self, event: Event) -> None:
+    def test_parse_reverses_expand(self, event: Event) -> None:
         url = eventurl.expand(eventurl.template("https://crm.example.com/e/1/"), event)
 
         assert eventurl.parse(url.partition("?")[2]) == event
 
 
-class TestParsing:
-    def test_only_the_status_is_required(self) -> None:
+class TestParse:
+    def test_requires_only_the_status(self) -> None:
         assert eventurl.parse("status=3") == Event(CallStatus.A_ANSWERED)
         assert eventurl.parse("status=3&duration=&debit=") == Event(CallStatus.A_ANSWERED)
 
-    def test_other_keys_are_ignored(self) -> None:
+    def test_ignores_unknown_keys(self) -> None:
         assert eventurl.parse("utm=1&status=3&x&&=") == Event(CallStatus.A_ANSWERED)
 
     def test_a_plus_is_a_space(self) -> None:
@@ -186,12 +186,12 @@ class TestParsing:
             "status=3&webcallid=\ud800",
         ],
     )
-    def test_what_is_not_an_event_says_so(self, query: str) -> None:
+    def test_rejects_invalid_queries(self, query: str) -> None:
         with pytest.raises(InvalidEvent):
             eventurl.parse(query)
 
     @given(st.text(max_size=80) | st.from_regex(r"status=[0-9٣]{1,2}(&d[a-z]{4,7}=.{0,12})?"))
-    def test_any_text_is_an_event_or_an_invalid_one(self, query: str) -> None:
+    def test_parses_or_rejects_any_text(self, query: str) -> None:
         try:
             event = eventurl.parse(query)
         except InvalidEvent:
@@ -201,7 +201,7 @@ class TestParsing:
 
 
 @pytest.mark.parametrize(
-    ("url", "shown"),
+    ("url", "displayed"),
     [
         ("https://example.com/hook/s3cr3t?sig=s3cr3t", "https://example.com/…"),
         ("http://example.com:8080?sig=s3cr3t", "http://example.com:8080/…"),
@@ -214,9 +214,9 @@ class TestParsing:
         ("", ""),
     ],
 )
-def test_people_read_no_more_of_a_url_than_where_it_goes(url: str, shown: str) -> None:
-    assert eventurl.without_path(url) == shown
+def test_without_path_hides_everything_after_the_host(url: str, displayed: str) -> None:
+    assert eventurl.without_path(url) == displayed
 
 
-def test_half_a_thousandth_is_rounded_up() -> None:
+def test_format_debit_rounds_half_up() -> None:
     assert eventurl.format_debit(Decimal("0.0005")) == "0.001"

@@ -1,4 +1,4 @@
-"""What is typed to find a number means its beginning, in any way to write it."""
+"""A search finds numbers by their beginnings, in any usual spelling."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NUMBERS = st.from_regex(r"\+[1-9][0-9]{6,13}", fullmatch=True)
 
 
 def is_normal(number: str) -> bool:
-    """Whether it can be stored so."""
+    """Whether the number is in normal form."""
     try:
         return numbers.normalize(number) == number
     except numbers.InvalidNumber:
@@ -33,26 +33,24 @@ def is_normal(number: str) -> bool:
         ("011 49 30 123", "US", "+4930123"),
         ("(415) 555", "US", "+1415555"),
         ("1-415-555", "US", "+1415555"),
-        ("06 123", "IT", "+3906123"),  # where the zero belongs to the number
+        ("06 123", "IT", "+3906123"),  # in Italy, the zero is part of the number
         ("+44\N{NO-BREAK SPACE}20 7946\N{NON-BREAKING HYPHEN}0123", None, "+442079460123"),
         ("\N{LEFT-TO-RIGHT ISOLATE}+44 20\N{POP DIRECTIONAL ISOLATE}", None, "+4420"),
     ],
 )
-def test_a_beginning_is_found_however_it_is_written(
-    text: str, region: str | None, meant: str
-) -> None:
+def test_finds_a_beginning_in_any_spelling(text: str, region: str | None, meant: str) -> None:
     assert meant in number_search.beginnings(text, region)
 
 
 @pytest.mark.parametrize(
     "text", ["", "+", "00", "anna", "030 123", "٠٣٠", "+1" * 9, "1" * 40, "+0"]
 )
-def test_what_is_no_number_means_none(text: str) -> None:
+def test_finds_nothing_in_other_text(text: str) -> None:
     assert number_search.beginnings(text) == []
 
 
 @given(NUMBERS, st.integers(min_value=2, max_value=16), st.sampled_from([None, "DE", "US", "IT"]))
-def test_each_beginning_of_a_number_finds_it(number: str, length: int, region: str | None) -> None:
+def test_every_beginning_of_a_number_finds_it(number: str, length: int, region: str | None) -> None:
     assume(is_normal(number))
     for typed in (number[:length], f"00{number[1:length]}", numbers.display(number)[:length]):
         meant = number_search.beginnings(typed, region)
@@ -60,17 +58,19 @@ def test_each_beginning_of_a_number_finds_it(number: str, length: int, region: s
 
 
 @given(NUMBERS, NUMBERS, st.integers(min_value=2, max_value=8))
-def test_a_span_holds_what_begins_so_and_nothing_else(number: str, other: str, length: int) -> None:
+def test_a_span_contains_exactly_the_numbers_with_its_beginning(
+    number: str, other: str, length: int
+) -> None:
     beginning = number[:length]
-    first, behind = number_search.span(beginning)
+    first, end = number_search.span(beginning)
 
     for each in (number, other):
-        within = first <= each and (behind is None or each < behind)
+        within = first <= each and (end is None or each < end)
         assert within == each.startswith(beginning)
 
 
 @given(st.text(max_size=40), st.sampled_from([None, "DE", "ZZ"]))
-def test_any_text_is_read(text: str, region: str | None) -> None:
+def test_accepts_any_text(text: str, region: str | None) -> None:
     for beginning in number_search.beginnings(text, region):
         assert beginning.startswith("+")
         assert beginning[1:].isascii()

@@ -1,4 +1,4 @@
-"""Phone numbers: one form inside, one on the wire, and no more shown than may be."""
+"""Phone numbers are normalized, read from requests, displayed, masked and classified."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 from django_poketalk.protocol import numbers
 from django_poketalk.protocol.numbers import InvalidNumber
 
-# Digits of every country, with what people put between its code and the number.
+# Numbers of every country, with digits that people insert after the country code.
 COUNTRY_CODES = st.sampled_from(sorted(map(str, COUNTRY_CODE_TO_REGION_CODE)))
 TRUNKS = st.sampled_from(["", "0", "00", "000", "8", "80", "06"])
 NUMBERS = st.builds(
@@ -23,7 +23,7 @@ TEXTS = st.text("0123456789 -", min_size=5, max_size=18) | ODD | st.text(max_siz
 SEPARATORS = st.sampled_from(["", " ", "-", ".", "(", ")", "+", "[", "]"])
 
 
-class TestNormalizing:
+class TestNormalize:
     @pytest.mark.parametrize(
         ("written", "region", "normal"),
         [
@@ -36,7 +36,7 @@ class TestNormalizing:
             ("011 44 20 7946 0123", "US", "+442079460123"),
             ("+49 30 23125 012", "GB", "+493023125012"),
             ("(202) 555-0123", "US", "+12025550123"),
-            # The trunk zero does not belong behind the country code …
+            # A trunk zero after the country code is removed …
             ("972054 123 4567", None, "+972541234567"),
             ("+972 054-123-4567", None, "+972541234567"),
             ("+972 0054 123 4567", None, "+972541234567"),
@@ -44,7 +44,7 @@ class TestNormalizing:
             ("+39 06 1234 5678", None, "+390612345678"),
         ],
     )
-    def test_any_usual_way_of_writing_gives_e164(
+    def test_normalizes_any_usual_spelling_to_e164(
         self, written: str, region: str | None, normal: str
     ) -> None:
         assert numbers.normalize(written, region) == normal
@@ -68,16 +68,14 @@ class TestNormalizing:
             "sip:anna@example.com",
         ],
     )
-    def test_what_is_no_number_is_named_in_the_error(self, text: str) -> None:
+    def test_rejects_other_text_and_quotes_it(self, text: str) -> None:
         with pytest.raises(InvalidNumber) as error:
             numbers.normalize(text)
 
         assert repr(text) in str(error.value)
 
     @given(NUMBERS)
-    def test_it_is_idempotent_and_its_wire_form_has_no_plus_and_no_leading_zero(
-        self, text: str
-    ) -> None:
+    def test_is_idempotent_and_matches_the_wire_format(self, text: str) -> None:
         try:
             normal = numbers.normalize(text)
         except InvalidNumber:
@@ -89,7 +87,7 @@ class TestNormalizing:
         assert numbers.read_wire(numbers.wire(normal)) == numbers.wire(normal)
 
     @given(TEXTS, st.sampled_from([None, "GB", "US", "IL"]))
-    def test_any_text_is_a_number_or_an_invalid_one(self, text: str, region: str | None) -> None:
+    def test_normalizes_or_rejects_any_text(self, text: str, region: str | None) -> None:
         try:
             normal = numbers.normalize(text, region)
         except InvalidNumber:
@@ -97,28 +95,26 @@ class TestNormalizing:
         assert re.fullmatch(r"\+[1-9][0-9]{6,14}", normal, re.ASCII)
 
 
-class TestPrefixes:
+class TestNormalizePrefix:
     @pytest.mark.parametrize("written", ["+4420", "4420", "+44 20", "44-20", "(44) 20"])
-    def test_a_prefix_may_be_written_in_any_usual_way(self, written: str) -> None:
+    def test_accepts_any_usual_spelling_of_a_prefix(self, written: str) -> None:
         assert numbers.normalize_prefix(written) == "+4420"
 
     @pytest.mark.parametrize("text", ["", "+", "0", "+0", "00", "abc", "+44a", "1" * 16, "٤٤"])
-    def test_what_begins_no_number_is_refused(self, text: str) -> None:
+    def test_rejects_text_that_no_number_begins_with(self, text: str) -> None:
         with pytest.raises(InvalidNumber):
             numbers.normalize_prefix(text)
 
 
-class TestReadingTheWire:
+class TestReadWire:
     @given(st.from_regex(r"[1-9][0-9]{6,14}", fullmatch=True), st.data())
-    def test_every_formatting_of_a_number_gives_the_same_digits(
-        self, digits: str, data: st.DataObject
-    ) -> None:
+    def test_ignores_separators(self, digits: str, data: st.DataObject) -> None:
         written = "".join(data.draw(SEPARATORS) + digit + data.draw(SEPARATORS) for digit in digits)
 
         assert numbers.read_wire(written) == digits
 
     @pytest.mark.parametrize("text", ["", " ", "+", "()", "abc", "٣٣٣٣٣٣٣٣", "①②③"])
-    def test_without_a_digit_there_is_no_number(self, text: str) -> None:
+    def test_text_without_digits_is_a_missing_number(self, text: str) -> None:
         assert numbers.read_wire(text) == ""
 
     @pytest.mark.parametrize(
@@ -137,12 +133,12 @@ class TestReadingTheWire:
             "PJSIP/1001",
         ],
     )
-    def test_a_digit_among_anything_else_is_an_invalid_number(self, text: str) -> None:
+    def test_rejects_digits_with_other_text(self, text: str) -> None:
         with pytest.raises(InvalidNumber):
             numbers.read_wire(text)
 
     @given(TEXTS)
-    def test_nothing_but_a_clean_number_comes_out(self, text: str) -> None:
+    def test_returns_only_valid_digits(self, text: str) -> None:
         try:
             digits = numbers.read_wire(text)
         except InvalidNumber:
@@ -150,49 +146,47 @@ class TestReadingTheWire:
         assert not digits or re.fullmatch(r"[1-9][0-9]{6,14}", digits, re.ASCII)
 
 
-class TestShowing:
-    def test_numbers_are_grouped_for_reading(self) -> None:
+class TestDisplayAndMask:
+    def test_display_groups_the_digits(self) -> None:
         assert numbers.display("+442079460123") == "+44 20 7946 0123"
         assert numbers.display("442079460123") == "+44 20 7946 0123"
 
-    def test_a_mask_shows_the_country_code_and_two_digits(self) -> None:
+    def test_mask_keeps_the_country_code_and_two_digits(self) -> None:
         assert numbers.mask("+442079460123") == "+44 ••••••••23"
         assert numbers.mask("12025550123") == "+1 ••••••••23"
 
     @given(st.text("+0123456789", max_size=16))
-    def test_a_mask_never_shows_more(self, text: str) -> None:
-        shown = re.sub(r"[^0-9]", "", numbers.mask(text))
+    def test_mask_keeps_at_most_five_digits(self, text: str) -> None:
+        visible = re.sub(r"[^0-9]", "", numbers.mask(text))
 
-        assert len(shown) <= 3 + 2
+        assert len(visible) <= 3 + 2
 
     @pytest.mark.parametrize("text", ["", "+", "+44", "4", "x", "+4420"])
-    def test_what_is_no_whole_number_can_be_shown_too(self, text: str) -> None:
+    def test_accepts_incomplete_numbers(self, text: str) -> None:
         assert isinstance(numbers.mask(text), str)
         assert isinstance(numbers.display(text), str)
 
 
-class TestHidingInText:
+class TestMaskWithin:
     @given(NUMBERS, st.lists(SEPARATORS, min_size=20, max_size=20))
-    def test_no_number_can_be_read_in_a_text_however_it_is_grouped(
-        self, digits: str, separators: list[str]
-    ) -> None:
+    def test_masks_numbers_in_any_grouping(self, digits: str, separators: list[str]) -> None:
         assume(len(digits) >= 7)
         pairs = zip(digits, separators, strict=False)
         grouped = "".join(digit + mark for digit, mark in pairs if mark != "+")
         assume(sum(letter.isdigit() for letter in grouped) >= 7)
 
-        shown = numbers.mask_within(f"Call to {grouped} refused")
+        masked = numbers.mask_within(f"Call to {grouped} refused")
 
-        assert sum(letter.isdigit() for letter in shown) == 2
+        assert sum(letter.isdigit() for letter in masked) == 2
 
     @pytest.mark.parametrize(
         "text", ["", "60 ERROR", "HTTP 502", "maximum duration of 3600 s", "0.421", "call 123456"]
     )
-    def test_what_is_no_number_is_left(self, text: str) -> None:
+    def test_leaves_other_text_unchanged(self, text: str) -> None:
         assert numbers.mask_within(text) == text
 
 
-class TestKinds:
+class TestCountriesAndKinds:
     @pytest.mark.parametrize(
         ("number", "country"),
         [
@@ -206,19 +200,17 @@ class TestKinds:
             ("", None),
         ],
     )
-    def test_the_country_is_told_where_it_is_certain(
-        self, number: str, country: str | None
-    ) -> None:
+    def test_country_is_none_if_uncertain(self, number: str, country: str | None) -> None:
         assert numbers.country(number) == country
 
     @pytest.mark.parametrize("prefix", ["870", "878", "881", "882", "883", "888", "979"])
-    def test_satellite_ranges_are_known_even_where_libphonenumber_calls_them_mobile(
+    def test_satellite_ranges_include_those_that_libphonenumber_calls_mobile(
         self, prefix: str
     ) -> None:
         assert numbers.is_satellite(f"+{prefix}61234567")
         assert not numbers.is_satellite(f"+44{prefix}612345")
 
-    def test_premium_numbers_are_known(self) -> None:
+    def test_recognizes_premium_numbers(self) -> None:
         assert numbers.is_premium("+449098790123")
         assert numbers.is_premium("+19005550123")
         assert not numbers.is_premium("+442079460123")

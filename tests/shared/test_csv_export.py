@@ -1,4 +1,4 @@
-"""CSV is sent as it is made, and harms nobody's spreadsheet."""
+"""CSV files are streamed, and contain no formulas."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read(text: str) -> list[list[str]]:
         "=cmd|' /C calc'!A1",
     ],
 )
-def test_text_is_never_a_formula(text: str) -> None:
+def test_text_never_becomes_a_formula(text: str) -> None:
     assert csv_export.cell(lazystr(text)) == f"'{text}"
     assert csv_export.cell(text) == f"'{text}"
 
@@ -56,11 +56,11 @@ def test_text_is_never_a_formula(text: str) -> None:
         ("", ""),
     ],
 )
-def test_what_is_no_formula_stays_as_it_is(value: Any, written: str) -> None:
+def test_other_values_are_unchanged(value: Any, written: str) -> None:
     assert csv_export.cell(value) == written
 
 
-def test_the_file_is_read_back_as_it_was() -> None:
+def test_the_file_round_trips() -> None:
     rows = [['Zoë; "Bob", & co\nLtd', 1], ["אבג", None]]
 
     response = csv_export.stream("calls.csv", ["name", "n"], rows)
@@ -98,7 +98,7 @@ def test_the_file_is_in_the_language_and_time_zone_of_the_view() -> None:
     assert translation.get_language() != "fr"
 
 
-def test_a_file_name_does_no_harm() -> None:
+def test_a_hostile_file_name_is_escaped() -> None:
     response = csv_export.stream('a"; filename="evil.exe\r\nX: 1', [], [])
 
     assert response["Content-Disposition"].count('"') == 2
@@ -106,7 +106,7 @@ def test_a_file_name_does_no_harm() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 5, 9, 10])
-def test_all_rows_come_once_and_newest_first(
+def test_batches_return_all_rows_once_newest_first(
     count: int, db: None, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
 ) -> None:
     monkeypatch.setattr(csv_export, "BATCH", 5)

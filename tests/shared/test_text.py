@@ -1,4 +1,4 @@
-"""What the other side has sent, as logs and columns take it."""
+"""Text from the other side is made safe for logs and database columns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django_poketalk.shared.text import on_one_line
 
 @given(st.text())
 @example("00 OK\0\r\nCall\t1\x1b[31m\u2028")
-def test_whatever_was_sent_prints_on_one_line_and_is_as_long(text: str) -> None:
+def test_any_text_becomes_one_printable_line_of_equal_length(text: str) -> None:
     line = on_one_line(text)
 
     assert line.isprintable()
@@ -19,7 +19,7 @@ def test_whatever_was_sent_prints_on_one_line_and_is_as_long(text: str) -> None:
 
 
 @given(st.text())
-def test_what_prints_is_left_alone(text: str) -> None:
+def test_printable_text_is_unchanged(text: str) -> None:
     printable = "".join(filter(str.isprintable, text))
 
     assert on_one_line(printable) == printable
