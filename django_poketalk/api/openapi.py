@@ -23,7 +23,7 @@ else:
     class ClosedSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
         """An order has no other fields than those of its schema.
 
-        `_map_serializer` is private API of drf-spectacular; test_schema.py fails if it changes.
+        `_map_serializer` is private API; tests/house/test_private_api.py fails if it changes.
         """
 
         target_class = "django_poketalk.api.serializers.OrderSerializer"

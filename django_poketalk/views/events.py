@@ -58,5 +58,6 @@ def event(request: HttpRequest, token: str) -> HttpResponse:
 def _answer(status: int, headers: dict[str, str] | None = None) -> HttpResponse:
     """A bare answer that Django does not log: its line would hold the token."""
     response = HttpResponse(status=status, content_type="text/plain", headers=headers)
+    # Private API of Django; tests/house/test_private_api.py fails if it changes.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
