@@ -1,200 +1,224 @@
-"""Rate decks in the admin: a file is looked at first, and imported when somebody has seen what it
-does.
+"""Rate decks in the admin, with django-import-export: a file is previewed first and imported after
+somebody has confirmed the preview. The file waits in import-export's temporary storage, the setting
+`IMPORT_EXPORT_TMP_STORAGE_CLASS`.
 """
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
 from django import forms
-from django.conf import settings
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core import signing
-from django.core.exceptions import PermissionDenied
-from django.core.validators import ProhibitNullCharactersValidator
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from import_export.admin import ImportMixin
+from import_export.forms import ConfirmImportForm, ImportForm
 
 from django_poketalk.shared import csv_export
 from django_poketalk.shared.admin_urls import admin_url
 from django_poketalk.shared.changelist import NoNul
 
-from ..models import Gateway, ServiceProvider
+from ..billing import rate_decks
+from ..models import Gateway
 from ..models.rates import PrefixRate
 
-MAX_AGE = 3600  # seconds between the look and the import
-MOST_BYTES = 20_000_000
-MOST_AROUND = 4096  # bytes of the order's form beside the order, which Django limits together
-CAN_IMPORT = find_spec("import_export") is not None
+MAX_AGE = 3600  # seconds between preview and import
+MAX_BYTES = 20_000_000
 
 
-class DeckForm(forms.Form):
-    """Whose rates, and the file."""
-
-    file = forms.FileField(label=_("CSV file"))
-    whole = forms.BooleanField(label=_("delete rates that the file does not have"), required=False)
-
-    def __init__(self, model: type[PrefixRate], *data: Any) -> None:
-        super().__init__(*data)
-        owner: Any = model._meta.get_field(model.owner_field)
-        choice = owner.formfield()
-        choice.label_from_instance = named
-        self.fields = {owner.name: choice, **self.fields}
-
-    def clean_file(self) -> str:
-        """The file's text."""
-        file = self.cleaned_data["file"]
-        if file.size > MOST_BYTES:
-            raise forms.ValidationError(_("The file is too large."))
-        try:
-            text = str(file.read().decode("utf-8-sig"))
-        except UnicodeDecodeError as error:
-            raise forms.ValidationError(_("The file is not UTF-8.")) from error
-        ProhibitNullCharactersValidator()(text)  # PostgreSQL keeps none
-        return text
-
-
-def named(owner: ServiceProvider | Gateway) -> str:
+def named(owner: rate_decks.Owner) -> str:
     """The owner of a deck; gateways of two providers may have one name."""
     return f"{owner.provider}: {owner}" if isinstance(owner, Gateway) else str(owner)
 
 
-class RateDecks(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
+class DeckForm(ImportForm):  # type: ignore[misc]
+    """Whose rates, the file, and whether it replaces the deck."""
+
+    owner = forms.ModelChoiceField(None)
+    delete_missing = forms.BooleanField(
+        label=_("delete rates that the file does not have"), required=False
+    )
+    field_order = ("owner", "import_file", "delete_missing")
+
+    def __init__(self, *args: Any, owners: QuerySet[Any], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        owner: Any = self.fields["owner"]
+        owner.queryset, owner.label = owners, owners.model._meta.verbose_name
+        owner.label_from_instance = named
+        self.fields["import_file"].label = _("CSV file")
+        self.fields["format"].widget = forms.HiddenInput()  # there is one
+
+    def clean_import_file(self) -> Any:
+        """Before the file is stored."""
+        if self.cleaned_data["import_file"].size > MAX_BYTES:
+            raise forms.ValidationError(_("The file is too large."))
+        return self.cleaned_data["import_file"]
+
+
+class ConfirmDeckForm(ConfirmImportForm):  # type: ignore[misc]
+    """What was previewed, all of it in one signed field: the name and the digest of the temporary
+    file, and the options. Only who previewed a file can confirm it, and only for the same model.
+    """
+
+    original_file_name = format = resource = None
+
+    def __init__(self, *args: Any, owners: QuerySet[Any], salt: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._owners, self._salt = owners, salt
+
+    def clean(self) -> dict[str, Any]:
+        signed = self.cleaned_data.get("import_file_name", "")
+        try:
+            preview = signing.loads(signed, salt=self._salt, max_age=MAX_AGE)
+            return {**preview, "owner": self._owners.get(pk=preview["owner"])}
+        except (signing.BadSignature, ObjectDoesNotExist) as error:
+            raise forms.ValidationError(_("Check the file again, then import it.")) from error
+
+
+class RateDecks(NoNul, ImportMixin, admin.ModelAdmin):  # type: ignore[misc,type-arg]
     """Adds import and export of decks to the admin of rates: a deck is all of one owner's."""
 
     model: type[PrefixRate]
-    change_list_template = "admin/poketalk_server/rates.html"
+    import_export_change_list_template = "admin/poketalk_server/rates.html"
+    import_template_name = "admin/poketalk_server/import_rates.html"
+    import_form_class = DeckForm
+    confirm_form_class = ConfirmDeckForm
+    formats = (rate_decks.DeckFormat,)
 
     class Media:
         css = {"all": ("poketalk_server/admin.css",)}
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view
-        return [
-            path("import/", view(self.import_view), name=self._name("import")),
-            path("export/<int:owner>/", view(self.export_view), name=self._name("export")),
-            *super().get_urls(),
-        ]
+        export = self.admin_site.admin_view(self.export_view)
+        name = "{}_{}_export".format(*self.get_model_info())
+        return [path("export/<int:owner>/", export, name=name), *super().get_urls()]
+
+    def has_import_permission(self, request: HttpRequest) -> bool:
+        """Whoever may add, change and delete rates."""
+        return (
+            super().has_import_permission(request)
+            and self.has_add_permission(request)
+            and self.has_change_permission(request)
+            and self.has_delete_permission(request)
+        )
+
+    def is_skip_import_confirm_enabled(self) -> bool:
+        """Never: prices are previewed, whatever the project's setting for other imports."""
+        return False
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """The list, with links to import and export."""
-        context = {
-            "may_import": CAN_IMPORT and self._may_import(request),
-            "import_url": self._url("import"),
-            "decks": [(named(owner), self._url("export", owner.pk)) for owner in self._owners()],
-            **(extra_context or {}),
+        decks = [(named(owner), owner.pk) for owner in self._owners()]
+        return super().changelist_view(request, {"decks": decks, **(extra_context or {})})
+
+    def get_resource_classes(self, request: HttpRequest) -> list[type[rate_decks.DeckResource]]:
+        return [rate_decks.resource(self.model)]
+
+    def get_import_resource_kwargs(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
+        chosen = getattr(kwargs["form"], "cleaned_data", {})
+        return {name: chosen.get(name) for name in ("owner", "delete_missing")}
+
+    def get_import_form_kwargs(self, request: HttpRequest) -> dict[str, Any]:
+        return {**super().get_import_form_kwargs(request), "owners": self._owners()}
+
+    def get_confirm_form_kwargs(self, request: HttpRequest, *args: Any) -> dict[str, Any]:
+        kwargs = super().get_confirm_form_kwargs(request, *args)
+        return {**kwargs, "owners": self._owners(), "salt": self._salt(request)}
+
+    def get_confirm_form_initial(self, request: HttpRequest, import_form: Any) -> dict[str, Any]:
+        if import_form is None:
+            return {}
+        chosen = import_form.cleaned_data
+        chosen["import_file"].seek(0)
+        preview = {
+            **super().get_confirm_form_initial(request, import_form),
+            "digest": rate_decks.digest(chosen["import_file"].read()),
+            "owner": chosen["owner"].pk,
+            "delete_missing": chosen["delete_missing"],
         }
-        return super().changelist_view(request, context)
+        return {"import_file_name": signing.dumps(preview, salt=self._salt(request))}
 
-    def import_view(self, request: HttpRequest) -> HttpResponseBase:
-        """The form; what the file would do; and, once that was seen, the import."""
-        if not CAN_IMPORT or not self._may_import(request):
-            raise PermissionDenied
-        from ..billing import rate_decks
+    def add_data_read_fail_error_to_form(self, form: Any, e: Exception) -> None:
+        if isinstance(e, rate_decks.UnreadableDeck):
+            form.add_error("import_file", str(e))
+        else:
+            super().add_data_read_fail_error_to_form(form, e)
 
-        context: dict[str, Any] = {
-            **self.admin_site.each_context(request),
-            "title": _("Import %(rates)s") % {"rates": self.opts.verbose_name_plural},
-            "opts": self.opts,
+    def import_action(self, request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+        """The form, and the preview of a file, which is kept only if it can be confirmed."""
+        response = super().import_action(request, **kwargs)
+        result = response.context_data.get("result")
+        response.context_data |= {
+            "title": gettext("Import %(rates)s") % {"rates": self.opts.verbose_name_plural},
             "columns": rate_decks.COLUMNS,
+            "max_displayed": rate_decks.MAX_DISPLAYED,
+            "owner": named(result.owner) if result else "",
         }
-        if "order" in request.POST:
-            return self._import(request)
-        form = DeckForm(self.model, request.POST or None, request.FILES or None)
-        if request.method == "POST" and form.is_valid():
-            deck = form.cleaned_data
-            owner = deck[self.model.owner_field]
-            try:
-                outcome = rate_decks.read(owner, deck["file"], whole=deck["whole"])
-            except rate_decks.UnreadableDeck as error:
-                form.add_error("file", str(error))
-            else:
-                asked = {"owner": owner.pk, "csv": deck["file"], "whole": deck["whole"]}
-                order = signing.dumps(asked, salt=self._salt, compress=True)
-                most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-                if most is not None and len(order) > most - MOST_AROUND:
-                    form.add_error("file", _("The file is too large."))
-                else:
-                    context |= {
-                        "outcome": outcome,
-                        "errors": outcome.errors[: rate_decks.MOST_TOLD],
-                        "owner": named(owner),
-                        "order": order,
-                    }
-        context["form"] = form
-        return TemplateResponse(request, "admin/poketalk_server/import_rates.html", context)
+        kept = getattr(request.FILES.get("import_file"), "tmp_storage_name", None)
+        if kept and not (result and result.can_be_confirmed):
+            storage = self.get_tmp_storage_class()
+            storage(name=kept, **self.get_tmp_storage_class_kwargs()).remove()
+        return response  # type: ignore[no-any-return]
 
-    def _import(self, request: HttpRequest) -> HttpResponseBase:
-        from ..billing import rate_decks
-
+    def process_import(self, request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+        """The import of a file whose preview was confirmed."""
         try:
-            order = signing.loads(request.POST["order"], salt=self._salt, max_age=MAX_AGE)
-        except signing.BadSignature:
-            self.message_user(request, gettext("Check the file again, then import it."), "error")
-            return redirect(self._url("import"))
-        owner = get_object_or_404(self._owners(), pk=order["owner"])
-        outcome = rate_decks.write(owner, order["csv"], whole=order["whole"])
-        if outcome.errors:
-            self.message_user(
-                request, gettext("Nothing was imported: a row is not valid."), "error"
-            )
-            return redirect(self._url("import"))
+            response = super().process_import(request, **kwargs)
+        except (OSError, rate_decks.UnreadableDeck):  # no such temporary file, or a changed one
+            response = None
+        if response is None or response.status_code == 200:  # the confirm form again
+            return self._refuse(request, gettext("Check the file again, then import it."))
+        return response  # type: ignore[no-any-return]
+
+    def process_dataset(self, dataset: Any, form: Any, *args: Any, **kwargs: Any) -> Any:
+        if dataset.digest != form.cleaned_data["digest"]:
+            raise rate_decks.UnreadableDeck
+        return super().process_dataset(dataset, form, *args, **kwargs)
+
+    def process_result(self, result: Any, request: HttpRequest) -> HttpResponseBase:
+        if result.errors:
+            return self._refuse(request, gettext("Nothing was imported: a row is not valid."))
+        done = super().process_result(result, request)
+        return redirect(f"{done.url}?{self.model.owner_field}__id__exact={result.owner.pk}")
+
+    def generate_log_entries(self, result: Any, request: HttpRequest) -> None:
+        """One entry for the deck, not one for each of its rates."""
+        message = "Imported rates: {new} new, {update} changed, {delete} deleted."
+        self.log_change(request, result.owner, message.format(**result.totals))
+
+    def add_success_message(self, result: Any, request: HttpRequest) -> None:
         said = gettext(
             "Rates imported: %(new)d new, %(changed)d changed, %(deleted)d deleted,"
             " %(unchanged)d unchanged."
-        ) % {
-            "new": outcome.new,
-            "changed": outcome.changed,
-            "deleted": outcome.deleted,
-            "unchanged": outcome.unchanged,
-        }
-        self.log_change(
-            request,
-            owner,
-            f"Imported rates: {outcome.new} new, {outcome.changed} changed,"
-            f" {outcome.deleted} deleted.",
         )
-        self.message_user(request, said, messages.SUCCESS)
-        query = f"?{self.model.owner_field}__id__exact={owner.pk}"
-        return redirect(self._url("changelist") + query)
+        new, changed, deleted, unchanged, *_errors = result.totals.values()
+        figures = {"new": new, "changed": changed, "deleted": deleted, "unchanged": unchanged}
+        self.message_user(request, said % figures, "success")
 
     def export_view(self, request: HttpRequest, owner: int) -> HttpResponseBase:
-        """An owner's deck as a CSV file, as it can be imported again."""
-        if not self.has_view_permission(request) or not CAN_IMPORT:
+        """An owner's deck as a CSV file that can be imported again, sent row by row."""
+        if not self.has_view_permission(request):
             raise PermissionDenied
-        from ..billing import rate_decks
-
         found = get_object_or_404(self._owners(), pk=owner)
         csv_export.log(request, self.model, f"Exported the rates of {named(found)}.")
         name = f"{self.opts.model_name}s-{found.pk}.csv"
         return csv_export.stream(name, rate_decks.COLUMNS, rate_decks.rows(found))
+
+    def _refuse(self, request: HttpRequest, message: str) -> HttpResponseBase:
+        self.message_user(request, message, "error")
+        page = "{}_{}_import".format(*self.get_model_info())
+        return redirect(admin_url(self.admin_site, page))
 
     def _owners(self) -> QuerySet[Any]:
         owner: Any = self.opts.get_field(self.model.owner_field).related_model
         owners: QuerySet[Any] = owner.objects.all()
         return owners.select_related("provider") if owner is Gateway else owners
 
-    def _name(self, page: str) -> str:
-        return f"{self.opts.app_label}_{self.opts.model_name}_{page}"
-
-    def _url(self, page: str, *args: Any) -> str:
-        return admin_url(self.admin_site, self._name(page), *args)
-
-    @property
-    def _salt(self) -> str:
-        """So that nobody imports as one side's rates what was looked at as the other's."""
-        return f"poketalk_server.deck.{self.opts.model_name}"
-
-    def _may_import(self, request: HttpRequest) -> bool:
-        """Whoever may add, change and delete rates."""
-        return (
-            self.has_add_permission(request)
-            and self.has_change_permission(request)
-            and self.has_delete_permission(request)
-        )
+    def _salt(self, request: HttpRequest) -> str:
+        return f"poketalk_server.deck.{self.opts.model_name}.{request.user.pk}"

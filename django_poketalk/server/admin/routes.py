@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from django.contrib import admin
 
 from django_poketalk.shared.changelist import NoNul
 
 from ..models import BuyRate, Gateway, Rate, ServiceProvider
-from .decks import RateDecks
+
+if find_spec("import_export"):
+    from .decks import RateDecks
+else:  # as without the extra "server"
+
+    class RateDecks(NoNul, admin.ModelAdmin):  # type: ignore[no-redef,type-arg]
+        """Rates without import and export."""
 
 
 class GatewayInline(admin.TabularInline):  # type: ignore[type-arg]

@@ -1,0 +1,39 @@
+"""A carrier with a deck, and who imports another."""
+
+from __future__ import annotations
+
+import tempfile
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from django.test import Client
+
+from django_poketalk.server.models import Rate, ServiceProvider
+
+from ..staff import staff
+from .decks import MAY
+
+
+@pytest.fixture
+def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the files between preview and import are."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def carrier() -> ServiceProvider:
+    carrier = ServiceProvider.objects.create(name="Carrier")
+    Rate.objects.create(
+        provider=carrier, prefix="44", destination="UK", price_per_minute=Decimal("0.12")
+    )
+    Rate.objects.create(
+        provider=carrier, prefix="49", destination="Germany", price_per_minute=Decimal("0.10")
+    )
+    return carrier
+
+
+@pytest.fixture
+def clerk(stored: Path) -> Client:  # whose files go there
+    return staff(*MAY)
