@@ -18,10 +18,10 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from .. import permissions
-from ..calls import requesting, subjects
+from ..calls import orders, requesting, subjects
 from ..models import CallRequest
 from ..shared.rest import FilterBackend, NewestFirst, primary_key
-from . import idempotency, orders
+from . import idempotency
 from .filters import CallFilter
 from .openapi import operation
 from .resources import Resource
@@ -103,8 +103,10 @@ class CallViewSet(Resource, mixins.ListModelMixin, GenericViewSet[CallRequest]):
 
         No phone rings, and nothing is saved.
         """
-        call = orders.quote(self._order(request), request.user)
-        return self._respond(call, QuoteSerializer)
+        quote = orders.quote(self._order(request), request.user)
+        for refusal in quote.refusals:
+            raise refusal
+        return self._respond(quote.call, QuoteSerializer)
 
     @operation("hang_up_call", {200: CallSerializer}, 404, request=None)
     @action(
@@ -122,10 +124,14 @@ class CallViewSet(Resource, mixins.ListModelMixin, GenericViewSet[CallRequest]):
         requesting.hang_up(call, request.user)
         return self._respond(call, CallSerializer)
 
-    def _order(self, request: Request) -> dict[str, Any]:
-        order = OrderSerializer(data=request.data)
-        order.is_valid(raise_exception=True)
-        return {name: value for name, value in order.validated_data.items() if value is not None}
+    def _order(self, request: Request) -> Any:
+        """The body as a `UserOrder`."""
+        body = OrderSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        order = {name: value for name, value in body.validated_data.items() if value is not None}
+        if subject := order.get("subject"):
+            order["subject"] = orders.subject_for(request.user, subject["type"], subject["id"])
+        return order
 
     def _visible(self, pk: str) -> CallRequest:
         return get_object_or_404(self.get_queryset(), pk=primary_key(pk))

@@ -21,8 +21,10 @@ from django.db import models
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
+from ..calls import orders, requesting
 from ..conf import settings
 from ..exceptions import CallRefused
+from ..models import CallRequest
 from ..models.numbers import validate_number
 from ..permissions import Person
 
@@ -75,6 +77,23 @@ class Button:
     def idempotency_key(self) -> str:
         """The key of the call that this button makes, however often it is pressed."""
         return f"button-{self.nonce}"
+
+    def place(self, user: Person) -> CallRequest:
+        """The call of this button: the one that it has already made, or a new one. `CallRefused`.
+
+        A button that has made its call keeps it, even if the stored number has changed since.
+        """
+        made = requesting.made_with(self.idempotency_key, user)
+        if made:
+            return made
+        number, subject = self.callee()
+        order: orders.UserOrder = {
+            "to_number": number,
+            "subject": subject,
+            "max_duration": self.max_duration,
+            "max_cost": self.max_cost,
+        }
+        return orders.place(order, user, self.idempotency_key)
 
     def callee(self) -> tuple[str, models.Model | None]:
         """The number to call and the object that the call is about, as they are stored now.

@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 
 from .. import permissions
 from ..events import vetoes
+from ..exceptions import CallRefused
 from ..models import CallRequest, Placement
 from ..protocol import numbers
 from ..protocol.codes import CallStatus, ResponseCode
@@ -29,6 +30,8 @@ Words = Callable[[CallRequest], str]
 
 TALKING = (CallStatus.B_ANSWERED,)
 RINGING = (CallStatus.A_ANSWERED, CallStatus.B_INITIATED)
+REFRESH_RINGING = 3  # seconds until the page of an open call loads again
+REFRESH_TALKING = 10
 FIRST_STRONG = {"L": False, "R": True, "AL": True}
 
 REJECTED: dict[str, str | Promise] = {
@@ -93,6 +96,26 @@ def serialize_with_links(call: CallRequest, user: Any, back: str) -> dict[str, A
             "label": _("Details"),
         },
     }
+
+
+def refresh_after(call: CallRequest) -> int | None:
+    """Seconds after which the call's page loads again; None for a call that has ended."""
+    if not call.is_open:
+        return None
+    return REFRESH_TALKING if call.status in TALKING else REFRESH_RINGING
+
+
+def way_out(refusal: CallRefused, user: Any, back: str) -> dict[str, str] | None:
+    """A link to the page where the user can remove the reason of a refusal, if there is one."""
+    if refusal.code == "no_own_number":
+        url = with_way_back(reverse("poketalk:own-number"), back)
+        return {"url": url, "label": _("Set your own phone number")}
+    if refusal.code == "live_calls_per_user":
+        call = CallRequest.objects.open().filter(user=user).first()
+        if call is not None:
+            url = with_way_back(reverse("poketalk:call", args=[call.pk]), back)
+            return {"url": url, "label": _("View that call")}
+    return None
 
 
 def with_way_back(url: str, back: str) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 from django.conf import settings as project
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import resolve_url
-from django.urls import reverse
 from django.utils.cache import get_conditional_response
 from django.utils.translation import gettext as _
 
@@ -62,9 +61,9 @@ def refused(request: HttpRequest, refusal: CallRefused, back: str) -> JsonRespon
 
     The status is 200, unlike that of the HTML page, because browsers log other statuses as errors.
     """
-    return _no_call(
-        "refused", str(refusal.sentence), refusal.code, _way_out(request, refusal, back)
-    )
+    user: Any = request.user
+    link = call_status.way_out(refusal, user, back)
+    return _no_call(str(refusal.sentence), refusal.code, link)
 
 
 def logged_out(back: str) -> HttpResponse:
@@ -72,20 +71,20 @@ def logged_out(back: str) -> HttpResponse:
     login = call_status.with_way_back(resolve_url(project.LOGIN_URL), back)
     sentence = _("You have been logged out. Log in and try again.")
     link = {"url": login, "label": _("Log in")}
-    return _no_call("refused", sentence, "logged_out", link, 401)
+    return _no_call(sentence, "logged_out", link, 401)
 
 
 def not_allowed(sentence: str) -> HttpResponse:
     """403 with this sentence."""
-    return _no_call("refused", sentence, "not_allowed", None, 403)
+    return _no_call(sentence, "not_allowed", None, 403)
 
 
 def _no_call(
-    phase: str, sentence: str, code: str, link: dict[str, str] | None, status: int = 200
+    sentence: str, code: str, link: dict[str, str] | None, status: int = 200
 ) -> JsonResponse:
     return JsonResponse(
         {
-            "phase": phase,
+            "phase": "refused",
             "sentence": sentence,
             "code": code,
             "link": link,
@@ -94,16 +93,3 @@ def _no_call(
         },
         status=status,
     )
-
-
-def _way_out(request: HttpRequest, refusal: CallRefused, back: str) -> dict[str, str] | None:
-    if refusal.code == "no_own_number":
-        url = call_status.with_way_back(reverse("poketalk:own-number"), back)
-        return {"url": url, "label": _("Set your own phone number")}
-    if refusal.code == "live_calls_per_user":
-        user: Any = request.user
-        going_on = CallRequest.objects.open().filter(user=user).first()
-        if going_on is not None:
-            url = call_status.with_way_back(reverse("poketalk:call", args=[going_on.pk]), back)
-            return {"url": url, "label": _("View that call")}
-    return None

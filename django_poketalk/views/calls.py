@@ -1,7 +1,7 @@
 """What people touch: the button's order, the call's page, hanging up, and the user's own number.
 
-Each page works without script. Nothing is decided here: `requesting` says whether a call may be
-made, `permissions` who may do what.
+Each page works without script. Nothing is decided here: `calls.orders` and `calls.requesting` say
+whether a call may be made, `permissions` who may do what, and `presentation` what to display.
 """
 
 from __future__ import annotations
@@ -30,14 +30,9 @@ from ..exceptions import CallRefused
 from ..forms import OwnNumberForm
 from ..models import CallerNumber, CallRequest
 from ..presentation import call_log, call_status
-from ..protocol.codes import CallStatus
 from . import answers
 
 View = Callable[..., HttpResponseBase]
-
-# Seconds after which the page of an open call loads itself again.
-REFRESH_RINGING = 3
-REFRESH_TALKING = 10
 
 
 def post_by_user(view: View) -> View:
@@ -65,42 +60,20 @@ def place(request: HttpRequest) -> HttpResponse:
 
     To a script that asks for JSON, the same in `answers`.
     """
+    back = way_back(request)
     if not permissions.may_place(request.user):
         return refuse(request, _("You are not allowed to place calls."))
     try:
         pressed = signed_call.read(request.POST.get("token", ""), request.user)
-        call = order(pressed, request.user)
+        call = pressed.place(request.user)
     except CallRefused as refusal:
         if answers.wants_json(request):
-            return answers.refused(request, refusal, way_back(request))
-        return render(
-            request,
-            "poketalk/refused.html",
-            {"refusal": refusal, "back": way_back(request)},
-            status=422,
-        )
-    back = way_back(request)
+            return answers.refused(request, refusal, back)
+        context = {"refusal": refusal, "back": back}
+        return render(request, "poketalk/refused.html", context, status=422)
     if answers.wants_json(request):
         return answers.placed(request, call, pressed, back)
     return redirect(call_status.with_way_back(reverse("poketalk:call", args=[call.pk]), back))
-
-
-def order(pressed: signed_call.Button, user: Any) -> CallRequest:
-    """The call that this button means: a new one, or the one that it has made already."""
-    made = requesting.made_with(pressed.idempotency_key, user)
-    if made:  # also where a stored number was changed since, which would make it another call
-        return made
-    from_number = requesting.own_number(user)
-    number, subject = pressed.callee()
-    return requesting.request_call(
-        from_number=from_number,
-        to_number=number,
-        user=user,
-        subject=subject,
-        max_duration=pressed.max_duration,
-        max_cost=pressed.max_cost,
-        idempotency_key=pressed.idempotency_key,
-    )
 
 
 @login_required
@@ -124,7 +97,7 @@ def call(request: HttpRequest, pk: int) -> HttpResponse:
             "ended_because": permissions.display_text(shown.veto_reason, whole),
             "own": own,
             "may_hang_up": permissions.may_hang_up_now(request.user, shown),
-            "refresh": refresh_after(shown),
+            "refresh": call_status.refresh_after(shown),
             "etag": answers.etag(call_status.serialize(shown, request.user)),
             "paused": request.GET.get("refresh") == "off",
             "back": way_back(request),
@@ -198,13 +171,6 @@ def visible_call(request: HttpRequest, pk: int) -> CallRequest:
     if not permissions.may_see(request.user, found):
         raise Http404
     return found
-
-
-def refresh_after(call: CallRequest) -> int | None:
-    """Seconds until the page should look again, None once nothing more will come."""
-    if not call.is_open:
-        return None
-    return REFRESH_TALKING if call.status == CallStatus.B_ANSWERED else REFRESH_RINGING
 
 
 def way_back(request: HttpRequest) -> str:

@@ -22,9 +22,9 @@ from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
-from django_poketalk.api import orders, parsers
+from django_poketalk.api import parsers
 from django_poketalk.api.resources import Resource
-from django_poketalk.calls import requesting
+from django_poketalk.calls import orders, requesting
 from django_poketalk.models import BlacklistedNumber, CallRequest
 
 from ..conftest import CALLEE

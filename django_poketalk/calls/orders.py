@@ -1,0 +1,67 @@
+"""Orders of users, whether a button or the REST API brings them: request or quote their calls."""
+
+from __future__ import annotations
+
+from typing import Any, Required, TypedDict
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.utils.translation import gettext as _
+
+from .. import permissions
+from ..exceptions import CallRefused
+from ..models import CallRequest
+from . import requesting, subjects
+from .quote import Quote
+
+
+class UserOrder(TypedDict, total=False):
+    """A `requesting.Order` without its user. `from_number` is by default the user's own number."""
+
+    to_number: Required[str]
+    from_number: str
+    subject: Model | None
+    max_duration: Any
+    max_cost: Any
+    not_before: Any
+    expires_at: Any
+
+
+def place(order: UserOrder, user: Any, key: str | None) -> CallRequest:
+    """Request the call, or return the one that the user requested with this key before.
+    `CallRefused`, `IdempotencyConflict`, `PermissionDenied`.
+    """
+    earlier = requesting.made_with(key, user) if key is not None else None
+    return requesting.request_call(**_complete(order, user, earlier), idempotency_key=key)
+
+
+def quote(order: UserOrder, user: Any) -> Quote:
+    """What `place` would do now. `CallRefused`, `PermissionDenied`."""
+    return requesting.quote(**_complete(order, user))
+
+
+def subject_for(user: Any, model: str, pk: str) -> Model:
+    """The object that the user wants to call about: its model as `app_label.model`, and its primary
+    key as text. `CallRefused` if there is none, or the user may not call about it.
+    """
+    found = subjects.find(model, pk)
+    if found is None or not permissions.may_call_about(user, found):
+        # The same error for both: it must not reveal which objects exist.
+        raise CallRefused(
+            "subject_unknown",
+            _("This object does not exist, or you are not allowed to call about it."),
+            "subject",
+        )
+    return found
+
+
+def _complete(order: UserOrder, user: Any, earlier: CallRequest | None = None) -> requesting.Order:
+    """The order in the user's name, with the caller's number."""
+    if "from_number" not in order:
+        # That of the earlier call, even if the user's own number has changed since
+        number = earlier.from_number if earlier else requesting.own_number(user)
+    elif permissions.may_choose_caller(user):
+        number = order["from_number"]
+    else:
+        raise PermissionDenied(_("You are not allowed to choose which phone rings first."))
+    return {**order, "user": user, "from_number": number}
