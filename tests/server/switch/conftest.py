@@ -1,4 +1,4 @@
-"""What the switch's tests share: a service with simulated phones, and engines that serve it."""
+"""For all tests of the switch: a service with simulated phones, and engines that serve it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from django_poketalk.server.billing import ledger, rating
 from django_poketalk.server.models import Account, Call, Gateway, Rate, ServiceProvider
 from django_poketalk.server.switch.engine import Engine
 
-SPEED = 40.0  # call seconds in a real one: a stall of a second is not to cost a call its hold
-PATIENCE = 30.0  # real seconds, for what takes a fraction of one
+SPEED = 40.0  # call seconds per real second; if it were faster, a stall could use up a hold
+PATIENCE = 30.0  # real seconds; normally, everything takes a fraction of one
 
-# Fictional numbers (Ofcom's drama range); the last two digits say what the phone does.
+# Fictional numbers (Ofcom's drama range); the last two digits choose the phone.
 ANSWERS = "442079460199"
 
 
@@ -28,7 +28,7 @@ def number(ending: str) -> str:
 
 @dataclass
 class Service:
-    """One account whose calls cost a hundredth a second on each leg."""
+    """One account whose calls cost 0.01 per second and leg."""
 
     account: Account
     provider: ServiceProvider
@@ -44,7 +44,7 @@ class Service:
         hold: int = 120,
         **fields: Any,
     ) -> Call:
-        """An admitted call between the phones with these endings, `hold` seconds of it held."""
+        """An admitted call between phones with these last digits, with a hold for `hold` s."""
         call = Call(
             **{
                 "account": self.account,
@@ -84,7 +84,7 @@ def serve(
     until: Callable[[], bool],
     during: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    """Run engines until the database says that it is enough, then stop them."""
+    """Run engines until `until`, which may query the database, returns True. Then stop them."""
     asyncio.run(serving(*engines, until=until, during=during))
 
 
@@ -106,14 +106,14 @@ async def serving(
 
 
 async def eventually(holds: Callable[[], bool]) -> None:
-    """Wait until the database says so."""
+    """Wait until `holds`, which may query the database, returns True."""
     async with asyncio.timeout(PATIENCE):
         while not await asyncio.to_thread(closing, holds):
             await asyncio.sleep(0.02)
 
 
 def closing(function: Callable[[], Any]) -> Any:
-    """Ask in a thread, and leave no connection behind."""
+    """Call a function, then close its database connection. For use in a thread."""
     from django.db import connection
 
     try:
@@ -123,6 +123,6 @@ def closing(function: Callable[[], Any]) -> Any:
 
 
 def ended(*calls: Call) -> Callable[[], bool]:
-    """Whether these calls (or all) are over, their events sent."""
+    """Returns whether these calls (or all) have ended and sent their events."""
     rows = Call.objects.filter(pk__in=[call.pk for call in calls]) if calls else Call.objects.all()
     return lambda: not rows.exclude(state=Call.State.ENDED).exists()

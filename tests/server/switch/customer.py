@@ -1,4 +1,4 @@
-"""A customer who knows nothing of us: the standard library's HTTP server, in a thread."""
+"""A customer's endpoint that is independent of this project: the standard library's HTTP server."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl, urlsplit
 
-Told = dict[str, str]
+EventQuery = dict[str, str]
 QUERY = "webcallid=$webcallid&status=$status&duration=$duration&debit=$debit"
 
 
 class Customer:
-    """Keeps what it is told, and answers 412 when `vetoes` says so of it."""
+    """Keeps the events that it receives, and answers 412 if `vetoes` returns True for one."""
 
-    def __init__(self, vetoes: Callable[[Told], bool] = lambda told: False) -> None:
-        self.told: list[Told] = []
+    def __init__(self, vetoes: Callable[[EventQuery], bool] = lambda event: False) -> None:
+        self.events: list[EventQuery] = []
         self.slow = False
         customer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                told = dict(parse_qsl(urlsplit(self.path).query, strict_parsing=True))
-                customer.told.append(told)
+                event = dict(parse_qsl(urlsplit(self.path).query, strict_parsing=True))
+                customer.events.append(event)
                 if customer.slow:
                     time.sleep(2)
-                self.send_response(412 if vetoes(told) else 200)
+                self.send_response(412 if vetoes(event) else 200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -55,5 +55,5 @@ class Customer:
         self._server.server_close()
 
     def statuses(self, webcallid: str = "web1") -> list[int]:
-        """The statuses told of a call, in the order in which they came."""
-        return [int(told["status"]) for told in self.told if told["webcallid"] == webcallid]
+        """The statuses received for a call, in order of arrival."""
+        return [int(event["status"]) for event in self.events if event["webcallid"] == webcallid]

@@ -1,4 +1,4 @@
-"""Customers' endpoints of every kind, on loopback."""
+"""Endpoints of customers on loopback, with good and bad behavior."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VETO = b"HTTP/1.1 412 Precondition Failed\r\nContent-Length: 0\r\n\r\n"
 
 @dataclass
 class Endpoint:
-    """What came to an endpoint: the heads of the requests, and how many connections."""
+    """The requests to an endpoint, without bodies, and the number of its connections."""
 
     port: int = 0
     heads: list[str] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Endpoint:
 
 
 def always(response: bytes) -> Answer:
-    """An endpoint that answers everything alike, and keeps the connection."""
+    """An endpoint that gives every request the same response, and keeps the connection open."""
 
     async def answer(endpoint: Endpoint, writer: asyncio.StreamWriter) -> None:
         writer.write(response)
@@ -53,7 +53,7 @@ async def hang(endpoint: Endpoint, writer: asyncio.StreamWriter) -> None:
 
 
 async def drip(endpoint: Endpoint, writer: asyncio.StreamWriter) -> None:
-    """One byte of the head at a time, and never the end."""
+    """Send the head byte by byte, without an end."""
     writer.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
     for _ in range(300):
         writer.write(b"a")
@@ -88,7 +88,7 @@ async def serve(answer: Answer) -> AsyncIterator[Endpoint]:
                     finally:
                         endpoint.at_once -= 1
         finally:
-            writer.transport.abort()  # also where more is waiting than anybody reads
+            writer.transport.abort()  # even with unread data
             serving.discard(task)
 
     listening = socket.create_server(("127.0.0.1", 0))
@@ -102,13 +102,13 @@ async def serve(answer: Answer) -> AsyncIterator[Endpoint]:
         for task in list(serving):
             task.cancel()
         await asyncio.gather(*serving, return_exceptions=True)
-        await asyncio.sleep(0)  # for the last connections to be closed in
+        await asyncio.sleep(0)  # so that the last connections close
 
 
 async def stop_listening(listening: socket.socket) -> None:
-    """Let nobody else in before a server is closed.
+    """Stop accepting connections before a server is closed.
 
-    A connection accepted in that same moment would never be closed: it misses its server.
+    A connection that is accepted while the server closes would never be closed.
     """
     asyncio.get_running_loop().remove_reader(listening)
     for _turn in range(5):

@@ -1,4 +1,4 @@
-"""Plans for machines, and what a list of commands holds."""
+"""Plans for call machines, and functions that filter lists of commands."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from django_poketalk.server.switch.machine.facts_and_commands import (
 )
 
 A, B = Side.A, Side.B
-PER_SECOND = Tariff(Decimal("0.60"), Decimal(0), 1, 1)  # a hundredth a second
+PER_SECOND = Tariff(Decimal("0.60"), Decimal(0), 1, 1)  # 0.01 per second
 
 PLAN = Plan(
     webcallid="web1",
@@ -35,7 +35,7 @@ PLAN = Plan(
 
 
 def plan(**changes: object) -> Plan:
-    """The plan of a call at a hundredth a second on each leg, with enough funds for an hour."""
+    """A plan of a call that costs 0.01 per second and leg, with a hold for more than an hour."""
     return replace(PLAN, **changes)  # type: ignore[arg-type]
 
 
@@ -51,5 +51,5 @@ def hung_up(commands: Iterable[Command]) -> set[Side]:
     return {command.side for command in commands if isinstance(command, HangUp)}
 
 
-def wanted(commands: Iterable[Command]) -> list[Decimal]:
+def requested_holds(commands: Iterable[Command]) -> list[Decimal]:
     return [command.amount for command in commands if isinstance(command, ExtendHold)]

@@ -1,4 +1,4 @@
-"""Switches in processes of their own, on the tests' database."""
+"""Switches in separate processes, on the tests' database."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[3]
 def switch(
     *arguments: str, speed: float = SPEED, **environment: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """A switch in a process of its own, on the tests' database."""
+    """A switch in a separate process, on the tests' database."""
     process = subprocess.Popen(
         [sys.executable, "-m", "django", "poketalk_switch", "--speed", f"{speed:g}", *arguments],
         cwd=ROOT,
@@ -42,14 +42,14 @@ def switch(
         yield process
     finally:
         process.kill()
-        sys.stdout.write(process.communicate()[0])  # shown with a test that fails
+        sys.stdout.write(process.communicate()[0])  # pytest prints it if the test fails
 
 
 def wait_for(holds: Callable[[], Any], patience: float = PATIENCE) -> None:
-    """Wait until it holds, `patience` real seconds at most."""
-    give_up = time.monotonic() + patience
+    """Wait until `holds` returns True, for up to `patience` real seconds."""
+    deadline = time.monotonic() + patience
     while not holds():
-        assert time.monotonic() < give_up, "waited in vain"
+        assert time.monotonic() < deadline, "timeout"
         time.sleep(0.05)
 
 

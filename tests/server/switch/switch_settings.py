@@ -1,4 +1,4 @@
-"""Settings of a switch in a process of its own: the test database, and loopback open to events."""
+"""Settings of a switch in a separate process: the test database, and events to loopback allowed."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_a_second_signal_stops_at_once(service: Service) -> None:
     assert process.returncode == 128 + signal.SIGTERM
 
 
-def test_what_a_killed_switch_leaves_is_ended_by_the_next(service: Service) -> None:
+def test_the_next_switch_ends_the_calls_of_a_killed_one(service: Service) -> None:
     with Customer() as customer:
         call = service.queue(eventurl=customer.eventurl)
         with switch() as process:
@@ -82,25 +82,25 @@ def test_a_switch_frozen_past_its_lease_leaves_the_call_to_its_new_owner(
             process.send_signal(signal.SIGSTOP)
             serve(Engine("next", SPEED), until=ended(call))
             row = Call.objects.values().get()
-            told = list(customer.told)
+            events = list(customer.events)
             process.send_signal(signal.SIGCONT)
-            time.sleep(1)  # in which it would do what it should not
+            time.sleep(1)  # time for it to write or send, which it must not
             process.send_signal(signal.SIGTERM)
             output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, output
     assert Call.objects.values().get() == row
-    assert customer.told == told
+    assert customer.events == events
     assert customer.statuses().count(8) == 1
     assert "drops its calls" in output
 
 
 @pytest.mark.parametrize("speed", ["0", "-1", "nan", "inf", "1001"])
-def test_a_senseless_speed_is_refused(db: None, speed: str) -> None:
+def test_an_invalid_speed_is_refused(db: None, speed: str) -> None:
     with pytest.raises(CommandError, match="--speed must be"):
         call_command("poketalk_switch", f"--speed={speed}")
 
 
-def test_real_phones_are_not_rung_at_another_speed(
+def test_only_simulated_phones_are_rung_at_another_speed(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = type("Real", (SimulatedGateway,), {"simulated": False})
@@ -111,7 +111,7 @@ def test_real_phones_are_not_rung_at_another_speed(
     assert list(Engine("test", 1)._gateways) == list(KINDS)
 
 
-def test_a_search_for_garbage_does_not_stop_the_calls_often(
+def test_garbage_collection_seldom_interrupts_calls(
     db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(serving: Coroutine[Any, Any, None]) -> None:
@@ -129,15 +129,15 @@ def test_a_search_for_garbage_does_not_stop_the_calls_often(
     [((young, middle_aged, old), frozen)] = found
     assert young >= 10_000
     assert middle_aged * old >= 400
-    assert frozen > 50_000  # what Django and its applications are made of
+    assert frozen > 50_000  # the objects of Django and its applications
 
 
-def test_a_switch_that_drains_lets_its_calls_end_and_takes_no_more(service: Service) -> None:
+def test_a_draining_switch_finishes_its_calls_and_claims_no_more(service: Service) -> None:
     live = service.queue(b="13")
     with switch("--drain", "60") as process:
         wait_for(talking(live))
         process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)  # in which it would take what it should not
+        time.sleep(0.5)  # time for it to claim a call, which it must not
         late = service.queue()
         output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, output
@@ -168,7 +168,7 @@ def test_a_second_signal_ends_a_drain_and_a_third_stops_at_once(service: Service
     assert call.hangup_cause == "switch_stopped"
 
 
-def test_a_drain_that_is_over_ends_the_calls_that_are_left(service: Service) -> None:
+def test_the_end_of_a_drain_ends_the_remaining_calls(service: Service) -> None:
     call = service.queue()
     with switch("--drain", "1") as process:
         wait_for(talking(call))
@@ -180,6 +180,6 @@ def test_a_drain_that_is_over_ends_the_calls_that_are_left(service: Service) -> 
 
 
 @pytest.mark.parametrize("drain", ["-1", "nan", "86401"])
-def test_a_senseless_drain_is_refused(db: None, drain: str) -> None:
+def test_an_invalid_drain_is_refused(db: None, drain: str) -> None:
     with pytest.raises(CommandError, match="--drain must be"):
         call_command("poketalk_switch", f"--drain={drain}")

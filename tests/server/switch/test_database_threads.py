@@ -1,4 +1,4 @@
-"""Database work in threads: tried again while that helps, and no connection left behind."""
+"""Database work in threads: temporary errors are retried, and connections are closed."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ def run(function: object, patience: float = 5.0) -> object:
 
 
 @pytest.mark.parametrize("error", [OperationalError, InterfaceError])
-def test_what_fails_for_a_moment_is_tried_again_on_a_new_connection(
+def test_temporary_errors_are_retried_on_a_new_connection(
     error: type[Exception],
 ) -> None:
-    connections: list[object] = []
+    used: list[object] = []
     failures: Iterator[int] = iter(range(2))
 
     def work() -> str:
         connection.ensure_connection()
-        connections.append(connection.connection)
+        used.append(connection.connection)
         if next(failures, None) is not None:
             raise error("gone")
         return "done"
 
     assert run(work) == "done"
-    assert len({id(each) for each in connections}) == 3
+    assert len({id(each) for each in used}) == 3
 
 
-def test_patience_ends() -> None:
+def test_retries_end_after_the_patience() -> None:
     def work() -> None:
         raise OperationalError("gone for good")
 
@@ -56,19 +56,19 @@ def test_patience_ends() -> None:
         run(work, patience=0.2)
 
 
-def test_what_is_no_trouble_of_the_database_is_not_tried_again() -> None:
-    tries = []
+def test_other_errors_are_not_retried() -> None:
+    attempts = []
 
     def work() -> None:
-        tries.append(1)
-        raise ValueError("a mistake of ours")
+        attempts.append(1)
+        raise ValueError("a bug")
 
-    with pytest.raises(ValueError, match="a mistake of ours"):
+    with pytest.raises(ValueError, match="a bug"):
         run(work)
-    assert len(tries) == 1
+    assert len(attempts) == 1
 
 
-def test_connections_are_kept_from_one_job_to_the_next_and_closed_at_the_end() -> None:
+def test_connections_are_reused_and_closed_at_the_end() -> None:
     used: dict[int, set[int]] = {}
     wrappers = []
 
@@ -88,14 +88,14 @@ def test_connections_are_kept_from_one_job_to_the_next_and_closed_at_the_end() -
     assert all(wrapper.connection is None for wrapper in wrappers)
 
 
-def test_work_rests_in_proportion_to_what_it_takes() -> None:
+def test_the_pause_grows_with_the_duration_of_the_last_batch() -> None:
     assert batch_pause(0.001, least=0.015) == 0.015
     assert batch_pause(0.01, least=0.015) == pytest.approx(0.03)
     assert batch_pause(60.0, least=0.015) == 0.1
 
 
 @pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has one thread for all writes.")
-def test_locked_accounts_keep_neither_leases_nor_news_of_calls_waiting(
+def test_locked_accounts_delay_neither_leases_nor_changes_without_money(
     service: Service, settings: Any
 ) -> None:
     settings.POKETALK_SERVER = {**settings.POKETALK_SERVER, "LEASE": 4}
@@ -107,7 +107,7 @@ def test_locked_accounts_keep_neither_leases_nor_news_of_calls_waiting(
         try:
             await asyncio.to_thread(closing, lambda: service.queue(hold=3600))
             await eventually(lambda: Call.objects.filter(status=7).exists())
-            await asyncio.sleep(4.5)  # a lease, and more
+            await asyncio.sleep(4.5)  # longer than a lease
             assert (switch.calls, switch.stats.lost) == (1, 0)
         finally:
             unlocked.set()

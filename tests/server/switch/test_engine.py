@@ -1,4 +1,4 @@
-"""The switch end to end: rows in, simulated phones rung, events out, money charged."""
+"""The switch end to end: it serves rows, rings simulated phones, sends events and charges."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from django_poketalk.server.switch.machine.facts_and_commands import Cause
 from django_poketalk.server.switch.ownership import plan
 
 from .conftest import SPEED, Service, closing, ended, eventually, serve
-from .customer import Customer, Told
+from .customer import Customer, EventQuery
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# What the phones do, as leg A and as leg B: the number's ending, the statuses of the call, its
-# cause, and the seconds that it lasts at least.
+# Phones as leg A and as leg B: the last digits of the number, the statuses of the call, its cause,
+# and its minimum duration in seconds.
 LEG_A = [
     ("01", [1, 2], "busy", 0),
     ("02", [1, 2], "no_answer", 0),
@@ -51,7 +51,7 @@ LEG_B = [
 ]
 
 
-def without_ticks(statuses: list[int]) -> list[int]:
+def without_repeats(statuses: list[int]) -> list[int]:
     return [status for status, _repeats in itertools.groupby(statuses)]
 
 
@@ -61,15 +61,15 @@ def serve_one(call: Call) -> Call:
     return call
 
 
-def test_the_whole_table_of_phones(service: Service) -> None:
-    """All rows at once, since a call costs the switch nothing while it rings or talks."""
+def test_each_simulated_phone_produces_the_expected_outcome(service: Service) -> None:
+    """All rows at the same time, to save time."""
     with Customer() as customer:
         rows = [("A", *row) for row in LEG_A] + [("B", *row) for row in LEG_B]
         calls = [
             service.queue(
                 **{side.lower(): ending},
                 custom=f"{side}{ending}",
-                max_duration=300,  # far more than the longest talk, also where timers are late
+                max_duration=300,  # well above the longest talk, even if timers are late
                 eventurl=customer.eventurl,
             )
             for side, ending, *_ in rows
@@ -79,14 +79,16 @@ def test_the_whole_table_of_phones(service: Service) -> None:
     seen, expected = [], []
     for call, (_side, _ending, statuses, cause, seconds) in zip(calls, rows, strict=True):
         call.refresh_from_db()
-        told = without_ticks(customer.statuses(call.custom))
-        seen.append((call.custom, told, call.status, call.hangup_cause, call.duration >= seconds))
+        received = without_repeats(customer.statuses(call.custom))
+        seen.append(
+            (call.custom, received, call.status, call.hangup_cause, call.duration >= seconds)
+        )
         expected.append((call.custom, statuses, statuses[-1], cause, True))
         assert call.cost == sum((leg.cost for leg in call.legs.all()), Decimal(0))
     assert seen == expected
 
 
-def test_money_goes_from_hold_to_charge_and_what_is_left_is_free_again(service: Service) -> None:
+def test_a_call_is_charged_and_the_rest_of_its_hold_is_released(service: Service) -> None:
     call = serve_one(service.queue(b="12", custom="web1"))
     legs = {leg.side: leg for leg in call.legs.all()}
     assert legs["B"].duration >= 20
@@ -103,12 +105,12 @@ def test_money_goes_from_hold_to_charge_and_what_is_left_is_free_again(service: 
     assert call.charged_at is not None
 
 
-def test_the_last_event_tells_what_was_charged(service: Service) -> None:
+def test_the_final_event_contains_the_charge(service: Service) -> None:
     with Customer() as customer:
         call = serve_one(service.queue(b="13", eventurl=customer.eventurl))
-    assert Decimal(customer.told[-1]["debit"]) == call.cost
-    assert int(customer.told[-1]["duration"]) == call.duration
-    assert customer.told[0] == {
+    assert Decimal(customer.events[-1]["debit"]) == call.cost
+    assert int(customer.events[-1]["duration"]) == call.duration
+    assert customer.events[0] == {
         "webcallid": "web1",
         "status": "1",
         "duration": "0",
@@ -116,11 +118,11 @@ def test_the_last_event_tells_what_was_charged(service: Service) -> None:
     }
 
 
-def test_each_delivery_is_kept_with_its_answer(service: Service) -> None:
-    with Customer(lambda told: told["status"] == "7") as customer:
+def test_each_delivery_is_stored_with_its_answer(service: Service) -> None:
+    with Customer(lambda event: event["status"] == "7") as customer:
         call = serve_one(service.queue(eventurl=customer.eventurl))
-    kept = [(d.sequence, d.status, d.answer, d.error) for d in call.deliveries.all()]
-    assert kept == [
+    stored = [(d.sequence, d.status, d.answer, d.error) for d in call.deliveries.all()]
+    assert stored == [
         (1, 1, 200, ""),
         (2, 3, 200, ""),
         (3, 5, 200, ""),
@@ -129,15 +131,15 @@ def test_each_delivery_is_kept_with_its_answer(service: Service) -> None:
     ]
 
 
-def test_a_call_without_eventurl_is_served_in_silence(service: Service) -> None:
+def test_a_call_without_an_eventurl_sends_no_events(service: Service) -> None:
     call = serve_one(service.queue(b="10"))
     assert call.status == 8
     assert not call.deliveries.exists()
 
 
-def test_the_times_of_the_legs_agree_with_their_durations(service: Service) -> None:
+def test_the_times_of_the_legs_match_their_durations(service: Service) -> None:
     call = service.queue(b="12")
-    # Slow enough that no stall of the machine lets the call outlast what its hold has paid for.
+    # Slow enough that a stall of the machine does not make the call outlast its hold.
     serve(Engine("test", SPEED / 5), until=ended(call))
     call.refresh_from_db()
     legs = {leg.side: leg for leg in call.legs.all()}
@@ -152,11 +154,11 @@ def test_the_times_of_the_legs_agree_with_their_durations(service: Service) -> N
     ("status", "a", "b", "final"),
     [("1", "21", "21", 2), ("3", "20", "21", 4), ("5", "20", "21", 4), ("7", "20", "20", 8)],
 )
-def test_within_two_seconds_of_a_412_every_phone_is_put_down_in_any_phase(
+def test_a_412_in_any_phase_hangs_up_all_phones_within_two_seconds(
     service: Service, status: str, a: str, b: str, final: int
 ) -> None:
     dialed: list[LegKey] = []
-    put_down: dict[LegKey, float] = {}
+    hung_up_at: dict[LegKey, float] = {}
     answered: list[float] = []
 
     class Phones(SimulatedGateway):
@@ -165,45 +167,45 @@ def test_within_two_seconds_of_a_412_every_phone_is_put_down_in_any_phase(
             super().originate(leg, *args)
 
         def hang_up(self, leg: LegKey, cause: Cause) -> None:
-            put_down[leg] = time.monotonic()
+            hung_up_at[leg] = time.monotonic()
             super().hang_up(leg, cause)
 
-    def veto(told: Told) -> bool:
-        if told["status"] != status:
+    def veto(event: EventQuery) -> bool:
+        if event["status"] != status:
             return False
         answered.append(time.monotonic())
         return True
 
     with Customer(veto) as customer:
         call = service.queue(a=a, b=b, eventurl=customer.eventurl)
-        at_the_clocks_speed = Engine("test", kinds={"simulated": Phones})
-        serve(at_the_clocks_speed, until=ended(call))
+        at_normal_speed = Engine("test", kinds={"simulated": Phones})
+        serve(at_normal_speed, until=ended(call))
 
-    assert put_down.keys() == set(dialed)
-    assert all(0 <= moment - answered[0] < 2 for moment in put_down.values())
+    assert hung_up_at.keys() == set(dialed)
+    assert all(0 <= moment - answered[0] < 2 for moment in hung_up_at.values())
     call.refresh_from_db()
     assert (call.status, call.hangup_cause) == (final, "vetoed")
     assert customer.statuses().count(final) == 1
     assert all(leg.ended_at is not None for leg in call.legs.all())
 
 
-def test_a_strangers_rule_of_five_minutes_ends_the_call_at_its_tick(service: Service) -> None:
-    """The seed's example: 412 once the status is 7 and the duration at least 300."""
+def test_a_customer_can_end_calls_after_five_minutes(service: Service) -> None:
+    """The protocol's example: 412 once the status is 7 and the duration at least 300."""
 
-    def too_long(told: Told) -> bool:
-        return told["status"] == "7" and int(told["duration"]) >= 300
+    def too_long(event: EventQuery) -> bool:
+        return event["status"] == "7" and int(event["duration"]) >= 300
 
     with Customer(too_long) as customer:
         call = serve_one(service.queue(eventurl=customer.eventurl))
     assert (call.status, call.hangup_cause) == (8, "vetoed")
-    ticks = [int(told["duration"]) // 60 for told in customer.told if told["status"] == "7"]
-    assert ticks == sorted(set(ticks))  # each minute once, in order
-    assert ticks[-1] >= 5  # 5, unless this machine is very busy
+    minutes = [int(event["duration"]) // 60 for event in customer.events if event["status"] == "7"]
+    assert minutes == sorted(set(minutes))  # each minute at most once, in order
+    assert minutes[-1] >= 5  # later ones only if this machine is very busy
     assert call.duration >= 300
     assert call.held == 0
 
 
-def test_an_endpoint_that_is_not_there_does_not_matter_to_the_call(service: Service) -> None:
+def test_an_unreachable_endpoint_does_not_affect_the_call(service: Service) -> None:
     with Customer() as customer:
         gone = customer.eventurl
     call = serve_one(service.queue(b="10", eventurl=gone))
@@ -212,7 +214,7 @@ def test_an_endpoint_that_is_not_there_does_not_matter_to_the_call(service: Serv
     assert all("Cannot connect" in d.error for d in call.deliveries.all())
 
 
-def test_a_down_gateway_is_followed_by_the_next_with_a_leg_row_for_each(service: Service) -> None:
+def test_each_attempt_through_a_gateway_has_a_leg_row(service: Service) -> None:
     second = Gateway.objects.create(
         provider=service.provider, name="More phones", kind="simulated", priority=20
     )
@@ -225,13 +227,13 @@ def test_a_down_gateway_is_followed_by_the_next_with_a_leg_row_for_each(service:
     assert call.status == 2
 
 
-def test_gateways_that_were_closed_since_admission_ring_nobody(service: Service) -> None:
+def test_gateways_that_were_deactivated_after_admission_ring_nobody(service: Service) -> None:
     Gateway.objects.update(is_active=False)
     call = serve_one(service.queue())
     assert (call.status, call.hangup_cause, call.cost) == (2, "no_gateway", 0)
 
 
-def test_a_rate_that_was_deleted_since_admission_rings_nobody(service: Service) -> None:
+def test_a_call_whose_rate_was_deleted_after_admission_rings_nobody(service: Service) -> None:
     call = service.queue()
     service.rate.delete()
     serve_one(call)
@@ -239,7 +241,7 @@ def test_a_rate_that_was_deleted_since_admission_rings_nobody(service: Service) 
     assert not call.legs.exists()
 
 
-def test_a_call_that_waited_too_long_rings_nobody(service: Service) -> None:
+def test_a_call_that_was_queued_too_long_rings_nobody(service: Service) -> None:
     from datetime import timedelta
 
     with Customer() as customer:
@@ -252,13 +254,13 @@ def test_a_call_that_waited_too_long_rings_nobody(service: Service) -> None:
     assert Account.objects.get().held == 0
 
 
-def test_a_hold_is_extended_as_the_call_goes_on(service: Service) -> None:
+def test_the_hold_is_extended_during_the_call(service: Service) -> None:
     call = serve_one(service.queue(b="19", hold=20, max_duration=300))
     assert call.hangup_cause == "normal"
     assert call.cost > Decimal("1.8")  # the first hold was 0.4
 
 
-def test_a_call_whose_hold_cannot_be_extended_is_cut_within_the_funds(service: Service) -> None:
+def test_a_call_whose_hold_cannot_be_extended_ends_within_the_funds(service: Service) -> None:
     call = service.queue(hold=20, max_duration=300)
     Account.objects.update(balance=Decimal("0.5"))
     serve_one(call)
@@ -268,7 +270,7 @@ def test_a_call_whose_hold_cannot_be_extended_is_cut_within_the_funds(service: S
     assert account.held == 0
 
 
-def test_an_operator_hangs_up(service: Service) -> None:
+def test_an_operator_can_hang_up_a_call(service: Service) -> None:
     call = service.queue()
 
     async def hang_up() -> None:
@@ -280,7 +282,7 @@ def test_an_operator_hangs_up(service: Service) -> None:
     assert (call.status, call.hangup_cause) == (8, "hang_up_requested")
 
 
-def test_a_hang_up_asked_before_any_switch_had_the_call_rings_nobody(service: Service) -> None:
+def test_a_call_with_a_hang_up_requested_before_its_claim_rings_nobody(service: Service) -> None:
     call = service.queue()
     call.request_hang_up(call.created_at)
     serve_one(call)
@@ -288,7 +290,7 @@ def test_a_hang_up_asked_before_any_switch_had_the_call_rings_nobody(service: Se
     assert not call.legs.exists()
 
 
-def test_a_switch_that_stops_ends_its_calls_and_tells_their_customers(service: Service) -> None:
+def test_a_stopping_switch_ends_its_calls_and_sends_their_final_events(service: Service) -> None:
     with Customer() as customer:
         call = service.queue(eventurl=customer.eventurl)
         serve(Engine("test", SPEED), until=lambda: Call.objects.filter(status=7).exists())
@@ -298,7 +300,7 @@ def test_a_switch_that_stops_ends_its_calls_and_tells_their_customers(service: S
     assert Account.objects.get().held == 0
 
 
-def test_stopping_takes_no_longer_than_allowed_and_leaves_the_rest_to_be_recovered(
+def test_stopping_has_a_timeout_and_leaves_the_rest_to_recovery(
     service: Service, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     monkeypatch.setattr(engine, "STOP_TIMEOUT", 0.2)
@@ -323,7 +325,7 @@ def test_numbers_are_masked_in_the_log(service: Service, caplog: pytest.LogCaptu
     assert call.from_number[2:-2] not in caplog.text
 
 
-def test_a_password_that_is_not_there_is_told_once_in_the_log(
+def test_a_missing_password_is_logged_once(
     service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     trunk = {"kind": "sip", "host": "sip.example.com", "username": "carrier"}
@@ -331,15 +333,15 @@ def test_a_password_that_is_not_there_is_told_once_in_the_log(
     monkeypatch.delenv("TRUNK_PASSWORD", raising=False)
     switch = Engine("test", 1, kinds={"sip": SimulatedGateway})
 
-    def told() -> list[str]:
+    def logged() -> list[str]:
         caplog.clear()
         switch._log_missing_passwords(plan.routes(["sip"]))
         return caplog.messages
 
-    [once] = told()
+    [once] = logged()
     assert "'carrier' and no password" in once
-    assert told() == []
+    assert logged() == []
     monkeypatch.setenv("TRUNK_PASSWORD", "correct horse")
-    assert told() == []
+    assert logged() == []
     monkeypatch.delenv("TRUNK_PASSWORD")
-    assert told() == [once]
+    assert logged() == [once]

@@ -1,4 +1,4 @@
-"""On PostgreSQL the database wakes the switches; elsewhere they look by themselves."""
+"""On PostgreSQL, the database notifies the switches; on other databases, they poll."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ END_LISTENERS = """
 
 
 @pytest.fixture
-def only_woken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A switch that never looks by itself."""
+def no_polling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A switch that never polls."""
     monkeypatch.setattr(engine, "POLL", NEVER)
     monkeypatch.setattr(engine, "POLL_LISTENING", NEVER)
 
@@ -48,24 +48,24 @@ async def listening(switch: Engine) -> None:
 
 
 @postgresql
-def test_an_admission_wakes_the_switch(service: Service, only_woken: None) -> None:
+def test_an_admission_wakes_the_switch(service: Service, no_polling: None) -> None:
     switch = Engine("test", SPEED)
 
-    async def ask() -> None:
+    async def queue() -> None:
         await listening(switch)
-        await in_a_thread(lambda: queue_in_one_piece(service))
+        await in_a_thread(lambda: queue_atomically(service))
 
-    serve(switch, until=lambda: Call.objects.filter(state="ended").exists(), during=ask)
+    serve(switch, until=lambda: Call.objects.filter(state="ended").exists(), during=queue)
     assert Call.objects.get().status == 2
 
 
-def queue_in_one_piece(service: Service) -> Call:
+def queue_atomically(service: Service) -> Call:
     with transaction.atomic():
         return service.queue(a="01")
 
 
 @postgresql
-def test_a_hang_up_wakes_the_switch(service: Service, only_woken: None) -> None:
+def test_a_hang_up_wakes_the_switch(service: Service, no_polling: None) -> None:
     call = service.queue()
     switch = Engine("test", SPEED)
 
@@ -80,66 +80,68 @@ def test_a_hang_up_wakes_the_switch(service: Service, only_woken: None) -> None:
 
 
 @postgresql
-def test_a_lost_connection_is_made_again_and_nothing_was_missed(
-    service: Service, only_woken: None, caplog: pytest.LogCaptureFixture
+def test_the_listener_reconnects_and_misses_nothing(
+    service: Service, no_polling: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     switch = Engine("test", SPEED)
 
-    def cut_and_ask() -> None:
+    def disconnect_and_queue() -> None:
         with connection.cursor() as cursor:
             cursor.execute(END_LISTENERS)
             assert cursor.fetchall()
-        queue_in_one_piece(service)
+        queue_atomically(service)
 
-    async def cut() -> None:
+    async def disconnect() -> None:
         await listening(switch)
-        await in_a_thread(cut_and_ask)  # the call comes while nobody listens
+        await in_a_thread(disconnect_and_queue)  # while the switch is not listening
         await eventually(lambda: Call.objects.filter(state="ended").count() == 1)
         await listening(switch)
-        await in_a_thread(lambda: queue_in_one_piece(service))
+        await in_a_thread(lambda: queue_atomically(service))
 
     with caplog.at_level(logging.INFO, "django_poketalk"):
-        serve(switch, until=lambda: Call.objects.filter(state="ended").count() == 2, during=cut)
+        serve(
+            switch, until=lambda: Call.objects.filter(state="ended").count() == 2, during=disconnect
+        )
     assert "polling only" in caplog.text
     assert caplog.text.count("Listening to the database.") >= 2
 
 
-def test_where_nothing_wakes_it_the_switch_looks_by_itself(
+def test_without_notifications_the_switch_polls(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Listener, "is_possible", staticmethod(lambda: False))
     switch = Engine("test", SPEED)
 
-    async def ask() -> None:
+    async def queue() -> None:
         await asyncio.sleep(0.1)
-        await in_a_thread(lambda: queue_in_one_piece(service))
+        await in_a_thread(lambda: queue_atomically(service))
 
-    serve(switch, until=lambda: Call.objects.filter(state="ended").exists(), during=ask)
+    serve(switch, until=lambda: Call.objects.filter(state="ended").exists(), during=queue)
     assert not switch.listener.is_listening
 
 
 @postgresql
-def test_nobody_is_woken_before_the_commit_nor_by_what_was_undone(
+def test_notifications_are_sent_on_commit_and_not_after_a_rollback(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(notify, "_notify", told.append)
+    sent: list[str] = []
+    monkeypatch.setattr(notify, "_notify", sent.append)
     with transaction.atomic():
         service.queue()
-        assert told == []
-    assert told == ["queued"]
+        assert sent == []
+    assert sent == ["queued"]
     with transaction.atomic():
         service.queue()
         transaction.set_rollback(True)
-    assert told == ["queued"]
+    assert sent == ["queued"]
 
 
 @postgresql
-def test_an_admission_outlives_a_notification_that_fails(
+def test_a_failed_notification_does_not_undo_the_admission(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(news: str) -> None:
-        raise RuntimeError("no notification today")
+    def broken(notification: str) -> None:
+        raise RuntimeError("no connection")
 
     monkeypatch.setattr(notify, "_notify", broken)
     with transaction.atomic():

@@ -1,4 +1,4 @@
-"""A test call rings one number through one gateway, and costs nobody anything."""
+"""A test call rings one number through one gateway, and is free."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from .conftest import SPEED, Service, number, serve
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def tried(service: Service, ending: str, **facts: Any) -> TestCall:
-    """A test call to the phone with this ending, from its row to its end."""
+def run(service: Service, ending: str, **facts: Any) -> TestCall:
+    """Make a test call to the phone with these last digits, and wait for its end."""
     test_call = TestCall.objects.create(gateway=service.gateway, number=number(ending), **facts)
     serve(Engine("test", SPEED), until=lambda: TestCall.objects.filter(state="ended").exists())
     test_call.refresh_from_db()
     return test_call
 
 
-def test_a_phone_that_answers_is_put_down_soon(service: Service) -> None:
+def test_an_answered_test_call_is_hung_up_soon_and_costs_nothing(service: Service) -> None:
     entries = LedgerEntry.objects.count()
 
-    test_call = tried(service, "99")
+    test_call = run(service, "99")
 
     assert test_call.got_through is True
     assert test_call.hangup_cause == "normal"
@@ -48,28 +48,28 @@ def test_a_phone_that_answers_is_put_down_soon(service: Service) -> None:
         ("06", "normal"),
     ],
 )
-def test_what_came_of_it_is_told(service: Service, ending: str, cause: str) -> None:
-    test_call = tried(service, ending)
+def test_the_result_is_stored(service: Service, ending: str, cause: str) -> None:
+    test_call = run(service, ending)
 
     assert test_call.hangup_cause == cause
     assert test_call.got_through is (ending == "06")
 
 
-def test_one_that_waited_too_long_rings_nobody(service: Service) -> None:
-    test_call = tried(service, "99", created_at=timezone.now() - timedelta(minutes=1))
+def test_a_test_call_that_was_queued_too_long_rings_nobody(service: Service) -> None:
+    test_call = run(service, "99", created_at=timezone.now() - timedelta(minutes=1))
 
     assert (test_call.hangup_cause, test_call.ringing_at) == ("queue_timeout", None)
 
 
-def test_one_whose_switch_died_is_ended(service: Service) -> None:
+def test_a_test_call_of_a_dead_switch_is_ended(service: Service) -> None:
     begun = timezone.now() - timedelta(hours=1)
 
-    test_call = tried(service, "99", state="active", switch="dead", begun_at=begun)
+    test_call = run(service, "99", state="active", switch="dead", begun_at=begun)
 
     assert (test_call.hangup_cause, test_call.got_through) == ("switch_lost", False)
 
 
-def test_of_two_switches_one_makes_it(service: Service) -> None:
+def test_only_one_switch_claims_a_test_call(service: Service) -> None:
     TestCall.objects.create(gateway=service.gateway, number=number("99"))
 
     first = probe_calls.claim("one", ("simulated",))

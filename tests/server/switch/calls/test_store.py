@@ -1,4 +1,4 @@
-"""What is new about calls becomes rows: of many together those that each leaves by itself."""
+"""Changes of calls are written to rows, one by one or in batches."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def delivery(sequence: int, status: CallStatus) -> Delivery:
 
 
 def history(claimed: ClaimedCall, seed: int) -> list[Change]:
-    """The changes of a call that gets as far as the seed says."""
+    """The changes of a call, up to a random point."""
     chance = random.Random(seed)
     key, account = claimed.key, claimed.account
     answered = NOW + timedelta(seconds=3)
@@ -72,7 +72,7 @@ def history(claimed: ClaimedCall, seed: int) -> list[Change]:
     )
     finish = Finish(CallStatus.A_DISCONNECTED, Cause.NORMAL, 9, Decimal("0.09"), Decimal(0))
     sent = (delivery(1, CallStatus.A_INITIATED), delivery(2, CallStatus.A_ANSWERED))
-    told = chance.random() < 0.5
+    has_eventurl = chance.random() < 0.5
     changes = [
         Change(key, account, CallStatus.A_INITIATED, new_legs=(rung,)),
         Change(
@@ -102,10 +102,10 @@ def history(claimed: ClaimedCall, seed: int) -> list[Change]:
             legs=(over,),
             finish=finish,
             ended_at=NOW,
-            done=not told,
+            done=not has_eventurl,
         ),
     ]
-    if told:
+    if has_eventurl:
         changes.append(Change(key, account, deliveries=(delivery(3, finish.status),)))
         changes.append(Change(key, account, done=True))
     return changes[: chance.randint(1, len(changes))]
@@ -116,7 +116,7 @@ def written(model: Any) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if k not in NOT_COMPARED} for row in rows]
 
 
-def test_many_at_once_are_as_each_alone(service: Service) -> None:
+def test_a_batch_writes_the_same_rows_as_single_changes(service: Service) -> None:
     calls = 12
     for _ in range(2 * calls):
         service.queue()
@@ -135,7 +135,7 @@ def test_many_at_once_are_as_each_alone(service: Service) -> None:
 
     for model, by in ((Call, "pk"), (Leg, "call"), (EventDelivery, "call"), (LedgerEntry, "call")):
         names = [f.attname for f in model._meta.concrete_fields if f.attname not in NOT_COMPARED]
-        names = [name for name in names if name != "balance"]  # which runs on from entry to entry
+        names = [name for name in names if name != "balance"]  # a running total
         rows = model.objects.exclude(**{f"{by}": None}).order_by("pk").values_list(by, *names)
         one_by_one, at_once = halves(list(rows))
         key = str if model is Call else repr
@@ -147,7 +147,7 @@ def test_many_at_once_are_as_each_alone(service: Service) -> None:
     assert Account.objects.get().held == held
 
 
-def test_each_column_says_what_was_said(service: Service) -> None:
+def test_each_field_of_a_change_is_stored(service: Service) -> None:
     service.queue()
     [claimed] = claims.claim("one", 1, ["simulated"])
     bought = Tariff(Decimal("0.2"), Decimal("0.01"), 2, 3)
@@ -216,21 +216,21 @@ def test_each_column_says_what_was_said(service: Service) -> None:
 
 
 def columns(row: LegRow) -> dict[str, Any]:
-    """What a leg's row is to have: all but the tariffs, which have columns of their own."""
-    told = {field.name: getattr(row, field.name) for field in fields(row)}
-    renamed = {"gateway_id": told.pop("gateway"), "hangup_cause": told.pop("cause")}
-    del told["tariff"], told["buy_tariff"]
-    return told | renamed | {"buy_cost": row.buy_cost}
+    """The expected columns of a leg, without the tariffs."""
+    values = {field.name: getattr(row, field.name) for field in fields(row)}
+    renamed = {"gateway_id": values.pop("gateway"), "hangup_cause": values.pop("cause")}
+    del values["tariff"], values["buy_tariff"]
+    return values | renamed | {"buy_cost": row.buy_cost}
 
 
-def test_a_change_that_cannot_be_written_spoils_no_other(
+def test_a_change_that_cannot_be_written_does_not_affect_others(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):
         service.queue()
     claimed = claims.claim("one", 10, ["simulated"])
     changes = [Change(each.key, each.account, CallStatus.A_INITIATED) for each in claimed]
-    changes[1] = replace(changes[1], duration=-1)  # against a constraint
+    changes[1] = replace(changes[1], duration=-1)  # violates a constraint
 
     async def write() -> list[Any]:
         database = DatabaseThreads(1, patience=5)
@@ -247,7 +247,7 @@ def test_a_change_that_cannot_be_written_spoils_no_other(
     assert "3 changes could not be written together" in caplog.text
 
 
-def test_one_lost_call_lets_nothing_be_written(service: Service) -> None:
+def test_a_batch_with_a_lost_call_writes_nothing(service: Service) -> None:
     for _ in range(3):
         service.queue()
     claimed = claims.claim("one", 10, ["simulated"])
@@ -259,8 +259,8 @@ def test_one_lost_call_lets_nothing_be_written(service: Service) -> None:
     assert not Leg.objects.exists()
 
 
-def test_what_was_written_may_be_written_again(service: Service) -> None:
-    """As after a commit whose answer was lost."""
+def test_a_change_can_be_written_again(service: Service) -> None:
+    """For example, after a commit whose response was lost."""
     service.queue()
     [claimed] = claims.claim("one", 10, ["simulated"])
     changes = history(claimed, 3)[:3]
@@ -271,7 +271,7 @@ def test_what_was_written_may_be_written_again(service: Service) -> None:
         assert [written(model) for model in (Call, Leg, EventDelivery)] == before
 
 
-def test_a_write_is_a_proof_of_life_by_the_databases_clock(
+def test_a_write_updates_seen_at_by_the_databases_clock(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service.queue()
@@ -285,7 +285,7 @@ def test_a_write_is_a_proof_of_life_by_the_databases_clock(
     assert abs(seen - real) < timedelta(minutes=1)
 
 
-def test_many_changes_take_few_statements(service: Service) -> None:
+def test_many_changes_need_few_statements(service: Service) -> None:
     for _ in range(20):
         service.queue()
     claimed = claims.claim("one", 100, ["simulated"])
@@ -296,9 +296,9 @@ def test_many_changes_take_few_statements(service: Service) -> None:
     assert len(captured) <= 6  # savepoints included
 
 
-def test_claiming_many_takes_few_statements(service: Service) -> None:
+def test_claiming_many_calls_needs_few_statements(service: Service) -> None:
     if not connection.features.has_select_for_update_skip_locked:
-        pytest.skip("This database takes each call by a compare-and-set.")
+        pytest.skip("This database claims each call by a compare-and-set.")
     for _ in range(20):
         service.queue()
     with CaptureQueriesContext(connection) as captured, transaction.atomic():

@@ -1,4 +1,4 @@
-"""The event sender against real endpoints on loopback."""
+"""The event sender, with real endpoints on loopback."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def deliver(answer: Answer, event: Event = TALKING) -> tuple[Endpoint, Delivery]
     return asyncio.run(once())
 
 
-def test_an_event_is_a_get_as_on_the_seeds_wire() -> None:
+def test_an_event_is_the_get_request_of_the_protocol() -> None:
     endpoint, delivery = deliver(always(OK))
     line, *headers = endpoint.heads[0].strip().split("\r\n")
     assert line == (
@@ -49,16 +49,16 @@ def test_an_event_is_a_get_as_on_the_seeds_wire() -> None:
     assert (delivery.answer, delivery.error, delivery.vetoes) == (200, "", False)
 
 
-def test_412_vetoes_unless_the_call_is_over_anyway() -> None:
+def test_412_is_a_veto_except_after_the_final_event() -> None:
     assert deliver(always(VETO))[1].vetoes
     assert not deliver(always(VETO), Event(CallStatus.AB_DISCONNECTED, "web1", 1))[1].vetoes
 
 
-def test_text_that_looks_like_a_query_stays_one_value() -> None:
+def test_text_that_looks_like_a_query_is_encoded_as_one_value() -> None:
     odd = "x&status=8\r\nHost: evil $status%24"
     endpoint, _ = deliver(always(OK), Event(CallStatus.A_ANSWERED, odd.replace("\r\n", ""), 0))
-    told = parse(endpoint.paths[0].partition("?")[2])
-    assert (told.status, told.webcallid) == (CallStatus.A_ANSWERED, odd.replace("\r\n", ""))
+    event = parse(endpoint.paths[0].partition("?")[2])
+    assert (event.status, event.webcallid) == (CallStatus.A_ANSWERED, odd.replace("\r\n", ""))
 
     endpoint, _ = deliver(always(OK), Event(CallStatus.A_ANSWERED, odd, 0))
     assert len(endpoint.heads) == 1
@@ -66,19 +66,19 @@ def test_text_that_looks_like_a_query_stays_one_value() -> None:
 
 
 @pytest.mark.parametrize("answer", [hang, drip])
-def test_an_endpoint_that_never_finishes_is_left_at_the_deadline(answer: Answer) -> None:
+def test_an_endpoint_that_never_finishes_times_out(answer: Answer) -> None:
     endpoint, delivery = deliver(answer)
     assert endpoint.connections == 1
     assert (delivery.answer, delivery.error) == (None, "No answer within 0.5 seconds.")
 
 
-def test_a_connection_that_is_cut_is_an_error_and_not_an_answer() -> None:
+def test_a_closed_connection_is_an_error() -> None:
     _, delivery = deliver(vanish)
     assert delivery.answer is None
     assert delivery.error
 
 
-def test_nobody_listening_is_an_error() -> None:
+def test_a_refused_connection_is_an_error() -> None:
     async def once() -> Delivery:
         async with serve(always(OK)) as endpoint:
             url = endpoint.url
@@ -90,32 +90,33 @@ def test_nobody_listening_is_an_error() -> None:
     assert "Cannot connect" in delivery.error
 
 
-def test_garbage_is_an_error_of_one_line() -> None:
+def test_an_invalid_response_is_an_error_on_one_line() -> None:
     _, delivery = deliver(always(b"\x00\x01<script>\r\n\r\n" + b"x" * 900))
     assert delivery.answer is None
     assert delivery.error.isprintable()
     assert len(delivery.error) <= 200
-    assert "http://" not in delivery.error  # the URL may hold a signature, and staff read the error
+    # The URL may contain a signature, and staff can read the error.
+    assert "http://" not in delivery.error
 
 
 @pytest.mark.parametrize("status", [200, 412])
-def test_of_a_huge_body_next_to_nothing_is_taken(status: int) -> None:
-    taken = 0
+def test_a_huge_body_is_not_read(status: int) -> None:
+    sent = 0
 
     async def gigabyte(endpoint: Endpoint, writer: asyncio.StreamWriter) -> None:
-        nonlocal taken
+        nonlocal sent
         writer.write(f"HTTP/1.1 {status} Big\r\nContent-Length: 1000000000\r\n\r\n".encode())
         for _ in range(1000):
             writer.write(b"x" * 1_000_000)
             await writer.drain()
-            taken += 1_000_000
+            sent += 1_000_000
 
     _, delivery = deliver(gigabyte)
     assert delivery.answer == status
-    assert taken < 50_000_000  # what lies in the sockets' buffers
+    assert sent < 50_000_000  # the size of the sockets' buffers
 
 
-def test_an_answer_counts_though_its_body_never_ends() -> None:
+def test_the_status_counts_if_the_body_never_ends() -> None:
     async def endless(endpoint: Endpoint, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 412 No\r\nTransfer-Encoding: chunked\r\n\r\n")
         await hang(endpoint, writer)
@@ -123,7 +124,7 @@ def test_an_answer_counts_though_its_body_never_ends() -> None:
     assert deliver(endless)[1].vetoes
 
 
-def test_an_answer_counts_though_the_deadline_comes_before_the_end_of_its_body() -> None:
+def test_the_status_counts_if_the_body_times_out() -> None:
     async def late(endpoint: Endpoint, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.4)
         writer.write(b"HTTP/1.1 412 No\r\nContent-Length: 9\r\n\r\n")
@@ -132,7 +133,7 @@ def test_an_answer_counts_though_the_deadline_comes_before_the_end_of_its_body()
     assert deliver(late)[1].vetoes
 
 
-def test_a_redirect_is_an_answer_and_not_followed() -> None:
+def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
     async def once() -> tuple[Endpoint, Delivery]:
         async with serve(always(OK)) as inside:
             location = f"HTTP/1.1 302 Go\r\nLocation: {inside.url}\r\nContent-Length: 0\r\n\r\n"
@@ -144,7 +145,7 @@ def test_a_redirect_is_an_answer_and_not_followed() -> None:
     assert inside.connections == 0
 
 
-def test_no_socket_goes_inside_even_where_the_url_was_not_seen_to_lead_there(
+def test_sockets_to_private_addresses_are_refused_even_if_the_url_passed_the_check(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.POKETALK_SERVER = {}
@@ -156,12 +157,12 @@ def test_no_socket_goes_inside_even_where_the_url_was_not_seen_to_lead_there(
     assert "not a public address" in delivery.error
 
 
-def test_cookies_are_not_kept() -> None:
+def test_cookies_are_not_stored() -> None:
     cookie = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"
 
     async def twice() -> Endpoint:
         async with serve(always(cookie)) as endpoint, EventSender() as sender:
-            # By name: cookies of addresses are not kept by anybody.
+            # By name: no client stores cookies of IP addresses.
             url = endpoint.url.replace("127.0.0.1", "localhost")
             for sequence in (1, 2):
                 await sender.send(url, sequence, TALKING)
@@ -169,10 +170,10 @@ def test_cookies_are_not_kept() -> None:
 
     endpoint = asyncio.run(twice())
     assert "Cookie" not in endpoint.heads[1]
-    assert endpoint.connections == 1  # and the connection was used again
+    assert endpoint.connections == 1  # and the connection was reused
 
 
-def test_no_more_connections_to_one_host_than_allowed(settings: Any) -> None:
+def test_connections_to_one_host_are_limited(settings: Any) -> None:
     settings.POKETALK_SERVER = {
         "EVENT_NETWORKS": ("127.0.0.0/8",),
         "EVENT_TIMEOUT": 30.0,
@@ -186,7 +187,7 @@ def test_no_more_connections_to_one_host_than_allowed(settings: Any) -> None:
             ]
             while len(endpoint.heads) < 3:
                 await asyncio.sleep(0.01)
-            await asyncio.sleep(0.1)  # for a fourth, were it allowed
+            await asyncio.sleep(0.1)  # time for a fourth one, if it were allowed
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
@@ -195,7 +196,7 @@ def test_no_more_connections_to_one_host_than_allowed(settings: Any) -> None:
     assert asyncio.run(asyncio.wait_for(many(), 20)).connections == 3
 
 
-def test_hanging_endpoints_do_not_hold_up_a_healthy_one(settings: Any) -> None:
+def test_hanging_endpoints_do_not_delay_a_healthy_one(settings: Any) -> None:
     settings.POKETALK_SERVER = {"EVENT_NETWORKS": ("127.0.0.0/8",), "EVENT_TIMEOUT": 30.0}
 
     async def healthy_beside_hanging() -> tuple[list[Delivery], int]:
@@ -225,24 +226,24 @@ def statuses_through_a_queue(
 ) -> tuple[Endpoint, list[Delivery]]:
     async def put_all() -> tuple[Endpoint, list[Delivery]]:
         deliveries: list[Delivery] = []
-        over = asyncio.Event()
+        ended = asyncio.Event()
 
         def delivered(delivery: Delivery) -> None:
             deliveries.append(delivery)
             if delivery.event.status.is_final:
-                over.set()
+                ended.set()
 
         async with serve(answer) as endpoint, EventSender() as sender:
             queue = EventQueue(sender, endpoint.url, delivered)
             for number, status in enumerate(events):
                 queue.put(Event(status, "web1", number))
-            await asyncio.wait_for(over.wait(), 20)
+            await asyncio.wait_for(ended.wait(), 20)
             return endpoint, deliveries
 
     return asyncio.run(put_all())
 
 
-def test_the_events_of_a_call_go_out_one_after_the_other() -> None:
+def test_the_events_of_a_call_are_sent_one_at_a_time() -> None:
     async def slow(endpoint: Endpoint, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.02)
         await always(OK)(endpoint, writer)
@@ -253,7 +254,7 @@ def test_the_events_of_a_call_go_out_one_after_the_other() -> None:
     assert [delivery.sequence for delivery in deliveries] == [1, 2, 3, 4, 5]
 
 
-def test_after_an_event_that_timed_out_the_next_one_goes() -> None:
+def test_the_next_event_is_sent_after_a_timeout() -> None:
     first = True
 
     async def hang_once(endpoint: Endpoint, writer: asyncio.StreamWriter) -> None:
@@ -267,11 +268,11 @@ def test_after_an_event_that_timed_out_the_next_one_goes() -> None:
     assert [delivery.answer for delivery in deliveries] == [None, 200]
 
 
-def test_ticks_that_wait_behind_a_slow_endpoint_become_one() -> None:
+def test_waiting_events_with_the_same_status_are_merged() -> None:
     async def slow(endpoint: Endpoint, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.05)
         await always(OK)(endpoint, writer)
 
     _, deliveries = statuses_through_a_queue(slow, *map(CallStatus, (5, 7, 7, 7, 7, 8)))
-    told = [(delivery.event.status.value, delivery.event.duration) for delivery in deliveries]
-    assert told == [(5, 0), (7, 4), (8, 5)]
+    sent = [(delivery.event.status.value, delivery.event.duration) for delivery in deliveries]
+    assert sent == [(5, 0), (7, 4), (8, 5)]

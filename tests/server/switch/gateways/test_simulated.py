@@ -1,4 +1,4 @@
-"""The simulated phones, one by one, on a clock that runs fast."""
+"""The simulated phones, on a fast clock."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ def failed(cause: Cause, *, transport: bool = False) -> Failed:
     return Failed(Side.A, 1, cause, transport)
 
 
-def listen(
+def facts_of(
     ending: str, seconds: float, act: Callable[[SimulatedGateway], None] = lambda gateway: None
 ) -> list[tuple[float, LegFact]]:
-    """What a phone does in so many call seconds, and when."""
-    heard: list[tuple[float, LegFact]] = []
+    """The facts that a phone reports within some call seconds, with their times."""
+    reported: list[tuple[float, LegFact]] = []
 
     async def run() -> None:
         clock = Clock(200)
         begun = clock.now()
         gateway = SimulatedGateway(
-            clock, lambda call, fact: heard.append((clock.now() - begun, fact))
+            clock, lambda call, fact: reported.append((clock.now() - begun, fact))
         )
         gateway.originate(LEG, f"4420794600{ending}", "442079460007", ROUTE)
-        assert heard == []  # nothing is reported from within the call
+        assert reported == []  # `originate` itself reports nothing
         act(gateway)
         await asyncio.sleep(seconds / clock.speed)
         await gateway.close()
 
     asyncio.run(run())
-    return heard
+    return reported
 
 
 @pytest.mark.parametrize(
@@ -71,30 +71,30 @@ def listen(
         ("99", [RINGING, ANSWERED], 3),
     ],
 )
-def test_what_each_phone_does(ending: str, facts: list[LegFact], last_at: float) -> None:
-    heard = listen(ending, last_at + 60)
-    assert [fact for _when, fact in heard] == facts
-    assert heard[-1][0] >= last_at - 0.01
+def test_each_phone_reports_its_facts(ending: str, facts: list[LegFact], last_at: float) -> None:
+    reported = facts_of(ending, last_at + 60)
+    assert [fact for _when, fact in reported] == facts
+    assert reported[-1][0] >= last_at - 0.01
 
 
-def test_a_phone_that_was_put_down_is_silent() -> None:
-    assert listen("06", 60, lambda gateway: gateway.hang_up(LEG, Cause.NORMAL)) == []
+def test_a_hung_up_phone_reports_nothing() -> None:
+    assert facts_of("06", 60, lambda gateway: gateway.hang_up(LEG, Cause.NORMAL)) == []
 
 
-def test_a_leg_that_is_over_may_be_put_down_again() -> None:
+def test_a_leg_can_be_hung_up_twice() -> None:
     def twice(gateway: SimulatedGateway) -> None:
         gateway.hang_up(LEG, Cause.NORMAL)
         gateway.hang_up(LEG, Cause.NORMAL)
 
-    assert listen("99", 5, twice) == []
+    assert facts_of("99", 5, twice) == []
 
 
-def test_the_last_two_digits_alone_decide() -> None:
+def test_only_the_last_two_digits_choose_the_phone() -> None:
     assert phone("442079460001") == phone("12025550101")
     assert phone("442079460122") == phone("442079460000")
 
 
 @pytest.mark.parametrize("speed", [0, -1, float("nan"), float("inf")])
-def test_a_clock_needs_a_speed(speed: float) -> None:
+def test_a_clock_with_an_invalid_speed_is_refused(speed: float) -> None:
     with pytest.raises(ValueError, match="speed"):
         Clock(speed)

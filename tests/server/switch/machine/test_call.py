@@ -1,4 +1,4 @@
-"""The rules of one call, by example."""
+"""Examples of the rules of a call."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from django_poketalk.server.switch.machine.facts_and_commands import (
     TimeUp,
 )
 
-from ..plans import A, B, dialed, hung_up, plan, statuses, wanted
+from ..plans import A, B, dialed, hung_up, plan, requested_holds, statuses
 
 START = 1000.0
 
@@ -38,7 +38,7 @@ def ringing_a(call_plan: Plan | None = None) -> CallMachine:
 
 
 def ringing_b(call_plan: Plan | None = None) -> CallMachine:
-    """Leg A answered at 1000, leg B rings."""
+    """Leg A answered at 1000; leg B is ringing."""
     machine = ringing_a(call_plan)
     machine.handle(Answered(A, 1), START)
     return machine
@@ -64,7 +64,7 @@ def sent(commands: list[Command]) -> list[tuple[int, int | None, Decimal | None]
     ]
 
 
-def test_a_call_that_both_answer_goes_1_3_5_7_8() -> None:
+def test_an_answered_call_sends_statuses_1_3_5_7_8() -> None:
     machine = CallMachine(plan())
     commands = machine.start(START)
     assert statuses(commands) == [1]
@@ -96,7 +96,7 @@ def test_nothing_is_charged_before_leg_a_answers() -> None:
     assert finish(commands).cause is Cause.BUSY
 
 
-def test_a_phone_that_rings_too_long_is_put_down() -> None:
+def test_a_phone_is_hung_up_at_the_ring_timeout() -> None:
     machine = ringing_a(plan(routes_a=(Route(1, "simulated", 25), Route(2, "simulated", 25))))
     assert machine.deadline == START + 25
     commands = machine.handle(TimeUp(), START + 25)
@@ -104,7 +104,7 @@ def test_a_phone_that_rings_too_long_is_put_down() -> None:
     assert commands[0] == HangUp(A, 1, Cause.NO_ANSWER)
 
 
-def test_leg_b_without_answer_ends_as_6_and_leg_a_is_put_down() -> None:
+def test_an_unanswered_leg_b_ends_with_status_6_and_hangs_up_leg_a() -> None:
     machine = ringing_b()
     commands = machine.handle(TimeUp(), START + 30)
     assert statuses(commands) == [6]
@@ -112,7 +112,7 @@ def test_leg_b_without_answer_ends_as_6_and_leg_a_is_put_down() -> None:
 
 
 @pytest.mark.parametrize("cause", [Cause.BUSY, Cause.DECLINED, Cause.UNALLOCATED])
-def test_leg_b_that_fails_ends_as_6_with_no_4_after_it(cause: Cause) -> None:
+def test_a_failed_leg_b_ends_with_status_6_and_no_status_4(cause: Cause) -> None:
     machine = ringing_b()
     commands = machine.handle(Failed(B, 1, cause), START + 3)
     assert statuses(commands) == [6]
@@ -120,14 +120,14 @@ def test_leg_b_that_fails_ends_as_6_with_no_4_after_it(cause: Cause) -> None:
     assert machine.handle(HungUp(A, 1), START + 4) == []
 
 
-def test_leg_b_stops_ringing_when_leg_a_leaves() -> None:
+def test_leg_b_stops_ringing_when_leg_a_hangs_up() -> None:
     machine = ringing_b()
     commands = machine.handle(HungUp(A, 1), START + 3)
     assert statuses(commands) == [4]
     assert HangUp(B, 1, Cause.OTHER_LEG) in commands
 
 
-def test_a_gateway_that_is_down_makes_way_for_the_next() -> None:
+def test_the_next_gateway_is_tried_if_one_is_down() -> None:
     machine = ringing_a()
     commands = machine.handle(Failed(A, 1, Cause.GATEWAY_DOWN, transport=True), START + 1)
     assert dialed(commands) == [(A, 2, 2)]
@@ -150,22 +150,22 @@ def test_a_phone_that_has_rung_is_not_tried_again() -> None:
     assert dialed(commands) == []
 
 
-def test_late_news_of_an_earlier_attempt_is_ignored() -> None:
+def test_late_facts_about_an_earlier_attempt_are_ignored() -> None:
     machine = ringing_a()
     machine.handle(Failed(A, 1, Cause.GATEWAY_DOWN, transport=True), START + 1)
     assert machine.handle(Answered(A, 1), START + 2) == []
     assert statuses(machine.handle(Answered(A, 2), START + 3)) == [3, 5]
 
 
-def test_without_any_gateway_for_leg_b_the_call_ends_as_6() -> None:
+def test_a_call_without_a_gateway_for_leg_b_ends_with_status_6() -> None:
     machine = ringing_a(plan(routes_b=()))
     commands = machine.handle(Answered(A, 1), START)
     assert statuses(commands) == [3, 5, 6]
     assert finish(commands).cause is Cause.NO_GATEWAY
 
 
-def test_leg_b_is_rung_only_by_the_kind_of_gateway_that_has_leg_a() -> None:
-    """A person who pays is never connected with a simulated phone, nor with one out of reach."""
+def test_leg_b_uses_only_the_kind_of_gateway_that_leg_a_uses() -> None:
+    """Only a gateway of the same kind can bridge the legs."""
     mixed = (Route(7, "asterisk", 30), Route(8, "simulated", 30), Route(9, "asterisk", 30))
     machine = ringing_a(plan(routes_a=mixed[:1], routes_b=(*mixed, Route(5, "sip", 30))))
     commands = machine.handle(Answered(A, 1), START)
@@ -177,7 +177,7 @@ def test_leg_b_is_rung_only_by_the_kind_of_gateway_that_has_leg_a() -> None:
 
 
 @pytest.mark.parametrize("refused", [Cause.QUEUE_TIMEOUT, Cause.HANG_UP_REQUESTED])
-def test_a_call_refused_at_the_start_rings_nobody_and_is_told_as_1_2(refused: Cause) -> None:
+def test_a_refused_call_rings_nobody_and_sends_statuses_1_2(refused: Cause) -> None:
     commands = CallMachine(plan()).start(START, refused)
     assert statuses(commands) == [1, 2]
     assert dialed(commands) == []
@@ -194,7 +194,7 @@ def test_a_hold_below_the_shortest_call_rings_nobody() -> None:
     ("machine", "final"), [(ringing_a, 2), (ringing_b, 4), (talking, 8)], ids=["1", "5", "7"]
 )
 @pytest.mark.parametrize("cause", [Cause.VETOED, Cause.HANG_UP_REQUESTED, Cause.SWITCH_STOPPED])
-def test_asked_to_end_it_puts_both_legs_down_and_closes_by_phase(
+def test_a_requested_hang_up_ends_both_legs_with_the_status_of_the_phase(
     machine: object, final: int, cause: Cause
 ) -> None:
     call = machine()  # type: ignore[operator]
@@ -205,7 +205,7 @@ def test_asked_to_end_it_puts_both_legs_down_and_closes_by_phase(
     assert call.handle(HangUpRequested(cause), START + 9) == []
 
 
-def test_ticks_come_every_60_seconds_of_leg_a_whatever_leg_b_does() -> None:
+def test_periodic_events_are_sent_every_60_seconds_of_leg_a() -> None:
     machine = ringing_b(plan(routes_b=(Route(1, "simulated", 100),)))
     assert machine.deadline == START + 60
     assert sent(machine.handle(TimeUp(), START + 60)) == [(5, 60, Decimal("0.600"))]
@@ -215,13 +215,13 @@ def test_ticks_come_every_60_seconds_of_leg_a_whatever_leg_b_does() -> None:
     assert machine.deadline == START + 180
 
 
-def test_ticks_missed_by_a_stalled_switch_are_not_made_up_for() -> None:
+def test_periodic_events_missed_by_a_stalled_switch_are_not_sent_later() -> None:
     machine = talking()
     assert sent(machine.handle(TimeUp(), START + 200))[0][:2] == (7, 200)
     assert machine.deadline == START + 240
 
 
-def test_a_call_is_cut_at_its_maximum_duration_and_not_billed_beyond() -> None:
+def test_a_call_ends_at_its_maximum_duration_and_is_not_billed_for_more() -> None:
     machine = talking(plan(max_duration=50))
     assert machine.deadline == START + 50
     commands = machine.handle(TimeUp(), START + 53)
@@ -229,46 +229,46 @@ def test_a_call_is_cut_at_its_maximum_duration_and_not_billed_beyond() -> None:
     assert finish(commands).cause is Cause.MAX_DURATION
 
 
-def test_the_maximum_duration_counts_while_leg_b_rings() -> None:
+def test_the_maximum_duration_includes_the_ringing_of_leg_b() -> None:
     machine = ringing_b(plan(max_duration=20))
     commands = machine.handle(TimeUp(), START + 20)
     assert statuses(commands) == [4]
     assert hung_up(commands) == {A, B}
 
 
-def test_leg_b_rings_no_longer_than_the_hold_pays_leg_a_and_its_own_first_block() -> None:
+def test_leg_b_rings_only_while_the_hold_covers_leg_a_and_its_own_shortest_call() -> None:
     machine = ringing_b(plan(hold=Decimal("0.24"), hold_slice=1))  # 23 s of A, 1 s of B
-    assert wanted(machine.handle(TimeUp(), START + 22.4)) == []
-    assert wanted(machine.handle(TimeUp(), START + 22.5)) == [Decimal("0.25")]
+    assert requested_holds(machine.handle(TimeUp(), START + 22.4)) == []
+    assert requested_holds(machine.handle(TimeUp(), START + 22.5)) == [Decimal("0.25")]
     commands = machine.handle(TimeUp(), START + 23)
     assert statuses(commands) == [4]
     assert finish(commands).cause is Cause.NO_FUNDS
 
 
-def test_more_hold_is_asked_for_while_half_a_slice_is_left() -> None:
+def test_a_larger_hold_is_requested_when_half_a_slice_is_left() -> None:
     machine = ringing_b(plan(hold=Decimal("2.4")))  # 120 s of both legs
     machine.handle(Answered(B, 1), START)
-    assert wanted(machine.handle(TimeUp(), START + 59)) == []
-    assert wanted(machine.handle(TimeUp(), START + 60)) == [Decimal("4.8")]
-    assert wanted(machine.handle(TimeUp(), START + 61)) == []
+    assert requested_holds(machine.handle(TimeUp(), START + 59)) == []
+    assert requested_holds(machine.handle(TimeUp(), START + 60)) == [Decimal("4.8")]
+    assert requested_holds(machine.handle(TimeUp(), START + 61)) == []
     machine.handle(HoldGranted(Decimal("4.8")), START + 62)
-    assert machine.deadline == START + 120  # a tick
-    assert wanted(machine.handle(TimeUp(), START + 180)) == [Decimal("7.2")]
+    assert machine.deadline == START + 120  # a periodic event
+    assert requested_holds(machine.handle(TimeUp(), START + 180)) == [Decimal("7.2")]
 
 
-def test_a_hold_that_cannot_be_extended_ends_the_call_when_it_runs_out() -> None:
+def test_a_call_ends_when_its_hold_cannot_be_extended_and_runs_out() -> None:
     machine = ringing_b(plan(hold=Decimal("2.4")))
     machine.handle(Answered(B, 1), START)
-    assert wanted(machine.handle(TimeUp(), START + 60)) == [Decimal("4.8")]
+    assert requested_holds(machine.handle(TimeUp(), START + 60)) == [Decimal("4.8")]
     machine.handle(HoldGranted(Decimal("2.5")), START + 61)
-    assert wanted(machine.handle(TimeUp(), START + 70)) == []
-    assert wanted(machine.handle(TimeUp(), START + 71)) == [Decimal("4.9")]
+    assert requested_holds(machine.handle(TimeUp(), START + 70)) == []
+    assert requested_holds(machine.handle(TimeUp(), START + 71)) == [Decimal("4.9")]
     commands = machine.handle(TimeUp(), START + 125)
     assert sent(commands) == [(8, 125, Decimal("2.500"))]
     assert finish(commands).cause is Cause.NO_FUNDS
 
 
-def test_the_call_ends_at_the_end_of_the_hold_even_when_no_answer_about_more_has_come() -> None:
+def test_a_call_ends_with_its_hold_if_the_extension_is_late() -> None:
     machine = ringing_b(plan(hold=Decimal("2.4")))
     machine.handle(Answered(B, 1), START)
     machine.handle(TimeUp(), START + 60)
@@ -276,13 +276,13 @@ def test_the_call_ends_at_the_end_of_the_hold_even_when_no_answer_about_more_has
     assert sent(commands) == [(8, 120, Decimal("2.400"))]
 
 
-def test_a_free_call_asks_for_no_hold() -> None:
+def test_a_free_call_requests_no_hold() -> None:
     free = Tariff(Decimal(0), Decimal(0), 1, 1)
     machine = talking(plan(tariff_a=free, tariff_b=free, hold=Decimal(0)))
-    assert wanted(machine.handle(TimeUp(), START + 3000)) == []
+    assert requested_holds(machine.handle(TimeUp(), START + 3000)) == []
 
 
-def test_time_that_goes_back_does_not() -> None:
+def test_time_never_goes_backward() -> None:
     machine = talking()
     machine.handle(TimeUp(), START + 60)
     machine.handle(Ringing(B, 1), START - 500)

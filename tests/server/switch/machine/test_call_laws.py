@@ -1,4 +1,4 @@
-"""What holds for every call, whatever facts come in and in whatever order."""
+"""Properties of every call, for any facts in any order."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ attempts = st.integers(1, 3)
 causes = st.sampled_from([cause for cause in Cause if cause is not Cause.NO_FUNDS])
 waits = st.one_of(st.just(0.0), st.floats(0, 10), st.floats(0, 400))
 
-# What a service may report next (seed, EventURL). Repeats of 3, 5 and 7 are ticks.
+# The statuses that may follow each status (protocol, EventURL). Repeats of 3, 5 and 7 are periodic.
 MAY_FOLLOW: dict[CallStatus | None, set[int]] = {
     None: {1},
     CallStatus.A_INITIATED: {2, 3},
@@ -83,11 +83,11 @@ MAY_FOLLOW: dict[CallStatus | None, set[int]] = {
 
 
 class AnyCall(RuleBasedStateMachine):
-    """A machine that is told anything, at any time."""
+    """A machine that gets any fact at any time."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.given: list[Command] = []
+        self.commands: list[Command] = []
         self.now = 0.0
 
     @initialize(
@@ -107,98 +107,98 @@ class AnyCall(RuleBasedStateMachine):
     ) -> None:
         self.machine = CallMachine(plan)
         self.now = begin
-        self.patience = patience  # steps before anybody may end the call, so that some become old
-        self.debits: list[Decimal] = []
-        self.over = False
-        self.take(self.machine.start(self.now, refused))
+        self.patience = patience  # steps before the call may be ended, so that some calls last long
+        self.costs: list[Decimal] = []
+        self.has_ended = False
+        self.collect(self.machine.start(self.now, refused))
         for wait in answers:
-            self.answer_what_rings(wait)
+            self.answer_ringing_legs(wait)
 
-    def take(self, commands: list[Command]) -> None:
-        assert not (self.over and commands), f"after the end: {commands}"
-        self.given += commands
-        self.debits.append(self.machine.cost)
-        self.over = self.machine.ended
+    def collect(self, commands: list[Command]) -> None:
+        assert not (self.has_ended and commands), f"after the end: {commands}"
+        self.commands += commands
+        self.costs.append(self.machine.cost)
+        self.has_ended = self.machine.ended
 
-    def tell(self, fact: Fact) -> None:
+    def handle(self, fact: Fact) -> None:
         self.patience -= 1
-        self.take(self.machine.handle(fact, self.now))
+        self.collect(self.machine.handle(fact, self.now))
 
     @rule(wait=waits)
     def wait(self, wait: float) -> None:
         self.now += wait
-        self.tell(TimeUp())
+        self.handle(TimeUp())
 
     @precondition(lambda self: self.machine.deadline is not None)
     @rule(late=st.sampled_from([0.0, 0.0, 0.02, 7.0]))
-    def meet_the_deadline(self, late: float) -> None:
+    def reach_the_deadline(self, late: float) -> None:
         deadline = self.machine.deadline
         assert deadline is not None
         self.now = max(self.now, deadline) + late
-        self.tell(TimeUp())
+        self.handle(TimeUp())
         following = self.machine.deadline
         assert following is None or following > deadline
 
     @rule(side=sides, attempt=attempts, wait=waits)
     def ring(self, side: Side, attempt: int, wait: float) -> None:
         self.now += wait
-        self.tell(Ringing(side, attempt))
+        self.handle(Ringing(side, attempt))
 
     @rule(side=sides, attempt=attempts)
     def answer(self, side: Side, attempt: int) -> None:
-        self.tell(Answered(side, attempt))
+        self.handle(Answered(side, attempt))
 
     @rule(wait=st.floats(0, 10))
-    def answer_what_rings(self, wait: float) -> None:
+    def answer_ringing_legs(self, wait: float) -> None:
         self.now += wait
         for attempt in list(self.machine.attempts):
-            self.tell(Answered(attempt.side, attempt.number))
+            self.handle(Answered(attempt.side, attempt.number))
 
     @precondition(lambda self: self.patience <= 0)
     @rule(side=sides, attempt=attempts, cause=causes, transport=st.booleans())
     def fail(self, side: Side, attempt: int, cause: Cause, transport: bool) -> None:
-        self.tell(Failed(side, attempt, cause, transport))
+        self.handle(Failed(side, attempt, cause, transport))
 
     @rule(side=sides, attempt=attempts)
     def fail_at_the_gateway(self, side: Side, attempt: int) -> None:
-        self.tell(Failed(side, attempt, Cause.GATEWAY_DOWN, transport=True))
+        self.handle(Failed(side, attempt, Cause.GATEWAY_DOWN, transport=True))
 
     @precondition(lambda self: self.patience <= 0)
     @rule(side=sides, attempt=attempts, wait=waits)
-    def put_down(self, side: Side, attempt: int, wait: float) -> None:
+    def hang_up(self, side: Side, attempt: int, wait: float) -> None:
         self.now += wait
-        self.tell(HungUp(side, attempt))
+        self.handle(HungUp(side, attempt))
 
     @precondition(lambda self: self.patience <= 0)
     @rule(cause=causes)
-    def ask_to_end(self, cause: Cause) -> None:
-        self.tell(HangUpRequested(cause))
+    def request_hang_up(self, cause: Cause) -> None:
+        self.handle(HangUpRequested(cause))
 
-    @precondition(lambda self: any(isinstance(c, ExtendHold) for c in self.given))
+    @precondition(lambda self: any(isinstance(c, ExtendHold) for c in self.commands))
     @rule(share=st.sampled_from([Decimal(0), Decimal("0.5"), Decimal(1)]), wait=waits)
     def grant(self, share: Decimal, wait: float) -> None:
-        wanted = [c.amount for c in self.given if isinstance(c, ExtendHold)][-1]
+        requested = [c.amount for c in self.commands if isinstance(c, ExtendHold)][-1]
         self.now += wait
-        self.tell(HoldGranted(max(self.machine.hold, wanted * share)))
+        self.handle(HoldGranted(max(self.machine.hold, requested * share)))
 
-    # The laws
+    # The properties
 
     @invariant()
-    def statuses_follow_each_other(self) -> None:
+    def statuses_come_in_the_protocols_order(self) -> None:
         previous: CallStatus | None = None
-        for command in self.given:
+        for command in self.commands:
             if isinstance(command, SendEvent):
                 assert command.event.status in MAY_FOLLOW[previous]
                 previous = command.event.status
         assert self.machine.status == previous
 
     @invariant()
-    def it_ends_once(self) -> None:
-        finals = [c for c in self.given if isinstance(c, SendEvent) and c.event.status.is_final]
-        finishes = [c for c in self.given if isinstance(c, Finish)]
+    def it_has_one_final_event_and_one_finish(self) -> None:
+        finals = [c for c in self.commands if isinstance(c, SendEvent) and c.event.status.is_final]
+        finishes = [c for c in self.commands if isinstance(c, Finish)]
         assert len(finals) == len(finishes) == (1 if self.machine.ended else 0)
         if finishes:
-            assert self.given[-2:] == [finals[0], finishes[0]]
+            assert self.commands[-2:] == [finals[0], finishes[0]]
             assert self.machine.deadline is None
 
     @invariant()
@@ -208,7 +208,7 @@ class AnyCall(RuleBasedStateMachine):
     @invariant()
     def leg_b_is_not_dialed_before_leg_a_has_answered(self) -> None:
         answered = False
-        for command in self.given:
+        for command in self.commands:
             if isinstance(command, SendEvent):
                 answered = answered or command.event.status is CallStatus.A_ANSWERED
             if isinstance(command, Dial) and command.side is Side.B:
@@ -216,46 +216,48 @@ class AnyCall(RuleBasedStateMachine):
 
     @invariant()
     def only_answered_legs_are_bridged(self) -> None:
-        bridges = [c for c in self.given if isinstance(c, Bridge)]
+        bridges = [c for c in self.commands if isinstance(c, Bridge)]
         assert len(bridges) <= 1
         answered = {a.side: a.number for a in self.machine.attempts if a.answered is not None}
         by = {a.side: a.route.kind for a in self.machine.attempts if a.answered is not None}
-        assert len(set(by.values())) <= 1  # else nothing could connect them
+        assert len(set(by.values())) <= 1  # otherwise they could not be bridged
         for bridge in bridges:
             assert answered == {Side.A: bridge.attempt_a, Side.B: bridge.attempt_b}
 
     @invariant()
     def each_gateway_is_tried_once_and_one_at_a_time(self) -> None:
         for side in Side:
-            tried = [c.route.gateway for c in self.given if isinstance(c, Dial) and c.side is side]
+            tried = [
+                c.route.gateway for c in self.commands if isinstance(c, Dial) and c.side is side
+            ]
             assert tried == sorted(set(tried))
             assert sum(a.side is side and a.ended is None for a in self.machine.attempts) <= 1
 
     @invariant()
-    def legs_are_put_down_once_and_none_is_left_up(self) -> None:
-        put_down = [(c.side, c.attempt) for c in self.given if isinstance(c, HangUp)]
-        assert len(put_down) == len(set(put_down))
+    def legs_are_hung_up_once_and_none_stays_up(self) -> None:
+        hung_up = [(c.side, c.attempt) for c in self.commands if isinstance(c, HangUp)]
+        assert len(hung_up) == len(set(hung_up))
         if self.machine.ended:
             assert all(a.ended is not None and a.cause is not None for a in self.machine.attempts)
 
     @invariant()
-    def there_is_at_most_one_tick_a_minute(self) -> None:
-        told = [c.event.status for c in self.given if isinstance(c, SendEvent)]
-        ticks = sum(one is other for one, other in itertools.pairwise(told))
-        assert ticks <= self.machine.duration // self.machine.plan.event_interval
+    def there_is_at_most_one_periodic_event_per_interval(self) -> None:
+        statuses = [c.event.status for c in self.commands if isinstance(c, SendEvent)]
+        repeats = sum(one is other for one, other in itertools.pairwise(statuses))
+        assert repeats <= self.machine.duration // self.machine.plan.event_interval
 
     @invariant()
-    def the_debit_never_falls_and_stays_within_the_hold(self) -> None:
-        assert self.debits == sorted(self.debits)
-        assert self.debits[-1] <= self.machine.hold
-        told = [c.event.cost for c in self.given if isinstance(c, SendEvent)]
-        assert told == sorted(told)  # type: ignore[type-var]
+    def the_cost_never_decreases_and_stays_within_the_hold(self) -> None:
+        assert self.costs == sorted(self.costs)
+        assert self.costs[-1] <= self.machine.hold
+        costs = [c.event.cost for c in self.commands if isinstance(c, SendEvent)]
+        assert costs == sorted(costs)  # type: ignore[type-var]
 
     @invariant()
     def the_last_event_the_legs_and_the_charge_agree(self) -> None:
         if not self.machine.ended:
             return
-        final, finish = self.given[-2:]
+        final, finish = self.commands[-2:]
         assert isinstance(final, SendEvent)
         assert isinstance(finish, Finish)
         assert final.event.cost == finish.cost_a + finish.cost_b == self.machine.cost
@@ -270,7 +272,7 @@ class AnyCall(RuleBasedStateMachine):
         return next((a.answered for a in self.machine.attempts if a.side is side), None)
 
     @invariant()
-    def leg_a_is_paid_for_from_when_its_provider_says(self) -> None:
+    def leg_a_is_charged_from_its_answer_or_from_the_connection(self) -> None:
         a, b = self.machine.seconds(Side.A), self.machine.seconds(Side.B)
         paid = b if self.machine.plan.a_free_until_connected else a
         tariff = self.machine.plan.tariff_a
@@ -278,12 +280,12 @@ class AnyCall(RuleBasedStateMachine):
         assert self.machine.duration == (a or 0)  # in either case
 
     @invariant()
-    def a_call_that_the_money_ends_could_not_have_paid_one_second_more(self) -> None:
-        machine, last = self.machine, self.given[-1]
+    def a_call_without_funds_could_not_have_paid_for_another_second(self) -> None:
+        machine, last = self.machine, self.commands[-1]
         if not isinstance(last, Finish) or last.cause is not Cause.NO_FUNDS:
             return
         seconds = machine.seconds(Side.A)
-        if seconds is None:  # the shortest call was more than the hold
+        if seconds is None:  # the shortest call costs more than the hold
             assert self.cost_at(0, 0) > machine.hold
             return
         a, b = self.answered(Side.A), self.answered(Side.B)

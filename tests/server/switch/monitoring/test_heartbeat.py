@@ -1,4 +1,4 @@
-"""A switch says that it lives, and takes its row away when it is stopped."""
+"""A switch records its heartbeats, and deletes its row when it stops."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ..conftest import SPEED, Service, serve
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_a_running_switch_is_seen_and_a_stopped_one_is_not(service: Service) -> None:
+def test_a_switch_has_a_row_only_while_it_runs(service: Service) -> None:
     engine = Engine("office", SPEED)
     serve(engine, until=Switch.objects.exists)
 
     assert not Switch.objects.exists()
 
 
-def test_a_dead_switch_stays_to_be_seen_for_a_day(service: Service) -> None:
+def test_the_row_of_a_dead_switch_is_kept_for_a_day(service: Service) -> None:
     heartbeat.beat("dead", 3)
     heartbeat.beat("dead", 4)
     Switch.objects.update(seen_at=timezone.now() - timedelta(minutes=5))

@@ -1,4 +1,4 @@
-"""What a switch tells monitors: whether it serves, and its numbers."""
+"""The HTTP server for monitors: health and metrics of a switch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def ask(port: int, path: str) -> tuple[int, str]:
+async def fetch(port: int, path: str) -> tuple[int, str]:
     async with (
         aiohttp.ClientSession() as session,
         session.get(f"http://127.0.0.1:{port}{path}") as answer,
@@ -42,7 +42,7 @@ async def ask(port: int, path: str) -> tuple[int, str]:
 
 
 def watch(switch: Engine, calls: Any, during: Any) -> None:
-    """Serve until the calls are over, monitored, with `during` asked by port."""
+    """Serve until the calls have ended, with a monitoring server. `during` gets its port."""
     port = free_port()
 
     async def run() -> None:
@@ -52,17 +52,17 @@ def watch(switch: Engine, calls: Any, during: Any) -> None:
     asyncio.run(run())
 
 
-def test_a_switch_that_serves_is_well_and_tells_its_numbers(service: Service) -> None:
+def test_a_serving_switch_is_healthy_and_publishes_metrics(service: Service) -> None:
     found: dict[str, Any] = {}
     with Customer() as customer:
         service.queue(b="01", eventurl=customer.eventurl)
 
-        async def look(port: int) -> None:
+        async def check(port: int) -> None:
             await eventually(ended())
-            found["health"] = await ask(port, "/healthz")
-            found["metrics"] = await ask(port, "/metrics")
+            found["health"] = await fetch(port, "/healthz")
+            found["metrics"] = await fetch(port, "/metrics")
 
-        watch(Engine("test", SPEED), ended(), look)
+        watch(Engine("test", SPEED), ended(), check)
     status, health = found["health"]
     assert status == 200
     assert '"state": "serving"' in health
@@ -79,16 +79,16 @@ def test_a_switch_that_serves_is_well_and_tells_its_numbers(service: Service) ->
     assert number("01")[-7:] not in text + health
 
 
-def test_no_label_has_more_values_than_the_code_knows(service: Service) -> None:
+def test_metric_labels_have_only_known_values(service: Service) -> None:
     found: dict[str, str] = {}
     for ending in ("01", "02", "03", "05", "20"):
         service.queue(a=ending, b="06", max_duration=60)
 
-    async def look(port: int) -> None:
+    async def check(port: int) -> None:
         await eventually(ended())
-        _status, found["metrics"] = await ask(port, "/metrics")
+        _status, found["metrics"] = await fetch(port, "/metrics")
 
-    watch(Engine("test", SPEED), ended(), look)
+    watch(Engine("test", SPEED), ended(), check)
     labels = set(re.findall(r'(\w+)="([^"]*)"', found["metrics"]))
     known = {
         "leg": {"A", "B"},
@@ -101,15 +101,15 @@ def test_no_label_has_more_values_than_the_code_knows(service: Service) -> None:
     assert all(name == "le" or value in known[name] for name, value in labels)
 
 
-def test_a_switch_that_drains_is_not_to_be_sent_calls(service: Service) -> None:
+def test_a_draining_switch_is_unhealthy(service: Service) -> None:
     found: dict[str, Any] = {}
     call = service.queue()
     switch = Engine("test", SPEED, drain=60)
 
-    async def look(port: int) -> None:
+    async def check(port: int) -> None:
         await eventually(lambda: Call.objects.filter(status=7).exists())
         switch.stop()
-        found["health"] = await ask(port, "/healthz")
+        found["health"] = await fetch(port, "/healthz")
         switch.stop()
         found["ending"] = switch.state
 
@@ -118,7 +118,7 @@ def test_a_switch_that_drains_is_not_to_be_sent_calls(service: Service) -> None:
     async def run() -> None:
         async with http.serve_monitoring(switch.snapshot, f"127.0.0.1:{port}"):
             running = asyncio.create_task(switch.run())
-            await look(port)
+            await check(port)
             await running
 
     asyncio.run(run())
@@ -130,81 +130,81 @@ def test_a_switch_that_drains_is_not_to_be_sent_calls(service: Service) -> None:
     assert call.hangup_cause == "switch_stopped"
 
 
-@pytest.mark.parametrize("from_the_beginning", [True, False])
-def test_a_lapsed_lease_and_a_database_that_is_away_are_told(
+@pytest.mark.parametrize("from_the_start", [True, False])
+def test_a_lapsed_lease_and_an_unavailable_database_are_reported(
     service: Service,
     monkeypatch: pytest.MonkeyPatch,
     settings: Any,
-    from_the_beginning: bool,
+    from_the_start: bool,
 ) -> None:
-    settings.POKETALK_SERVER = {**settings.POKETALK_SERVER, "LEASE": 2}  # it is patient for so long
+    settings.POKETALK_SERVER = {**settings.POKETALK_SERVER, "LEASE": 2}  # also limits retries
     monkeypatch.setattr(watchdog, "SLOW", 0.2)
     monkeypatch.setattr(engine, "BEAT", 0.1)
     found: dict[str, Any] = {}
     switch = Engine("test", SPEED)
 
-    def away(*args: object) -> None:
-        raise OperationalError("the database is away")
+    def unavailable(*args: object) -> None:
+        raise OperationalError("the database is unavailable")
 
-    if from_the_beginning:
-        monkeypatch.setattr(heartbeat, "beat", away)
+    if from_the_start:
+        monkeypatch.setattr(heartbeat, "beat", unavailable)
 
-    async def look(port: int) -> None:
+    async def check(port: int) -> None:
         async with asyncio.timeout(30):
-            while (answer := await ask(port, "/healthz"))[0] != 200:
-                await asyncio.sleep(0.01)  # it begins
-            monkeypatch.setattr(heartbeat, "beat", away)
-            while (answer := await ask(port, "/healthz"))[0] == 200:
+            while (answer := await fetch(port, "/healthz"))[0] != 200:
+                await asyncio.sleep(0.01)  # until it serves
+            monkeypatch.setattr(heartbeat, "beat", unavailable)
+            while (answer := await fetch(port, "/healthz"))[0] == 200:
                 await asyncio.sleep(0.05)
-        found["away"] = answer
+        found["unavailable"] = answer
         switch.lease._until = time.monotonic() - 1
-        found["lapsed"] = await ask(port, "/healthz")
+        found["lapsed"] = await fetch(port, "/healthz")
 
-    watch(switch, lambda: True, look)
-    assert found["away"][0] == 503
-    assert "stuck:beat" in found["away"][1]
+    watch(switch, lambda: True, check)
+    assert found["unavailable"][0] == 503
+    assert "stuck:beat" in found["unavailable"][1]
     assert found["lapsed"][0] == 503
     assert "lease_lapsed" in found["lapsed"][1]
 
 
-def test_without_prometheus_client_it_says_what_to_install(
+def test_metrics_without_prometheus_client_name_the_extra_to_install(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "find_spec", lambda name: None)
     found: dict[str, Any] = {}
 
-    async def look(port: int) -> None:
-        found["metrics"] = await ask(port, "/metrics")
+    async def check(port: int) -> None:
+        found["metrics"] = await fetch(port, "/metrics")
 
-    watch(Engine("test", SPEED), lambda: True, look)
+    watch(Engine("test", SPEED), lambda: True, check)
     assert found["metrics"][0] == 501
     assert "django-poketalk[metrics]" in found["metrics"][1]
 
 
-def test_a_loop_that_is_over_is_not_missed() -> None:
-    seen = Watchdog()
-    seen.record("take", -100)
-    seen.record("beat", 100)
-    assert seen.late == ["take"]
-    seen.remove("take")
-    assert seen.late == []
+def test_an_ended_loop_is_not_late() -> None:
+    loops = Watchdog()
+    loops.record("take", -100)
+    loops.record("beat", 100)
+    assert loops.late == ["take"]
+    loops.remove("take")
+    assert loops.late == []
 
 
 @pytest.mark.parametrize(
     ("text", "address"),
     [("127.0.0.1:9180", ("127.0.0.1", 9180)), ("[::1]:9180", ("::1", 9180))],
 )
-def test_an_address_is_read(text: str, address: tuple[str, int]) -> None:
+def test_an_address_is_parsed(text: str, address: tuple[str, int]) -> None:
     assert read_address(text) == address
 
 
 @pytest.mark.parametrize("text", ["9180", "127.0.0.1", "127.0.0.1:", "a@b:1", "h:99999", "h:1/x"])
-def test_what_is_no_address_is_refused(text: str) -> None:
+def test_an_invalid_address_is_refused(text: str) -> None:
     with pytest.raises(CommandError, match="--health"):
         call_command("poketalk_switch", f"--health={text}")
 
 
-def test_an_address_that_cannot_be_had_is_told_without_a_traceback() -> None:
+def test_an_address_in_use_is_a_command_error() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

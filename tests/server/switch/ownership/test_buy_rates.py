@@ -1,4 +1,4 @@
-"""What legs are bought for: by the gateway that carried each, as of the call."""
+"""The buy cost of legs: by the gateway that carried the leg, at the rates of the time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def served(call: Call) -> dict[str, Leg]:
     return {f"{leg.side}{leg.attempt}": leg for leg in call.legs.all()}
 
 
-def test_a_leg_is_bought_from_its_own_answer_on_at_the_longest_prefix(service: Service) -> None:
+def test_buy_cost_starts_at_the_answer_and_uses_the_longest_prefix(service: Service) -> None:
     buy(service.gateway, "", "9")
     buy(service.gateway, "44", "0.30", connect_fee=D("0.05"))
     legs = served(service.queue(b="12"))
@@ -44,7 +44,7 @@ def test_a_leg_is_bought_from_its_own_answer_on_at_the_longest_prefix(service: S
     assert legs["A1"].duration > legs["B1"].duration > 0
 
 
-def test_leg_a_is_bought_from_its_answer_on_also_where_it_is_sold_only_when_connected(
+def test_buy_cost_of_leg_a_starts_at_its_answer_even_if_it_is_free_until_connected(
     service: Service,
 ) -> None:
     buy(service.gateway, "", "0.60")
@@ -58,7 +58,7 @@ def test_leg_a_is_bought_from_its_answer_on_also_where_it_is_sold_only_when_conn
     assert not call.entries.exists()
 
 
-def test_without_a_buy_rate_nobody_knows_the_margin(service: Service) -> None:
+def test_without_a_buy_rate_the_margin_is_unknown(service: Service) -> None:
     buy(service.gateway, "1", "0.60")  # for other numbers
     legs = served(service.queue(b="10"))
     assert {leg.buy_cost for leg in legs.values()} == {None}
@@ -66,17 +66,17 @@ def test_without_a_buy_rate_nobody_knows_the_margin(service: Service) -> None:
     assert {leg.buy_tariff for leg in legs.values()} == {None}
 
 
-def test_the_gateway_that_carried_the_leg_is_the_one_that_is_paid(service: Service) -> None:
-    """Another refuses leg A first; it asks for nothing."""
+def test_a_leg_has_the_buy_rate_of_the_gateway_that_carried_it(service: Service) -> None:
+    """The first gateway fails, and charges nothing."""
     first = Gateway.objects.create(
-        provider=service.provider, name="Dear", kind="simulated", priority=1, prefixes="44"
+        provider=service.provider, name="Expensive", kind="simulated", priority=1, prefixes="44"
     )
     buy(first, "", "60")
     buy(service.gateway, "", "0.60")
     [claimed] = claim(service.queue())
     assert claimed.buy_tariffs[Side.A, first.pk].price_per_minute == 60
     assert claimed.buy_tariffs[Side.A, service.gateway.pk].price_per_minute == D("0.60")
-    legs = served(service.queue(a="04"))  # no gateway reaches it
+    legs = served(service.queue(a="04"))  # no gateway can reach it
     assert [leg.buy_cost for leg in legs.values()] == [0, 0]
     assert {leg.gateway_id for leg in legs.values()} == {first.pk, service.gateway.pk}
 
@@ -85,7 +85,7 @@ def claim(*_calls: Call) -> list[plan.ClaimedCall]:
     return claims.claim("test", 50, ["simulated"])
 
 
-def test_a_rate_that_is_changed_later_changes_no_call(service: Service) -> None:
+def test_later_changes_of_a_buy_rate_do_not_affect_claimed_calls(service: Service) -> None:
     rate = buy(service.gateway, "", "0.60")
     [claimed] = claim(service.queue())
     rate.price_per_minute = D(60)
@@ -93,7 +93,7 @@ def test_a_rate_that_is_changed_later_changes_no_call(service: Service) -> None:
     assert claimed.buy_tariffs[Side.B, service.gateway.pk].price_per_minute == D("0.60")
 
 
-def test_buy_rates_are_read_once_for_all_calls_that_are_claimed_together(
+def test_one_query_reads_the_buy_rates_of_all_claimed_calls(
     service: Service,
 ) -> None:
     buy(service.gateway, "", "0.60")
@@ -111,7 +111,7 @@ def test_buy_rates_are_read_once_for_all_calls_that_are_claimed_together(
 
 
 @pytest.mark.parametrize("billed", ["answer", "connected"])
-def test_a_dead_switchs_call_has_its_buy_cost_too(service: Service, billed: str) -> None:
+def test_recovered_calls_have_a_buy_cost(service: Service, billed: str) -> None:
     died_at = timezone.now() - timedelta(minutes=1)
     call = service.queue(leg_a_billed=billed)
     Call.objects.filter(pk=call.pk).update(
@@ -152,7 +152,7 @@ def test_a_dead_switchs_call_has_its_buy_cost_too(service: Service, billed: str)
     assert call.cost == a.cost + b.cost == -sum(entry.amount for entry in call.entries.all())
 
 
-def test_leg_a_of_a_dead_switch_costs_nothing_before_the_connection(service: Service) -> None:
+def test_leg_a_of_a_recovered_call_is_free_until_connected(service: Service) -> None:
     died_at = timezone.now() - timedelta(minutes=1)
     call = service.queue(leg_a_billed="connected")
     [claimed] = claim()
@@ -174,14 +174,14 @@ def test_leg_a_of_a_dead_switch_costs_nothing_before_the_connection(service: Ser
     assert claimed.plan.a_free_until_connected
 
 
-def test_the_longer_maximum_duration_is_stored_when_leg_b_has_answered(service: Service) -> None:
+def test_a_longer_maximum_duration_is_stored_when_leg_b_answers(service: Service) -> None:
     call = service.queue(max_duration=30, hold=30, b="21", duration_cap=35)  # B rings for 15 s
     served(call)
     call.refresh_from_db()
     assert (call.max_duration, call.duration, call.hangup_cause) == (35, 35, "max_duration")
 
 
-def test_what_is_held_so_far_does_not_shorten_the_maximum_duration(service: Service) -> None:
+def test_a_small_hold_does_not_shorten_the_maximum_duration(service: Service) -> None:
     call = service.queue(max_duration=200, hold=30, b="11")  # B talks for 10 s
     served(call)
     call.refresh_from_db()

@@ -1,4 +1,4 @@
-"""An error while calls are claimed leaves none of them with nobody."""
+"""An error while claiming leaves all calls in the queue."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ..conftest import Service
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_after_an_error_all_calls_are_there_to_be_claimed(
+def test_all_calls_can_be_claimed_again_after_an_error(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = service.queue(custom="first"), service.queue(custom="second")
-    whole = plan._claimed
+    claimed_call = plan._claimed
 
     def fails_once(call: Call, *args: Any) -> Any:
         if call.pk == second.pk:
-            monkeypatch.setattr(plan, "_claimed", whole)
+            monkeypatch.setattr(plan, "_claimed", claimed_call)
             raise OperationalError("the connection is gone")
-        return whole(call, *args)
+        return claimed_call(call, *args)
 
     monkeypatch.setattr(plan, "_claimed", fails_once)
     with pytest.raises(OperationalError):

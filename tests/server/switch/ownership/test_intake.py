@@ -1,4 +1,4 @@
-"""A switch takes no more calls than it may and can."""
+"""A switch claims calls only within its limits, and only while its writes keep up."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from ..conftest import SPEED, Service, ended, serve
     per_second=st.integers(1, 50),
     steps=st.lists(st.tuples(st.floats(0, 3), st.integers(0, 100)), max_size=60),
 )
-def test_in_no_second_more_come_than_may_with_what_the_last_one_left(
+def test_no_second_has_more_calls_than_its_limit_and_the_unused_rest_of_the_last(
     per_second: int, steps: list[tuple[float, int]]
 ) -> None:
     pace, now = Pace(), 0.0
-    came: list[tuple[float, int]] = []
-    for passed, wanted in steps:
+    claimed: list[tuple[float, int]] = []
+    for passed, requested in steps:
         now += passed
-        taken = min(wanted, pace.room(per_second, now))
-        pace.take(taken)
-        came.append((now, taken))
-    for at, _taken in came:
-        assert sum(n for when, n in came if at <= when < at + 1) <= 2 * per_second
+        allowed = min(requested, pace.room(per_second, now))
+        pace.take(allowed)
+        claimed.append((now, allowed))
+    for at, _number in claimed:
+        assert sum(n for when, n in claimed if at <= when < at + 1) <= 2 * per_second
 
 
 @pytest.mark.django_db(transaction=True)
@@ -52,28 +52,26 @@ class TestLimits:
 
         return asyncio.run(once())
 
-    def test_the_calls_in_hand_count(self, service: Service, settings: Any) -> None:
+    def test_live_calls_count_toward_the_limit(self, service: Service, settings: Any) -> None:
         settings.POKETALK_SERVER = {"SWITCH_CALLS": 5}
         for _ in range(4):
             service.queue()
         assert len(self.take(service, live=3)) == 2
         assert Call.objects.queued().count() == 2
 
-    def test_a_full_switch_leaves_calls_to_another(self, service: Service, settings: Any) -> None:
+    def test_a_full_switch_leaves_calls_in_the_queue(self, service: Service, settings: Any) -> None:
         settings.POKETALK_SERVER = {"SWITCH_CALLS": 5}
         service.queue()
         assert self.take(service, live=5) == []
         assert len(self.take(service)) == 1
 
-    def test_a_second_has_so_many_calls(self, service: Service, settings: Any) -> None:
+    def test_calls_per_second_are_limited(self, service: Service, settings: Any) -> None:
         settings.POKETALK_SERVER = {"SWITCH_CALLS_PER_SECOND": 3}
         for _ in range(5):
             service.queue()
         assert len(self.take(service)) == 3
 
-    def test_what_waited_too_long_is_failed_by_a_full_switch_too(
-        self, service: Service, settings: Any
-    ) -> None:
+    def test_a_full_switch_still_fails_overdue_calls(self, service: Service, settings: Any) -> None:
         settings.POKETALK_SERVER = {"SWITCH_CALLS": 1}
         old, young = service.queue(), service.queue()
         Call.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(seconds=31))
@@ -81,13 +79,15 @@ class TestLimits:
         assert (claimed.key.pk, claimed.refused) == (old.pk, "queue_timeout")
         assert Call.objects.queued().get() == young
 
-    def test_a_switch_that_cannot_keep_up_takes_nothing(self, service: Service) -> None:
+    def test_an_overloaded_switch_claims_nothing(self, service: Service) -> None:
         service.queue()
         assert self.take(service, backlog=intake.OVERLOADED + 1) == []
         assert Call.objects.queued().exists()
         assert len(self.take(service, backlog=0.1)) == 1
 
-    def test_a_switch_with_limits_serves_all_in_turn(self, service: Service, settings: Any) -> None:
+    def test_a_switch_with_limits_serves_all_calls_in_turn(
+        self, service: Service, settings: Any
+    ) -> None:
         settings.POKETALK_SERVER = {"SWITCH_CALLS": 2, "SWITCH_CALLS_PER_SECOND": 50}
         for _ in range(6):
             service.queue(b="01")

@@ -1,4 +1,4 @@
-"""Several switches on one database, some of which die: each call is rung once, and ended."""
+"""Several switches on one database, some of which die: each call is rung once and ended."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ..processes import switch, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-LONG = 100.0  # seconds: two processes start, and share the machine with all other tests
+LONG = 100.0  # seconds for two processes to start on a busy machine
 CLAIMED = re.compile(r"Call (\d+) .*: claimed\.")
 
 
@@ -36,26 +36,26 @@ def all_ended() -> bool:
 
 
 def claimed_in(*outputs: str) -> Counter[int]:
-    """How often each call was claimed, by the switches' own logs."""
+    """How often each call was claimed, according to the switches' logs."""
     return Counter(int(pk) for output in outputs for pk in CLAIMED.findall(output))
 
 
-def money_is_right() -> None:
+def assert_money_is_correct() -> None:
     account = Account.objects.get()
     assert account.held == 0
-    # Added up here: SQLite reckons in floats.
+    # Sum in Python, because SQLite sums as floats.
     assert account.balance == sum(account.entries.values_list("amount", flat=True))
-    debits = sum(Call.objects.values_list("cost", flat=True))
-    assert account.balance == Decimal(1000) - debits
+    costs = sum(Call.objects.values_list("cost", flat=True))
+    assert account.balance == Decimal(1000) - costs
 
 
-def test_processes_that_race_for_many_calls_ring_each_once(service: Service) -> None:
+def test_two_processes_that_compete_for_calls_ring_each_once(service: Service) -> None:
     with contextlib.ExitStack() as stack:
         processes = [
             stack.enter_context(switch("--name", name, SWITCH_LEASE="15"))
             for name in ("one", "two")
         ]
-        # Both are there when the race begins, however long they take to start: calls do not wait.
+        # Wait until both have started, because queued calls time out.
         wait_for(lambda: Switch.objects.count() == len(processes), LONG)
         for _ in range(60):
             service.queue(a="20", b="01")
@@ -68,10 +68,10 @@ def test_processes_that_race_for_many_calls_ring_each_once(service: Service) -> 
     assert set(Call.objects.values_list("fence", flat=True)) == {1}
     assert Leg.objects.filter(side="A").count() == Call.objects.count() == 60
     assert set(Call.objects.values_list("status", "hangup_cause")) == {(6, "busy")}
-    money_is_right()
+    assert_money_is_correct()
 
 
-def test_calls_of_killed_switches_are_rung_once_charged_and_told(
+def test_calls_of_killed_switches_are_rung_once_charged_and_get_a_final_event(
     service: Service, times: Times
 ) -> None:
     chance = random.Random(4)
@@ -97,11 +97,11 @@ def test_calls_of_killed_switches_are_rung_once_charged_and_told(
     for call in Call.objects.all():
         assert customer.statuses(call.custom)[-1] == call.status
         assert call.status in (2, 4, 6, 8)
-    money_is_right()
+    assert_money_is_correct()
 
 
 @pytest.mark.parametrize("hours", [-5, 5])
-def test_the_hosts_clocks_do_not_matter_to_leases(
+def test_leases_do_not_depend_on_the_clocks_of_hosts(
     service: Service, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
     call, real = service.queue(), timezone.now
@@ -120,17 +120,18 @@ def test_the_hosts_clocks_do_not_matter_to_leases(
 
     claims.let_lapse(claimed.key)
     monkeypatch.setattr(timezone, "now", wrong)
-    assert len(recovery.recover("another", 10)) == 0  # it has no EventURL; but it was ended
+    # The call is ended, but without an EventURL there is nothing to send.
+    assert len(recovery.recover("another", 10)) == 0
     call.refresh_from_db()
     assert call.hangup_cause == "switch_lost"
     assert call.ended_at is not None
     assert abs(call.ended_at - before) < timedelta(seconds=60)
 
 
-def test_the_databases_time_is_known_without_asking() -> None:
-    guess = DatabaseTime()
+def test_the_databases_time_is_estimated_without_a_query() -> None:
+    estimate = DatabaseTime()
     for _ in range(3):
-        asked = time.monotonic()
+        began = time.monotonic()
         moment = database_now() + timedelta(hours=3)
-        guess.add(moment, asked, time.monotonic())
-    assert abs(guess.now() - database_now() - timedelta(hours=3)) < timedelta(seconds=1)
+        estimate.add(moment, began, time.monotonic())
+    assert abs(estimate.now() - database_now() - timedelta(hours=3)) < timedelta(seconds=1)

@@ -1,4 +1,4 @@
-"""Each call has one owner, and a switch that has lost one writes nothing and tells nobody."""
+"""Each call has one owner. A switch that loses a call writes nothing and sends no events."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ FREE_OF_CHARGE = Finish(CallStatus.A_FAILED, Cause.BUSY, 0, Decimal(0), Decimal(
 
 
 class WatchedGateway(SimulatedGateway):
-    """Simulated phones, with lists of what was asked of them and of what they did themselves."""
+    """Simulated phones that record dialed legs, hang-ups of the switch, and ends by the phones."""
 
     dialed: list[LegKey]
-    put_down: list[tuple[LegKey, Cause]]
-    by_itself: list[LegKey]
+    hung_up: list[tuple[LegKey, Cause]]
+    ended_by_phone: list[LegKey]
 
     def __init__(self, clock: Clock, report: Report) -> None:
         def watch(call: CallKey, fact: LegFact) -> None:
             if isinstance(fact, Failed | HungUp):
-                self.by_itself.append(LegKey(call, fact.side, fact.attempt))
+                self.ended_by_phone.append(LegKey(call, fact.side, fact.attempt))
             report(call, fact)
 
         super().__init__(clock, watch)
@@ -62,20 +62,20 @@ class WatchedGateway(SimulatedGateway):
         super().originate(leg, number, caller, route)
 
     def hang_up(self, leg: LegKey, cause: Cause) -> None:
-        self.put_down.append((leg, cause))
+        self.hung_up.append((leg, cause))
         super().hang_up(leg, cause)
 
 
 @pytest.fixture
 def watched() -> type[WatchedGateway]:
-    return type("Watched", (WatchedGateway,), {"dialed": [], "put_down": [], "by_itself": []})
+    return type("Watched", (WatchedGateway,), {"dialed": [], "hung_up": [], "ended_by_phone": []})
 
 
 def engine(kind: type[SimulatedGateway] = SimulatedGateway, name: str = "test") -> Engine:
     return Engine(name, SPEED, {"simulated": kind})
 
 
-def test_of_two_switches_one_serves_each_call(
+def test_each_call_is_served_by_only_one_of_two_switches(
     service: Service, watched: type[WatchedGateway]
 ) -> None:
     calls = [service.queue(b="01") for _ in range(30)]
@@ -96,42 +96,42 @@ def test_a_write_under_an_old_fence_changes_nothing(service: Service) -> None:
     assert claims.renew("one", [claimed.key]) == {CallKey(call.pk, 1)}
 
 
-def test_a_switch_that_lost_a_call_puts_its_legs_down_and_tells_nobody(
+def test_a_switch_that_loses_a_call_hangs_up_its_legs_and_sends_no_event(
     service: Service, watched: type[WatchedGateway]
 ) -> None:
     with Customer() as customer:
         call = service.queue(eventurl=customer.eventurl)
 
-        async def take_it_away() -> None:
+        async def take_over() -> None:
             await eventually(lambda: Call.objects.filter(status=7).exists())
             await asyncio.to_thread(
                 closing, lambda: Call.objects.update(fence=F("fence") + 1, switch="other")
             )
 
-        serve(engine(watched), until=lambda: len(watched.put_down) == 2, during=take_it_away)
+        serve(engine(watched), until=lambda: len(watched.hung_up) == 2, during=take_over)
     call.refresh_from_db()
-    assert {cause for _leg, cause in watched.put_down} == {Cause.SWITCH_LOST}
+    assert {cause for _leg, cause in watched.hung_up} == {Cause.SWITCH_LOST}
     assert (call.state, call.status, call.switch) == ("active", 7, "other")
     assert not any(status in (2, 4, 6, 8) for status in customer.statuses())
     assert call.held > 0
 
 
-def test_a_call_that_is_lost_as_it_is_written_is_counted(service: Service) -> None:
+def test_a_call_that_is_lost_during_a_write_is_counted(service: Service) -> None:
     call, switch = service.queue(b="13"), engine()
 
-    async def take_it_away() -> None:
+    async def take_over() -> None:
         await eventually(lambda: Call.objects.filter(status=7).exists())
         await asyncio.to_thread(
             closing, lambda: Call.objects.update(fence=F("fence") + 1, switch="other")
         )
 
-    serve(switch, until=lambda: not switch.calls, during=take_it_away)
+    serve(switch, until=lambda: not switch.calls, during=take_over)
     assert switch.stats.lost == 1
     call.refresh_from_db()
     assert call.state == "active"
 
 
-def test_a_switch_that_cannot_renew_drops_its_calls_when_the_lease_is_over(
+def test_a_switch_that_cannot_renew_its_lease_drops_its_calls_when_it_lapses(
     service: Service,
     watched: type[WatchedGateway],
     settings: Any,
@@ -139,55 +139,55 @@ def test_a_switch_that_cannot_renew_drops_its_calls_when_the_lease_is_over(
 ) -> None:
     settings.POKETALK_SERVER = {**settings.POKETALK_SERVER, "LEASE": 1}
 
-    def cut_off(*args: object) -> None:
+    def disconnected(*args: object) -> None:
         raise OperationalError("the network is gone")
 
     async def cut() -> None:
         await eventually(lambda: Call.objects.filter(status=7).exists())
-        monkeypatch.setattr(claims, "renew", cut_off)
+        monkeypatch.setattr(claims, "renew", disconnected)
 
     with Customer() as customer:
         call = service.queue(eventurl=customer.eventurl)
-        serve(engine(watched), until=lambda: len(watched.put_down) == 2, during=cut)
-    assert {cause for _leg, cause in watched.put_down} == {Cause.SWITCH_LOST}
+        serve(engine(watched), until=lambda: len(watched.hung_up) == 2, during=cut)
+    assert {cause for _leg, cause in watched.hung_up} == {Cause.SWITCH_LOST}
     assert 8 not in customer.statuses()
     call.refresh_from_db()
     assert call.charged_at is None
 
 
-def test_a_switch_that_wakes_up_past_its_lease_acts_on_nothing(
+def test_a_switch_that_wakes_up_after_its_lease_has_lapsed_only_hangs_up(
     service: Service, watched: type[WatchedGateway], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for pause in ("POLL", "POLL_LISTENING"):  # a claim would notice the lapsed lease
         monkeypatch.setattr(f"django_poketalk.server.switch.engine.{pause}", 3600.0)
     switch = engine(watched)
 
-    async def oversleep() -> None:
+    async def wake_up_late() -> None:
         await eventually(lambda: Call.objects.filter(status=7).exists())
-        switch.lease.keep_until(time.monotonic() + 1000)  # its timer has not come yet
+        switch.lease.keep_until(time.monotonic() + 1000)  # its timer has not run yet
         switch.lease._until = time.monotonic()
 
     with Customer() as customer:
         call = service.queue(b="13", eventurl=customer.eventurl)
-        serve(switch, until=lambda: watched.put_down, during=oversleep)
-    assert {cause for _leg, cause in watched.put_down} == {Cause.SWITCH_LOST}
+        serve(switch, until=lambda: watched.hung_up, during=wake_up_late)
+    assert {cause for _leg, cause in watched.hung_up} == {Cause.SWITCH_LOST}
     assert 8 not in customer.statuses()
     call.refresh_from_db()
     assert call.status == 7
 
 
-def test_a_lease_that_has_lapsed_is_not_renewed(service: Service) -> None:
-    """It was dropped: what is written late, as when the database was frozen, is not paid for."""
-    call, over = service.queue(), service.queue()
+def test_a_lapsed_lease_is_not_renewed(service: Service) -> None:
+    """The call was dropped, and late writes, as by a frozen database, must not be charged."""
+    call, ended_call = service.queue(), service.queue()
     keys = [claimed.key for claimed in claims.claim("one", 10, ["simulated"])]
-    store.save([Change(CallKey(over.pk, 1), done=True, finish=FREE_OF_CHARGE)])
+    store.save([Change(CallKey(ended_call.pk, 1), done=True, finish=FREE_OF_CHARGE)])
     claims.let_lapse(CallKey(call.pk, 1))
     before = list(Call.objects.order_by("pk").values())
     assert claims.renew("one", keys) == {CallKey(call.pk, 1)}
     assert list(Call.objects.order_by("pk").values()) == before
 
 
-def test_a_lease_lasts_from_when_its_renewal_was_asked_for(
+def test_a_lease_starts_when_its_renewal_was_sent(
     service: Service, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.POKETALK_SERVER = {**settings.POKETALK_SERVER, "LEASE": 5}
@@ -208,7 +208,7 @@ def test_a_lease_lasts_from_when_its_renewal_was_asked_for(
     assert until[1] <= answered[0] - 0.3 + 5
 
 
-def test_a_call_that_was_claimed_too_slowly_rings_nobody(
+def test_a_call_whose_claim_outlasts_the_lease_rings_nobody(
     service: Service,
     watched: type[WatchedGateway],
     settings: Any,
@@ -220,7 +220,7 @@ def test_a_call_that_was_claimed_too_slowly_rings_nobody(
     def claim_slowly(*args: Any, **kwargs: Any) -> list[plan.ClaimedCall]:
         claimed = claim(*args, **kwargs)
         if claimed:
-            time.sleep(1.1)  # as when the process, or the database, was frozen meanwhile
+            time.sleep(1.1)  # for example, if the process or the database was frozen
         return claimed
 
     monkeypatch.setattr(claims, "claim", claim_slowly)
@@ -233,7 +233,7 @@ def test_a_call_that_was_claimed_too_slowly_rings_nobody(
     assert watched.dialed == []
 
 
-def test_a_switch_whose_lease_has_lapsed_takes_no_calls_until_it_has_one_again(
+def test_a_switch_without_a_lease_claims_no_calls(
     service: Service, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.POKETALK_SERVER = {**settings.POKETALK_SERVER, "LEASE": 4}
@@ -249,7 +249,9 @@ def test_a_switch_whose_lease_has_lapsed_takes_no_calls_until_it_has_one_again(
     assert Call.objects.values_list("fence", "status", "hangup_cause").get() == (1, 6, "busy")
 
 
-def test_a_busy_database_is_asked_again(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_to_a_locked_database_is_retried(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save, refusals = store.save, iter(range(5))
 
     def locked_at_first(changes: list[Change]) -> list[Decimal | None]:
@@ -264,14 +266,14 @@ def test_a_busy_database_is_asked_again(service: Service, monkeypatch: pytest.Mo
     assert customer.statuses() == [1, 3, 5, 6]
 
 
-def test_an_error_in_one_call_ends_that_call_with_its_final_event_and_no_other(
+def test_an_error_in_one_call_ends_only_that_call_and_sends_its_final_event(
     service: Service, monkeypatch: pytest.MonkeyPatch, watched: type[WatchedGateway]
 ) -> None:
     handle = CallMachine.handle
 
     def fail_for_one(machine: CallMachine, fact: Fact, now: float) -> Any:
         if machine.plan.webcallid == "bad":
-            raise ZeroDivisionError("a mistake of ours")
+            raise ZeroDivisionError("a bug")
         return handle(machine, fact, now)
 
     monkeypatch.setattr(CallMachine, "handle", fail_for_one)
@@ -283,22 +285,20 @@ def test_an_error_in_one_call_ends_that_call_with_its_final_event_and_no_other(
     assert customer.statuses("good") == [1, 3, 5, 7, 8]
     assert Account.objects.get().held == 0
     bad = Call.objects.get(custom="bad")
-    assert [leg.call.pk for leg, cause in watched.put_down if cause is Cause.SWITCH_LOST] == [
-        bad.pk
-    ]
+    assert [leg.call.pk for leg, cause in watched.hung_up if cause is Cause.SWITCH_LOST] == [bad.pk]
 
 
-def test_a_call_that_cannot_be_written_is_ended_with_its_final_event_and_no_other(
+def test_a_failed_write_ends_only_that_call_and_sends_its_final_event(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bad = service.queue(b="21", custom="bad")  # rings long: 3 is told first
+    bad = service.queue(b="21", custom="bad")  # rings long, so that 3 is sent first
     good = service.queue(b="10", custom="good")
     save = store.save
 
     def fail_for_one(changes: list[Change]) -> list[Decimal | None]:
         granted = save(changes)
         if any(change.key.pk == bad.pk and change.status == 7 for change in changes):
-            raise ValueError("a mistake of ours")
+            raise ValueError("a bug")
         return granted
 
     monkeypatch.setattr(store, "save", transaction.atomic(fail_for_one))
@@ -318,7 +318,7 @@ def test_an_error_outside_any_call_does_not_end_the_switch(
 
     def fail_at_first(*args: Any, **kwargs: Any) -> Any:
         if next(failures, None) is not None:
-            raise ValueError("a mistake of ours")
+            raise ValueError("a bug")
         return claim(*args, **kwargs)
 
     monkeypatch.setattr(claims, "claim", fail_at_first)
@@ -327,7 +327,7 @@ def test_an_error_outside_any_call_does_not_end_the_switch(
     assert caplog.text.count("The switch continues.") == 2
 
 
-def test_a_database_that_is_away_is_told_in_a_line_and_keeps_no_switch_from_its_end(
+def test_an_unavailable_database_is_logged_on_one_line_and_does_not_block_the_stop(
     service: Service,
     settings: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -335,18 +335,18 @@ def test_a_database_that_is_away_is_told_in_a_line_and_keeps_no_switch_from_its_
 ) -> None:
     settings.POKETALK_SERVER = {**settings.POKETALK_SERVER, "LEASE": 1}
 
-    def away(*args: Any, **kwargs: Any) -> Any:
-        raise OperationalError("nobody is there")
+    def unavailable(*args: Any, **kwargs: Any) -> Any:
+        raise OperationalError("connection refused")
 
     for module, name in ((claims, "claim"), (heartbeat, "sign_off")):
-        monkeypatch.setattr(module, name, away)
+        monkeypatch.setattr(module, name, unavailable)
     switch = engine()
-    serve(switch, until=lambda: "Database error in claim: nobody is there" in caplog.text)
-    assert "could not sign off: nobody is there" in caplog.text
+    serve(switch, until=lambda: "Database error in claim: connection refused" in caplog.text)
+    assert "could not sign off: connection refused" in caplog.text
     assert not any(record.exc_info for record in caplog.records)
 
 
-def test_a_gateway_that_breaks_counts_as_down(service: Service) -> None:
+def test_a_gateway_that_raises_an_error_counts_as_down(service: Service) -> None:
     class Broken(SimulatedGateway):
         def originate(self, leg: LegKey, number: str, caller: str, route: Route) -> None:
             raise RuntimeError("broken")
@@ -357,7 +357,7 @@ def test_a_gateway_that_breaks_counts_as_down(service: Service) -> None:
     assert (call.status, call.hangup_cause) == (2, "gateway_down")
 
 
-def test_legs_that_cannot_be_connected_or_put_down_end_the_call_all_the_same(
+def test_errors_while_bridging_or_hanging_up_end_the_call(
     service: Service,
 ) -> None:
     class Broken(SimulatedGateway):
@@ -373,25 +373,25 @@ def test_legs_that_cannot_be_connected_or_put_down_end_the_call_all_the_same(
     assert (call.status, call.hangup_cause) == (8, "switch_error")
 
 
-def test_each_leg_that_was_dialed_is_put_down_or_has_ended_by_itself(
+def test_each_dialed_leg_is_hung_up_or_ends_by_itself(
     service: Service, watched: type[WatchedGateway]
 ) -> None:
     endings = ["01", "02", "03", "06", "10", "99"]
     for a, b in ((a, b) for a in endings for b in endings):
         service.queue(a, b, max_duration=50, from_number=number(a))
     serve(engine(watched), until=ended())
-    asked = {leg for leg, _cause in watched.put_down}
-    assert set(watched.dialed) == asked | set(watched.by_itself)
+    hung_up = {leg for leg, _cause in watched.hung_up}
+    assert set(watched.dialed) == hung_up | set(watched.ended_by_phone)
     assert not leftovers(watched.dialed)
     assert Account.objects.get().held == 0
 
 
 def leftovers(dialed: Iterable[LegKey]) -> list[LegKey]:
-    """Legs whose rows do not say that they are over."""
-    over = {
+    """The legs whose rows have no end."""
+    ended_legs = {
         (leg["call"], leg["side"], leg["attempt"])
         for leg in Call.legs.rel.related_model.objects.filter(ended_at__isnull=False).values(
             "call", "side", "attempt"
         )
     }
-    return [leg for leg in dialed if (leg.call.pk, leg.side, leg.attempt) not in over]
+    return [leg for leg in dialed if (leg.call.pk, leg.side, leg.attempt) not in ended_legs]

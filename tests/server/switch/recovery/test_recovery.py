@@ -1,4 +1,4 @@
-"""Calls that a switch left behind are ended, charged to the last proof of life, and told."""
+"""Abandoned calls are ended, charged up to the last sign of life, and get a final event."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ URL = "http://127.0.0.1:9/?status=$status"
 
 @pytest.fixture
 def died_at() -> datetime:
-    """The last proof of life of a switch that has been dead for a minute."""
+    """The last sign of life of a switch that died a minute ago."""
     return timezone.now() - timedelta(minutes=1)
 
 
 def abandon(call: Call, died_at: datetime, **fields: object) -> Call:
-    """Leave a call as a killed switch would."""
+    """Leave a call in the state in which a killed switch leaves it."""
     lapsed = died_at + timedelta(seconds=15)
     Call.objects.filter(pk=call.pk).update(
         **{
@@ -72,23 +72,23 @@ def leg(
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "sent"),
     [(None, [1, 2]), (1, [1, 2]), (3, [4]), (5, [4]), (7, [8])],
 )
 def test_the_final_event_follows_the_phase(
-    service: Service, died_at: datetime, status: int | None, told: list[int]
+    service: Service, died_at: datetime, status: int | None, sent: list[int]
 ) -> None:
     with Customer() as customer:
         call = abandon(service.queue(eventurl=customer.eventurl), died_at, status=status)
         serve(Engine("next", SPEED), until=ended(call))
     call.refresh_from_db()
-    assert customer.statuses() == told
-    assert (call.status, call.hangup_cause) == (told[-1], "switch_lost")
+    assert customer.statuses() == sent
+    assert (call.status, call.hangup_cause) == (sent[-1], "switch_lost")
     assert Account.objects.get().held == 0
-    assert call.deliveries.count() == len(told)
+    assert call.deliveries.count() == len(sent)
 
 
-def test_billing_stops_at_the_last_proof_of_life(service: Service, died_at: datetime) -> None:
+def test_billing_stops_at_the_last_sign_of_life(service: Service, died_at: datetime) -> None:
     call = abandon(service.queue(), died_at, status=7)
     leg(service, call, "A", died_at - timedelta(seconds=50.5), duration=40)
     leg(service, call, "B", died_at - timedelta(seconds=42.5), duration=32)
@@ -101,8 +101,8 @@ def test_billing_stops_at_the_last_proof_of_life(service: Service, died_at: date
     assert legs["B"].hangup_cause == "switch_lost"
 
 
-def test_a_write_after_the_lease_proves_no_life(service: Service, died_at: datetime) -> None:
-    """As one that waited for a frozen database while its switch had to drop the call."""
+def test_a_write_after_the_lease_is_not_a_sign_of_life(service: Service, died_at: datetime) -> None:
+    """For example, a write that waited for a frozen database while its switch dropped the call."""
     call = abandon(service.queue(), died_at, status=7, lease_until=died_at - timedelta(seconds=20))
     for side in "AB":
         leg(service, call, side, died_at - timedelta(seconds=60))
@@ -111,7 +111,7 @@ def test_a_write_after_the_lease_proves_no_life(service: Service, died_at: datet
     assert (call.duration, call.cost) == (40, Decimal("0.8"))
 
 
-def test_nor_when_the_switch_that_took_the_call_over_has_died_too(
+def test_a_write_after_the_lease_does_not_count_after_a_second_takeover(
     service: Service, died_at: datetime
 ) -> None:
     call = abandon(service.queue(), died_at, status=7, lease_until=died_at - timedelta(seconds=20))
@@ -124,10 +124,10 @@ def test_nor_when_the_switch_that_took_the_call_over_has_died_too(
     assert (call.fence, call.duration, call.cost) == (3, 40, Decimal("0.8"))
 
 
-def test_what_the_owner_wrote_until_the_call_was_taken_over_stands(
+def test_writes_of_the_owner_before_the_takeover_are_kept(
     service: Service, died_at: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when both waited for a frozen database."""
+    """For example, if both waited for a frozen database."""
     call, take_over = abandon(service.queue(eventurl=URL), died_at, status=7), claims.take_over
 
     def charged_before(switch: str, stale: Call) -> CallKey | None:
@@ -141,7 +141,7 @@ def test_what_the_owner_wrote_until_the_call_was_taken_over_stands(
     assert (call.duration, call.cost, call.hangup_cause) == (5, Decimal("0.08"), "normal")
 
 
-def test_an_attempt_that_had_failed_stays_as_it_was(service: Service, died_at: datetime) -> None:
+def test_failed_attempts_are_not_changed(service: Service, died_at: datetime) -> None:
     call = abandon(service.queue(), died_at, status=5)
     leg(service, call, "A", died_at - timedelta(seconds=10))
     failed = leg(service, call, "B", None, sip_status=503, q850=38)
@@ -151,7 +151,7 @@ def test_an_attempt_that_had_failed_stays_as_it_was(service: Service, died_at: d
     assert Leg.objects.filter(pk=failed.pk).values().get() == before
 
 
-def test_nothing_is_billed_beyond_the_hold(service: Service, died_at: datetime) -> None:
+def test_no_more_than_the_hold_is_billed(service: Service, died_at: datetime) -> None:
     call = abandon(service.queue(hold=30), died_at, status=7)
     leg(service, call, "A", died_at - timedelta(seconds=500))
     leg(service, call, "B", died_at - timedelta(seconds=500))
@@ -160,8 +160,8 @@ def test_nothing_is_billed_beyond_the_hold(service: Service, died_at: datetime) 
     assert (call.duration, call.cost) == (30, Decimal("0.6"))
 
 
-def test_no_less_is_billed_than_was_told_before(service: Service, died_at: datetime) -> None:
-    """As on a clock that ran faster, or after the system's clock was put back."""
+def test_no_less_is_billed_than_was_reported_before(service: Service, died_at: datetime) -> None:
+    """For example, after the system's clock was set back."""
     call = abandon(service.queue(), died_at, status=7, duration=60, cost=Decimal("1.1"))
     leg(service, call, "A", died_at, duration=60)
     leg(service, call, "B", died_at, duration=50)
@@ -180,7 +180,7 @@ def test_a_leg_b_that_never_answered_is_not_charged(service: Service, died_at: d
     assert list(call.entries.values_list("side", flat=True)) == ["A"]
 
 
-def test_1_is_not_told_again(service: Service, died_at: datetime) -> None:
+def test_status_1_is_not_sent_again(service: Service, died_at: datetime) -> None:
     call = abandon(service.queue(eventurl=URL), died_at, status=1)
     EventDelivery.objects.create(
         call=call, sequence=1, status=1, duration=0, cost=0, sent_at=died_at, seconds=0, answer=200
@@ -191,7 +191,7 @@ def test_1_is_not_told_again(service: Service, died_at: datetime) -> None:
 
 
 def charged_call(service: Service, died_at: datetime) -> Call:
-    """A call whose switch died after charging it, before its final event was kept."""
+    """A call whose switch died after charging it, before its final event was stored."""
     call = abandon(service.queue(eventurl=URL), died_at, status=7)
     charge(call)
     call.refresh_from_db()
@@ -200,7 +200,7 @@ def charged_call(service: Service, died_at: datetime) -> Call:
 
 
 def charge(call: Call) -> None:
-    """As its switch does at its end."""
+    """Charge the call as its switch does at the end."""
     finish = Finish(CallStatus.AB_DISCONNECTED, Cause.NORMAL, 5, Decimal("0.05"), Decimal("0.03"))
     change = Change(
         CallKey(call.pk, 1),
@@ -213,7 +213,9 @@ def charge(call: Call) -> None:
     store.save([change])
 
 
-def test_a_charged_call_is_not_charged_again_but_told(service: Service, died_at: datetime) -> None:
+def test_a_charged_call_is_not_charged_again_and_its_final_event_is_sent(
+    service: Service, died_at: datetime
+) -> None:
     call = charged_call(service, died_at)
     [orphan] = recovery.recover("next", 10)
     assert orphan.events == (Event(CallStatus.AB_DISCONNECTED, "web1", 5, Decimal("0.08")),)
@@ -223,9 +225,7 @@ def test_a_charged_call_is_not_charged_again_but_told(service: Service, died_at:
     assert call.hangup_cause == "normal"
 
 
-def test_a_call_whose_final_event_was_sent_is_not_told_again(
-    service: Service, died_at: datetime
-) -> None:
+def test_a_final_event_is_not_sent_again(service: Service, died_at: datetime) -> None:
     call = charged_call(service, died_at)
     EventDelivery.objects.create(
         call=call, sequence=4, status=8, duration=5, cost=0, sent_at=died_at, seconds=0, answer=200
@@ -235,7 +235,9 @@ def test_a_call_whose_final_event_was_sent_is_not_told_again(
     assert call.state == "ended"
 
 
-def test_only_lapsed_leases_are_taken_and_only_once(service: Service, died_at: datetime) -> None:
+def test_only_calls_with_lapsed_leases_are_taken_over_and_only_once(
+    service: Service, died_at: datetime
+) -> None:
     alive = abandon(service.queue(eventurl=URL), died_at)
     Call.objects.update(lease_until=timezone.now() + timedelta(seconds=15))
     assert recovery.recover("next", 10) == []
@@ -248,7 +250,7 @@ def test_only_lapsed_leases_are_taken_and_only_once(service: Service, died_at: d
 
 
 @pytest.mark.parametrize("error", [ValueError, OperationalError])
-def test_a_call_that_cannot_be_ended_does_not_keep_others_from_it(
+def test_an_error_in_one_recovery_does_not_affect_others(
     service: Service,
     died_at: datetime,
     monkeypatch: pytest.MonkeyPatch,
@@ -265,11 +267,11 @@ def test_a_call_that_cannot_be_ended_does_not_keep_others_from_it(
 
     monkeypatch.setattr(store, "save", fail_for_one)
     assert [orphan.key.pk for orphan in recovery.recover("next", 10)] == [good.pk]
-    [told] = [record for record in caplog.records if "could not be ended" in record.message]
-    assert bool(told.exc_info) is (error is ValueError)  # a database that is away is no mistake
+    [logged] = [record for record in caplog.records if "could not be ended" in record.message]
+    assert bool(logged.exc_info) is (error is ValueError)  # no traceback for database errors
 
 
-def test_a_phone_that_cannot_be_put_down_keeps_no_other_call_from_its_end(
+def test_a_failed_hang_up_does_not_prevent_the_recovery_of_calls(
     service: Service, died_at: datetime, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(SimulatedGateway):

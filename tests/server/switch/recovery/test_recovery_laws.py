@@ -1,4 +1,4 @@
-"""What a dead switch's call cost is what its machine would have said at the last proof of life."""
+"""A recovered call costs what its machine would have computed at the last sign of life."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from django_poketalk.server.switch.recovery import recovery
 
 from ..plans import plan
 
-BEGAN = datetime(2026, 6, 1, 12, tzinfo=UTC)  # when the machine's clock was at zero
+BEGAN = datetime(2026, 6, 1, 12, tzinfo=UTC)  # zero of the machine's clock
 CAP = 45  # seconds
 
 prices = st.sampled_from([Decimal(0), Decimal("0.60"), Decimal("1.79")])
 increments = st.sampled_from([1, 6, 60])
 tariffs = st.builds(Tariff, prices, prices, increments, increments)
-# Not to the microsecond, which is what seconds are rounded by.
+# Whole milliseconds, so that rounding to microseconds changes nothing.
 spans = st.integers(1_000, 29_000).map(lambda milliseconds: milliseconds / 1000)
 
 
 def leg(side: Side, machine: CallMachine, tariff: Tariff) -> Leg:
-    """The leg as it was written last."""
+    """The leg as last written."""
     [answered] = [attempt.answered for attempt in machine.attempts if attempt.side is side]
     assert answered is not None
     return Leg(
@@ -44,23 +44,23 @@ def leg(side: Side, machine: CallMachine, tariff: Tariff) -> Leg:
 @given(
     a=tariffs,
     b=tariffs,
-    beyond=st.decimals(min_value=0, max_value=2, places=3),
+    extra=st.decimals(min_value=0, max_value=2, places=3),
     is_free=st.booleans(),
     rings=spans,
     written=spans,
     lived=spans,
 )
 @settings(deadline=None)
-def test_each_leg_is_charged_to_the_second_that_was_proven(
+def test_recovery_charges_the_same_seconds_as_the_machine(
     a: Tariff,
     b: Tariff,
-    beyond: Decimal,
+    extra: Decimal,
     is_free: bool,
     rings: float,
     written: float,
     lived: float,
 ) -> None:
-    hold = call_cost(a, b, 0, 0) + beyond
+    hold = call_cost(a, b, 0, 0) + extra
     machine = CallMachine(
         plan(tariff_a=a, tariff_b=b, hold=hold, max_duration=CAP, a_free_until_connected=is_free)
     )

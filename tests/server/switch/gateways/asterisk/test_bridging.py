@@ -36,7 +36,7 @@ def test_two_legs_are_bridged_and_a_hang_up_is_reported(pbx: FakeAsterisk) -> No
     assert pbx.channels == {}
 
 
-def test_a_phone_that_hangs_up_while_being_bridged_is_reported_so(
+def test_a_phone_that_hangs_up_while_being_bridged_is_reported_as_hung_up(
     pbx: FakeAsterisk, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The answer that it is not there comes before the event."""

@@ -63,7 +63,7 @@ def served(*calls: Call) -> list[Call]:
     return list(calls)
 
 
-def test_each_phone_leads_to_its_outcome(service: Service, pbx: FakeAsterisk) -> None:
+def test_each_phone_produces_the_expected_outcome(service: Service, pbx: FakeAsterisk) -> None:
     pbx.phones = PHONES
     with Customer() as customer:
         calls = [
@@ -171,7 +171,9 @@ def test_calls_use_another_gateway_while_asterisk_is_down(
         assert "HTTP 401: wrong user name or password" in caplog.text
 
 
-def test_a_call_outlives_a_short_gap_of_the_websocket(service: Service, pbx: FakeAsterisk) -> None:
+def test_a_hang_up_during_a_gap_of_the_websocket_ends_the_call(
+    service: Service, pbx: FakeAsterisk
+) -> None:
     call = service.queue(max_duration=100)
 
     async def lose_it() -> None:
@@ -187,7 +189,7 @@ def test_a_call_outlives_a_short_gap_of_the_websocket(service: Service, pbx: Fak
     assert (pbx.channels, pbx.bridges) == ({}, {})
 
 
-def test_a_test_call_tries_the_gateway(service: Service, pbx: FakeAsterisk) -> None:
+def test_a_test_call_uses_the_gateway(service: Service, pbx: FakeAsterisk) -> None:
     pbx.phones = {"01": PHONES["01"]}
     test_call = TestCall.objects.create(gateway=service.gateway, number=number("01"))
 

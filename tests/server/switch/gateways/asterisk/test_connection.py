@@ -41,7 +41,7 @@ def test_malformed_events_are_ignored(pbx: FakeAsterisk, caplog: pytest.LogCaptu
     assert "cannot handle an event" not in caplog.text
 
 
-def test_an_error_in_the_switch_loses_one_event_and_no_other(
+def test_an_error_in_the_switch_loses_only_one_event(
     pbx: FakeAsterisk, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def script(switch: FakeSwitch) -> None:
@@ -62,7 +62,7 @@ def test_an_error_in_the_switch_loses_one_event_and_no_other(
     assert "cannot handle an event" in caplog.text
 
 
-def test_a_websocket_outlives_the_timeout_of_requests(
+def test_the_timeout_of_requests_does_not_apply_to_the_websocket(
     pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "RESPONSE_TIMEOUT", 0.2)
@@ -78,7 +78,7 @@ def test_a_websocket_outlives_the_timeout_of_requests(
     assert pbx.handshakes == 1
 
 
-def test_an_asterisk_that_answers_no_ping_is_down(
+def test_an_asterisk_that_does_not_answer_pings_is_down(
     pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It answers no ping: a network that has gone says nothing either."""

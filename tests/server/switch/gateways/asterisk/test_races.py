@@ -130,7 +130,7 @@ def test_a_leg_hung_up_before_the_request_is_not_originated(pbx: FakeAsterisk) -
 
 
 @pytest.mark.parametrize("kind", ["Dial", "ChannelStateChange"])
-def test_either_event_means_ringing(pbx: FakeAsterisk, kind: str) -> None:
+def test_both_kinds_of_ringing_events_are_reported(pbx: FakeAsterisk, kind: str) -> None:
     pbx.phones = {"02": Phone(rings=False, answers=None)}
 
     async def script(switch: FakeSwitch) -> None:
@@ -160,7 +160,7 @@ def test_a_channel_is_not_answered_before_it_enters_our_application(pbx: FakeAst
     assert run(pbx, script) == [RINGS, failed(Cause.NO_ANSWER, transport=False, q850=16)]
 
 
-def test_a_missing_response_does_not_matter_when_events_come(pbx: FakeAsterisk) -> None:
+def test_events_replace_a_missing_response(pbx: FakeAsterisk) -> None:
     pbx.unanswered = {("POST", "channels")}
 
     async def script(switch: FakeSwitch) -> None:
@@ -181,7 +181,7 @@ def test_a_refused_request_lets_another_gateway_be_tried(pbx: FakeAsterisk, stat
     assert run(pbx, script) == [failed(transport=True)]
 
 
-def test_without_a_clear_response_another_is_tried_only_if_no_phone_rings(
+def test_without_a_clear_response_another_gateway_is_tried_only_if_no_phone_rings(
     pbx: FakeAsterisk,
 ) -> None:
     pbx.statuses = {("POST", "channels"): 502}
@@ -238,7 +238,7 @@ def test_a_phone_that_rings_after_its_leg_has_failed_is_hung_up(
     assert "cannot originate a call: no response in time" in caplog.text
 
 
-def test_a_failed_delete_is_repeated(pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_delete_is_retried(pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hang_ups, "RETRY_AFTER", (0.05, 0.05))
     pbx.statuses = {("DELETE", "channels"): 503}
 

@@ -34,7 +34,7 @@ async def back(switch: FakeSwitch) -> None:
     await switch.listen()
 
 
-def test_legs_that_are_still_up_go_on_after_a_gap(pbx: FakeAsterisk) -> None:
+def test_legs_that_are_still_up_continue_after_a_gap(pbx: FakeAsterisk) -> None:
     async def script(switch: FakeSwitch) -> None:
         await switch.talk()
         pbx.drop_websockets(refuse=True)
@@ -188,7 +188,7 @@ def test_a_switch_that_stops_logs_the_channels_it_could_not_hang_up(
     assert f"Asterisk at {pbx.url}: could not hang up {', '.join(legs)}." in caplog.text
 
 
-def test_channels_of_another_living_switch_are_left_alone(pbx: FakeAsterisk) -> None:
+def test_channels_of_another_live_switch_are_left_alone(pbx: FakeAsterisk) -> None:
     async def script(one: FakeSwitch) -> None:
         other = FakeSwitch(pbx)
         await other.gateway.open()
@@ -213,7 +213,7 @@ def test_channels_of_another_living_switch_are_left_alone(pbx: FakeAsterisk) -> 
     run(pbx, script)
 
 
-def test_one_asterisk_by_two_addresses_has_two_applications(pbx: FakeAsterisk) -> None:
+def test_one_asterisk_with_two_addresses_has_two_applications(pbx: FakeAsterisk) -> None:
     """As one would, Asterisk listened to the later of the two alone, which ended all the other's
     calls.
     """
@@ -253,7 +253,7 @@ def test_channels_of_other_applications_are_left_alone(pbx: FakeAsterisk) -> Non
     run(pbx, script)
 
 
-def test_calls_are_given_up_when_asterisk_stays_down(
+def test_calls_are_ended_when_asterisk_stays_down(
     pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stasis, "LOST_AFTER", 0.1)
@@ -272,7 +272,7 @@ def test_calls_are_given_up_when_asterisk_stays_down(
     assert set(run(pbx, script)[4:]) == {LOST_A, LOST_B}
 
 
-def test_phones_of_given_up_calls_are_hung_up_while_the_websocket_is_down(
+def test_phones_of_ended_calls_are_hung_up_while_the_websocket_is_down(
     pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stasis, "LOST_AFTER", 0.1)
@@ -286,7 +286,7 @@ def test_phones_of_given_up_calls_are_hung_up_while_the_websocket_is_down(
     run(pbx, script)
 
 
-def test_after_an_error_on_connecting_it_connects_again(
+def test_an_error_while_connecting_causes_a_reconnection(
     pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connected = stasis.StasisApplication.on_connected
@@ -345,7 +345,7 @@ def test_phones_of_a_dead_switch_are_hung_up_and_no_others(pbx: FakeAsterisk) ->
     "unanswered",
     [{("DELETE", "channels"), ("GET", "channels")}, {("GET", "channels")}],
 )
-def test_pending_hang_ups_are_done_when_asterisk_is_back(
+def test_pending_hang_ups_are_retried_when_asterisk_is_back(
     pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch, unanswered: set[tuple[str, str]]
 ) -> None:
     """All there is of the call, as when it can be ended at once."""

@@ -141,7 +141,7 @@ def test_numbers_are_formatted_for_the_trunk(
 
 
 @given(st.text(max_size=20) | st.text("0123456789+*#&@;/,{}\n ", max_size=12))
-def test_nothing_but_a_number_gets_into_an_endpoint(number: str) -> None:
+def test_an_endpoint_contains_only_a_number(number: str) -> None:
     trunk = AsteriskTrunk(url="", application="", endpoint="PJSIP/{number}@trunk")
     try:
         endpoint = trunk.endpoint_of(number)
@@ -156,7 +156,7 @@ def test_nothing_but_a_number_gets_into_an_endpoint(number: str) -> None:
 @pytest.mark.parametrize(
     "number", ["", "1&PJSIP/2", "1@evil", "٣٤٥", "1/../2", "1\r\n", "{number}"]
 )
-def test_an_invalid_number_is_not_requested(pbx: FakeAsterisk, number: str) -> None:
+def test_an_invalid_number_is_not_dialed(pbx: FakeAsterisk, number: str) -> None:
     async def script(switch: FakeSwitch) -> None:
         await switch.listen()
         with pytest.raises(ValueError, match="not a number to dial"):
@@ -194,7 +194,9 @@ def test_all_gateways_share_one_websocket_with_a_filter(
     assert pbx.handshakes == 1
 
 
-def test_an_asterisk_without_gateways_is_disconnected(pbx: FakeAsterisk) -> None:
+def test_an_asterisk_without_gateways_is_disconnected_after_its_last_call(
+    pbx: FakeAsterisk,
+) -> None:
     async def script(switch: FakeSwitch) -> None:
         await switch.listen()
         switch.ring(A)
@@ -232,7 +234,7 @@ def test_the_password_is_not_in_the_repr() -> None:
 # Limits
 
 
-def test_a_trunk_gets_no_more_legs_than_its_limit(pbx: FakeAsterisk) -> None:
+def test_the_limits_of_a_trunk_are_enforced(pbx: FakeAsterisk) -> None:
     others = [LegKey(CallKey(pk, 1), Side.A, 1) for pk in range(2)]
 
     async def script(switch: FakeSwitch) -> None:
@@ -251,7 +253,7 @@ def test_a_trunk_gets_no_more_legs_than_its_limit(pbx: FakeAsterisk) -> None:
     assert len(pbx.all_channels) == 2
 
 
-def test_leg_b_is_not_rung_on_another_asterisk_than_leg_a(pbx: FakeAsterisk) -> None:
+def test_leg_b_is_not_rung_through_another_asterisk_than_leg_a(pbx: FakeAsterisk) -> None:
     refused = Failed(Side.B, 1, Cause.GATEWAY_DOWN, transport=True)
 
     async def script(switch: FakeSwitch) -> None:
@@ -310,5 +312,5 @@ def test_transport_causes_let_another_gateway_be_tried(q850: int) -> None:
 
 
 @pytest.mark.parametrize("q850", [0, 1, 16, 17, 18, 19, 20, 21, 28, 127])
-def test_other_causes_do_not(q850: int) -> None:
+def test_other_causes_do_not_let_another_gateway_be_tried(q850: int) -> None:
     assert not causes.is_transport(q850)

@@ -10,7 +10,7 @@ import pytest
 
 from django_poketalk.server.switch.gateways.sip.call import SipCall
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, Side
-from tests.server.switch.customer import Customer, Told
+from tests.server.switch.customer import Customer, EventQuery
 
 from . import phones
 from .conftest import A, B, Lines, leg
@@ -41,9 +41,9 @@ def test_412_ends_the_call_in_each_phase(
     a = lines.phone(A, a_does)
     b = lines.phone(B, b_does) if b_does else None
 
-    def vetoes(told: Told) -> bool:
+    def vetoes(event: EventQuery) -> bool:
         time.sleep(0.7)  # so that the phone has been rung
-        return int(told["status"]) >= status
+        return int(event["status"]) >= status
 
     with Customer(vetoes) as customer:
         call = lines.place(max_duration=30, eventurl=customer.eventurl)
