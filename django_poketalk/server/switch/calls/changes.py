@@ -1,18 +1,21 @@
-"""Changes of a call to be stored. Plain values."""
+"""Changes of a call to be stored: plain values, and how they follow from a call."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.server.billing import rating
 from django_poketalk.server.billing.rating import FREE, Tariff
+from django_poketalk.server.models import Leg
 
 from ..delivery.sender import Delivery
 from ..gateways.base import CallKey
-from ..machine.facts_and_commands import Finish, Side
+from ..machine.call import Attempt, CallMachine
+from ..machine.facts_and_commands import Cause, Finish, Side
+from ..ownership.plan import ClaimedCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,56 @@ class LegRow:
     q850: int = 0
     dialog: str = ""
     buy_tariff: Tariff | None = None
+
+    @classmethod
+    def of_attempt(
+        cls, attempt: Attempt, machine: CallMachine, claimed: ClaimedCall, zero: datetime
+    ) -> LegRow:
+        """An attempt of a call that this switch owns. `zero` is the time of the machine's 0."""
+        answered = attempt.answered is not None
+        return cls(
+            side=attempt.side,
+            attempt=attempt.number,
+            gateway=attempt.route.gateway,
+            number=claimed.number(attempt.side),
+            tariff=claimed.plan.tariff(attempt.side),
+            initiated_at=zero + timedelta(seconds=attempt.initiated),
+            ringing_at=time_of_day(attempt.ringing, zero),
+            answered_at=time_of_day(attempt.answered, zero),
+            ended_at=time_of_day(attempt.ended, zero),
+            cause=attempt.cause or "",
+            sip_status=attempt.sip_status,
+            q850=attempt.q850,
+            dialog="" if attempt.ended is not None else attempt.dialog,
+            duration=(machine.seconds(attempt.side) or 0) if answered else 0,
+            cost=machine.leg_cost(attempt.side) if answered else FREE,
+            buy_tariff=claimed.buy_tariffs.get((attempt.side, attempt.route.gateway)),
+        )
+
+    @classmethod
+    def of_lost(
+        cls, leg: Leg, seconds: int | None, paid: int | None, proof_of_life: datetime
+    ) -> LegRow:
+        """A stored leg whose switch was lost: it lasted for `seconds`, of which `paid` are charged
+        if it was answered.
+        """
+        if leg.answered_at is None:
+            seconds = paid = None
+        return cls(
+            side=Side(leg.side),
+            attempt=leg.attempt,
+            gateway=leg.gateway_id,
+            number=leg.number,
+            tariff=leg.tariff,
+            initiated_at=leg.initiated_at,
+            ringing_at=leg.ringing_at,
+            answered_at=leg.answered_at,
+            ended_at=max(proof_of_life, leg.answered_at or leg.initiated_at),
+            cause=Cause.SWITCH_LOST,
+            duration=seconds or 0,
+            cost=FREE if paid is None else rating.cost(leg.tariff, paid),
+            buy_tariff=leg.buy_tariff,
+        )
 
     @property
     def buy_cost(self) -> Decimal | None:
@@ -66,3 +119,8 @@ class Change:
     def moves_money(self) -> bool:
         """Whether writing this locks the account."""
         return self.requested_hold is not None or self.finish is not None
+
+
+def time_of_day(moment: float | None, zero: datetime) -> datetime | None:
+    """The time at which a machine's clock shows `moment`."""
+    return None if moment is None else zero + timedelta(seconds=moment)

@@ -7,18 +7,17 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 
 from django_poketalk.protocol import numbers
 from django_poketalk.protocol.eventurl import Event
-from django_poketalk.server.billing.rating import FREE
 
 from ..clock import Clock, DatabaseTime
 from ..delivery.sender import Delivery, EventQueue, EventSender
 from ..gateways.base import BaseGateway, CallKey, LegKey
-from ..machine.call import Attempt, CallMachine
+from ..machine.call import CallMachine
 from ..machine.facts_and_commands import (
     Bridge,
     Cause,
@@ -38,7 +37,7 @@ from ..machine.facts_and_commands import (
 from ..monitoring.stats import Stats
 from ..ownership.plan import ClaimedCall
 from . import store
-from .changes import Change, LegRow
+from .changes import Change, LegRow, time_of_day
 from .write_queue import WriteQueue
 
 logger = logging.getLogger(__name__)
@@ -253,7 +252,10 @@ class CallRunner:
 
     async def _write_once(self) -> None:
         machine = self._machine
-        legs = {(each.side, each.number): self._leg_row(each) for each in machine.attempts}
+        legs = {
+            (each.side, each.number): LegRow.of_attempt(each, machine, self._claimed, self._zero)
+            for each in machine.attempts
+        }
         written = self._written_legs
         change = Change(
             self.key,
@@ -267,7 +269,7 @@ class CallRunner:
             deliveries=tuple(self._deliveries),
             requested_hold=self._requested_hold,
             finish=self._finish,
-            ended_at=self._time_of_day(machine.now),
+            ended_at=time_of_day(machine.now, self._zero),
             done=self._done,
         )
         events, self._events_to_send = self._events_to_send, []
@@ -283,31 +285,6 @@ class CallRunner:
             self._close()
         elif granted is not None:
             self.handle(HoldGranted(granted))
-
-    def _leg_row(self, attempt: Attempt) -> LegRow:
-        machine = self._machine
-        answered = attempt.answered is not None
-        return LegRow(
-            side=attempt.side,
-            attempt=attempt.number,
-            gateway=attempt.route.gateway,
-            number=self._claimed.number(attempt.side),
-            tariff=self._claimed.plan.tariff(attempt.side),
-            initiated_at=self._zero + timedelta(seconds=attempt.initiated),
-            ringing_at=self._time_of_day(attempt.ringing),
-            answered_at=self._time_of_day(attempt.answered),
-            ended_at=self._time_of_day(attempt.ended),
-            cause=attempt.cause or "",
-            sip_status=attempt.sip_status,
-            q850=attempt.q850,
-            dialog="" if attempt.ended is not None else attempt.dialog,
-            duration=(machine.seconds(attempt.side) or 0) if answered else 0,
-            cost=machine.leg_cost(attempt.side) if answered else FREE,
-            buy_tariff=self._claimed.buy_tariffs.get((attempt.side, attempt.route.gateway)),
-        )
-
-    def _time_of_day(self, moment: float | None) -> datetime | None:
-        return None if moment is None else self._zero + timedelta(seconds=moment)
 
     # End
 

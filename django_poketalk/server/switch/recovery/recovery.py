@@ -93,7 +93,7 @@ def _end_now(key: CallKey, call: Call) -> tuple[Event, ...]:
     if call.leg_a_billed == LegABilling.CONNECTED:
         charged[Side.A] = seconds.get(Side.B)
     rows = tuple(
-        _leg_row(leg, seconds.get(Side(leg.side)), charged.get(Side(leg.side)), proof_of_life)
+        LegRow.of_lost(leg, seconds.get(Side(leg.side)), charged.get(Side(leg.side)), proof_of_life)
         for leg in legs
         if leg.ended_at is None
     )
@@ -151,23 +151,3 @@ def known_seconds(call: Call, legs: list[Leg], proof_of_life: datetime) -> dict[
         side: max(leg.duration, whole_seconds((until - since).total_seconds()))
         for side, (leg, since) in answered.items()
     }
-
-
-def _leg_row(leg: Leg, seconds: int | None, paid: int | None, proof_of_life: datetime) -> LegRow:
-    if leg.answered_at is None:
-        seconds = paid = None
-    return LegRow(
-        side=Side(leg.side),
-        attempt=leg.attempt,
-        gateway=leg.gateway_id,
-        number=leg.number,
-        tariff=leg.tariff,
-        initiated_at=leg.initiated_at,
-        ringing_at=leg.ringing_at,
-        answered_at=leg.answered_at,
-        ended_at=max(proof_of_life, leg.answered_at or leg.initiated_at),
-        cause=Cause.SWITCH_LOST,
-        duration=seconds or 0,
-        cost=FREE if paid is None else rating.cost(leg.tariff, paid),
-        buy_tariff=leg.buy_tariff,
-    )
