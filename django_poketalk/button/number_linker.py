@@ -1,4 +1,5 @@
-"""Numbers in the text of a page, replaced by something else, and not a character more.
+"""The numbers of a page's objects, where they stand in its text, made into buttons, and not a
+character more changed.
 
 The page is edited in place, so we have to read it exactly as every browser does: what we take for
 text must never be the inside of an attribute or a script. A parser that forgives does not help: it
@@ -9,9 +10,24 @@ plainly well-formed, and at the first thing that is not, it leaves all the rest 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from html import unescape
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import models
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.safestring import mark_safe
+from django.utils.translation import gettext as _
+
+from ..conf import settings
+from ..protocol import numbers
+from . import render, signed_call
 
 Replace = Callable[[str, str], str | None]
+Sources = dict[str, list[tuple[models.Model, str]]]
 
 TOKEN = re.compile(
     r"""
@@ -71,6 +87,84 @@ ENTITY = re.compile(rf"{SPACE}|&\#43;|&\#x2b;", re.IGNORECASE)
 BEFORE = re.compile(r"[\w+@#=/&.,:-]\Z")
 AFTER = re.compile(r"[\w@#=/%]|[.,:-][0-9]")
 LABELED = re.compile(r"(?:^|[^\w+@#=/&.,:-])[^\W\d_]+\.?:\Z")  # "Tel.:", as in "Tel.:020 …"
+
+
+def link_numbers(
+    request: HttpRequest,
+    html: str,
+    objects: Iterable[models.Model],
+    fields: str,
+    look: render.Look,
+) -> str:
+    """The HTML with each of the objects' numbers a button; `fields` as in `{% call_buttons %}`.
+
+    The buttons belong to the form `look.form`. Raises `ImproperlyConfigured` for fields that there
+    are not, and where none is named and none found.
+    """
+    sources = _sources(objects, fields)
+    numbers_by_spelling = {
+        spelling: number
+        for number in sources
+        for spelling in numbers.spellings(number, settings.default_region)
+    }
+
+    def as_button(digits: str, written: str) -> str | None:
+        number = numbers_by_spelling.get(digits)
+        return None if number is None else _button(request, number, sources[number], written, look)
+
+    return mark(html, as_button) if sources else html
+
+
+def _sources(objects: Iterable[models.Model], fields: str) -> Sources:
+    """The objects' numbers (E.164), and whose each is: objects and fields. What is no phone number
+    is passed over: it could not be called.
+    """
+    sources: Sources = defaultdict(list)
+    for each in objects:
+        for field in _fields_of(type(each), fields):
+            try:
+                number = numbers.normalize(
+                    signed_call.read_field(each, field), settings.default_region
+                )
+            except numbers.InvalidNumber:
+                continue
+            if all(owner != each for owner, _field in sources[number]):
+                sources[number].append((each, field))
+    return sources
+
+
+def _fields_of(model: type[models.Model], fields: str) -> list[str]:
+    """The names, separated by commas; without any, those of the model's phone numbers."""
+    named = [name.strip() for name in fields.split(",") if name.strip()]
+    found = named or signed_call.number_fields(model)
+    if not found:
+        raise ImproperlyConfigured(
+            f'{model._meta.label} has no column for phone numbers: name its fields="...".'
+        )
+    return found
+
+
+def _button(
+    request: HttpRequest,
+    number: str,
+    owners: list[tuple[models.Model, str]],
+    written: str,
+    look: render.Look,
+) -> str:
+    """The button that is labeled with the number as it is written there."""
+    source, field = owners[0] if len(owners) == 1 else (None, "")
+    order = signed_call.Button(
+        nonce=signed_call.new_nonce(),
+        number="" if source else number,
+        source=signed_call.Reference.to(source) if source else None,
+        field=field,
+    )
+    # Digits, signs and spaces out of the page's own HTML, which may have the latter as `&nbsp;`.
+    label = mark_safe(written)  # noqa: S308
+    shown = render.context(request, order, number, source, replace(look, label=label))
+    # Contains what is seen, for WCAG 2.5.3
+    name = _("Call %(number)s") % {"number": unescape(written)}
+    return render_to_string("poketalk/call_button.html", {**shown, "number": True, "spoken": name})
 
 
 def mark(html: str, replace: Replace) -> str:

@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import mark_safe
 
 from .. import permissions
-from ..button import page_numbers, render, signed_call
+from ..button import number_linker, render, signed_call
 from ..calls import subjects
 
 register = template.Library()
@@ -120,7 +120,7 @@ def call_buttons(
         return content
     own_form = "" if form else f"poketalk-{signed_call.new_nonce()}"
     look = render.Look("", _size(size), back, form or own_form)
-    marked = page_numbers.mark(request, content, _objects(objects), fields, look)
+    marked = number_linker.link_numbers(request, content, _objects(objects), fields, look)
     if own_form and marked != content:
         marked += render_to_string(
             "poketalk/call_form.html", call_form(context, own_form, back=back)
