@@ -48,7 +48,7 @@ def rows(boss: Client) -> None:
     caller.CallerNumber.objects.create(user=user, number=CALLER)
     caller.BlacklistedNumber.objects.create(number=CALLEE, direction="to")
     customer = make_customer()
-    served = customer.wants()
+    served = customer.new_call()
     assert money.queue(served, Decimal("0.5"))
     leg = served.legs.create(
         side="a", attempt=1, gateway=customer.gateway, number="442079460000",

@@ -1,4 +1,4 @@
-"""What the service's tests share: one customer, one carrier, and ways to ask."""
+"""Fixtures of the service's tests: a customer with a carrier, and queued calls."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CALLEE = "12025550123"
 
 @dataclass
 class Customer:
-    """An account that can do anything, and its key."""
+    """An account that may make calls, with its provider, gateway, rate and key."""
 
     account: Account
     provider: ServiceProvider
@@ -42,24 +42,24 @@ class Customer:
     client: Client = field(default_factory=Client)
 
     def form(self, **changes: Any) -> dict[str, Any]:
-        """A request that is fit to be admitted, with changes; None leaves a field out."""
+        """The form of a valid request, with changes. None removes a field."""
         fields = {"api_key": self.secret, "from": CALLER, "to": CALLEE} | {
             name.rstrip("_"): value for name, value in changes.items()
         }
         return {name: value for name, value in fields.items() if value is not None}
 
     def post(self, **changes: Any) -> HttpResponse:
-        """Ask for a call, from the allowed address 127.0.0.1."""
+        """Request a call from the allowed address 127.0.0.1."""
         return self.client.post(PATH, self.form(**changes))
 
-    def ask(self, **changes: Any) -> str:
-        """The code that the service answers."""
+    def request_call(self, **changes: Any) -> str:
+        """Request a call, and return the response code."""
         response = self.post(**changes)
         assert response.status_code == 200, response.content
         return response.content.decode("ascii")
 
-    def wants(self, **facts: Any) -> Call:
-        """A call that is not queued yet."""
+    def new_call(self, **facts: Any) -> Call:
+        """A call that is not saved."""
         defaults = {
             "account": self.account,
             "provider": self.provider,
@@ -73,15 +73,17 @@ class Customer:
         }
         return Call(**(defaults | facts))
 
-    def refusal(self, **changes: Any) -> str:
-        """The line that stands in for a code, with HTTP 400."""
+    def bad_request(self, **changes: Any) -> str:
+        """Send a malformed request, and return the line of the HTTP 400 response."""
         response = self.post(**changes)
         assert response.status_code == 400, response.content
         return response.content.decode()
 
 
 def make_customer(name: str = "ACME", balance: str = "100.000") -> Customer:
-    """A customer with 100.000 to spend at 0.60 a minute and leg, who may ask from 127.0.0.1."""
+    """A customer with funds of 100.000, a price of 0.60 per minute for each leg, and the allowed
+    address 127.0.0.1.
+    """
     provider = ServiceProvider.objects.create(name=f"{name}'s carrier")
     gateway = Gateway.objects.create(provider=provider, name="phones", kind=Gateway.Kind.SIMULATED)
     rate = Rate.objects.create(provider=provider, prefix="", price_per_minute=Decimal("0.60"))
@@ -100,10 +102,10 @@ def customer(db: None) -> Customer:
 
 @pytest.fixture
 def queued(customer: Customer) -> Callable[..., Call]:
-    """Makes calls as admission does, but without its checks; they hold what they are told to."""
+    """A function that queues a call with this hold, without the checks of admission."""
 
     def make(hold: Decimal = Decimal(0), **facts: Any) -> Call:
-        call = customer.wants(**facts)
+        call = customer.new_call(**facts)
         assert money.queue(call, hold)
         return call
 

@@ -1,4 +1,4 @@
-"""Money as admissions and switches move it."""
+"""Holds and charges, as made by admissions and switches."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from django_poketalk.server.models import Call
 
 
 def queue(call: Call, amount: Decimal) -> bool:
-    """Insert the call with its first hold, as an admission does."""
+    """Insert the call with its first hold, as admission does."""
     with transaction.atomic():
         return ledger.queue(call, ledger.lock(call.account_id), amount)
 
 
 @contextmanager
-def till(*calls: Call) -> Iterator[LedgerBatch]:
-    """Calls of one account as a switch opens them, with the fences that it was given."""
+def ledger_batch(*calls: Call) -> Iterator[LedgerBatch]:
+    """A batch of calls of one account, with their current fences, as in a switch."""
     with transaction.atomic():
-        opened = LedgerBatch({call.pk: call.fence for call in calls})
-        yield opened
-        opened.close()
+        batch = LedgerBatch({call.pk: call.fence for call in calls})
+        yield batch
+        batch.close()
 
 
-def extend(call: Call, wanted: Decimal) -> Decimal:
-    """Raise its hold, as at a tick; the hold then in force."""
-    with till(call) as opened:
-        return opened.extend(call.pk, wanted)
+def extend(call: Call, amount: Decimal) -> Decimal:
+    """Raise the call's hold, as at a tick, and return the new hold."""
+    with ledger_batch(call) as batch:
+        return batch.extend(call.pk, amount)
 
 
 def charge(call: Call, a_cost: Decimal, b_cost: Decimal) -> None:
-    """Charge it, as at its end."""
-    with till(call) as opened:
-        opened.charge(call.pk, a_cost, b_cost)
+    """Charge the call, as at its end."""
+    with ledger_batch(call) as batch:
+        batch.charge(call.pk, a_cost, b_cost)

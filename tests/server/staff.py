@@ -1,4 +1,4 @@
-"""Who works in the service's admin, and the addresses of its pages."""
+"""Clients of staff, the URLs of admin pages, and the admin's history."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from django.urls import reverse
 
 
 def page(model: type[Any], action: str, *args: Any) -> str:
-    """The address of a page of this model."""
+    """The URL of an admin page of this model."""
     return reverse(f"admin:poketalk_server_{model._meta.model_name}_{action}", args=args)
 
 
 def staff(*codenames: str) -> Client:
-    """A member of staff, logged in, with these permissions of the service and no others."""
+    """The client of a logged-in member of staff with only these permissions of the service."""
     users: Any = get_user_model()
     user = users.objects.create_user(f"staff {users.objects.count()}", is_staff=True)
     found = Permission.objects.filter(
@@ -31,7 +31,7 @@ def staff(*codenames: str) -> Client:
 
 
 def history(row: Any) -> list[str]:
-    """What the admin's history says of this row, newest first."""
+    """The messages of the admin's history of this row, newest first."""
     entries = LogEntry.objects.filter(
         content_type__app_label="poketalk_server",
         content_type__model=row._meta.model_name,

@@ -1,4 +1,4 @@
-"""What holds of every request, however it is written."""
+"""Properties of admission for all inputs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ gaps = st.lists(st.text(SEPARATORS, max_size=2), min_size=16, max_size=16)
 
 
 def written(number: str, between: list[str]) -> str:
-    """The number with something before, between and behind its digits."""
+    """The number with separators before, between and after its digits."""
     digits = [between[i] + digit for i, digit in enumerate(number)]
     return "".join(digits) + between[len(number)]
 
@@ -44,7 +44,7 @@ def call_form(customer: Customer, **changes: Any) -> CallForm:
 
 @given(listed=gaps, given_=gaps, is_prefix=st.booleans(), on_leg_a=st.booleans())
 @law
-def test_a_blacklisted_number_is_blacklisted_in_every_formatting(
+def test_refuses_a_blacklisted_number_in_any_format(
     customer: Customer, listed: list[str], given_: list[str], is_prefix: bool, on_leg_a: bool
 ) -> None:
     number = CALLER if on_leg_a else CALLEE
@@ -59,7 +59,7 @@ def test_a_blacklisted_number_is_blacklisted_in_every_formatting(
     assert outcome == Refused(ResponseCode.BLACKLISTED)
 
 
-def test_a_trunk_zero_hides_no_blacklisted_number(customer: Customer) -> None:
+def test_a_trunk_zero_does_not_bypass_the_blacklist(customer: Customer) -> None:
     BlacklistedNumber.objects.create(number="+44 (0)20 7946 0123")
     BlacklistedNumber.objects.create(number="97254", is_prefix=True)
     for number in ("442079460123", "4402079460123", "+44 (0) 20-7946-0123", "9720541234567"):
@@ -75,7 +75,7 @@ anything = st.text(max_size=30) | st.text("0123456789+ -.()[];@*#,wp\t\0٣３", 
 @example("442079460000", "１２０２５５５０１２３")
 @example("442079460000", "12025550123\n")
 @law
-def test_only_plain_digits_ever_reach_a_gateway(
+def test_admitted_numbers_are_plain_digits(
     customer: Customer, from_number: str, to_number: str
 ) -> None:
     with transaction.atomic():
@@ -89,7 +89,7 @@ def test_only_plain_digits_ever_reach_a_gateway(
 
 @given(custom=st.text(max_size=260))
 @law
-def test_a_custom_is_stored_as_it_came_or_refused(customer: Customer, custom: str) -> None:
+def test_stores_custom_unchanged_or_rejects_it(customer: Customer, custom: str) -> None:
     with transaction.atomic():
         outcome = admission.admit(call_form(customer, custom=custom))
         if isinstance(outcome, Admitted):
@@ -121,7 +121,7 @@ types = st.sampled_from(
 
 @given(body=bodies, content_type=types, prefix=st.sampled_from([b"", b"--x\r\n"]))
 @law
-def test_no_body_makes_the_service_fail(
+def test_no_body_causes_a_server_error(
     customer: Customer, body: bytes, content_type: str, prefix: bytes
 ) -> None:
     response = customer.client.generic("POST", PATH, prefix + body, content_type=content_type)
@@ -132,9 +132,7 @@ def test_no_body_makes_the_service_fail(
 
 @given(field=st.sampled_from(["from", "to", "custom", "eventurl"]), value=st.binary(max_size=60))
 @law
-def test_no_value_of_a_field_makes_the_service_fail(
-    customer: Customer, field: str, value: bytes
-) -> None:
+def test_no_field_value_causes_a_server_error(customer: Customer, field: str, value: bytes) -> None:
     form = {**customer.form(), field: value}
     with transaction.atomic():
         response = customer.client.post(PATH, form)

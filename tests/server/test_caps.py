@@ -1,4 +1,4 @@
-"""What an account may have at most: live calls, calls a second, spend a day. Past it: 90."""
+"""The caps of an account: live calls, calls per second, spend per day. Above them: 90."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
 def end_and_charge(call: Call) -> None:
-    """Charge all that it holds."""
+    """Charge the call's whole hold, and end it."""
     money.charge(call, call.held, D(0))
     Call.objects.filter(pk=call.pk).update(state=Call.State.ENDED)
 
@@ -37,58 +37,60 @@ def account() -> Account:
 # Calls per second
 
 
-def test_90_past_the_calls_per_second(customer: Customer) -> None:
+def test_90_above_the_calls_per_second(customer: Customer) -> None:
     Account.objects.update(max_calls_per_second=2)
     with time_machine.travel(NOON, tick=False) as clock:
-        assert [customer.ask() for _ in range(3)] == ["00", "00", "90"]
+        assert [customer.request_call() for _ in range(3)] == ["00", "00", "90"]
         clock.shift(0.999)
-        assert customer.ask() == "90"
+        assert customer.request_call() == "90"
         clock.shift(0.001)
-        assert [customer.ask() for _ in range(3)] == ["00", "00", "90"]
-        clock.shift(timedelta(seconds=-5))  # a clock that was put back opens nothing
-        assert customer.ask() == "90"
+        assert [customer.request_call() for _ in range(3)] == ["00", "00", "90"]
+        clock.shift(timedelta(seconds=-5))  # a clock that is set back does not reset the cap
+        assert customer.request_call() == "90"
     assert Call.objects.count() == 4
 
 
-def test_calls_that_are_over_count_in_their_second(customer: Customer) -> None:
+def test_ended_calls_count_toward_the_calls_per_second(customer: Customer) -> None:
     Account.objects.update(max_calls_per_second=1)
     with time_machine.travel(NOON, tick=False):
-        assert customer.ask() == "00"
+        assert customer.request_call() == "00"
         Call.objects.update(state=Call.State.ENDED, held=0)
-        assert customer.ask() == "90"
+        assert customer.request_call() == "90"
 
 
-def test_no_calls_at_all_at_a_cap_of_0(customer: Customer) -> None:
+def test_a_cap_of_0_refuses_all_calls(customer: Customer) -> None:
     Account.objects.update(max_calls_per_second=0)
-    assert customer.ask() == "90"
+    assert customer.request_call() == "90"
     Account.objects.update(max_calls_per_second=None, max_spend_per_day=0)
-    assert customer.ask() == "90"
+    assert customer.request_call() == "90"
 
 
 # Spend per day
 
 
-def test_90_when_charges_and_holds_have_used_up_the_day(customer: Customer, queued: Queued) -> None:
+def test_90_when_charges_and_holds_reach_the_spend_per_day(
+    customer: Customer, queued: Queued
+) -> None:
     Account.objects.update(max_spend_per_day=D("5"))
     end_and_charge(queued(D("2.000")))
     queued(D("2.981"))
-    assert customer.ask() == "90"  # 0.019 are left; a call costs 0.020 at least
+    assert customer.request_call() == "90"  # 0.019 is left; a call costs at least 0.020
     end_and_charge(queued(D("0.010")))
     assert account().charged(ledger.today()) == D("2.010")
     assert account().spendable(ledger.today()) == D("0.009")
     assert account().funds > 90
 
 
-def test_a_call_is_granted_what_is_left_of_the_day(customer: Customer, queued: Queued) -> None:
+def test_the_rest_of_the_days_spend_limits_the_duration(customer: Customer, queued: Queued) -> None:
     Account.objects.update(max_spend_per_day=D("5"))
     end_and_charge(queued(D("4.400")))
-    assert customer.ask() == "00"
+    assert customer.request_call() == "00"
     call = Call.objects.latest()
     assert (call.max_duration, call.held) == (30, D("0.600"))
     assert account().spendable(ledger.today()) == 0
 
 
-def test_a_hold_is_extended_no_further_than_the_day_allows(
+def test_the_spend_per_day_limits_extended_holds(
     customer: Customer, queued: Queued, caplog: pytest.LogCaptureFixture
 ) -> None:
     Account.objects.update(max_spend_per_day=D("5"))
@@ -103,23 +105,23 @@ def test_a_hold_is_extended_no_further_than_the_day_allows(
     assert account().charged(ledger.today()) == D(5)
 
 
-def test_a_limit_that_was_lowered_takes_nothing_from_live_calls(
+def test_lowering_the_spend_per_day_keeps_existing_holds(
     customer: Customer, queued: Queued
 ) -> None:
     call = queued(D(10))
     Account.objects.update(max_spend_per_day=D(3))
     assert money.extend(call, D(20)) == D(10)
-    assert customer.ask() == "90"
+    assert customer.request_call() == "90"
     money.charge(call, D(10), D(0))
     assert account().charged(ledger.today()) == D(10)
 
 
-def test_payments_and_adjustments_are_not_spent(customer: Customer) -> None:
+def test_payments_and_adjustments_do_not_count_as_spend(customer: Customer) -> None:
     Account.objects.update(max_spend_per_day=D("5"))
     ledger.adjust(customer.account, D("-7"))
     ledger.top_up(customer.account, D("7"))
     assert account().charged(ledger.today()) == 0
-    assert customer.ask() == "00"
+    assert customer.request_call() == "00"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +131,7 @@ def test_payments_and_adjustments_are_not_spent(customer: Customer) -> None:
         ("Asia/Tokyo", datetime(2026, 6, 1, 15, tzinfo=UTC)),
     ],
 )
-def test_a_day_begins_at_midnight_in_the_services_time_zone(
+def test_the_day_begins_at_midnight_in_the_services_time_zone(
     customer: Customer, queued: Queued, settings: Any, zone: str, midnight: datetime
 ) -> None:
     settings.TIME_ZONE = zone
@@ -137,15 +139,15 @@ def test_a_day_begins_at_midnight_in_the_services_time_zone(
     with time_machine.travel(NOON, tick=False) as clock:
         end_and_charge(queued(D("5.000")))
         clock.move_to(midnight - timedelta(seconds=1))
-        assert customer.ask() == "90"
+        assert customer.request_call() == "90"
         clock.move_to(midnight)
-        assert customer.ask() == "00"
+        assert customer.request_call() == "00"
         assert account().charged(ledger.today()) == 0
         end_and_charge(queued(D("2.000")))
         assert account().charged(ledger.today()) == D("2.000")
 
 
-def test_a_call_over_midnight_counts_on_the_day_of_its_charge(
+def test_a_call_across_midnight_counts_on_the_day_of_its_charge(
     customer: Customer, queued: Queued
 ) -> None:
     Account.objects.update(max_spend_per_day=D("5"))
@@ -157,7 +159,7 @@ def test_a_call_over_midnight_counts_on_the_day_of_its_charge(
         assert account().spendable(ledger.today()) == D(1)
 
 
-def test_a_host_whose_clock_is_behind_does_not_open_the_day_anew(
+def test_a_host_with_a_slow_clock_does_not_reset_the_spend(
     customer: Customer, queued: Queued
 ) -> None:
     Account.objects.update(max_spend_per_day=D("5"))
@@ -170,9 +172,7 @@ def test_a_host_whose_clock_is_behind_does_not_open_the_day_anew(
         assert account().charged(ledger.today()) == D(4)
 
 
-def test_saving_a_stale_account_does_not_forget_what_was_spent(
-    customer: Customer, queued: Queued
-) -> None:
+def test_saving_a_stale_account_keeps_the_spend(customer: Customer, queued: Queued) -> None:
     stale = account()
     end_and_charge(queued(D("3.000")))
     stale.name = "Renamed"
@@ -180,7 +180,7 @@ def test_saving_a_stale_account_does_not_forget_what_was_spent(
     assert account().charged(ledger.today()) == D(3)
 
 
-# What is said of it
+# Logs and queries
 
 
 @pytest.mark.parametrize(
@@ -191,21 +191,21 @@ def test_saving_a_stale_account_does_not_forget_what_was_spent(
         ({"max_spend_per_day": D("0.019")}, "0.019 is left of its 0.019 for today"),
     ],
 )
-def test_the_log_says_which_cap_it_was(
+def test_logs_the_cap_that_was_reached(
     customer: Customer, caplog: pytest.LogCaptureFixture, cap: dict[str, Any], words: str
 ) -> None:
     Account.objects.update(**cap)
-    assert customer.ask() == "90"
+    assert customer.request_call() == "90"
     [record] = [record for record in caplog.records if record.name == admission.logger.name]
     assert words in record.getMessage()
     assert f"Account {customer.account.pk} (ACME) is refused a call (90)" in record.getMessage()
 
 
-def test_caps_that_are_not_set_and_spend_that_is_cost_no_query(customer: Customer) -> None:
+def test_unset_caps_and_spend_per_day_need_no_query(customer: Customer) -> None:
     def queries_of_a_request(**caps: Any) -> int:
         Account.objects.update(**caps)
         with CaptureQueriesContext(connection) as queries:
-            assert customer.ask() == "00"
+            assert customer.request_call() == "00"
         return len(queries)
 
     plain = queries_of_a_request()

@@ -42,19 +42,19 @@ def found(given: Any, *, deploy: bool = False) -> list[checks.CheckMessage]:
         ({"TRUSTED_PROXIES": ["::/0"]}, ["W001"]),
     ],
 )
-def test_each_mistake_in_the_settings_is_told_with_a_hint(given: Any, ids: list[str]) -> None:
+def test_each_invalid_setting_has_a_check_with_a_hint(given: Any, ids: list[str]) -> None:
     messages = found(given)
     assert [message.id for message in messages] == [f"poketalk_server.{number}" for number in ids]
     assert all(message.hint for message in messages) or given == []
 
 
-def test_a_misspelled_key_is_told_with_the_right_one() -> None:
+def test_suggests_the_nearest_key_for_a_misspelled_one() -> None:
     [message] = found({"MAX_DURATOIN": 1})
     assert "MAX_DURATION" in str(message.hint)
 
 
 @pytest.mark.parametrize("network", ["127.0.0.1", "0.0.0.0/0", "169.254.169.254", "::1", "::/0"])
-def test_inner_doors_that_events_may_knock_at_are_told_in_deployment_alone(network: str) -> None:
+def test_the_deployment_check_warns_of_internal_event_networks(network: str) -> None:
     given = {"EVENT_NETWORKS": [network]}
     assert found(given) == []
     [message] = found(given, deploy=True)
@@ -63,7 +63,7 @@ def test_inner_doors_that_events_may_knock_at_are_told_in_deployment_alone(netwo
     assert found({"EVENT_NETWORKS": ["10.1.0.0/16", "2001:db8::/32"]}, deploy=True) == []
 
 
-def test_a_missing_aiohttp_is_told_with_the_extra_that_brings_it(
+def test_a_missing_aiohttp_names_the_extra_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -72,6 +72,6 @@ def test_a_missing_aiohttp_is_told_with_the_extra_that_brings_it(
     assert "django-poketalk[server]" in str(message.hint)
 
 
-def test_no_check_asks_the_database() -> None:
-    # Without the mark for it, pytest-django refuses every query.
+def test_checks_do_not_query_the_database() -> None:
+    # Without its mark, pytest-django refuses every query.
     assert found({"TRUSTED_PROXIES": ["10.0.0.1"]}, deploy=True) == []

@@ -1,4 +1,4 @@
-"""The API on the wire: the ten codes, and what limits a call."""
+"""The Click-2-Call API: the ten response codes, and the limits of a call."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from .conftest import CALLEE, CALLER, Customer, make_customer
 D = Decimal
 
 
-def test_00_and_the_call_is_queued_with_its_first_hold(customer: Customer) -> None:
+def test_00_queues_the_call_with_its_first_hold(customer: Customer) -> None:
     url = "https://crm.example.com/events?s=$status"
-    assert customer.ask(custom="web1", eventurl=url) == "00"
+    assert customer.request_call(custom="web1", eventurl=url) == "00"
     call = Call.objects.get()
     assert (call.account, call.provider) == (customer.account, customer.provider)
     assert (call.from_number, call.to_number) == (CALLER, CALLEE)
@@ -42,13 +42,17 @@ def test_00_and_the_call_is_queued_with_its_first_hold(customer: Customer) -> No
     assert customer.account.held == D("2.400")
 
 
-def test_only_the_seeds_required_parameters_are_needed(customer: Customer) -> None:
-    assert customer.ask() == "00"
+def test_only_the_protocols_required_fields_are_required(customer: Customer) -> None:
+    assert customer.request_call() == "00"
     assert Call.objects.get().eventurl == ""
 
 
-def test_an_empty_custom_is_made_up_and_unique(customer: Customer) -> None:
-    assert [customer.ask(), customer.ask(custom=""), customer.ask(custom=None)] == ["00"] * 3
+def test_generates_a_unique_custom_if_it_is_empty(customer: Customer) -> None:
+    assert [
+        customer.request_call(),
+        customer.request_call(custom=""),
+        customer.request_call(custom=None),
+    ] == ["00"] * 3
     made = set(Call.objects.values_list("custom", flat=True))
     assert len(made) == 3
     assert "" not in made
@@ -56,7 +60,7 @@ def test_an_empty_custom_is_made_up_and_unique(customer: Customer) -> None:
 
 @pytest.mark.parametrize("api_key", ["", " ", None])
 def test_10_without_a_key(customer: Customer, api_key: str | None) -> None:
-    assert customer.ask(api_key=api_key) == "10"
+    assert customer.request_call(api_key=api_key) == "10"
 
 
 @pytest.mark.parametrize("number", ["", " ", None, "+", "( )", "none", "٤٤٢٠٧٩٤٦٠١٢٣"])
@@ -64,115 +68,117 @@ def test_10_without_a_key(customer: Customer, api_key: str | None) -> None:
 def test_20_and_30_without_a_number(
     customer: Customer, name: str, code: str, number: str | None
 ) -> None:
-    assert customer.ask(**{name: number}) == code
+    assert customer.request_call(**{name: number}) == code
 
 
-def test_40_for_a_key_that_nobody_has(customer: Customer) -> None:
-    assert customer.ask(api_key=customer.secret + "x") == "40"
-    assert customer.ask(api_key=customer.key.digest) == "40"
-    assert customer.ask(api_key=customer.key.prefix) == "40"
-    assert customer.ask(api_key="\0") == "40"
+def test_40_for_an_unknown_key(customer: Customer) -> None:
+    assert customer.request_call(api_key=customer.secret + "x") == "40"
+    assert customer.request_call(api_key=customer.key.digest) == "40"
+    assert customer.request_call(api_key=customer.key.prefix) == "40"
+    assert customer.request_call(api_key="\0") == "40"
 
 
-def test_40_for_a_key_that_was_revoked_or_whose_account_sleeps(customer: Customer) -> None:
+def test_40_for_a_revoked_key_or_an_inactive_account(customer: Customer) -> None:
     Account.objects.update(is_active=False)
-    assert customer.ask() == "40"
+    assert customer.request_call() == "40"
     Account.objects.update(is_active=True)
-    assert customer.ask() == "00"
+    assert customer.request_call() == "00"
     ApiKey.objects.update(revoked_at=customer.key.created_at)
-    assert customer.ask() == "40"
+    assert customer.request_call() == "40"
 
 
-def test_100_from_an_address_that_is_not_on_the_list_and_a_warning(
+def test_100_and_a_warning_for_an_address_that_is_not_allowed(
     customer: Customer, caplog: pytest.LogCaptureFixture
 ) -> None:
     customer.client.defaults["REMOTE_ADDR"] = "203.0.113.9"
     with caplog.at_level(logging.DEBUG):
-        assert customer.ask() == "100"
+        assert customer.request_call() == "100"
     [record] = [r for r in caplog.records if r.levelno == logging.WARNING]
     assert "203.0.113.9" in record.getMessage()
     assert customer.key.prefix in record.getMessage()
     assert customer.secret not in caplog.text
 
 
-def test_100_when_the_list_is_empty_or_the_address_unknown(customer: Customer) -> None:
+def test_100_without_allowed_addresses_or_for_an_unknown_address(customer: Customer) -> None:
     customer.client.defaults["REMOTE_ADDR"] = ""
-    assert customer.ask() == "100"
+    assert customer.request_call() == "100"
     AllowedAddress.objects.all().delete()
     customer.client.defaults["REMOTE_ADDR"] = "127.0.0.1"
-    assert customer.ask() == "100"
+    assert customer.request_call() == "100"
 
 
-def test_the_forwarded_address_counts_behind_a_trusted_proxy_alone(customer: Customer) -> None:
+def test_uses_the_forwarded_address_only_behind_a_trusted_proxy(customer: Customer) -> None:
     AllowedAddress.objects.create(account=customer.account, network="198.51.100.0/24")
     customer.client.defaults.update(
         REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_FOR="127.0.0.1, 198.51.100.7"
     )
-    assert customer.ask() == "100"
+    assert customer.request_call() == "100"
     with override_settings(POKETALK_SERVER={"TRUSTED_PROXIES": ["10.0.0.0/8"]}):
-        assert customer.ask() == "00"
+        assert customer.request_call() == "00"
         customer.client.defaults["HTTP_X_FORWARDED_FOR"] = "198.51.100.7, 203.0.113.9"
-        assert customer.ask() == "100"
+        assert customer.request_call() == "100"
 
 
 def test_50_without_an_active_provider(customer: Customer) -> None:
     ServiceProvider.objects.update(is_active=False)
-    assert customer.ask() == "50"
+    assert customer.request_call() == "50"
     Account.objects.update(provider=None)
-    assert customer.ask() == "50"
+    assert customer.request_call() == "50"
 
 
 @pytest.mark.parametrize("number", [CALLER, CALLEE])
-def test_60_for_either_number_for_this_account_or_for_all(customer: Customer, number: str) -> None:
+def test_60_for_a_number_that_is_blacklisted_for_the_account_or_all(
+    customer: Customer, number: str
+) -> None:
     other = make_customer("Other").account
     entry = BlacklistedNumber.objects.create(number=number, account=other)
-    assert customer.ask() == "00"
+    assert customer.request_call() == "00"
     entry.account = customer.account
     entry.save()
-    assert customer.ask() == "60"
+    assert customer.request_call() == "60"
     entry.account = None
     entry.save()
-    assert customer.ask() == "60"
+    assert customer.request_call() == "60"
 
 
-def test_60_for_a_prefix_and_not_for_the_number_that_is_as_long(customer: Customer) -> None:
+def test_60_for_a_blacklisted_prefix(customer: Customer) -> None:
     entry = BlacklistedNumber.objects.create(number="+1 202", is_prefix=True)
-    assert customer.ask() == "60"
+    assert customer.request_call() == "60"
     entry.number = "1203"
     entry.save()
-    assert customer.ask() == "00"
+    assert customer.request_call() == "00"
 
 
 def test_70_when_either_leg_has_no_gateway(customer: Customer) -> None:
     Gateway.objects.update(prefixes="44")
-    assert customer.ask() == "70"
+    assert customer.request_call() == "70"
     Gateway.objects.update(prefixes="1")
-    assert customer.ask() == "70"
+    assert customer.request_call() == "70"
     Gateway.objects.update(prefixes="44 1")
-    assert customer.ask() == "00"
+    assert customer.request_call() == "00"
     Gateway.objects.update(is_active=False)
-    assert customer.ask() == "70"
+    assert customer.request_call() == "70"
 
 
-def test_70_is_not_saved_by_another_providers_gateway(customer: Customer) -> None:
+def test_70_if_only_another_provider_has_a_gateway(customer: Customer) -> None:
     make_customer("Other")
     customer.gateway.delete()
-    assert customer.ask() == "70"
+    assert customer.request_call() == "70"
 
 
 def test_90_when_either_leg_has_no_rate(customer: Customer) -> None:
     make_customer("Other")
     Rate.objects.filter(pk=customer.rate.pk).update(prefix="44")
-    assert customer.ask() == "90"
+    assert customer.request_call() == "90"
     Rate.objects.filter(pk=customer.rate.pk).update(prefix="1")
-    assert customer.ask() == "90"
+    assert customer.request_call() == "90"
 
 
-def test_90_when_the_funds_do_not_reach_the_shortest_call(customer: Customer) -> None:
+def test_90_without_funds_for_the_shortest_call(customer: Customer) -> None:
     ledger.adjust(customer.account, D("-99.981"))
-    assert customer.ask() == "90"
+    assert customer.request_call() == "90"
     ledger.top_up(customer.account, D("0.001"))
-    assert customer.ask() == "00"
+    assert customer.request_call() == "00"
     assert Call.objects.get().max_duration == 1
 
 
@@ -180,86 +186,89 @@ def test_90_at_the_cap_of_live_calls(customer: Customer, queued: Callable[..., C
     Account.objects.update(max_live_calls=2)
     queued(state=Call.State.ENDED)
     first = queued(state=Call.State.ACTIVE)
-    assert customer.ask() == "00"
-    assert customer.ask() == "90"
+    assert customer.request_call() == "00"
+    assert customer.request_call() == "90"
     Call.objects.filter(pk=first.pk).update(state=Call.State.ENDED)
-    assert customer.ask() == "00"
+    assert customer.request_call() == "00"
     Account.objects.update(max_live_calls=0)
-    assert customer.ask() == "90"
+    assert customer.request_call() == "90"
 
 
 @override_settings(POKETALK_SERVER={"MAX_DURATION": 600, "HOLD": 60})
-def test_the_duration_granted_is_capped_by_service_and_account(customer: Customer) -> None:
-    customer.ask()
+def test_the_service_and_the_account_limit_the_duration(customer: Customer) -> None:
+    customer.request_call()
     Account.objects.update(max_duration=300)
-    customer.ask()
+    customer.request_call()
     Account.objects.update(max_duration=30)
-    customer.ask()
+    customer.request_call()
     Account.objects.update(max_duration=900)
-    customer.ask()
+    customer.request_call()
     granted = list(Call.objects.order_by("id").values_list("max_duration", "held"))
     assert granted == [(600, D("1.200")), (300, D("1.200")), (30, D("0.600")), (600, D("1.200"))]
 
 
-def test_what_the_funds_grant_is_no_cap_for_a_call_that_is_paid_for_later(
+def test_funds_limit_the_maximum_duration_but_not_the_duration_cap(
     customer: Customer,
 ) -> None:
     Account.objects.update(max_duration=300)
     ledger.adjust(customer.account, D("-99.400"))
-    customer.ask()
+    customer.request_call()
     call = Call.objects.get()
     assert (call.max_duration, call.duration_cap) == (30, 300)
 
 
-def test_a_call_notes_from_when_on_leg_a_is_paid_for(customer: Customer) -> None:
-    customer.ask()
+def test_a_call_stores_when_billing_of_leg_a_begins(customer: Customer) -> None:
+    customer.request_call()
     ServiceProvider.objects.update(leg_a_billed=LegABilling.CONNECTED)
-    customer.ask()
+    customer.request_call()
     noted = list(Call.objects.order_by("id").values_list("leg_a_billed", flat=True))
     assert noted == [LegABilling.ANSWER, LegABilling.CONNECTED]
 
 
-def test_each_legs_own_rate_is_the_longest_prefix(customer: Customer) -> None:
+def test_each_legs_rate_has_the_longest_matching_prefix(customer: Customer) -> None:
     for prefix in ("1", "1202", "13", "44"):
         Rate.objects.create(provider=customer.provider, prefix=prefix, price_per_minute=D(1))
-    customer.ask()
+    customer.request_call()
     call = Call.objects.select_related("rate_a", "rate_b").get()
     assert call.rate_a is not None
     assert call.rate_b is not None
     assert (call.rate_a.prefix, call.rate_b.prefix) == ("44", "1202")
 
 
-def test_what_live_calls_hold_is_not_there_for_others(customer: Customer) -> None:
+def test_holds_of_live_calls_reduce_the_funds_of_others(customer: Customer) -> None:
     ledger.adjust(customer.account, D("-97"))
-    assert customer.ask() == "00"  # holds 2.400 of 3.000
-    assert customer.ask() == "00"  # the rest pays for 30 s
-    assert customer.ask() == "90"
+    assert customer.request_call() == "00"  # holds 2.400 of 3.000
+    assert customer.request_call() == "00"  # the rest pays for 30 s
+    assert customer.request_call() == "90"
     assert list(Call.objects.order_by("id").values_list("max_duration", flat=True)) == [150, 30]
 
 
-def test_a_repeated_custom_is_another_call_unless_it_is_unique(customer: Customer) -> None:
-    assert [customer.ask(custom="web1"), customer.ask(custom="web1")] == ["00", "00"]
+def test_a_repeated_custom_queues_another_call_by_default(customer: Customer) -> None:
+    assert [customer.request_call(custom="web1"), customer.request_call(custom="web1")] == [
+        "00",
+        "00",
+    ]
     assert Call.objects.count() == 2
 
 
 @override_settings(POKETALK_SERVER={"UNIQUE_CUSTOM": True})
-def test_a_repeated_unique_custom_answers_00_without_a_second_call(customer: Customer) -> None:
+def test_a_repeated_unique_custom_returns_00_without_a_second_call(customer: Customer) -> None:
     other = make_customer("Other")
-    assert customer.ask(custom="web1") == "00"
+    assert customer.request_call(custom="web1") == "00"
     Account.objects.update(max_live_calls=1)
     BlacklistedNumber.objects.create(number="7", is_prefix=True)
-    assert customer.ask(custom="web1") == "00"
+    assert customer.request_call(custom="web1") == "00"
     assert Call.objects.count() == 1
-    assert customer.ask(custom="WEB1") == "90"  # another one
-    assert other.ask(custom="web1") == "00"
+    assert customer.request_call(custom="WEB1") == "90"  # a different custom
+    assert other.request_call(custom="web1") == "00"
     assert Call.objects.count() == 2
 
 
 @override_settings(POKETALK_SERVER={"UNIQUE_CUSTOM": True})
-def test_a_unique_custom_may_be_used_again_when_its_call_is_over(customer: Customer) -> None:
-    customer.ask(custom="web1")
+def test_a_unique_custom_can_be_reused_after_its_call_ended(customer: Customer) -> None:
+    customer.request_call(custom="web1")
     Call.objects.update(state=Call.State.ENDED, held=0)
-    assert customer.ask(custom="web1") == "00"
-    assert customer.ask(custom="") == "00"
-    assert customer.ask(custom="") == "00"
+    assert customer.request_call(custom="web1") == "00"
+    assert customer.request_call(custom="") == "00"
+    assert customer.request_call(custom="") == "00"
     assert Call.objects.count() == 4

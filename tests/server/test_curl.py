@@ -1,4 +1,4 @@
-"""The API asked with curl, by somebody who has nothing of ours but an address and a key."""
+"""The API, requested with curl and an API key only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.needs("curl"), pytest.mark.django_db(transaction=True)
 
 
 def curl(url: str, *fields: str) -> str:
-    """`curl -d FIELD … URL`: the body of the answer, and after a space its HTTP status."""
+    """Run `curl -d FIELD … URL`. Returns the body of the response, a space, and the HTTP status."""
     arguments = [argument for field in fields for argument in ("-d", field)]
     done = subprocess.run(
         ["curl", "-s", "-m", "20", "--noproxy", "*", "-w", " %{http_code}", *arguments, url],
@@ -28,11 +28,11 @@ def curl(url: str, *fields: str) -> str:
     return done.stdout
 
 
-def test_every_code_can_be_had(customer: Customer, live_server: Any) -> None:
+def test_returns_every_code(customer: Customer, live_server: Any) -> None:
     url = f"{live_server.url}{PATH}"
     key, caller, callee = f"api_key={customer.secret}", f"from={CALLER}", f"to={CALLEE}"
 
-    def ask() -> str:
+    def request_call() -> str:
         return curl(url, key, caller, callee)
 
     answers = [
@@ -40,26 +40,26 @@ def test_every_code_can_be_had(customer: Customer, live_server: Any) -> None:
         curl(url, key, callee),
         curl(url, key, caller),
         curl(url, "api_key=nobody's", caller, callee),
-        ask(),
+        request_call(),
     ]
     BlacklistedNumber.objects.create(number=CALLEE)
-    answers.append(ask())
+    answers.append(request_call())
     BlacklistedNumber.objects.all().delete()
     Rate.objects.all().delete()
-    answers.append(ask())
+    answers.append(request_call())
     customer.gateway.delete()
-    answers.append(ask())
+    answers.append(request_call())
     customer.provider.is_active = False
     customer.provider.save()
-    answers.append(ask())
+    answers.append(request_call())
     AllowedAddress.objects.all().delete()
-    answers.append(ask())
+    answers.append(request_call())
 
     codes = ["10", "20", "30", "40", "00", "60", "90", "70", "50", "100"]
     assert answers == [f"{code} 200" for code in codes]
 
 
-def test_what_no_code_stands_for_is_told_in_a_line(customer: Customer, live_server: Any) -> None:
+def test_400_names_a_malformed_field(customer: Customer, live_server: Any) -> None:
     url = f"{live_server.url}{PATH}"
     request = (f"api_key={customer.secret}", f"from={CALLER}", "to=0044 20")
 
@@ -69,11 +69,11 @@ def test_what_no_code_stands_for_is_told_in_a_line(customer: Customer, live_serv
     assert "0044 20" in answer
 
 
-def test_a_get_is_not_a_request_for_a_call(live_server: Any) -> None:
+def test_405_for_a_get(live_server: Any) -> None:
     assert curl(f"{live_server.url}{PATH}?from=1").endswith("405")
 
 
-def test_an_account_without_money_is_told_90(customer: Customer, live_server: Any) -> None:
+def test_90_for_an_account_without_money(customer: Customer, live_server: Any) -> None:
     ledger.adjust(customer.account, Decimal("-100.000"))
 
     answer = curl(

@@ -1,4 +1,4 @@
-"""Where events may go: none of an attacker's ways to the service's inside ends in a connection."""
+"""Events are sent to public destinations only. No known attack reaches an internal address."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from django_poketalk.server.switch.delivery.sender import Delivery, EventSender
 
 PUBLIC = "93.184.216.34"
 
-# What each name resolves to, when it is one.
-INSIDE_NAMES = {
+# The addresses of each name.
+INTERNAL_NAMES = {
     "localhost": ["127.0.0.1"],
     "inner.example": ["10.0.0.7"],
     "inner6.example": ["fd00::7"],
@@ -29,7 +29,7 @@ INSIDE_NAMES = {
     "linklocal.example": ["fe80::1%1"],
     "metadata.example": ["169.254.169.254"],
 }
-INSIDE = [
+INTERNAL = [
     # Loopback, private, shared, link-local, reserved
     "http://127.0.0.1/",
     "http://127.99.0.1/",
@@ -65,7 +65,7 @@ INSIDE = [
     "http://[2002:7f00:1::1]/",
     "http://[2002:a00:1::]/",
     "http://[2001:0:7f00:1::1]/",
-    # Odd ways to write an address
+    # Unusual spellings of an address
     "http://2130706433/",
     "http://0x7f000001/",
     "http://0x7f.0.0.1/",
@@ -103,10 +103,10 @@ INSIDE = [
     "http://-/",
     "http://a..b/",
     "",
-    # Names that stand for such addresses
-    *(f"http://{name}/" for name in INSIDE_NAMES),
+    # Names that resolve to such addresses
+    *(f"http://{name}/" for name in INTERNAL_NAMES),
 ]
-OUTSIDE = [
+EXTERNAL = [
     f"http://{PUBLIC}/call_report.php?status=$status",
     "http://[2606:2800:220:1:248:1893:25c8:1946]/",
     "http://[64:ff9b::5db8:d822]/",
@@ -118,18 +118,18 @@ OUTSIDE = [
 
 
 def look_up(_resolver: object, host: str, port: int, _family: object) -> list[Any]:
-    """What the tests' name server says."""
-    found = INSIDE_NAMES.get(host, [PUBLIC])
+    """Resolve a name in the tests, in place of a name server."""
+    found = INTERNAL_NAMES.get(host, [PUBLIC])
     return [(0, 0, 0, "", (address, port)) for address in found]
 
 
 def attempt(url: str) -> tuple[Delivery, list[Any]]:
-    """Send an event there, and see to which addresses that opens connections."""
+    """Send an event to the URL. Returns the delivery and the addresses of attempted connections."""
     reached: list[Any] = []
 
     async def connect(_loop: object, _socket: object, address: Any) -> None:
         reached.append(address[:2])
-        raise ConnectionRefusedError("The tests let nothing out.")
+        raise ConnectionRefusedError("Tests make no outgoing connections.")
 
     async def send() -> Delivery:
         loop = type(asyncio.get_running_loop())
@@ -143,37 +143,37 @@ def attempt(url: str) -> tuple[Delivery, list[Any]]:
     return asyncio.run(send()), reached
 
 
-@pytest.mark.parametrize("url", INSIDE)
-def test_none_of_these_is_connected_to(url: str) -> None:
+@pytest.mark.parametrize("url", INTERNAL)
+def test_never_connects_to_internal_destinations(url: str) -> None:
     delivery, reached = attempt(url)
     assert reached == []
     assert delivery.answer is None
     assert delivery.error
 
 
-@pytest.mark.parametrize("url", OUTSIDE)
-def test_these_are_allowed_and_connected_to(url: str) -> None:
+@pytest.mark.parametrize("url", EXTERNAL)
+def test_connects_to_public_destinations(url: str) -> None:
     destinations.check(url)
     _, reached = attempt(url)
     assert len(reached) == 1
     assert not reached[0][0].startswith("127.")
 
 
-@pytest.mark.parametrize("url", [url for url in INSIDE if url[7:-1] not in INSIDE_NAMES])
-def test_what_the_url_itself_gives_away_is_refused_at_admission(url: str) -> None:
+@pytest.mark.parametrize("url", [url for url in INTERNAL if url[7:-1] not in INTERNAL_NAMES])
+def test_refuses_internal_urls_at_admission(url: str) -> None:
     with pytest.raises(DestinationRefused) as refusal:
         destinations.check(url)
     assert str(refusal.value).endswith(".")
 
 
-def test_a_url_may_have_255_characters_and_no_more() -> None:
+def test_a_url_may_have_at_most_255_characters() -> None:
     url = "http://public.example/".ljust(255, "a")
     destinations.check(url)
     with pytest.raises(DestinationRefused, match="256 characters"):
         destinations.check(url + "a")
 
 
-def test_a_name_that_changes_its_address_is_connected_to_at_the_checked_one() -> None:
+def test_connects_to_the_checked_address_of_a_rebinding_name() -> None:
     answers = iter([[PUBLIC], ["127.0.0.1"], ["127.0.0.1"]])
 
     def rebind(_resolver: object, _host: str, port: int, _family: object) -> list[Any]:
@@ -187,14 +187,14 @@ def test_a_name_that_changes_its_address_is_connected_to_at_the_checked_one() ->
         assert "not a public address" in delivery.error
 
 
-def test_a_socket_is_refused_for_an_address_that_slipped_through() -> None:
+def test_refuses_a_socket_to_an_internal_address() -> None:
     from django_poketalk.server.switch.delivery.resolver import checked_socket
 
     with pytest.raises(PermissionError):
         checked_socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80)))
 
 
-def test_named_networks_are_open_at_any_port(settings: Any) -> None:
+def test_event_networks_allow_any_port(settings: Any) -> None:
     settings.POKETALK_SERVER = {"EVENT_NETWORKS": ["127.0.0.0/8", "fd00::/16"]}
     for url in (
         "http://127.0.0.1:40123/",
@@ -206,7 +206,7 @@ def test_named_networks_are_open_at_any_port(settings: Any) -> None:
     assert attempt("http://localhost:40123/")[1] == [("127.0.0.1", 40123)]
 
 
-def test_named_networks_open_no_other_address_and_no_other_port(settings: Any) -> None:
+def test_event_networks_do_not_allow_other_addresses(settings: Any) -> None:
     settings.POKETALK_SERVER = {"EVENT_NETWORKS": ["127.0.0.0/8"]}
     for url in ("http://10.0.0.1/", f"http://{PUBLIC}:22/", "http://localhost:70000/"):
         with pytest.raises(DestinationRefused):
@@ -215,7 +215,7 @@ def test_named_networks_open_no_other_address_and_no_other_port(settings: Any) -
     assert attempt("http://inner.example:40123/")[1] == []
 
 
-def test_an_open_port_can_be_named(settings: Any) -> None:
+def test_event_ports_replace_the_default_ports(settings: Any) -> None:
     settings.POKETALK_SERVER = {"EVENT_PORTS": [9000]}
     destinations.check("http://public.example:9000/")
     with pytest.raises(DestinationRefused, match=r"port 80\. Allowed: 9000"):

@@ -1,4 +1,4 @@
-"""What keeps calls from being served is found, and said; nothing else is alarming."""
+"""The health of the service: problems that keep calls from being served are reported."""
 
 from __future__ import annotations
 
@@ -50,27 +50,27 @@ def watcher(*codenames: str) -> Client:
     return client
 
 
-def test_a_service_with_a_switch_and_a_gateway_is_well(customer: Customer) -> None:
+def test_a_service_with_a_switch_and_a_gateway_is_healthy(customer: Customer) -> None:
     heartbeat.beat("office", 3)
 
     assert problems() == []
 
 
-def test_without_a_switch_that_is_alive_no_call_is_served(customer: Customer) -> None:
+def test_a_missing_switch_is_a_problem(customer: Customer) -> None:
     assert problems() == ["no_switch"]
     heartbeat.beat("office", 3)
     Switch.objects.update(seen_at=timezone.now() - timedelta(minutes=1))
     assert problems() == ["no_switch"]
 
 
-def test_without_an_active_gateway_no_phone_is_rung(customer: Customer) -> None:
+def test_a_missing_gateway_is_a_problem(customer: Customer) -> None:
     heartbeat.beat("office", 3)
     Gateway.objects.update(is_active=False)
 
     assert problems() == ["no_gateway"]
 
 
-def test_a_queue_that_nobody_serves_is_a_problem(customer: Customer, queued: Any) -> None:
+def test_a_long_wait_in_the_queue_is_a_problem(customer: Customer, queued: Any) -> None:
     heartbeat.beat("office", 0)
     call = queued()
     assert problems() == []
@@ -83,7 +83,7 @@ def test_a_queue_that_nobody_serves_is_a_problem(customer: Customer, queued: Any
     assert 20 <= (found.oldest_queued or 0) < 40
 
 
-def test_calls_that_were_left_behind_are_a_problem(customer: Customer, queued: Any) -> None:
+def test_lapsed_leases_are_a_problem(customer: Customer, queued: Any) -> None:
     heartbeat.beat("office", 0)
     call = queued()
     lapsed = timezone.now() - timedelta(seconds=5)
@@ -92,7 +92,7 @@ def test_calls_that_were_left_behind_are_a_problem(customer: Customer, queued: A
     assert problems() == ["leases_lapsed"]
 
 
-def test_endpoints_that_fail_are_named(customer: Customer, queued: Any) -> None:
+def test_lists_failing_endpoints(customer: Customer, queued: Any) -> None:
     good, bad = (
         queued(custom=host, eventurl=f"https://{host}.example.com/?s=$status")
         for host in ("good", "bad")
@@ -109,7 +109,7 @@ def test_endpoints_that_fail_are_named(customer: Customer, queued: Any) -> None:
     assert (endpoint.slowest, endpoint.last_error) == (4.5, "timed out")
 
 
-def test_accounts_that_cannot_pay_one_more_call_are_named(customer: Customer) -> None:
+def test_lists_accounts_with_low_funds(customer: Customer) -> None:
     assert health.poor_accounts() == []
     enough = 2 * customer.rate.price_per_minute * 120 / 60
 
@@ -123,21 +123,21 @@ def test_accounts_that_cannot_pay_one_more_call_are_named(customer: Customer) ->
     assert health.poor_accounts() == []
 
 
-def test_connect_fees_and_first_blocks_make_accounts_poor_too(customer: Customer) -> None:
+def test_low_funds_include_connect_fees_and_initial_increments(customer: Customer) -> None:
     Rate.objects.update(price_per_minute=Decimal("0.06"), initial_increment=180)
     Account.objects.update(balance=Decimal("0.359"))
-    assert customer.ask() == "90"
+    assert customer.request_call() == "90"
     assert health.poor_accounts() == [customer.account]
 
     Rate.objects.update(price_per_minute=0, connect_fee=Decimal("0.180"))
-    assert customer.ask() == "90"
+    assert customer.request_call() == "90"
     assert health.poor_accounts() == [customer.account]
     Account.objects.update(balance=Decimal("0.360"))
     assert health.poor_accounts() == []
-    assert customer.ask() == "00"
+    assert customer.request_call() == "00"
 
 
-def test_the_page_says_it_in_words(customer: Customer) -> None:
+def test_the_page_describes_the_problems(customer: Customer) -> None:
     Account.objects.update(balance=0)
     page = watcher("view_switch", "view_account").get(HEALTH).content.decode()
 
@@ -146,13 +146,13 @@ def test_the_page_says_it_in_words(customer: Customer) -> None:
     assert "style=" not in page.split("poketalk-health")[1]
 
 
-def test_accounts_are_for_those_who_may_see_them(customer: Customer) -> None:
+def test_accounts_require_the_permission_to_see_them(customer: Customer) -> None:
     Account.objects.update(balance=0)
 
     assert customer.account.name not in watcher("view_switch").get(HEALTH).content.decode()
 
 
-def test_monitors_get_a_status_and_json_that_names_no_customer(customer: Customer) -> None:
+def test_monitoring_tools_get_json_without_customers_names(customer: Customer) -> None:
     client = watcher("view_switch")
     Account.objects.update(balance=0)
 
@@ -167,11 +167,13 @@ def test_monitors_get_a_status_and_json_that_names_no_customer(customer: Custome
     assert customer.account.name not in well.content.decode()
 
 
-def test_others_see_nothing(customer: Customer) -> None:
+def test_the_health_page_requires_the_permission(customer: Customer) -> None:
     assert watcher("view_call").get(HEALTH).status_code == 403
 
 
-def test_queries(customer: Customer, queued: Any, django_assert_num_queries: Any) -> None:
+def test_health_takes_ten_queries(
+    customer: Customer, queued: Any, django_assert_num_queries: Any
+) -> None:
     queued()
     heartbeat.beat("office", 2)
     with django_assert_num_queries(10):

@@ -1,4 +1,4 @@
-"""What no code stands for, and odd HTTP: refused by a 4xx, never a 5xx."""
+"""Malformed requests and unusual HTTP get a 4xx response, never a 5xx."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .conftest import PATH, Customer
 
 
 @pytest.mark.parametrize(
-    ("bad", "said"),
+    ("bad", "message"),
     [
         ({"from_": "123456"}, "123456"),
         ({"to": "1234567890123456"}, "1234567890123456"),
@@ -36,24 +36,24 @@ from .conftest import PATH, Customer
         ({"eventurl": "http://exämple.com/"}, "characters"),
     ],
 )
-def test_400_says_in_one_line_what_is_wrong_and_makes_no_call(
-    customer: Customer, bad: dict[str, str], said: str
+def test_400_explains_the_error_in_one_line(
+    customer: Customer, bad: dict[str, str], message: str
 ) -> None:
-    line = customer.refusal(**bad)
-    assert said in line
+    line = customer.bad_request(**bad)
+    assert message in line
     assert line.isprintable()
     assert not Call.objects.exists()
 
 
-def test_255_characters_are_not_too_many(customer: Customer) -> None:
+def test_accepts_255_characters(customer: Customer) -> None:
     url = "https://example.com/" + "x" * 235
-    assert customer.ask(custom="ü" * 255, eventurl=url) == "00"
+    assert customer.request_call(custom="ü" * 255, eventurl=url) == "00"
     call = Call.objects.get()
     assert (call.custom, call.eventurl) == ("ü" * 255, url)
 
 
 @pytest.mark.parametrize("name", ["api_key", "from", "to", "custom", "eventurl"])
-def test_400_when_a_field_is_given_twice(customer: Customer, name: str) -> None:
+def test_400_for_a_repeated_field(customer: Customer, name: str) -> None:
     form = customer.form(custom="a", eventurl="https://example.com/")
     form[name] = [form[name], form[name]]
     response = customer.client.post(PATH, form)
@@ -61,28 +61,28 @@ def test_400_when_a_field_is_given_twice(customer: Customer, name: str) -> None:
     assert name in response.content.decode()
 
 
-def test_parameters_in_the_url_are_not_read(customer: Customer) -> None:
+def test_ignores_parameters_in_the_url(customer: Customer) -> None:
     form = customer.form()
     response = customer.client.post(f"{PATH}?api_key={form.pop('api_key')}", form)
     assert response.content == b"10"
 
 
-def test_the_answer_is_plain_text(customer: Customer) -> None:
+def test_the_response_is_plain_text(customer: Customer) -> None:
     response = customer.post()
     assert response["Content-Type"] == "text/plain; charset=utf-8"
     assert response.content == b"00"
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
-def test_405_for_every_method_but_post(client: Client, method: str) -> None:
+def test_405_for_every_method_except_post(client: Client, method: str) -> None:
     response = client.generic(method, PATH)
     assert response.status_code == 405
     assert response["Allow"] == "POST"
 
 
-def test_neither_a_csrf_token_nor_a_login_is_asked_for(customer: Customer) -> None:
+def test_requires_no_csrf_token_and_no_login(customer: Customer) -> None:
     customer.client = Client(enforce_csrf_checks=True)
-    assert customer.ask() == "00"
+    assert customer.request_call() == "00"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_neither_a_csrf_token_nor_a_login_is_asked_for(customer: Customer) -> No
         ("", b"api_key=a", 200),
     ],
 )
-def test_odd_bodies_are_the_askers_fault(
+def test_unusual_bodies_never_cause_a_server_error(
     customer: Customer, content_type: str, body: bytes, status: int
 ) -> None:
     response = customer.client.generic("POST", PATH, body, content_type=content_type)
@@ -119,12 +119,12 @@ def test_odd_bodies_are_the_askers_fault(
         assert response.content == b"10" if b"%ff" not in body else b"20"
 
 
-def test_a_multipart_form_is_a_form(customer: Customer) -> None:
+def test_accepts_a_multipart_form(customer: Customer) -> None:
     response = customer.client.post(PATH, customer.form(), format="multipart")
     assert response.content == b"00"
 
 
-def test_a_nonsensical_length_is_the_askers_fault(customer: Customer) -> None:
+def test_an_invalid_length_never_causes_a_server_error(customer: Customer) -> None:
     for length in ("-1", "x", "99999999999999999999"):
         response = customer.client.post(PATH, customer.form(), CONTENT_LENGTH=length)
         assert response.status_code < 500

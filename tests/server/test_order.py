@@ -1,4 +1,4 @@
-"""In what order a request is checked, so that outsiders learn nothing."""
+"""The order in which a request is checked, so that outsiders learn nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ D = Decimal
 def _faults(
     customer: Customer, is_inactive: bool = True
 ) -> list[tuple[str, Callable[[dict[str, Any]], None]]]:
-    """Each fault by the answer it deserves, in the order in which they are looked for."""
+    """Each fault with its response code, in the order in which they are checked."""
 
     def blacklist() -> None:
         BlacklistedNumber.objects.create(number=CALLEE)
@@ -54,7 +54,7 @@ def _faults(
 @pytest.mark.parametrize("is_inactive", [True, False], ids=["inactive", "none"])
 @pytest.mark.parametrize("second", range(10))
 @pytest.mark.parametrize("first", range(10))
-def test_of_two_faults_the_one_that_is_looked_for_first_is_told(
+def test_of_two_faults_reports_the_one_that_is_checked_first(
     customer: Customer, first: int, second: int, is_inactive: bool
 ) -> None:
     faults = _faults(customer, is_inactive)
@@ -62,20 +62,20 @@ def test_of_two_faults_the_one_that_is_looked_for_first_is_told(
     for _answer, make in (faults[first], faults[second]):
         make(form)
     response = customer.post(**form)
-    told = "400" if response.status_code == 400 else response.content.decode()
-    assert told == faults[min(first, second)][0]
+    code = "400" if response.status_code == 400 else response.content.decode()
+    assert code == faults[min(first, second)][0]
     assert not Call.objects.exists()
 
 
-def test_with_every_fault_at_once_each_is_told_in_turn(customer: Customer) -> None:
+def test_reports_all_faults_one_after_the_other(customer: Customer) -> None:
     for answer, _make in _faults(customer):
         form: dict[str, Any] = {}
         later = [make for code, make in _faults(customer) if code == answer or _after(code, answer)]
         for make in later:
             make(form)
         response = customer.post(**form)
-        told = "400" if response.status_code == 400 else response.content.decode()
-        assert told == answer
+        code = "400" if response.status_code == 400 else response.content.decode()
+        assert code == answer
         _repair(customer)
 
 
@@ -105,24 +105,22 @@ def _repair(customer: Customer) -> None:
         {"eventurl": "http://10.0.0.1/"},
     ],
 )
-def test_outsiders_learn_nothing_of_what_a_good_request_is(
+def test_outsiders_do_not_learn_about_malformed_fields(
     customer: Customer, bad: dict[str, str]
 ) -> None:
-    assert customer.ask(api_key="wrong", **bad) == "40"
+    assert customer.request_call(api_key="wrong", **bad) == "40"
     customer.client.defaults["REMOTE_ADDR"] = "203.0.113.9"
-    assert customer.ask(**bad) == "100"
+    assert customer.request_call(**bad) == "100"
 
 
 @pytest.mark.parametrize("zeros", ["0", "00"])
-def test_a_trunk_zero_passes_neither_the_dear_rate_nor_the_route(
-    customer: Customer, zeros: str
-) -> None:
+def test_a_trunk_zero_does_not_bypass_an_expensive_rate(customer: Customer, zeros: str) -> None:
     dear = Rate.objects.create(
         provider=customer.provider, prefix="44909", price_per_minute=D("3.00")
     )
     Gateway.objects.update(prefixes="44 1")
 
-    assert customer.ask(to=f"44{zeros}9098790000") == "00"
+    assert customer.request_call(to=f"44{zeros}9098790000") == "00"
 
     call = Call.objects.get()
     assert (call.to_number, call.rate_b) == ("449098790000", dear)

@@ -1,4 +1,4 @@
-"""Many ask at once, on a database that locks rows."""
+"""Concurrent requests, on a database with row locks."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def rounds(times: Times) -> int:
     return times(5, full=1000)
 
 
-def at_once(tasks: list[Callable[[], Result]]) -> list[Result]:
-    """Run the tasks on threads that all start together; their results in order."""
+def run_concurrently(tasks: list[Callable[[], Result]]) -> list[Result]:
+    """Run the tasks on threads that start together. Returns their results in order."""
     barrier = threading.Barrier(len(tasks))
 
     def run(task: Callable[[], Result]) -> Result:
@@ -67,7 +67,7 @@ def at_once(tasks: list[Callable[[], Result]]) -> list[Result]:
         return list(pool.map(run, tasks))
 
 
-def books_are_right(account: Account) -> None:
+def assert_consistent(account: Account) -> None:
     account.refresh_from_db()
     assert account.funds >= 0
     assert account.held >= 0
@@ -83,60 +83,56 @@ def call_form(customer: Customer, custom: str = "") -> CallForm:
     return CallForm(customer.secret, CALLER, CALLEE, custom, "", "127.0.0.1")
 
 
-def test_calls_that_race_for_one_balance_never_take_more_than_there_is(
-    threads: int, rounds: int
-) -> None:
+def test_concurrent_admissions_never_exceed_the_balance(threads: int, rounds: int) -> None:
     for number in range(rounds):
         customer = make_customer(f"Round {number}", balance="0")
         affordable = threads // 3
         ledger.top_up(customer.account, D("2.400") * affordable)
-        outcomes = at_once([lambda c=customer: admission.admit(call_form(c))] * threads)
+        outcomes = run_concurrently([lambda c=customer: admission.admit(call_form(c))] * threads)
         admitted = [outcome for outcome in outcomes if isinstance(outcome, Admitted)]
         refused = [outcome for outcome in outcomes if not isinstance(outcome, Admitted)]
         assert len(admitted) == affordable
         assert refused == [Refused(ResponseCode.NO_TIMEOUT)] * (threads - affordable)
-        books_are_right(customer.account)
+        assert_consistent(customer.account)
 
 
-def wants(call: Call, hold: Decimal) -> Change:
-    """What a switch writes at a tick, under the first fence."""
+def extend(call: Call, hold: Decimal) -> Change:
+    """The change that a switch stores at a tick, with the first fence."""
     return Change(CallKey(call.pk, 1), call.account_id, requested_hold=hold)
 
 
-def ends(call: Call, a_cost: Decimal, b_cost: Decimal, fence: int = 1) -> Change:
-    """What a switch writes at the end."""
+def end(call: Call, a_cost: Decimal, b_cost: Decimal, fence: int = 1) -> Change:
+    """The change that a switch stores at the end of the call."""
     finish = Finish(CallStatus.AB_DISCONNECTED, Cause.NORMAL, 1, a_cost, b_cost)
     return Change(CallKey(call.pk, fence), call.account_id, finish=finish, ended_at=NOW)
 
 
-def test_holds_extensions_charges_and_top_ups_that_race_leave_the_books_right(
+def test_concurrent_holds_charges_and_top_ups_keep_the_ledger_consistent(
     threads: int, rounds: int
 ) -> None:
     customer = make_customer(balance="20")
     Account.objects.update(credit_limit=D("1.5"))
 
     def live() -> None:
-        call = customer.wants(state=Call.State.ACTIVE, fence=1)
+        call = customer.new_call(state=Call.State.ACTIVE, fence=1)
         if money.queue(call, D("0.700")):
-            [held] = store.save([wants(call, D("1.333"))])
+            [held] = store.save([extend(call, D("1.333"))])
             assert held is not None
-            store.save([ends(call, min(held, D("0.611")), D("0.049"))])
+            store.save([end(call, min(held, D("0.611")), D("0.049"))])
         else:
-            ledger.top_up(account_of(customer.account), D("0.013"))
+            ledger.top_up(reference_to(customer.account), D("0.013"))
 
     for _round in range(rounds):
-        at_once([live] * threads)
-        books_are_right(customer.account)
+        run_concurrently([live] * threads)
+        assert_consistent(customer.account)
         assert customer.account.held == 0
 
 
-def test_many_threads_and_rounds_on_one_balance_are_exact_to_the_last_unit(
-    threads: int, rounds: int
-) -> None:
-    """Each thread keeps its connection and goes through its rounds with two calls: hold, extend and
-    charge both together, pay in.
+def test_many_threads_on_one_balance_are_exact(threads: int, rounds: int) -> None:
+    """Each thread keeps its connection. In each round it queues two calls, extends and charges both
+    in one batch, or tops up the account.
 
-    What must come out is known beforehand but for the order, and so is each entry.
+    The result is known in advance except for the order of the entries.
     """
     customer = make_customer(balance="10")
     account = customer.account
@@ -144,27 +140,27 @@ def test_many_threads_and_rounds_on_one_balance_are_exact_to_the_last_unit(
     paid_in = [D(0)] * threads
     short = [0] * threads
 
-    def take_turns(thread: int) -> None:
+    def run_thread(thread: int) -> None:
         for _round in range(rounds):
-            both = [customer.wants(state=Call.State.ACTIVE, fence=1) for _ in range(2)]
+            both = [customer.new_call(state=Call.State.ACTIVE, fence=1) for _ in range(2)]
             calls = [call for call in both if money.queue(call, D("0.700"))]
             if calls != both:
                 short[thread] += 1
-                ledger.top_up(account_of(account), D("1.013"))
+                ledger.top_up(reference_to(account), D("1.013"))
                 paid_in[thread] += D("1.013")
             over = []
             for call, held in zip(
-                calls, store.save([wants(call, D("1.333")) for call in calls]), strict=True
+                calls, store.save([extend(call, D("1.333")) for call in calls]), strict=True
             ):
                 assert held is not None
                 assert D("0.700") <= held <= D("1.333")
                 cost = min(held, D("1.117"))
                 charged[thread] += cost
-                over.append(ends(call, cost, D("0.000")))
+                over.append(end(call, cost, D("0.000")))
             store.save(over)
-            store.save(over)  # as after a commit whose answer was lost
+            store.save(over)  # again, as after a commit whose response was lost
 
-    at_once([lambda thread=thread: take_turns(thread) for thread in range(threads)])
+    run_concurrently([lambda thread=thread: run_thread(thread) for thread in range(threads)])
 
     account.refresh_from_db()
     assert account.balance == D(10) + sum(paid_in, D(0)) - sum(charged, D(0))
@@ -181,18 +177,18 @@ def test_many_threads_and_rounds_on_one_balance_are_exact_to_the_last_unit(
     assert debits == sum(charged, D(0))
 
 
-def account_of(account: Account) -> Account:
-    """The same account for a thread of its own."""
+def reference_to(account: Account) -> Account:
+    """An object for the same account, for use in another thread."""
     return Account(pk=account.pk)
 
 
-def test_a_call_that_many_charge_at_once_is_charged_once(threads: int, rounds: int) -> None:
-    """By writes of its owner that are tried again, and by switches that have lost it."""
+def test_concurrent_charges_of_a_call_charge_it_once(threads: int, rounds: int) -> None:
+    """The owner retries its writes, and switches that lost the call also write."""
     customer = make_customer()
 
     def charge(call: Call, fence: int) -> bool:
         try:
-            store.save([ends(call, D("0.5"), D("0.25"), fence)])
+            store.save([end(call, D("0.5"), D("0.25"), fence)])
         except store.LostCall:
             return False
         return True
@@ -202,31 +198,33 @@ def test_a_call_that_many_charge_at_once_is_charged_once(threads: int, rounds: i
         [claimed] = claims.claim("one", 1, ["simulated"])
         call = Call.objects.get(pk=claimed.key.pk)
         fences = [claimed.key.fence - stale % 2 for stale in range(threads)]
-        charged = at_once([lambda c=call, fence=fence: charge(c, fence) for fence in fences])
+        charged = run_concurrently(
+            [lambda c=call, fence=fence: charge(c, fence) for fence in fences]
+        )
         assert charged == [fence == claimed.key.fence for fence in fences]
         assert LedgerEntry.objects.filter(call=call).count() == 2
-        books_are_right(customer.account)
+        assert_consistent(customer.account)
         assert customer.account.balance == D(100) - D("0.75") * (number + 1)
 
 
 @override_settings(POKETALK_SERVER={"UNIQUE_CUSTOM": True})
-def test_of_many_requests_with_one_custom_one_makes_a_call_and_all_are_told_00(
-    threads: int, rounds: int
-) -> None:
+def test_concurrent_requests_with_one_custom_queue_one_call(threads: int, rounds: int) -> None:
     customer = make_customer()
     for number in range(rounds):
         custom = f"web{number}"
-        outcomes = at_once([lambda c=custom: admission.admit(call_form(customer, c))] * threads)
+        outcomes = run_concurrently(
+            [lambda c=custom: admission.admit(call_form(customer, c))] * threads
+        )
         assert all(isinstance(outcome, Admitted) for outcome in outcomes)
         assert [outcome.repeated for outcome in outcomes].count(False) == 1
         assert Call.objects.filter(custom=custom).count() == 1
 
 
 @pytest.mark.parametrize(("also", "code"), [("", "00"), ("33", "90")])
-def test_a_rate_that_is_deleted_while_a_call_is_admitted_is_as_one_that_was_never_there(
+def test_a_rate_that_is_deleted_during_admission_does_not_apply(
     monkeypatch: pytest.MonkeyPatch, also: str, code: str
 ) -> None:
-    """As by the import of a deck, in the moment between the choice of the rate and the call."""
+    """The rate is deleted, as by the import of a rate deck, after it was chosen for the call."""
     customer = make_customer()
     Rate.objects.update(prefix="1")
     Rate.objects.create(provider=customer.provider, prefix=also, price_per_minute=1)
@@ -235,36 +233,34 @@ def test_a_rate_that_is_deleted_while_a_call_is_admitted_is_as_one_that_was_neve
 
     def choose(*args: Any) -> Any:
         found = rates(*args)
-        at_once([Rate.objects.filter(pk=chosen.pk).delete])
+        run_concurrently([Rate.objects.filter(pk=chosen.pk).delete])
         return found
 
     monkeypatch.setattr(admission, "_rates", choose)
-    assert customer.ask() == code
-    books_are_right(customer.account)
+    assert customer.request_call() == code
+    assert_consistent(customer.account)
 
 
-def test_the_cap_of_live_calls_holds_under_a_race(threads: int) -> None:
+def test_concurrent_admissions_respect_the_maximum_live_calls(threads: int) -> None:
     customer = make_customer()
     Account.objects.update(max_live_calls=3)
-    at_once([lambda: admission.admit(call_form(customer))] * threads)
+    run_concurrently([lambda: admission.admit(call_form(customer))] * threads)
     assert Call.objects.count() == 3
 
 
-def test_the_calls_per_second_hold_under_a_race(threads: int, rounds: int) -> None:
+def test_concurrent_admissions_respect_the_calls_per_second(threads: int, rounds: int) -> None:
     customer = make_customer()
     Account.objects.update(max_calls_per_second=3)
     began = timezone.now()
     for _round in range(rounds):
-        at_once([lambda: admission.admit(call_form(customer))] * threads)
+        run_concurrently([lambda: admission.admit(call_form(customer))] * threads)
     made = sorted(Call.objects.values_list("created_at", flat=True))
     assert 3 <= len(made) <= 3 * ((timezone.now() - began).total_seconds() + 1)
     for first, fourth in zip(made, made[3:], strict=False):
         assert fourth - first >= timedelta(seconds=1)
 
 
-def test_the_spend_per_day_holds_under_a_race_of_admissions_extensions_and_charges(
-    threads: int, rounds: int
-) -> None:
+def test_concurrent_calls_respect_the_spend_per_day(threads: int, rounds: int) -> None:
     customer = make_customer(balance="100000")
     limit = D("2.400") * (threads // 3) + D("0.700")
     Account.objects.update(max_spend_per_day=limit)
@@ -274,26 +270,26 @@ def test_the_spend_per_day_holds_under_a_race_of_admissions_extensions_and_charg
         if isinstance(outcome, Admitted):
             call = outcome.call
             Call.objects.filter(pk=call.pk).update(state=Call.State.ACTIVE, fence=1)
-            [held] = store.save([wants(call, D("4.800"))])
+            [held] = store.save([extend(call, D("4.800"))])
             assert held is not None
-            store.save([ends(call, held / 2, held / 2)])
+            store.save([end(call, held / 2, held / 2)])
 
     for _round in range(rounds):
-        at_once([live] * threads)
-        books_are_right(customer.account)
+        run_concurrently([live] * threads)
+        assert_consistent(customer.account)
         assert customer.account.charged(ledger.today()) <= limit
     assert customer.account.charged(ledger.today()) > limit - D("0.020")  # one shortest call
     charges = LedgerEntry.objects.filter(kind="charge").aggregate(sum=Sum("amount"))["sum"]
     assert -charges == customer.account.charged(ledger.today())
 
 
-def test_a_payment_that_is_sent_many_times_at_once_is_booked_once(threads: int) -> None:
+def test_concurrent_payments_with_one_key_are_booked_once(threads: int) -> None:
     account = make_customer().account
     key = "0123456789abcdef" * 2
 
-    entries = at_once([lambda: ledger.top_up(account, D(5), key=key)] * threads)
+    entries = run_concurrently([lambda: ledger.top_up(account, D(5), key=key)] * threads)
 
     assert len({entry.pk for entry in entries}) == 1
     assert [entry.repeated for entry in entries].count(False) == 1
-    books_are_right(account)
+    assert_consistent(account)
     assert account.balance == 105

@@ -1,4 +1,4 @@
-"""Keys and numbers stand in no log and no error report."""
+"""Logs and error reports contain neither keys nor numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .conftest import CALLEE, CALLER, Customer
 
 
 @pytest.mark.parametrize("model", [ApiKey, AllowedAddress, Account, Gateway, Call])
-def test_neither_key_nor_numbers_stand_in_an_error_report(
+def test_error_reports_contain_neither_key_nor_numbers(
     customer: Customer, model: type[Model]
 ) -> None:
     table = connection.ops.quote_name(model._meta.db_table)
@@ -51,17 +51,17 @@ def test_neither_key_nor_numbers_stand_in_an_error_report(
 
 def test_the_key_is_never_logged(customer: Customer, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        customer.ask()
-        customer.ask(to="")
-        customer.ask(api_key=f"{customer.secret}x")
-        customer.refusal(custom="\0")
+        customer.request_call()
+        customer.request_call(to="")
+        customer.request_call(api_key=f"{customer.secret}x")
+        customer.bad_request(custom="\0")
         Rate.objects.all().delete()
-        customer.ask()
+        customer.request_call()
     assert customer.secret not in caplog.text
     assert CALLER not in caplog.text
 
 
-def test_a_request_shows_neither_its_key_nor_its_numbers() -> None:
-    shown = repr(CallForm(api_key="the-key", from_number="442079460000", to_number="442079460123"))
-    assert "the-key" not in shown
-    assert "4420" not in shown
+def test_the_repr_of_a_form_contains_neither_key_nor_numbers() -> None:
+    text = repr(CallForm(api_key="the-key", from_number="442079460000", to_number="442079460123"))
+    assert "the-key" not in text
+    assert "4420" not in text

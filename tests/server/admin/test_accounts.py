@@ -1,4 +1,4 @@
-"""An account's own pages in the admin: top-ups that are booked once, statements that add up."""
+"""An account's pages in the admin: top-ups are booked once, and statements add up."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def balance(account: Account) -> Decimal:
 # Top-ups
 
 
-def test_an_account_is_topped_up_from_its_page(customer: Customer) -> None:
+def test_tops_up_an_account_from_its_page(customer: Customer) -> None:
     client = staff(*BOOKER)
-    shown = client.get(page(Account, "change", customer.account.pk)).content.decode()
-    [link] = re.findall(r'href="([^"]+)">Top up<', shown)
-    shown = client.get(link).content.decode()
-    [key] = re.findall(r'name="top_up-key" value="([0-9a-f]{32})"', shown)
+    html = client.get(page(Account, "change", customer.account.pk)).content.decode()
+    [link] = re.findall(r'href="([^"]+)">Top up<', html)
+    html = client.get(link).content.decode()
+    [key] = re.findall(r'name="top_up-key" value="([0-9a-f]{32})"', html)
 
     answer = top_up(client, customer.account, key=key).content.decode()
 
@@ -60,20 +60,20 @@ def test_an_account_is_topped_up_from_its_page(customer: Customer) -> None:
     assert history(entry) == ["Topped up ACME by 25.500 EUR."]
 
 
-def test_the_currency_stays_that_of_what_was_booked(customer: Customer) -> None:
+def test_the_currency_cannot_change_once_there_are_entries(customer: Customer) -> None:
     client = staff("view_account", "change_account")
     fresh = Account.objects.create(name="Fresh", provider=customer.account.provider)
 
     def has_field(account: Account) -> bool:
-        shown = client.get(page(Account, "change", account.pk)).content.decode()
-        assert "EUR" in shown
-        return 'name="currency"' in shown
+        html = client.get(page(Account, "change", account.pk)).content.decode()
+        assert "EUR" in html
+        return 'name="currency"' in html
 
     assert has_field(fresh)
     assert not has_field(customer.account)
 
 
-def test_a_form_that_is_sent_twice_is_booked_once(customer: Customer) -> None:
+def test_a_repeated_top_up_form_is_booked_once(customer: Customer) -> None:
     client = staff(*BOOKER)
     top_up(client, customer.account)
 
@@ -84,7 +84,7 @@ def test_a_form_that_is_sent_twice_is_booked_once(customer: Customer) -> None:
     assert history(customer.account) == ["Topped up by 25.500 EUR."]
 
 
-def test_every_form_has_a_key_of_its_own(customer: Customer) -> None:
+def test_every_form_has_a_unique_key(customer: Customer) -> None:
     client = staff(*BOOKER)
     path = page(Account, "top_up", customer.account.pk)
 
@@ -93,7 +93,7 @@ def test_every_form_has_a_key_of_its_own(customer: Customer) -> None:
     assert len(set(keys)) == 2
 
 
-def test_a_key_cannot_be_used_for_another_payment(customer: Customer) -> None:
+def test_rejects_a_key_of_another_payment(customer: Customer) -> None:
     other = make_customer("Other")
     client = staff(*BOOKER)
     top_up(client, customer.account)
@@ -119,7 +119,7 @@ def test_a_key_cannot_be_used_for_another_payment(customer: Customer) -> None:
         {"key": "'; DROP TABLE"},
     ],
 )
-def test_a_payment_that_cannot_be_is_said_on_the_form(
+def test_an_invalid_payment_is_an_error_of_the_form(
     customer: Customer, fields: dict[str, str]
 ) -> None:
     answer = top_up(staff(*BOOKER), customer.account, **fields)
@@ -129,7 +129,7 @@ def test_a_payment_that_cannot_be_is_said_on_the_form(
     assert balance(customer.account) == 100
 
 
-def test_topping_up_needs_its_permission(customer: Customer) -> None:
+def test_topping_up_requires_the_permission(customer: Customer) -> None:
     for codenames in (["view_account", "change_account"], ["add_ledgerentry"]):
         client = staff(*codenames)
         assert top_up(client, customer.account).status_code == 403
@@ -138,12 +138,12 @@ def test_topping_up_needs_its_permission(customer: Customer) -> None:
     assert balance(customer.account) == 100
 
 
-def test_an_account_that_is_gone_is_not_found(admin_client: Client, db: None) -> None:
+def test_a_missing_account_is_not_found(admin_client: Client, db: None) -> None:
     for action in ("top_up", "statement"):
         assert admin_client.get(page(Account, action, 4711)).status_code == 404
 
 
-def test_the_ledger_gives_back_what_the_same_key_has_booked(customer: Customer) -> None:
+def test_the_ledger_returns_the_entry_of_a_repeated_key(customer: Customer) -> None:
     first = ledger.top_up(customer.account, Decimal(1), key=KEY)
     again = ledger.top_up(customer.account, Decimal(1), key=KEY)
 
@@ -155,10 +155,10 @@ def test_the_ledger_gives_back_what_the_same_key_has_booked(customer: Customer) 
     assert balance(customer.account) == 101
 
 
-def test_keys_that_differ_in_case_or_in_white_space_never_stand_for_one_payment(
+def test_keys_that_differ_in_case_or_white_space_are_different_payments(
     customer: Customer,
 ) -> None:
-    """MariaDB takes them for the same: what it does not book, it refuses."""
+    """For MariaDB, such keys are equal. It rejects the second payment instead of ignoring it."""
     ledger.top_up(customer.account, Decimal(50), key="invoice-7a")
     paid = balance(customer.account)
     for key in ("invoice-7A", "invoice-7a "):
@@ -168,16 +168,16 @@ def test_keys_that_differ_in_case_or_in_white_space_never_stand_for_one_payment(
         assert balance(customer.account) == paid
 
 
-def test_money_is_written_as_the_reader_writes_it(customer: Customer, settings: Any) -> None:
+def test_money_is_formatted_in_the_users_language(customer: Customer, settings: Any) -> None:
     settings.LANGUAGE_CODE = "de"
     Account.objects.filter(pk=customer.account.pk).update(
         spent_on=ledger.today(), spent=Decimal("15.216")
     )
 
-    shown = staff(*BOOKER).get(page(Account, "change", customer.account.pk)).content.decode()
+    html = staff(*BOOKER).get(page(Account, "change", customer.account.pk)).content.decode()
 
-    assert "15,216" in shown
-    assert "15.216" not in shown
+    assert "15,216" in html
+    assert "15.216" not in html
 
 
 # Statements
@@ -185,7 +185,9 @@ def test_money_is_written_as_the_reader_writes_it(customer: Customer, settings: 
 
 @pytest.fixture
 def booked(customer: Customer, queued: Callable[..., Call]) -> Account:
-    """March opens with 100, gets 50, pays for a call of 1.500, and loses 10."""
+    """An account with entries: March opens with 100, a payment of 50 and charges of 1.500. An
+    adjustment of -10 is in April.
+    """
     account = customer.account
     call = queued(Decimal(2), custom="=HYPERLINK(1)")
     ledger.top_up(account, Decimal(50), note="<b>=1+1</b>")
@@ -216,10 +218,10 @@ def test_a_statement_adds_up(booked: Account) -> None:
     assert (after.opening, after.closing) == (Decimal("138.5"), Decimal("138.5"))
 
 
-def test_a_statement_opens_where_the_one_before_closed_when_hosts_clocks_differ(
+def test_consecutive_statements_match_when_hosts_clocks_differ(
     customer: Customer,
 ) -> None:
-    """What was booked first, by a host whose clock is ahead, has the later time."""
+    """An entry of a host with a fast clock has a later time than the entry after it."""
     account, april = customer.account, datetime(2026, 4, 1, tzinfo=UTC)
     times = [april - timedelta(days=9), april + timedelta(seconds=1), april - timedelta(seconds=1)]
     ledger.top_up(account, Decimal(7))
@@ -234,7 +236,7 @@ def test_a_statement_opens_where_the_one_before_closed_when_hosts_clocks_differ(
     assert (after.opening, after.paid_in, after.closing) == (120, 7, balance(account))
 
 
-def test_the_page_shows_the_statement_of_its_account_alone(booked: Account) -> None:
+def test_the_statement_page_contains_only_its_account(booked: Account) -> None:
     ledger.top_up(make_customer("Other").account, Decimal(4711))
 
     html = staff(*BOOKKEEPER).get(page(Account, "statement", booked.pk), MARCH).content.decode()
@@ -245,7 +247,7 @@ def test_the_page_shows_the_statement_of_its_account_alone(booked: Account) -> N
     assert "&lt;b&gt;=1+1&lt;/b&gt;" in html
 
 
-def test_the_file_has_every_entry_and_no_formula(booked: Account) -> None:
+def test_the_csv_file_contains_every_entry_and_no_formula(booked: Account) -> None:
     answer = staff(*BOOKKEEPER).get(
         page(Account, "statement", booked.pk),
         {"first": "2026-03-01", "last": "2026-04-30", "format": "csv"},
@@ -271,29 +273,29 @@ def test_the_file_has_every_entry_and_no_formula(booked: Account) -> None:
         {"first": "2026-03-01\x00", "last": "2026-03-01"},
     ],
 )
-def test_days_that_are_no_period_are_refused(booked: Account, period: dict[str, str]) -> None:
+def test_rejects_invalid_periods(booked: Account, period: dict[str, str]) -> None:
     for format_ in ("", "csv"):
-        asked = period | {"format": format_}
-        answer = staff(*BOOKKEEPER).get(page(Account, "statement", booked.pk), asked)
+        query = period | {"format": format_}
+        answer = staff(*BOOKKEEPER).get(page(Account, "statement", booked.pk), query)
         assert answer.status_code == 200
         assert answer.context["form"].errors
         assert answer.context["statement"] is None
 
 
-def test_a_statement_needs_the_permission_to_see_the_ledger(booked: Account) -> None:
+def test_a_statement_requires_the_permission_to_see_the_ledger(booked: Account) -> None:
     for codenames in (["view_account"], ["view_ledgerentry"]):
         answer = staff(*codenames).get(page(Account, "statement", booked.pk), MARCH)
         assert answer.status_code == 403
 
 
-def test_the_pages_ask_the_same_however_much_there_is(
+def test_the_number_of_queries_does_not_grow_with_the_entries(
     customer: Customer, django_assert_num_queries: Any
 ) -> None:
     client = staff(*BOOKER, "view_ledgerentry")
     for _ in range(5):
         ledger.top_up(customer.account, Decimal(1))
-    client.get("/admin/")  # who is asking, and content types
-    # The session, the user, the user's permissions and those of the groups; then what is shown.
+    client.get("/admin/")  # caches content types
+    # The session, the user, the user's permissions and those of the groups; then the page's own.
     with django_assert_num_queries(4 + 1 + 3):  # the account; balance before, sums, entries
         client.get(page(Account, "statement", customer.account.pk))
     with django_assert_num_queries(4 + 1):

@@ -42,12 +42,12 @@ def staff(*codenames: str) -> Client:
     return client
 
 
-def shown(response: Any) -> str:
+def html_of(response: Any) -> str:
     assert response.status_code == 200
     return str(response.content.decode())
 
 
-def over(call: Call, cause: str = "busy") -> Call:
+def end(call: Call, cause: str = "busy") -> Call:
     Call.objects.filter(pk=call.pk).update(
         state="ended", status=2, hangup_cause=cause, held=0, ended_at=timezone.now()
     )
@@ -84,55 +84,55 @@ def add_leg(call: Call, customer: Customer, **facts: Any) -> Leg:
         ({"q": "+49"}, "0 calls"),
     ],
 )
-def test_calls_are_found(queued: Queued, query: dict[str, str], found: str) -> None:
-    over(queued(custom="first"))
+def test_finds_calls(queued: Queued, query: dict[str, str], found: str) -> None:
+    end(queued(custom="first"))
     queued(custom="second")
 
-    assert f"{found}\n" in shown(staff("view_call", "view_numbers").get(CALLS, query))
+    assert f"{found}\n" in html_of(staff("view_call", "view_numbers").get(CALLS, query))
 
 
-def test_why_a_call_is_over_is_told_in_the_readers_language(
+def test_hangup_causes_are_in_the_users_language(
     queued: Queued, customer: Customer, settings: Any
 ) -> None:
     assert set(causes.WORDS) == set(Cause)
-    call = over(queued(), "no_answer")
+    call = end(queued(), "no_answer")
     add_leg(call, customer, hangup_cause="gateway_down")
     reader = staff("view_call", "view_leg")
     settings.LANGUAGE_CODE = "de"
 
     for path in (CALLS, f"{CALLS}{call.pk}/change/"):
-        assert "nicht abgehoben" in shown(reader.get(path))
-    assert "Gateway ausgefallen</td>" in shown(reader.get(LEGS))
+        assert "nicht abgehoben" in html_of(reader.get(path))
+    assert "Gateway ausgefallen</td>" in html_of(reader.get(LEGS))
 
 
-def test_numbers_are_masked_and_cannot_be_searched_for(queued: Queued) -> None:
+def test_masked_numbers_cannot_be_searched_for(queued: Queued) -> None:
     queued()
     client = staff("view_call")
 
-    assert CALLEE not in shown(client.get(CALLS))
-    assert "0 calls\n" in shown(client.get(CALLS, {"q": CALLEE}))
+    assert CALLEE not in html_of(client.get(CALLS))
+    assert "0 calls\n" in html_of(client.get(CALLS, {"q": CALLEE}))
 
 
-def test_a_live_call_is_hung_up_from_its_page(queued: Queued) -> None:
+def test_hangs_up_a_live_call_from_its_page(queued: Queued) -> None:
     call = queued()
     page = f"{CALLS}{call.pk}/change/"
     client = staff("view_call", "hang_up_call")
-    assert "Hang up</button>" in shown(client.get(page))
+    assert "Hang up</button>" in html_of(client.get(page))
 
     response = client.post(f"{CALLS}{call.pk}/hang-up/", follow=True)
 
     call.refresh_from_db()
     assert call.hangup_requested_at is not None
-    assert "Calls that will be hung up: 1." in shown(response)
-    assert "Hang up</button>" not in shown(client.get(page))
+    assert "Calls that will be hung up: 1." in html_of(response)
+    assert "Hang up</button>" not in html_of(client.get(page))
     assert LogEntry.objects.get().object_id == str(call.pk)
 
 
-def test_hanging_up_wants_its_permission_a_post_and_a_call(queued: Queued) -> None:
+def test_hanging_up_requires_the_permission_a_post_and_a_call(queued: Queued) -> None:
     call = queued()
     url = f"{CALLS}{call.pk}/hang-up/"
 
-    assert "Hang up</button>" not in shown(staff("view_call").get(f"{CALLS}{call.pk}/change/"))
+    assert "Hang up</button>" not in html_of(staff("view_call").get(f"{CALLS}{call.pk}/change/"))
     assert staff("view_call").post(url).status_code == 403
     assert staff("hang_up_call").post(url).status_code == 403
     assert staff("view_call", "hang_up_call").get(url).status_code == 405
@@ -141,7 +141,7 @@ def test_hanging_up_wants_its_permission_a_post_and_a_call(queued: Queued) -> No
     assert call.hangup_requested_at is None
 
 
-def test_the_page_of_a_long_call_shows_its_latest_events(queued: Queued) -> None:
+def test_the_page_of_a_long_call_contains_its_latest_events(queued: Queued) -> None:
     call = queued()
     EventDelivery.objects.bulk_create(
         EventDelivery(
@@ -157,13 +157,13 @@ def test_the_page_of_a_long_call_shows_its_latest_events(queued: Queued) -> None
         for n in range(1, 260)
     )
 
-    page = shown(staff("view_call", "view_eventdelivery").get(f"{CALLS}{call.pk}/change/"))
+    page = html_of(staff("view_call", "view_eventdelivery").get(f"{CALLS}{call.pk}/change/"))
 
     assert page.count('class="field-sequence"') == 200
     assert "259" in page
 
 
-def test_call_detail_records_are_taken_out_as_csv(customer: Customer, queued: Queued) -> None:
+def test_exports_call_detail_records_as_csv(customer: Customer, queued: Queued) -> None:
     call = queued(custom='=HYPERLINK("x")')
     leg = add_leg(call, customer, sip_status=486, q850=17)
     export = {"action": "export_csv", "_selected_action": [leg.pk]}
@@ -186,9 +186,7 @@ def test_call_detail_records_are_taken_out_as_csv(customer: Customer, queued: Qu
     assert LogEntry.objects.count() == 2
 
 
-def test_the_margin_is_what_was_sold_less_what_was_bought(
-    customer: Customer, queued: Queued
-) -> None:
+def test_the_margin_is_the_cost_less_the_buy_cost(customer: Customer, queued: Queued) -> None:
     call = queued()
     bought = {
         "buy_price_per_minute": Decimal("0.30"),
@@ -199,7 +197,7 @@ def test_the_margin_is_what_was_sold_less_what_was_bought(
     unknown = add_leg(call, customer, attempt=2, cost=Decimal("1.2"))
     reader = staff("view_leg")
 
-    listed = shown(reader.get(LEGS))
+    listed = html_of(reader.get(LEGS))
     assert re.findall(r'<td class="field-margin[^"]*">([^<]*)</td>', listed) == ["—", "-0.100"]
 
     export = {"action": "export_csv", "_selected_action": [known.pk, unknown.pk]}
@@ -212,7 +210,7 @@ def test_the_margin_is_what_was_sold_less_what_was_bought(
 
 
 @pytest.mark.parametrize("side", ["sold", "bought"])
-def test_what_a_leg_costs_follows_from_its_record_in_the_file(
+def test_a_legs_cost_can_be_computed_from_its_exported_record(
     customer: Customer, queued: Queued, side: str
 ) -> None:
     """The documentation's own example, for a customer who pays in crowns."""
@@ -246,7 +244,7 @@ def test_what_a_leg_costs_follows_from_its_record_in_the_file(
     ("response", "answers"),
     [("412", [412]), ("failed", [None]), ("refused", [302, 500]), ("slow", [204])],
 )
-def test_deliveries_by_what_came_back(queued: Queued, response: str, answers: list[int]) -> None:
+def test_filters_deliveries_by_response(queued: Queued, response: str, answers: list[int]) -> None:
     call = queued()
     for sequence, answer in enumerate([200, 412, None, 302, 500, 204]):
         EventDelivery.objects.create(
@@ -267,7 +265,7 @@ def test_deliveries_by_what_came_back(queued: Queued, response: str, answers: li
     assert [row.answer for row in reversed(page.context["cl"].result_list)] == answers
 
 
-def test_a_test_call_is_asked_for_by_number_and_gateway(customer: Customer) -> None:
+def test_creates_a_test_call_by_number_and_gateway(customer: Customer) -> None:
     client = staff("add_testcall", "view_testcall", "view_gateway")
 
     response = client.post(
@@ -282,15 +280,15 @@ def test_a_test_call_is_asked_for_by_number_and_gateway(customer: Customer) -> N
         customer.gateway,
     )
     assert test_call.created_by is not None
-    assert CALLEE not in shown(client.get(response["Location"]))
+    assert CALLEE not in html_of(client.get(response["Location"]))
     assert LogEntry.objects.get().is_addition()
 
 
 @pytest.mark.parametrize("number", ["", "07946", "nobody", "+44 20 7946 0123 ext. 7", "٣" * 12])
-def test_a_test_call_to_no_number_is_refused(customer: Customer, number: str) -> None:
+def test_rejects_a_test_call_to_an_invalid_number(customer: Customer, number: str) -> None:
     client = staff("add_testcall", "view_testcall")
 
-    page = shown(
+    page = html_of(
         client.post(f"{TEST_CALLS}add/", {"gateway": customer.gateway.pk, "number": number})
     )
 
@@ -298,23 +296,23 @@ def test_a_test_call_to_no_number_is_refused(customer: Customer, number: str) ->
     assert not TestCall.objects.exists()
 
 
-def test_test_calls_want_their_permission(customer: Customer) -> None:
+def test_test_calls_require_the_permission(customer: Customer) -> None:
     assert staff("view_testcall", "change_gateway").get(f"{TEST_CALLS}add/").status_code == 403
 
 
-def test_what_came_of_a_test_call_is_shown(customer: Customer) -> None:
+def test_the_page_of_a_test_call_displays_its_outcome(customer: Customer) -> None:
     test_call = TestCall.objects.create(gateway=customer.gateway, number=CALLEE)
     page = f"{TEST_CALLS}{test_call.pk}/change/"
     client = staff("view_testcall")
-    assert ">queued<" in shown(client.get(page))
+    assert ">queued<" in html_of(client.get(page))
 
     TestCall.objects.update(state="ended", ended_at=timezone.now(), hangup_cause="busy")
-    assert "not connected" in shown(client.get(page))
+    assert "not connected" in html_of(client.get(page))
     TestCall.objects.update(answered_at=timezone.now())
-    assert ">connected<" in shown(client.get(page))
+    assert ">connected<" in html_of(client.get(page))
 
 
-def test_a_sip_gateway_needs_a_host(customer: Customer) -> None:
+def test_a_sip_gateway_requires_a_host(customer: Customer) -> None:
     client = staff("change_gateway", "view_gateway", "view_serviceprovider")
     page = f"/admin/poketalk_server/gateway/{customer.gateway.pk}/change/"
     form = {
@@ -331,9 +329,9 @@ def test_a_sip_gateway_needs_a_host(customer: Customer) -> None:
         "keep_alive": 0,
     }
 
-    assert "Enter the trunk’s host." in shown(client.post(page, form))
+    assert "Enter the trunk’s host." in html_of(client.post(page, form))
     form["host"] = "trunk.example.com"
-    assert "Enter the number that all calls display." in shown(client.post(page, form))
+    assert "Enter the number that all calls display." in html_of(client.post(page, form))
     form["caller_number"] = "442079460000"
     assert client.post(page, form).status_code == 302
     customer.gateway.refresh_from_db()
@@ -342,7 +340,7 @@ def test_a_sip_gateway_needs_a_host(customer: Customer) -> None:
 
 
 @pytest.mark.parametrize(("page", "queries"), [(CALLS, 5), (LEGS, 6)])
-def test_lists_take_the_same_queries_however_long_they_are(
+def test_the_number_of_queries_does_not_grow_with_the_list(
     customer: Customer,
     queued: Queued,
     page: str,
@@ -356,22 +354,22 @@ def test_lists_take_the_same_queries_however_long_they_are(
         client.get(page)
 
 
-def test_the_first_day_is_the_readers_own(queued: Queued) -> None:
+def test_filters_calls_by_day(queued: Queued) -> None:
     call = queued()
     Call.objects.filter(pk=call.pk).update(created_at=timezone.now() - timedelta(days=3))
     client = staff("view_call")
 
-    assert "0 calls\n" in shown(client.get(CALLS, {"day": "today"}))
-    assert "1 call\n" in shown(client.get(CALLS, {"day": "7"}))
+    assert "0 calls\n" in html_of(client.get(CALLS, {"day": "today"}))
+    assert "1 call\n" in html_of(client.get(CALLS, {"day": "7"}))
 
 
-def test_of_an_event_url_staff_see_where_it_goes_and_no_signature(queued: Queued) -> None:
+def test_staff_see_only_the_host_of_an_event_url(queued: Queued) -> None:
     url = "https://example.com:8443/hook/s3cr3t?status=$status&sig=s3cr3t"
     call = queued(eventurl=url, state="active", status=7)
     boss = Client()
     boss.force_login(get_user_model().objects.create_superuser("boss"))
 
-    html = shown(boss.get(f"{CALLS}{call.pk}/change/"))
+    html = html_of(boss.get(f"{CALLS}{call.pk}/change/"))
 
     assert "https://example.com:8443/…" in html
     assert "s3cr3t" not in html
@@ -379,10 +377,10 @@ def test_of_an_event_url_staff_see_where_it_goes_and_no_signature(queued: Queued
     assert boss.get(LEGS, {"call__eventurl__contains": "s3c"}).status_code == 400
 
 
-def test_a_calls_page_names_nothing_twice(queued: Queued) -> None:
+def test_a_calls_page_has_no_duplicate_labels(queued: Queued) -> None:
     call = queued(state="ended", status=8, ended_at=timezone.now())
 
-    html = shown(staff("view_call").get(f"{CALLS}{call.pk}/change/"))
+    html = html_of(staff("view_call").get(f"{CALLS}{call.pk}/change/"))
 
     labels = re.findall(r"<label>([^<]*):</label>", html)
     assert len(labels) > 10

@@ -1,4 +1,4 @@
-"""A gateway's page asks for what its kind needs."""
+"""A gateway's page contains the fields of its kind."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def client() -> Client:
     return staff(*PERMISSIONS)
 
 
-def asked(response: Any) -> set[str]:
-    """The fields of the form, as far as they tell kinds apart."""
+def kind_fields(response: Any) -> set[str]:
+    """The fields of the form that depend on the kind."""
     assert response.status_code == 200
     html = response.content.decode()
     fields = SIP_ONLY | ASTERISK_ONLY | REAL
@@ -39,7 +39,7 @@ def asked(response: Any) -> set[str]:
 
 
 def basics(gateway: Gateway, kind: str) -> dict[str, Any]:
-    """What is sent of every kind."""
+    """The form data that every kind requires."""
     return {
         "provider": gateway.provider_id,
         "name": gateway.name,
@@ -54,19 +54,19 @@ def basics(gateway: Gateway, kind: str) -> dict[str, Any]:
     ("kind", "fields"),
     [("simulated", set()), ("sip", SIP_ONLY | REAL), ("asterisk", ASTERISK_ONLY | REAL)],
 )
-def test_each_kind_asks_for_its_own(
+def test_each_kind_has_its_own_fields(
     client: Client, customer: Customer, kind: str, fields: set[str]
 ) -> None:
     Gateway.objects.update(kind=kind)
 
-    assert asked(client.get(page(Gateway, "change", customer.gateway.pk))) == fields
+    assert kind_fields(client.get(page(Gateway, "change", customer.gateway.pk))) == fields
 
 
-def test_a_new_one_may_become_any(client: Client, customer: Customer) -> None:
-    assert asked(client.get(page(Gateway, "add"))) == SIP_ONLY | ASTERISK_ONLY | REAL
+def test_a_new_gateway_has_the_fields_of_all_kinds(client: Client, customer: Customer) -> None:
+    assert kind_fields(client.get(page(Gateway, "add"))) == SIP_ONLY | ASTERISK_ONLY | REAL
 
 
-def test_a_gateway_of_another_kind_is_asked_for_what_that_needs_and_nothing_else(
+def test_changing_the_kind_requires_the_fields_of_the_new_kind(
     client: Client, customer: Customer
 ) -> None:
     address = page(Gateway, "change", customer.gateway.pk)
@@ -74,7 +74,7 @@ def test_a_gateway_of_another_kind_is_asked_for_what_that_needs_and_nothing_else
 
     response = client.post(address, form)
 
-    assert asked(response) == ASTERISK_ONLY | REAL
+    assert kind_fields(response) == ASTERISK_ONLY | REAL
     assert set(response.context["adminform"].form.errors) == {"ari_url", "endpoint", "username"}
     form |= {"ari_url": URL, "endpoint": "PJSIP/{number}@trunk", "username": "poketalk"}
     assert client.post(address, form).status_code == 302
@@ -85,7 +85,7 @@ def test_a_gateway_of_another_kind_is_asked_for_what_that_needs_and_nothing_else
 
 
 @pytest.mark.parametrize(
-    ("host", "taken"),
+    ("host", "valid"),
     [
         ("sip.example.com", True),
         ("sip.example.com.", True),
@@ -99,12 +99,10 @@ def test_a_gateway_of_another_kind_is_asked_for_what_that_needs_and_nothing_else
         ("sip.exämple.com", False),
     ],
 )
-def test_a_host_is_a_name_or_an_address_and_nothing_more(
-    customer: Customer, host: str, taken: bool
-) -> None:
+def test_a_host_is_a_name_or_an_ipv4_address(customer: Customer, host: str, valid: bool) -> None:
     customer.gateway.kind, customer.gateway.host = "sip", host
 
-    if taken:
+    if valid:
         customer.gateway.full_clean()
     else:
         with pytest.raises(ValidationError) as refused:
@@ -112,7 +110,7 @@ def test_a_host_is_a_name_or_an_address_and_nothing_more(
         assert set(refused.value.message_dict) == {"host"}
 
 
-def test_what_is_emptied_is_emptied(client: Client, customer: Customer) -> None:
+def test_an_emptied_field_becomes_empty(client: Client, customer: Customer) -> None:
     fields = {"ari_url": URL, "endpoint": "PJSIP/{number}@trunk", "username": "poketalk"}
     Gateway.objects.update(kind="asterisk", add_prefix="+", **fields)
     form = basics(customer.gateway, "asterisk") | fields | {"add_prefix": ""}
@@ -123,7 +121,7 @@ def test_what_is_emptied_is_emptied(client: Client, customer: Customer) -> None:
     assert customer.gateway.add_prefix == ""
 
 
-def test_a_kind_that_is_none_is_refused(client: Client, customer: Customer) -> None:
+def test_rejects_an_unknown_kind(client: Client, customer: Customer) -> None:
     form = basics(customer.gateway, "pigeon")
 
     response = client.post(page(Gateway, "change", customer.gateway.pk), form)
@@ -142,13 +140,13 @@ def test_a_kind_that_is_none_is_refused(client: Client, customer: Customer) -> N
         ("http://localhost:8088", []),
     ],
 )
-def test_a_password_in_the_clear_is_told_in_deployment(
+def test_the_deployment_check_warns_of_an_unencrypted_password(
     customer: Customer, url: str, ids: list[str]
 ) -> None:
     Gateway.objects.update(kind="asterisk", ari_url=url)
 
-    def found(**asked_of: Any) -> list[str | None]:
-        messages = run_checks(tags=["database"], **asked_of)
+    def found(**options: Any) -> list[str | None]:
+        messages = run_checks(tags=["database"], **options)
         return [message.id for message in messages if str(message.id).startswith("poketalk")]
 
     assert found(databases=["default"], include_deployment_checks=True) == ids

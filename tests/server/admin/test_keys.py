@@ -1,4 +1,4 @@
-"""API keys in the admin: shown once, rotated without a gap, revoked for good."""
+"""API keys in the admin are displayed once, rotated without interruption, and revoked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def secrets_in(html: str) -> list[str]:
     return re.findall(r"<code[^>]*>([^<]+)</code>", html)
 
 
-def test_a_key_is_in_one_answer_and_in_nothing_that_is_kept(
+def test_a_key_is_displayed_once_and_not_stored(
     customer: Customer, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = staff(*ISSUER)
@@ -53,7 +53,7 @@ def test_a_key_is_in_one_answer_and_in_nothing_that_is_kept(
         assert secret not in client.get(path).content.decode()
 
 
-def test_the_answer_with_the_key_is_not_cached(customer: Customer) -> None:
+def test_the_response_with_the_key_is_not_cached(customer: Customer) -> None:
     form = {"account": customer.account.pk, "label": ""}
 
     answer = staff(*ISSUER).post(page(ApiKey, "add"), form)
@@ -62,13 +62,13 @@ def test_the_answer_with_the_key_is_not_cached(customer: Customer) -> None:
 
 
 @pytest.mark.parametrize("button", ["_addanother", "_continue", "_popup"])
-def test_whichever_button_is_pressed_the_key_is_shown(customer: Customer, button: str) -> None:
+def test_every_button_of_the_form_displays_the_key(customer: Customer, button: str) -> None:
     [secret] = secrets_in(issue(staff(*ISSUER), customer.account, **{button: "1"}))
 
     assert ApiKey.find(secret) is not None
 
 
-def test_a_form_that_is_sent_twice_makes_one_key(customer: Customer) -> None:
+def test_a_repeated_form_issues_one_key(customer: Customer) -> None:
     client = staff(*ISSUER)
     newest = client.get(page(ApiKey, "add")).context["adminform"].form.initial["newest"]
     first = issue(client, customer.account, newest=newest)
@@ -79,15 +79,15 @@ def test_a_form_that_is_sent_twice_makes_one_key(customer: Customer) -> None:
     assert secrets_in(again) == []
     assert "was issued after this form was opened" in again
     assert customer.account.keys.count() == 2
-    other = make_customer("Other")  # another account's form is not in the way
+    other = make_customer("Other")  # another account is not affected
     assert len(secrets_in(issue(client, other.account, newest=other.key.pk))) == 1
 
 
-def test_a_key_is_rotated_without_a_gap(customer: Customer) -> None:
+def test_rotates_a_key_without_interruption(customer: Customer) -> None:
     client = staff(*ISSUER)
     ApiKey.objects.update(label="CRM")
-    shown = client.get(page(ApiKey, "change", customer.key.pk)).content.decode()
-    [link] = re.findall(r'href="([^"]+)">Rotate', shown)
+    html = client.get(page(ApiKey, "change", customer.key.pk)).content.decode()
+    [link] = re.findall(r'href="([^"]+)">Rotate', html)
     initial = client.get(link.replace("&amp;", "&")).context["adminform"].form.initial
     assert (initial["account"], initial["label"]) == (str(customer.account.pk), "CRM")
 
@@ -97,17 +97,17 @@ def test_a_key_is_rotated_without_a_gap(customer: Customer) -> None:
     assert "still work" in answer
     assert page(ApiKey, "change", customer.key.pk) in answer
     assert ApiKey.find(secret) != ApiKey.find(customer.secret)
-    assert customer.ask() == "00"
+    assert customer.request_call() == "00"
 
     chosen = {"action": "revoke", "_selected_action": [customer.key.pk]}
     client.post(page(ApiKey, "changelist"), chosen)
-    assert customer.ask() == "40"
+    assert customer.request_call() == "40"
     customer.secret = secret
-    assert customer.ask() == "00"
+    assert customer.request_call() == "00"
     assert history(customer.key) == ["Changed revoked_at."]
 
 
-def test_a_key_that_is_to_be_revoked_later_can_be_revoked_now(customer: Customer) -> None:
+def test_revokes_a_key_that_was_scheduled_for_later(customer: Customer) -> None:
     ApiKey.objects.update(revoked_at=timezone.now() + timedelta(days=1))
 
     staff(*ISSUER).post(
@@ -117,17 +117,17 @@ def test_a_key_that_is_to_be_revoked_later_can_be_revoked_now(customer: Customer
     assert ApiKey.find(customer.secret) is None
 
 
-def test_issuing_needs_its_permission(customer: Customer) -> None:
+def test_issuing_a_key_requires_the_permission(customer: Customer) -> None:
     client = staff("view_account", "view_apikey", "change_apikey")
 
     assert client.post(page(ApiKey, "add"), {"account": customer.account.pk}).status_code == 403
-    shown = client.get(page(Account, "change", customer.account.pk)).content.decode()
-    assert "Issue a key" not in shown
+    html = client.get(page(Account, "change", customer.account.pk)).content.decode()
+    assert "Issue a key" not in html
     assert "Rotate" not in client.get(page(ApiKey, "change", customer.key.pk)).content.decode()
     assert ApiKey.objects.count() == 1
 
 
-def test_an_accounts_page_names_the_keys_that_work(customer: Customer) -> None:
+def test_an_accounts_page_lists_its_valid_keys(customer: Customer) -> None:
     ApiKey.issue(customer.account, "<script>alert(1)</script>")
     gone, _secret = ApiKey.issue(customer.account, "gone")
     ApiKey.objects.filter(pk=gone.pk).update(revoked_at=timezone.now())

@@ -1,4 +1,4 @@
-"""What is masked cannot be found out by an address either, digit by digit."""
+"""Lookups in the URL do not reveal masked numbers."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ OURS = [
     model
     for model in admin.site._registry
     if model._meta.app_label in ("poketalk", "poketalk_server")
-    and model._meta.model_name != "switch"  # whose page is no list, and asks for nothing
+    and model._meta.model_name != "switch"  # its page is not a list
 ]
 NUMBERS = ("number", "from_number", "to_number")
 
 
 def lookups() -> Iterator[Any]:
-    """Each way to ask for a number in an address: a model's own, or that of what it belongs to."""
+    """All lookups of numbers in a URL: of a model's own fields, and of related models' fields."""
     for label in ("poketalk", "poketalk_server"):
         for model in apps.get_app_config(label).get_models():
             paths = [(field.name, field) for field in model._meta.get_fields()]
@@ -42,25 +42,25 @@ def lookups() -> Iterator[Any]:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("model", "lookup"), list(lookups()))
-def test_no_number_is_looked_up_by_those_who_may_not_see_it(model: Any, lookup: str) -> None:
+def test_lookups_by_number_require_the_permission_to_see_numbers(model: Any, lookup: str) -> None:
     model_admin = admin.site._registry.get(model)
     if model_admin is None:
-        pytest.skip(f"{model._meta.label} has no page of its own")
+        pytest.skip(f"{model._meta.label} is not registered in the admin")
     request = RequestFactory().get("/")
     request.user = get_user_model().objects.create_user("watcher", is_staff=True)
     request.user.user_permissions.set(Permission.objects.exclude(codename="view_numbers"))
 
     assert not model_admin.lookup_allowed(lookup, "44", request)
 
-    if lookup.count("__") == 1:  # of others' numbers, Django lets nobody ask
+    if lookup.count("__") == 1:  # Django itself refuses lookups of related numbers
         request.user = get_user_model().objects.create_superuser("boss")
         assert model_admin.lookup_allowed(lookup, "44", request)
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model._meta.label)
-def test_a_nul_is_answered_as_a_filter_that_cannot_be(model: Any, admin_client: Client) -> None:
-    """PostgreSQL refuses it, wherever it stands in a condition."""
+def test_a_nul_is_an_invalid_filter(model: Any, admin_client: Client) -> None:
+    """PostgreSQL rejects a NUL anywhere in a condition."""
     page = reverse(admin_urlname(model._meta, "changelist"))
     model_admin = admin.site._registry[model]
     fields = [field.name for field in model._meta.concrete_fields]
@@ -72,5 +72,5 @@ def test_a_nul_is_answered_as_a_filter_that_cannot_be(model: Any, admin_client: 
     assert admin_client.get(page, {"q": "\x00"}).status_code == 200
 
 
-def test_there_are_such_lookups() -> None:
+def test_finds_lookups_to_test() -> None:
     assert len(list(lookups())) > 8

@@ -1,4 +1,4 @@
-"""The service in the admin: money through the ledger, keys shown once, numbers masked."""
+"""The service in the admin: money goes through the ledger, and keys and numbers are protected."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def page(model: type[Any], action: str, *args: Any) -> str:
 
 @pytest.fixture
 def filled(customer: Customer, queued: Queued) -> Call:
-    """One row at least of each model."""
+    """A call, with at least one row of each model."""
     call = queued(
         Decimal(1), custom="<script>alert(1)</script>", eventurl="https://example.com/?$status"
     )
@@ -71,7 +71,7 @@ def filled(customer: Customer, queued: Queued) -> Call:
 
 @pytest.fixture
 def staff(db: None) -> Callable[..., Client]:
-    """Logs in a member of staff with these permissions and no others."""
+    """A function that logs in a member of staff with only these permissions."""
 
     def log_in(*codenames: str) -> Client:
         user = get_user_model().objects.create_user(
@@ -103,7 +103,7 @@ def test_every_model_has_its_pages(filled: Call, admin_client: Client, model: ty
 
 
 @pytest.mark.parametrize("model", WRITTEN_BY_THE_SERVICE)
-def test_what_the_service_writes_nobody_edits(
+def test_rows_written_by_the_service_are_read_only(
     filled: Call, admin_client: Client, model: type[Any]
 ) -> None:
     row = model._default_manager.first()
@@ -125,7 +125,7 @@ FORM = {
 }
 
 
-def test_an_accounts_page_takes_no_money(customer: Customer, admin_client: Client) -> None:
+def test_an_accounts_page_cannot_change_its_money(customer: Customer, admin_client: Client) -> None:
     path = page(Account, "change", customer.account.pk)
     form = FORM | {"name": "Renamed", "balance": "1000000", "held": "7"}
     assert admin_client.post(path, form).status_code == 302
@@ -136,7 +136,7 @@ def test_an_accounts_page_takes_no_money(customer: Customer, admin_client: Clien
     assert Account.objects.get(name="ACME").balance == 0
 
 
-def test_a_credit_limit_that_is_already_used_is_refused(
+def test_rejects_a_credit_limit_below_the_credit_in_use(
     customer: Customer, queued: Queued, admin_client: Client
 ) -> None:
     path = page(Account, "change", customer.account.pk)
@@ -150,7 +150,7 @@ def test_a_credit_limit_that_is_already_used_is_refused(
     assert Account.objects.get().credit_limit == Decimal(25)
 
 
-def test_an_accounts_page_leads_to_its_entries_and_to_the_form(
+def test_an_accounts_page_links_to_its_entries_and_to_the_form(
     customer: Customer, admin_client: Client
 ) -> None:
     make_customer("Other")
@@ -165,7 +165,7 @@ def test_an_accounts_page_leads_to_its_entries_and_to_the_form(
 @pytest.mark.parametrize(
     ("kind", "amount", "after"), [("top_up", "25.5", "125.5"), ("adjustment", "-100", "0")]
 )
-def test_money_is_booked_in_the_ledger_by_who_is_logged_in(
+def test_books_an_entry_with_the_user_as_its_author(
     customer: Customer, admin_client: Client, admin_user: Any, kind: str, amount: str, after: str
 ) -> None:
     form = {"account": customer.account.pk, "kind": kind, "amount": amount, "note": "Invoice 7"}
@@ -192,7 +192,7 @@ def test_money_is_booked_in_the_ledger_by_who_is_logged_in(
         ("charge", "-1"),
     ],
 )
-def test_what_the_ledger_would_refuse_is_said_on_the_form(
+def test_an_invalid_booking_is_an_error_of_the_form(
     customer: Customer, admin_client: Client, kind: str, amount: str
 ) -> None:
     form = {"account": customer.account.pk, "kind": kind, "amount": amount}
@@ -202,9 +202,7 @@ def test_what_the_ledger_would_refuse_is_said_on_the_form(
     assert LedgerEntry.objects.count() == 1
 
 
-def test_a_booking_that_is_sent_twice_is_booked_once(
-    customer: Customer, admin_client: Client
-) -> None:
+def test_a_repeated_booking_form_is_booked_once(customer: Customer, admin_client: Client) -> None:
     path = page(LedgerEntry, "add")
     key = admin_client.get(path).context["adminform"].form["key"].value()
     form = {"account": customer.account.pk, "kind": "adjustment", "amount": "5", "key": key}
@@ -217,7 +215,7 @@ def test_a_booking_that_is_sent_twice_is_booked_once(
     assert customer.account.balance == Decimal(105)
 
 
-def test_booking_needs_its_permission(customer: Customer, staff: Callable[..., Client]) -> None:
+def test_booking_requires_the_permission(customer: Customer, staff: Callable[..., Client]) -> None:
     form = {"account": customer.account.pk, "kind": "top_up", "amount": "1"}
     client = staff("view_ledgerentry", "change_account", "view_account")
     assert client.post(page(LedgerEntry, "add"), form).status_code == 403
@@ -230,7 +228,7 @@ def test_booking_needs_its_permission(customer: Customer, staff: Callable[..., C
 # Keys and addresses
 
 
-def test_a_new_key_is_shown_exactly_once(customer: Customer, admin_client: Client) -> None:
+def test_a_new_key_is_displayed_exactly_once(customer: Customer, admin_client: Client) -> None:
     form = {"account": customer.account.pk, "label": "CRM"}
     first = admin_client.post(page(ApiKey, "add"), form, follow=True).content.decode()
     key = ApiKey.objects.get(label="CRM")
@@ -240,7 +238,9 @@ def test_a_new_key_is_shown_exactly_once(customer: Customer, admin_client: Clien
         assert secret not in admin_client.get(path).content.decode()
 
 
-def test_a_key_can_be_revoked_but_not_moved(customer: Customer, admin_client: Client) -> None:
+def test_a_key_can_be_revoked_but_not_moved_to_another_account(
+    customer: Customer, admin_client: Client
+) -> None:
     other = make_customer("Other")
     path = page(ApiKey, "change", customer.key.pk)
     form = {"account": other.account.pk, "label": "old", "prefix": "x", "revoked_at_0": ""}
@@ -274,7 +274,7 @@ def hang_up(client: Client, *calls: Call) -> None:
     client.post(page(Call, "changelist"), chosen)
 
 
-def test_hanging_up_needs_its_permission_and_a_live_call(
+def test_the_hang_up_action_requires_the_permission_and_live_calls(
     queued: Queued, staff: Callable[..., Client]
 ) -> None:
     live, over = queued(), queued(state=Call.State.ENDED)
@@ -289,7 +289,7 @@ def test_hanging_up_needs_its_permission_and_a_live_call(
 
 
 @pytest.mark.parametrize("model", [Call, Leg, BlacklistedNumber])
-def test_numbers_are_whole_for_those_alone_who_may_see_them(
+def test_whole_numbers_require_the_permission(
     filled: Call, staff: Callable[..., Client], model: type[Any]
 ) -> None:
     row = model._default_manager.first()
@@ -306,7 +306,7 @@ def test_numbers_are_whole_for_those_alone_who_may_see_them(
 @pytest.mark.parametrize(
     ("model", "query"), [(Call, CALLEE), (Leg, CALLER), (BlacklistedNumber, "44207")]
 )
-def test_masked_numbers_are_not_found_by_searching(
+def test_searching_for_numbers_requires_the_permission(
     filled: Call, staff: Callable[..., Client], model: type[Any], query: str
 ) -> None:
     permissions = [f"view_{model._meta.model_name}"]
@@ -315,7 +315,7 @@ def test_masked_numbers_are_not_found_by_searching(
         assert listed.queryset.count() == hits
 
 
-def test_a_masked_entry_of_the_blacklist_keeps_its_number(
+def test_saving_a_masked_blacklist_entry_keeps_its_number(
     filled: Call, staff: Callable[..., Client]
 ) -> None:
     entry = BlacklistedNumber.objects.get()
@@ -326,7 +326,7 @@ def test_a_masked_entry_of_the_blacklist_keeps_its_number(
     assert (entry.number, entry.reason) == ("442079460999", "asked us")
 
 
-def test_a_number_is_typed_in_any_formatting(db: None, admin_client: Client) -> None:
+def test_accepts_a_number_in_any_format(db: None, admin_client: Client) -> None:
     form = {"number": "+44 (0)20 7946 0999", "reason": ""}
     assert admin_client.post(page(BlacklistedNumber, "add"), form).status_code == 302
     assert BlacklistedNumber.objects.get().number == "442079460999"

@@ -1,4 +1,4 @@
-"""The query API: an account reads its own calls, with its own key, from its own addresses."""
+"""The query API: an account reads its own calls, with its own key, from its allowed addresses."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def cursor(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def test_a_call_is_found_by_its_custom(customer: Customer, queued: Queued) -> None:
-    wanted = queued(custom="web 1&x=ü ")
+def test_finds_a_call_by_its_custom(customer: Customer, queued: Queued) -> None:
+    expected = queued(custom="web 1&x=ü ")
     queued(custom="web2")
     response = get(customer, custom="web 1&x=ü ")
     assert response.status_code == 200
-    assert [call["id"] for call in response.json()["results"]] == [wanted.pk]
+    assert [call["id"] for call in response.json()["results"]] == [expected.pk]
     assert get(customer, custom="web3").json()["results"] == []
 
 
-def test_a_call_tells_its_whole_life(customer: Customer, queued: Queued) -> None:
+def test_a_call_contains_its_legs_and_events(customer: Customer, queued: Queued) -> None:
     call = queued(
         custom="web1",
         eventurl="https://crm.example.com/e",
@@ -120,7 +120,7 @@ def test_a_call_tells_its_whole_life(customer: Customer, queued: Queued) -> None
     }
 
 
-def test_the_list_is_newest_first_in_bounded_pages(customer: Customer, queued: Queued) -> None:
+def test_the_list_is_paginated_newest_first(customer: Customer, queued: Queued) -> None:
     pks = [queued(custom=str(number)).pk for number in range(205)]
     first = get(customer).json()
     assert [call["id"] for call in first["results"]] == pks[:-51:-1]
@@ -129,7 +129,7 @@ def test_the_list_is_newest_first_in_bounded_pages(customer: Customer, queued: Q
     assert len(get(customer, page_size=1000).json()["results"]) == 200
 
 
-def test_a_page_costs_the_same_queries_however_many_calls_it_has(
+def test_the_number_of_queries_does_not_grow_with_the_calls(
     customer: Customer, queued: Queued, django_assert_num_queries: Any
 ) -> None:
     for number in range(20):
@@ -138,7 +138,7 @@ def test_a_page_costs_the_same_queries_however_many_calls_it_has(
         assert len(get(customer).json()["results"]) == 20
 
 
-def test_calls_of_others_do_not_exist(customer: Customer, queued: Queued) -> None:
+def test_calls_of_other_accounts_are_not_found(customer: Customer, queued: Queued) -> None:
     call = queued(custom="web1")
     other = make_customer("Other")
     assert get(other, custom="web1").json()["results"] == []
@@ -146,8 +146,8 @@ def test_calls_of_others_do_not_exist(customer: Customer, queued: Queued) -> Non
     assert get(customer, f"{CALLS}{call.pk}/").status_code == 200
 
 
-def refused(response: HttpResponse, status: int) -> str:
-    """The problem's sentence."""
+def problem_detail(response: HttpResponse, status: int) -> str:
+    """The detail of the problem in the response, after checks of the rest."""
     assert response.status_code == status
     assert response["Content-Type"] == "application/problem+json"
     assert "no-store" in response["Cache-Control"]
@@ -163,35 +163,33 @@ def refused(response: HttpResponse, status: int) -> str:
     "header",
     [None, "", "Api-Key", "Api-Key  ", "Api-Key wrong", "Token x", "Bearer x", "Api-Key ü"],
 )
-def test_401_without_a_key_that_is_known(customer: Customer, header: str | None) -> None:
+def test_401_without_a_known_key(customer: Customer, header: str | None) -> None:
     headers = {} if header is None else {"Authorization": header}
     response = customer.client.get(CALLS, headers=headers)
-    assert refused(response, 401)
+    assert problem_detail(response, 401)
     assert response["WWW-Authenticate"] == "Api-Key"
 
 
-def test_the_key_is_not_taken_from_the_url_or_a_session(
-    customer: Customer, admin_user: Any
-) -> None:
+def test_ignores_keys_in_the_url_and_sessions(customer: Customer, admin_user: Any) -> None:
     customer.client.force_login(admin_user)
     response = customer.client.get(CALLS, {"api_key": customer.secret})
     assert response.status_code == 401
 
 
-def test_a_revoked_key_and_a_sleeping_account_are_unknown(customer: Customer) -> None:
+def test_401_for_a_revoked_key_or_an_inactive_account(customer: Customer) -> None:
     Account.objects.update(is_active=False)
-    assert refused(get(customer), 401)
+    assert problem_detail(get(customer), 401)
     Account.objects.update(is_active=True)
     ApiKey.objects.update(revoked_at=NOON)
-    assert refused(get(customer), 401)
+    assert problem_detail(get(customer), 401)
 
 
-def test_403_from_an_address_that_is_not_on_the_list_and_a_warning(
+def test_403_and_a_warning_for_an_address_that_is_not_allowed(
     customer: Customer, caplog: pytest.LogCaptureFixture
 ) -> None:
     AllowedAddress.objects.update(network="198.51.100.7/32")
     with caplog.at_level(logging.WARNING, logger="django_poketalk"):
-        assert refused(get(customer), 403)
+        assert problem_detail(get(customer), 403)
     assert "127.0.0.1" in caplog.text
     assert customer.secret not in caplog.text
     with override_settings(POKETALK_SERVER={"TRUSTED_PROXIES": ["127.0.0.1"]}):
@@ -199,7 +197,7 @@ def test_403_from_an_address_that_is_not_on_the_list_and_a_warning(
         assert get(customer).status_code == 200
 
 
-def test_two_keys_work_at_once_so_that_one_can_follow_the_other(customer: Customer) -> None:
+def test_two_keys_are_valid_at_once_for_rotation(customer: Customer) -> None:
     key, secret = ApiKey.issue(customer.account)
     assert get(customer).status_code == get(customer, secret=secret).status_code == 200
     ApiKey.objects.exclude(pk=key.pk).update(revoked_at=NOON)
@@ -209,9 +207,9 @@ def test_two_keys_work_at_once_so_that_one_can_follow_the_other(customer: Custom
 
 @pytest.mark.parametrize("path", [CALLS, CALLS + "1/"])
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-def test_405_for_every_method_that_writes(customer: Customer, path: str, method: str) -> None:
+def test_405_for_methods_that_write(customer: Customer, path: str, method: str) -> None:
     headers = {"Authorization": f"Api-Key {customer.secret}"}
-    assert refused(getattr(customer.client, method)(path, headers=headers), 405)
+    assert problem_detail(getattr(customer.client, method)(path, headers=headers), 405)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +233,7 @@ def test_405_for_every_method_that_writes(customer: Customer, path: str, method:
         ({"custom": ["a", "b"]}, 200),
     ],
 )
-def test_odd_queries_are_the_askers_fault(
+def test_invalid_queries_are_client_errors(
     customer: Customer, query: dict[str, Any], status: int
 ) -> None:
     response = get(customer, **query)
@@ -246,5 +244,5 @@ def test_odd_queries_are_the_askers_fault(
 
 
 @pytest.mark.parametrize("number", ["0", "9" * 40, "x", "٣"])
-def test_404_for_a_call_that_there_cannot_be(customer: Customer, number: str) -> None:
-    assert refused(get(customer, f"{CALLS}{number}/"), 404)
+def test_404_for_an_impossible_primary_key(customer: Customer, number: str) -> None:
+    assert problem_detail(get(customer, f"{CALLS}{number}/"), 404)

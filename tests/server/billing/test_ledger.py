@@ -1,4 +1,4 @@
-"""Money: never past the limit, exact to the last unit, charged once."""
+"""The ledger never passes a limit, is exact, and charges each call once."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from django_poketalk.server.models import Account, Call, LedgerEntry
 
 from .. import money
 from ..conftest import Customer
-from ..money import charge, extend, till
+from ..money import charge, extend, ledger_batch
 
 D = Decimal
 Queued = Callable[..., Call]
 
 
 def money_of(account: Account) -> tuple[Decimal, Decimal]:
-    """Balance and hold as they stand in the database, checked against the entries."""
+    """The stored balance and hold, after a check against the entries and the calls."""
     account.refresh_from_db()
     entries = LedgerEntry.objects.filter(account=account).order_by("id")
     assert sum((entry.amount for entry in entries), D(0)) == account.balance
@@ -36,7 +36,7 @@ def money_of(account: Account) -> tuple[Decimal, Decimal]:
     return account.balance, account.held
 
 
-def test_a_top_up_is_booked_with_its_reason_and_its_author(customer: Customer) -> None:
+def test_books_a_top_up_with_note_and_author(customer: Customer) -> None:
     anna = get_user_model().objects.create_user("anna")
     entry = ledger.top_up(customer.account, D("25.5"), note="Invoice 7", by=anna)
     assert money_of(customer.account) == (D("125.500"), D(0))
@@ -47,13 +47,15 @@ def test_a_top_up_is_booked_with_its_reason_and_its_author(customer: Customer) -
 @pytest.mark.parametrize(
     "amount", [D(0), D("-1"), D("0.0001"), D("NaN"), D("Infinity"), D("1e15"), 1.5]
 )
-def test_a_top_up_is_a_positive_amount_of_thousandths(customer: Customer, amount: Any) -> None:
+def test_rejects_a_top_up_that_is_not_a_positive_amount_of_thousandths(
+    customer: Customer, amount: Any
+) -> None:
     with pytest.raises(ValueError, match=r"finite Decimal|three decimals|greater than 0"):
         ledger.top_up(customer.account, amount)
     assert money_of(customer.account) == (D("100.000"), D(0))
 
 
-def test_an_adjustment_may_take_money_but_not_past_the_credit_limit(customer: Customer) -> None:
+def test_rejects_an_adjustment_past_the_credit_limit(customer: Customer) -> None:
     ledger.adjust(customer.account, D("-100"))
     assert money_of(customer.account) == (D(0), D(0))
     with pytest.raises(ledger.InsufficientFunds):
@@ -63,29 +65,27 @@ def test_an_adjustment_may_take_money_but_not_past_the_credit_limit(customer: Cu
     assert money_of(customer.account) == (D("-0.500"), D(0))
 
 
-def test_an_entry_of_nothing_is_refused(customer: Customer) -> None:
+def test_rejects_an_amount_of_0(customer: Customer) -> None:
     with pytest.raises(ValueError, match="amount is 0"):
         ledger.adjust(customer.account, D(0))
 
 
-def test_a_balance_that_no_column_can_hold_is_refused(customer: Customer) -> None:
+def test_rejects_a_balance_above_the_maximum(customer: Customer) -> None:
     with pytest.raises(ValueError, match="the maximum is"):
         ledger.top_up(customer.account, ledger.MAX_AMOUNT)
 
 
 @pytest.mark.parametrize(("a_day", "most"), [(None, D("100.000")), (D(5), D("5.000"))])
-def test_a_call_is_queued_with_its_hold_or_not_at_all(
+def test_queues_a_call_only_if_the_hold_is_affordable(
     customer: Customer, a_day: Decimal | None, most: Decimal
 ) -> None:
     Account.objects.update(max_spend_per_day=a_day)
     for amount, held in ((most + D("0.001"), D(0)), (most, most)):
-        assert money.queue(customer.wants(), amount) == bool(held) == Call.objects.exists()
+        assert money.queue(customer.new_call(), amount) == bool(held) == Call.objects.exists()
         assert money_of(customer.account) == (D(100), held)
 
 
-def test_what_is_held_cannot_be_taken_back_by_an_adjustment(
-    customer: Customer, queued: Queued
-) -> None:
+def test_rejects_an_adjustment_of_held_money(customer: Customer, queued: Queued) -> None:
     queued(D(60))
     with pytest.raises(ledger.InsufficientFunds):
         ledger.adjust(customer.account, D("-40.001"))
@@ -93,7 +93,7 @@ def test_what_is_held_cannot_be_taken_back_by_an_adjustment(
     assert money_of(customer.account) == (D(60), D(60))
 
 
-def test_a_hold_is_extended_as_far_as_the_funds_reach_and_never_lowered(
+def test_a_hold_is_extended_up_to_the_funds_and_never_lowered(
     customer: Customer, queued: Queued
 ) -> None:
     call = queued(D(10))
@@ -105,7 +105,7 @@ def test_a_hold_is_extended_as_far_as_the_funds_reach_and_never_lowered(
     assert money_of(customer.account) == (D(100), D(100))
 
 
-def test_charging_enters_each_leg_and_releases_the_rest(customer: Customer, queued: Queued) -> None:
+def test_charging_books_each_leg_and_releases_the_hold(customer: Customer, queued: Queued) -> None:
     call = queued(D(10))
     charge(call, D("0.515"), D("1.2"))
     assert money_of(customer.account) == (D("98.285"), D(0))
@@ -125,21 +125,21 @@ def test_a_leg_without_cost_gets_no_entry(customer: Customer, queued: Queued) ->
     assert money_of(customer.account) == (D("99.990"), D(0))
 
 
-def test_a_call_is_resolved_once_even_when_it_was_free(customer: Customer, queued: Queued) -> None:
+def test_a_free_call_is_charged_only_once(customer: Customer, queued: Queued) -> None:
     call = queued()
     charge(call, D(0), D(0))
     charge(call, D(1), D(1))
     assert money_of(customer.account) == (D(100), D(0))
 
 
-def test_after_the_charge_nothing_is_held_for_the_call(customer: Customer, queued: Queued) -> None:
+def test_a_charged_call_cannot_extend_its_hold(customer: Customer, queued: Queued) -> None:
     call = queued(D(1))
     charge(call, D(1), D(1))
     assert extend(call, D(1)) == 0
     assert money_of(customer.account) == (D(98), D(0))
 
 
-def test_a_switch_that_lost_the_call_moves_no_money(customer: Customer, queued: Queued) -> None:
+def test_a_switch_that_lost_the_call_cannot_move_money(customer: Customer, queued: Queued) -> None:
     stale = queued(D(10), fence=1)
     Call.objects.filter(pk=stale.pk).update(fence=2)
     assert extend(stale, D(20)) == 0
@@ -149,7 +149,7 @@ def test_a_switch_that_lost_the_call_moves_no_money(customer: Customer, queued: 
     assert money_of(customer.account) == (D(90), D(0))
 
 
-def test_costs_that_outran_hold_and_funds_are_charged_up_to_the_limit_and_reported(
+def test_costs_above_hold_and_funds_are_charged_up_to_the_limit_and_logged(
     customer: Customer, queued: Queued, caplog: pytest.LogCaptureFixture
 ) -> None:
     call = queued(D(10))
@@ -162,16 +162,14 @@ def test_costs_that_outran_hold_and_funds_are_charged_up_to_the_limit_and_report
 
 
 @pytest.mark.parametrize("costs", [(D("-1"), D(2)), (D("0.0001"), D(0)), (0.5, D(0))])
-def test_costs_that_are_no_money_are_refused(
-    customer: Customer, queued: Queued, costs: tuple[Any, Any]
-) -> None:
+def test_rejects_invalid_costs(customer: Customer, queued: Queued, costs: tuple[Any, Any]) -> None:
     with pytest.raises(ValueError, match=r"is negative|finite Decimal|three decimals"):
         charge(queued(), *costs)
     with pytest.raises(ValueError, match=r"is negative|finite Decimal|three decimals"):
         queued(costs[0])
 
 
-def test_the_database_itself_refuses_a_balance_past_the_limit(customer: Customer) -> None:
+def test_a_constraint_rejects_a_balance_past_the_limit(customer: Customer) -> None:
     rows = Account.objects.filter(pk=customer.account.pk)
     with pytest.raises(IntegrityError), transaction.atomic():
         rows.update(held=D("100.001"))
@@ -182,7 +180,7 @@ def test_the_database_itself_refuses_a_balance_past_the_limit(customer: Customer
 
 
 @pytest.mark.parametrize(("credit", "held"), [("0.5", "0.8"), ("0.4", "0.7"), ("0.1", "0.3")])
-def test_the_last_thousandth_can_be_spent_on_every_database(
+def test_the_last_thousandth_can_be_held_on_every_database(
     customer: Customer, queued: Queued, credit: str, held: str
 ) -> None:
     # In floats 0.8 - 0.5 is more than 0.3.
@@ -192,9 +190,7 @@ def test_the_last_thousandth_can_be_spent_on_every_database(
     assert money_of(customer.account) == (D(held) - D(credit), D(held))
 
 
-def test_the_database_itself_refuses_to_charge_a_leg_twice(
-    customer: Customer, queued: Queued
-) -> None:
+def test_a_constraint_rejects_a_second_charge_of_a_leg(customer: Customer, queued: Queued) -> None:
     call = queued()
     charge(call, D(1), D(0))
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -211,14 +207,12 @@ def test_the_database_itself_refuses_to_charge_a_leg_twice(
         {"kind": "top_up", "amount": D(-1)},
     ],
 )
-def test_the_database_itself_refuses_entries_that_mean_nothing(
-    customer: Customer, facts: dict[str, Any]
-) -> None:
+def test_constraints_reject_invalid_entries(customer: Customer, facts: dict[str, Any]) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         LedgerEntry.objects.create(account=customer.account, balance=D(0), **facts)
 
 
-def test_entries_stand_for_good(customer: Customer) -> None:
+def test_entries_are_append_only(customer: Customer) -> None:
     entry = LedgerEntry.objects.get()
     with pytest.raises(TypeError, match="append-only"):
         entry.save()
@@ -226,9 +220,7 @@ def test_entries_stand_for_good(customer: Customer) -> None:
         entry.delete()
 
 
-def test_saving_a_stale_account_does_not_turn_its_money_back(
-    customer: Customer, queued: Queued
-) -> None:
+def test_saving_a_stale_account_keeps_its_balance(customer: Customer, queued: Queued) -> None:
     stale = Account.objects.get(pk=customer.account.pk)
     queued(D(10))
     ledger.top_up(customer.account, D(5))
@@ -243,7 +235,7 @@ turns = st.lists(st.tuples(st.sampled_from(["extend", "charge"]), amounts, amoun
 steps = st.lists(
     st.one_of(
         st.tuples(st.sampled_from(["top_up", "adjust", "queue"]), amounts),
-        st.tuples(st.just("till"), turns),
+        st.tuples(st.just("batch"), turns),
     ),
     max_size=12,
 )
@@ -255,7 +247,7 @@ thorough = settings(
 
 @given(steps=steps, credit=amounts)
 @thorough
-def test_whatever_is_done_in_whatever_order_the_books_are_right(
+def test_the_ledger_is_consistent_after_any_operations(
     customer: Customer, queued: Queued, steps: list[Any], credit: Decimal
 ) -> None:
     with transaction.atomic():
@@ -274,12 +266,12 @@ def test_whatever_is_done_in_whatever_order_the_books_are_right(
                     except ledger.InsufficientFunds:
                         assert what > account.funds
                 case "queue":
-                    call = customer.wants()
+                    call = customer.new_call()
                     reaches = what <= account.funds
                     assert money.queue(call, what) == reaches
                     calls += [call] * reaches
-                case "till":
-                    costs |= take_turns(calls, what, costs)
+                case "batch":
+                    costs |= apply_turns(calls, what, costs)
             money_of(account)
         for call in calls:
             call.refresh_from_db()
@@ -289,21 +281,25 @@ def test_whatever_is_done_in_whatever_order_the_books_are_right(
         transaction.set_rollback(True)
 
 
-def take_turns(calls: list[Call], turns: list[Any], charged: Collection[int]) -> dict[int, Decimal]:
-    """The newest calls each do something, in one batch; the costs of those that are charged now."""
+def apply_turns(
+    calls: list[Call], turns: list[Any], charged: Collection[int]
+) -> dict[int, Decimal]:
+    """Apply a turn to each of the newest calls, in one batch. Returns the costs of the calls that
+    are charged now.
+    """
     costs = {}
     turn = list(zip(reversed(calls), turns, strict=False))
     before = dict(Call.objects.values_list("pk", "held"))
-    with till(*[call for call, _what in turn]) as opened:
+    with ledger_batch(*[call for call, _what in turn]) as batch:
         for call, (action, one, other) in turn:
             if action == "extend":
-                held = opened.extend(call.pk, one)
+                held = batch.extend(call.pk, one)
                 if call.pk in charged:
                     assert held == 0
                 else:
                     assert before[call.pk] <= held <= max(one, before[call.pk])
             else:
-                opened.charge(call.pk, one, other)
+                batch.charge(call.pk, one, other)
                 if call.pk not in charged:
                     costs[call.pk] = one + other
     return costs
@@ -311,7 +307,7 @@ def take_turns(calls: list[Call], turns: list[Any], charged: Collection[int]) ->
 
 @given(turns=turns, funds=amounts, a_day=st.one_of(st.none(), amounts), credit=amounts)
 @thorough
-def test_many_calls_in_one_till_are_as_each_in_its_own(
+def test_one_batch_of_many_calls_equals_one_batch_for_each(
     customer: Customer,
     queued: Queued,
     turns: list[Any],
@@ -330,12 +326,12 @@ def test_many_calls_in_one_till_are_as_each_in_its_own(
             if not is_together:
                 groups = [[each] for each in groups[0]]
             for group in groups:
-                with till(*[call for call, _turn in group]) as opened:
+                with ledger_batch(*[call for call, _turn in group]) as batch:
                     for call, (action, one, other) in group:
                         if action == "extend":
-                            opened.extend(call.pk, one)
+                            batch.extend(call.pk, one)
                         else:
-                            opened.charge(call.pk, one, other)
+                            batch.charge(call.pk, one, other)
             entries = LedgerEntry.objects.order_by("id").filter(kind="charge")
             outcomes.append(
                 (

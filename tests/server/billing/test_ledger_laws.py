@@ -1,7 +1,7 @@
-"""The books are right whatever happens at once: real calls on real threads.
+"""The ledger is consistent under concurrency, with real calls on threads.
 
-Calls are admitted, claimed, driven by their machines and written as a switch does it, all but the
-phones; many at a time, on a database that locks rows, while others pay in and correct balances.
+Calls are admitted, claimed, driven by their state machines and stored as in a switch, but without
+phones. Many run at once, on a database with row locks, while payments and adjustments are booked.
 """
 
 from __future__ import annotations
@@ -65,36 +65,36 @@ pytestmark = [
 D = Decimal
 
 
-class Driven:
-    """A claimed call with its machine and its rows, but without phones and without a loop."""
+class DrivenCall:
+    """A claimed call with its state machine and its rows, without phones and event loop."""
 
     def __init__(self, claimed: ClaimedCall) -> None:
         self.key, self._claimed = claimed.key, claimed
         self.machine = CallMachine(claimed.plan)
-        self.told: list[Event] = []
+        self.events: list[Event] = []
         self.finish: Finish | None = None
         self._now = 0.0
         self._written: set[tuple[Side, int]] = set()
-        self._carry_out(self.machine.start(0.0, claimed.refused))
+        self._execute(self.machine.start(0.0, claimed.refused))
 
-    def tell(self, fact: Fact, after: float = 0.0) -> None:
-        """Something happens to the call, `after` seconds."""
+    def apply(self, fact: Fact, after: float = 0.0) -> None:
+        """Apply a fact to the call `after` seconds later."""
         until = self._now + after
         while (deadline := self.machine.deadline) is not None and deadline < until:
             self._now = max(self._now, deadline)
-            self._carry_out(self.machine.handle(TimeUp(), self._now))
+            self._execute(self.machine.handle(TimeUp(), self._now))
         self._now = until
         if not self.machine.ended:
-            self._carry_out(self.machine.handle(fact, until))
+            self._execute(self.machine.handle(fact, until))
 
-    def _carry_out(self, commands: list[Command]) -> None:
-        machine, wanted, finish = self.machine, None, None
+    def _execute(self, commands: list[Command]) -> None:
+        machine, requested_hold, finish = self.machine, None, None
         for command in commands:
             match command:
                 case SendEvent(event):
-                    self.told.append(event)
+                    self.events.append(event)
                 case ExtendHold(amount):
-                    wanted = amount
+                    requested_hold = amount
                 case Finish():
                     finish = self.finish = command
         legs = {(attempt.side, attempt.number): attempt for attempt in machine.attempts}
@@ -124,7 +124,7 @@ class Driven:
             cost=machine.cost,
             new_legs=tuple(row for leg, row in rows.items() if leg not in self._written),
             legs=tuple(row for leg, row in rows.items() if leg in self._written),
-            requested_hold=wanted,
+            requested_hold=requested_hold,
             finish=finish,
             ended_at=now if finish else None,
             done=finish is not None,
@@ -132,7 +132,7 @@ class Driven:
         [granted] = store.save([change])
         self._written |= rows.keys()
         if granted is not None:
-            self._carry_out(machine.handle(HoldGranted(granted), self._now))
+            self._execute(machine.handle(HoldGranted(granted), self._now))
 
 
 prices = st.decimals(min_value=0, max_value=3, places=4)
@@ -147,16 +147,16 @@ FACTS: list[Fact] = [
     Failed(Side.B, 1, Cause.BUSY),
     HangUpRequested(Cause.VETOED),
 ]
-what_happens = st.tuples(st.sampled_from(FACTS), st.sampled_from([0.0, 1.0, 25.0, 61.5, 400.0]))
+timed_facts = st.tuples(st.sampled_from(FACTS), st.sampled_from([0.0, 1.0, 25.0, 61.5, 400.0]))
 amounts = st.decimals(min_value=D("0.001"), max_value=20, places=3)
 
 
-class Books(RuleBasedStateMachine):
-    """One account, its calls, and all that changes its balance."""
+class LedgerMachine(RuleBasedStateMachine):
+    """An account, its calls, and all operations that change its balance."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls: list[Driven] = []
+        self.calls: list[DrivenCall] = []
 
     @initialize(
         balance=amounts,
@@ -187,8 +187,8 @@ class Books(RuleBasedStateMachine):
             subsequent_increment=then,
         )
 
-    def at_once(self, tasks: list[Callable[[], object]]) -> None:
-        """All of it on threads that start together. Errors come out here."""
+    def run_concurrently(self, tasks: list[Callable[[], object]]) -> None:
+        """Run the tasks on threads that start together. Raises their errors."""
         if not tasks:
             return
         barrier = threading.Barrier(len(tasks))
@@ -206,11 +206,11 @@ class Books(RuleBasedStateMachine):
 
     @rule(
         admitted=st.integers(0, 4),
-        facts=st.lists(what_happens, max_size=8),
+        facts=st.lists(timed_facts, max_size=8),
         paid_in=st.lists(amounts, max_size=2),
         taken=st.lists(amounts, max_size=2),
     )
-    def all_at_once(
+    def run_everything_concurrently(
         self,
         admitted: int,
         facts: list[tuple[Fact, float]],
@@ -220,38 +220,38 @@ class Books(RuleBasedStateMachine):
         live = [call for call in self.calls if not call.machine.ended]
         tasks: list[Callable[[], object]] = [
             *[
-                lambda call=call, fact=fact: call.tell(*fact)
+                lambda call=call, fact=fact: call.apply(*fact)
                 for call, fact in zip(live, facts, strict=False)
             ],
             *[lambda amount=amount: self.pay_in(amount) for amount in paid_in],
             *[lambda amount=amount: self.take(amount) for amount in taken],
-            *[self.ask] * admitted,
+            *[self.request_call] * admitted,
         ]
-        self.at_once(tasks)
+        self.run_concurrently(tasks)
         self.claim()
 
     @rule(first=st.integers(0, 2))
-    def some_charge_again_what_was_charged(self, first: int) -> None:
-        """As after a commit whose answer was lost."""
+    def charge_again(self, first: int) -> None:
+        """Charge a call again, as after a commit whose response was lost."""
         over = [call for call in self.calls if call.finish][first : first + 2]
 
-        def again(call: Driven) -> None:
+        def again(call: DrivenCall) -> None:
             money.charge(Call.objects.get(pk=call.key.pk), D("0.5"), D("0.5"))
 
-        self.at_once([lambda call=call: again(call) for call in over for _ in range(2)])
+        self.run_concurrently([lambda call=call: again(call) for call in over for _ in range(2)])
 
     @rule(answer=st.sampled_from([0.0, 12.0]))
     def answer(self, answer: float) -> None:
-        """So that calls get far: all that ring are answered."""
+        """Answer ringing calls, so that calls reach later states."""
         live = [call for call in self.calls if not call.machine.ended][:6]
 
-        def both(call: Driven) -> None:
-            call.tell(Answered(Side.A, 1))
-            call.tell(Answered(Side.B, 1), answer)
+        def both(call: DrivenCall) -> None:
+            call.apply(Answered(Side.A, 1))
+            call.apply(Answered(Side.B, 1), answer)
 
-        self.at_once([lambda call=call: both(call) for call in live])
+        self.run_concurrently([lambda call=call: both(call) for call in live])
 
-    def ask(self) -> None:
+    def request_call(self) -> None:
         admission.admit(CallForm(self.customer.secret, CALLER, CALLEE, "", "", "127.0.0.1"))
 
     def pay_in(self, amount: Decimal) -> None:
@@ -262,21 +262,21 @@ class Books(RuleBasedStateMachine):
             ledger.adjust(Account.objects.get(pk=self.account.pk), -amount)
 
     def claim(self) -> None:
-        self.calls += [Driven(claimed) for claimed in claims.claim("law", 50, ["simulated"])]
+        self.calls += [DrivenCall(claimed) for claimed in claims.claim("law", 50, ["simulated"])]
 
     def teardown(self) -> None:
-        """End what is left, and look once more."""
+        """End the remaining calls, and check the ledger again."""
         if hasattr(self, "account"):
             self.claim()
             for call in self.calls:
-                call.tell(HangUpRequested(Cause.SWITCH_STOPPED))
-            self.the_books_are_right()
+                call.apply(HangUpRequested(Cause.SWITCH_STOPPED))
+            self.ledger_is_consistent()
             assert Account.objects.get(pk=self.account.pk).held == 0
 
-    # The laws
+    # Invariants
 
     @invariant()
-    def the_books_are_right(self) -> None:
+    def ledger_is_consistent(self) -> None:
         account = Account.objects.get(pk=self.account.pk)
         entries = list(LedgerEntry.objects.filter(account=account).order_by("id"))
         balance = D(0)
@@ -292,9 +292,9 @@ class Books(RuleBasedStateMachine):
         if account.max_spend_per_day is not None:
             assert charges + account.held <= account.max_spend_per_day
         for driven in self.calls:
-            self.the_call_is_right(driven, calls[driven.key.pk])
+            self.check_call(driven, calls[driven.key.pk])
 
-    def the_call_is_right(self, driven: Driven, call: Call) -> None:
+    def check_call(self, driven: DrivenCall, call: Call) -> None:
         machine = driven.machine
         assert call.cost == machine.cost
         if driven.finish is None:
@@ -304,14 +304,14 @@ class Books(RuleBasedStateMachine):
         entries = {entry.side: -entry.amount for entry in call.entries.all()}
         legs = {leg.side: leg.cost for leg in call.legs.all() if leg.cost}
         assert entries == legs
-        assert driven.told[-1].cost == call.cost == sum(legs.values(), D(0))
+        assert driven.events[-1].cost == call.cost == sum(legs.values(), D(0))
         assert (call.held, call.state) == (0, Call.State.ENDED)
         assert call.duration <= (call.duration_cap or 0)
 
 
-def test_the_books_are_right_whatever_happens_at_once(times: Times) -> None:
+def test_the_ledger_is_consistent_under_concurrency(times: Times) -> None:
     run_state_machine_as_test(
-        Books,
+        LedgerMachine,
         settings=settings(
             max_examples=times(6, full=1000),
             stateful_step_count=12,
@@ -321,16 +321,16 @@ def test_the_books_are_right_whatever_happens_at_once(times: Times) -> None:
     )
 
 
-def test_calls_that_are_answered_and_talk_are_charged_in_these_books() -> None:
-    """The law above is about something."""
-    books = Books()
-    books.open(D(20), D(0), None, "answer", (D(1), D("0.1"), 1, 1))
-    books.at_once([books.ask] * 4)
-    books.claim()
-    books.answer(12.0)
-    books.all_at_once(0, [(TimeUp(), 400.0)] * 3, [D(5)], [D(1)])
-    books.the_books_are_right()
-    books.teardown()
+def test_the_ledger_machine_charges_answered_calls() -> None:
+    """The test above reaches charged calls."""
+    machine = LedgerMachine()
+    machine.open(D(20), D(0), None, "answer", (D(1), D("0.1"), 1, 1))
+    machine.run_concurrently([machine.request_call] * 4)
+    machine.claim()
+    machine.answer(12.0)
+    machine.run_everything_concurrently(0, [(TimeUp(), 400.0)] * 3, [D(5)], [D(1)])
+    machine.ledger_is_consistent()
+    machine.teardown()
     debits = Call.objects.values_list("cost", flat=True)
     assert len(debits) == 4
     assert min(debits) > 0

@@ -1,4 +1,4 @@
-"""What a call costs, and how long it may last."""
+"""The cost of a call, and its maximum duration."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def tariff(price: str, fee: str = "0", initial: int = 1, subsequent: int = 1) ->
 @pytest.mark.parametrize(
     ("a_tariff", "after", "expected"),
     [
-        (tariff("0.60"), 0, "0.010"),  # an answer is billed its initial increment
+        (tariff("0.60"), 0, "0.010"),  # the initial increment is due with the answer
         (tariff("0.60"), 1, "0.010"),
         (tariff("0.60"), 60, "0.600"),
         (tariff("0.60", initial=30), 1, "0.300"),
@@ -56,22 +56,22 @@ def test_a_leg_that_was_not_answered_costs_nothing() -> None:
 
 
 @given(tariffs, seconds)
-def test_cost_is_exact_but_for_the_last_rounding(a_tariff: Tariff, after: int) -> None:
+def test_cost_is_exact_except_for_the_last_rounding(a_tariff: Tariff, after: int) -> None:
     billed = a_tariff.initial_increment
     while billed < after:
         billed += a_tariff.subsequent_increment
     sixtieths = a_tariff.price_per_minute * billed + a_tariff.connect_fee * 60
-    told = cost(a_tariff, after) * 60
-    assert sixtieths <= told < sixtieths + Decimal("0.060")
+    actual = cost(a_tariff, after) * 60
+    assert sixtieths <= actual < sixtieths + Decimal("0.060")
 
 
 @given(tariffs, seconds, seconds)
-def test_cost_never_falls_with_time(a_tariff: Tariff, one: int, other: int) -> None:
+def test_cost_never_decreases_with_time(a_tariff: Tariff, one: int, other: int) -> None:
     assert cost(a_tariff, min(one, other)) <= cost(a_tariff, max(one, other))
 
 
 @given(tariffs, tariffs, funds, caps)
-def test_a_call_cut_at_its_maximum_duration_never_costs_more_than_the_funds(
+def test_the_maximum_duration_never_costs_more_than_the_funds(
     a: Tariff, b: Tariff, available: Decimal, cap: int
 ) -> None:
     longest = maximum_duration(a, b, available, cap)
@@ -82,7 +82,7 @@ def test_a_call_cut_at_its_maximum_duration_never_costs_more_than_the_funds(
 
 
 @given(tariffs, tariffs, funds, caps, st.data())
-def test_leg_b_answered_later_than_reckoned_only_makes_it_cheaper(
+def test_a_later_answer_of_leg_b_only_lowers_the_cost(
     a: Tariff, b: Tariff, available: Decimal, cap: int, data: st.DataObject
 ) -> None:
     longest = maximum_duration(a, b, available, cap)
@@ -93,7 +93,7 @@ def test_leg_b_answered_later_than_reckoned_only_makes_it_cheaper(
 
 
 @given(tariffs, tariffs, funds, caps)
-def test_one_second_more_than_the_maximum_duration_could_not_be_paid(
+def test_one_second_more_than_the_maximum_duration_is_not_affordable(
     a: Tariff, b: Tariff, available: Decimal, cap: int
 ) -> None:
     longest = maximum_duration(a, b, available, cap)
@@ -102,7 +102,7 @@ def test_one_second_more_than_the_maximum_duration_could_not_be_paid(
 
 
 @given(tariffs, tariffs, funds, caps, st.booleans())
-def test_the_first_block_of_both_legs_is_counted_before_anything_may_be_spent(
+def test_the_maximum_duration_covers_the_fees_and_initial_increments(
     a: Tariff, b: Tariff, available: Decimal, cap: int, is_free: bool
 ) -> None:
     """Connect fees and initial increments are due at once, however short the call."""
@@ -115,7 +115,7 @@ def test_the_first_block_of_both_legs_is_counted_before_anything_may_be_spent(
 
 
 @given(tariffs, tariffs, funds, caps, st.booleans(), st.integers(0, 3000))
-def test_the_maximum_duration_with_a_known_answer_of_leg_b_is_paid_to_the_second(
+def test_the_maximum_duration_is_exact_for_a_known_answer_of_leg_b(
     a: Tariff, b: Tariff, available: Decimal, cap: int, is_free: bool, b_offset: int
 ) -> None:
     longest = maximum_duration(a, b, available, cap, b_offset, a_free_until_connected=is_free)
@@ -129,7 +129,7 @@ def test_the_maximum_duration_with_a_known_answer_of_leg_b_is_paid_to_the_second
 
 
 @given(tariffs, tariffs, funds, caps, st.booleans(), st.data())
-def test_until_leg_b_answers_there_is_always_enough_for_its_first_block(
+def test_until_leg_b_answers_its_shortest_call_stays_affordable(
     a: Tariff, b: Tariff, available: Decimal, cap: int, is_free: bool, data: st.DataObject
 ) -> None:
     ringing = maximum_duration(a, b, available, cap, None, a_free_until_connected=is_free)
@@ -141,7 +141,7 @@ def test_until_leg_b_answers_there_is_always_enough_for_its_first_block(
     assert answered >= b_offset
 
 
-def test_there_is_no_duration_when_the_shortest_call_cannot_be_paid() -> None:
+def test_the_maximum_duration_is_0_if_the_shortest_call_is_not_affordable() -> None:
     a, b = tariff("0.60", initial=60), tariff("0.60", fee="0.10")
     shortest = call_cost(a, b, 0, 0)
     assert maximum_duration(a, b, shortest - Decimal("0.001"), 3600) == 0
@@ -152,7 +152,7 @@ def test_a_free_call_lasts_as_long_as_the_cap() -> None:
     assert maximum_duration(tariff("0"), tariff("0"), Decimal(0), 3600) == 3600
 
 
-def test_durations_below_nothing_are_refused() -> None:
+def test_rejects_negative_durations() -> None:
     with pytest.raises(ValueError, match="-1 seconds"):
         cost(tariff("1"), -1)
 
@@ -160,6 +160,6 @@ def test_durations_below_nothing_are_refused() -> None:
 @pytest.mark.parametrize(
     "fields", [("-1", "0", 1, 1), ("0", "-1", 1, 1), ("0", "0", 0, 1), ("0", "0", 1, 0)]
 )
-def test_tariffs_that_make_no_sense_are_refused(fields: tuple[str, str, int, int]) -> None:
+def test_rejects_invalid_tariffs(fields: tuple[str, str, int, int]) -> None:
     with pytest.raises(ValueError, match="A tariff has"):
         tariff(*fields)

@@ -1,4 +1,4 @@
-"""What the service's rows promise by themselves."""
+"""The service's models: their methods and constraints."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ from ..conftest import CALLEE, CALLER, Customer
 Queued = Callable[..., Call]
 
 
-def test_a_key_is_stored_nowhere(customer: Customer) -> None:
+def test_keys_are_not_stored(customer: Customer) -> None:
     models = apps.get_app_config("poketalk_server").get_models()
     rows = [row for model in models for row in model._default_manager.all()]
     dump = serializers.serialize("json", rows)
     assert customer.key.digest in dump
     assert customer.secret not in dump
-    assert len(customer.secret) - len(customer.key.prefix) >= 32  # 192 bits nobody can read
+    assert len(customer.secret) - len(customer.key.prefix) >= 32  # 192 secret bits
     assert customer.secret not in repr(customer.key) + str(customer.key)
 
 
-def test_no_two_keys_are_alike(customer: Customer) -> None:
+def test_keys_are_unique(customer: Customer) -> None:
     secrets = {ApiKey.issue(customer.account)[1] for _ in range(50)}
     assert len(secrets) == 50
 
 
-def test_a_key_works_until_the_moment_it_is_revoked_at(customer: Customer) -> None:
+def test_a_key_is_valid_until_it_is_revoked(customer: Customer) -> None:
     customer.key.revoked_at = timezone.now() + timedelta(hours=1)
     customer.key.save()
     assert ApiKey.find(customer.secret) == customer.key
@@ -62,7 +62,7 @@ def test_a_key_works_until_the_moment_it_is_revoked_at(customer: Customer) -> No
         ("::ffff:203.0.113.0/120", "203.0.113.0/24", "203.0.113.9", "203.0.114.0"),
     ],
 )
-def test_an_allowed_address_is_stored_in_one_form(
+def test_stores_allowed_addresses_in_canonical_form(
     customer: Customer, written: str, stored: str, inside: str, outside: str
 ) -> None:
     row = AllowedAddress.objects.create(account=customer.account, network=written)
@@ -72,7 +72,7 @@ def test_an_allowed_address_is_stored_in_one_form(
 
 
 @pytest.mark.parametrize("written", ["", "example.com", "10.0.0.0/33", "1.2.3"])
-def test_what_is_no_network_is_refused(customer: Customer, written: str) -> None:
+def test_rejects_an_invalid_network(customer: Customer, written: str) -> None:
     with pytest.raises(ValidationError):
         AllowedAddress.objects.create(account=customer.account, network=written)
 
@@ -87,7 +87,7 @@ def test_what_is_no_network_is_refused(customer: Customer, written: str) -> None
         ("7", True, "7"),
     ],
 )
-def test_a_blacklisted_number_is_stored_as_on_the_wire(
+def test_stores_blacklisted_numbers_as_digits(
     db: None, written: str, is_prefix: bool, stored: str
 ) -> None:
     entry = BlacklistedNumber(number=written, is_prefix=is_prefix)
@@ -100,14 +100,14 @@ def test_a_blacklisted_number_is_stored_as_on_the_wire(
     ("written", "is_prefix"),
     [("", False), ("none", False), ("123", False), ("+", True), ("", True)],
 )
-def test_what_can_match_no_number_is_not_put_on_the_blacklist(
+def test_rejects_blacklist_entries_that_cannot_match(
     db: None, written: str, is_prefix: bool
 ) -> None:
     with pytest.raises(ValidationError):
         BlacklistedNumber.objects.create(number=written, is_prefix=is_prefix)
 
 
-def test_a_call_is_asked_to_hang_up_once_and_only_while_it_lives(queued: Queued) -> None:
+def test_requests_to_hang_up_a_live_call_once(queued: Queued) -> None:
     call, over = queued(), queued(state=Call.State.ENDED)
     now = timezone.now()
     assert call.request_hang_up(now)
@@ -117,7 +117,7 @@ def test_a_call_is_asked_to_hang_up_once_and_only_while_it_lives(queued: Queued)
     assert call.hangup_requested_at == now
 
 
-def test_calls_are_told_apart_by_who_has_them(queued: Queued) -> None:
+def test_filters_calls_by_their_owner(queued: Queued) -> None:
     now = timezone.now()
     waiting = queued()
     owned = queued(state=Call.State.ACTIVE, lease_until=now + timedelta(seconds=5))
@@ -128,7 +128,7 @@ def test_calls_are_told_apart_by_who_has_them(queued: Queued) -> None:
     assert list(Call.objects.abandoned(now)) == [lost]
 
 
-def test_numbers_are_masked_wherever_a_row_is_printed(customer: Customer, queued: Queued) -> None:
+def test_printed_rows_mask_numbers(customer: Customer, queued: Queued) -> None:
     call = queued()
     leg = Leg(call=call, side="A", number=CALLER, attempt=1)
     entry = BlacklistedNumber.objects.create(number=CALLEE)
@@ -148,9 +148,7 @@ def test_numbers_are_masked_wherever_a_row_is_printed(customer: Customer, queued
         {"state": "ended", "held": Decimal(1)},
     ],
 )
-def test_the_database_itself_refuses_calls_that_cannot_be(
-    queued: Queued, change: dict[str, object]
-) -> None:
+def test_constraints_reject_invalid_calls(queued: Queued, change: dict[str, object]) -> None:
     call = queued()
     with pytest.raises(IntegrityError), transaction.atomic():
         Call.objects.filter(pk=call.pk).update(**change)
@@ -165,9 +163,7 @@ def test_the_database_itself_refuses_calls_that_cannot_be(
         {"subsequent_increment": 0},
     ],
 )
-def test_the_database_itself_refuses_rates_that_cannot_be(
-    customer: Customer, change: dict[str, object]
-) -> None:
+def test_constraints_reject_invalid_rates(customer: Customer, change: dict[str, object]) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         Rate.objects.update(**change)
 
@@ -176,7 +172,7 @@ def test_the_database_itself_refuses_rates_that_cannot_be(
     ("prefixes", "good"),
     [("", True), ("44", True), ("44 1202", True), ("+44", False), ("4 ", False)],
 )
-def test_a_gateways_prefixes_are_digits_between_single_spaces(
+def test_a_gateways_prefixes_are_separated_by_single_spaces(
     customer: Customer, prefixes: str, good: bool
 ) -> None:
     gateway = Gateway(
