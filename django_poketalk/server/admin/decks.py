@@ -11,6 +11,7 @@ from django import forms
 from django.contrib import admin
 from django.core import signing
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
@@ -18,6 +19,7 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from import_export.admin import ImportMixin
+from import_export.exceptions import ImportExportError
 from import_export.forms import ConfirmImportForm, ImportForm
 
 from django_poketalk.shared import csv_export
@@ -40,7 +42,7 @@ def named(owner: rate_decks.Owner) -> str:
 class DeckForm(ImportForm):  # type: ignore[misc]
     """Whose rates, the file, and whether it replaces the deck."""
 
-    owner = forms.ModelChoiceField(None)
+    owner: Any = forms.ModelChoiceField(None)
     delete_missing = forms.BooleanField(
         label=_("delete rates that the file does not have"), required=False
     )
@@ -48,9 +50,9 @@ class DeckForm(ImportForm):  # type: ignore[misc]
 
     def __init__(self, *args: Any, owners: QuerySet[Any], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        owner: Any = self.fields["owner"]
-        owner.queryset, owner.label = owners, owners.model._meta.verbose_name
-        owner.label_from_instance = named
+        choice: Any = self.fields["owner"]
+        choice.queryset, choice.label = owners, owners.model._meta.verbose_name
+        choice.label_from_instance = named
         self.fields["import_file"].label = _("CSV file")
         self.fields["format"].widget = forms.HiddenInput()  # there is one
 
@@ -172,6 +174,8 @@ class RateDecks(NoNul, ImportMixin, admin.ModelAdmin):  # type: ignore[misc,type
             response = super().process_import(request, **kwargs)
         except (OSError, rate_decks.UnreadableDeck):  # no such temporary file, or a changed one
             response = None
+        except (ImportExportError, DatabaseError):  # others may have changed rates
+            return self._refuse(request, gettext("Nothing was imported: a row is not valid."))
         if response is None or response.status_code == 200:  # the confirm form again
             return self._refuse(request, gettext("Check the file again, then import it."))
         return response  # type: ignore[no-any-return]
@@ -179,11 +183,9 @@ class RateDecks(NoNul, ImportMixin, admin.ModelAdmin):  # type: ignore[misc,type
     def process_dataset(self, dataset: Any, form: Any, *args: Any, **kwargs: Any) -> Any:
         if dataset.digest != form.cleaned_data["digest"]:
             raise rate_decks.UnreadableDeck
-        return super().process_dataset(dataset, form, *args, **kwargs)
+        return super().process_dataset(dataset, form, *args, raise_errors=True, **kwargs)
 
     def process_result(self, result: Any, request: HttpRequest) -> HttpResponseBase:
-        if result.errors:
-            return self._refuse(request, gettext("Nothing was imported: a row is not valid."))
         done = super().process_result(result, request)
         return redirect(f"{done.url}?{self.model.owner_field}__id__exact={result.owner.pk}")
 

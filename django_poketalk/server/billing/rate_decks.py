@@ -15,7 +15,7 @@ from typing import Any
 import tablib
 from django.core.exceptions import ValidationError
 from django.core.validators import ProhibitNullCharactersValidator
-from django.db import DatabaseError, connections, models
+from django.db import connections, models
 from django.utils.translation import gettext as _
 from import_export.formats.base_formats import TablibFormat
 from import_export.resources import ModelResource, modelresource_factory
@@ -193,22 +193,19 @@ class DeckResource(ModelResource):  # type: ignore[misc]
         if not self._is_dry_run(kwargs):
             super().save_instance(instance, is_create, row, **kwargs)
 
-    def bulk_update(self, *args: Any, result: Any = None, **kwargs: Any) -> None:
+    def bulk_update(self, *args: Any, **kwargs: Any) -> None:
         """Update as rows that exist already, which is many times faster than Django's `bulk_update`
         with its condition for each row and column.
         """
         rates = self._owner.rates.all()
         features = connections[rates.db].features
-        try:
-            rates.bulk_create(
-                self.update_instances,
-                batch_size=BATCH,
-                update_conflicts=True,
-                update_fields=[*COLUMNS[1:]],
-                unique_fields=["id"] if features.supports_update_conflicts_with_target else None,
-            )
-        except DatabaseError as error:
-            self.handle_import_error(result, error)
+        rates.bulk_create(
+            self.update_instances,
+            batch_size=BATCH,
+            update_conflicts=True,
+            update_fields=[*COLUMNS[1:]],
+            unique_fields=["id"] if features.supports_update_conflicts_with_target else None,
+        )
         self.update_instances.clear()
 
     def after_import(self, dataset: Any, result: Any, dry_run: bool = False, **kwargs: Any) -> None:
