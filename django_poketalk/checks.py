@@ -21,7 +21,6 @@ from django.utils.module_loading import import_string
 from .backends import get_backend
 from .backends.click2call import Click2CallBackend
 from .calls import limits
-from .calls.quiet_hours import QuietHours
 from .calls.requesting import MOST
 from .conf import Settings, settings
 from .events import incoming
@@ -59,21 +58,22 @@ def register() -> None:
     checks.register(check_host, "poketalk", deploy=True)
 
 
-def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
+def check_settings(**kwargs: Any) -> Iterator[checks.CheckMessage]:
     """The keys first; what the values mean is looked at once they have the right types."""
-    return check_keys() or [
-        *check_service(),
-        *check_events(),
-        *check_veto_rules(),
-        *check_quiet_hours(),
-        *check_urls(),
-        *check_ranges(),
-        *check_countries(),
-        *check_prefixes(),
-        *app_settings.check_time_zone("poketalk.E014"),
-        *check_database(),
-        *check_broker(),
-    ]
+    if wrong_keys := check_keys():
+        yield from wrong_keys
+        return
+    yield from check_service()
+    yield from check_events()
+    yield from check_veto_rules()
+    yield from check_quiet_hours()
+    yield from check_urls()
+    yield from check_ranges()
+    yield from check_countries()
+    yield from check_prefixes()
+    yield from app_settings.check_time_zone("poketalk.E014")
+    yield from check_database()
+    yield from check_broker()
 
 
 def check_keys() -> list[checks.CheckMessage]:
@@ -81,112 +81,100 @@ def check_keys() -> list[checks.CheckMessage]:
     return app_settings.check("POKETALK", Settings, "poketalk")
 
 
-def check_service() -> list[checks.CheckMessage]:
+def check_service() -> Iterator[checks.CheckMessage]:
     """E003: no usable backend. W001, W002: no service, or no key, to place calls with."""
     try:
         backend = get_backend()
     except ImproperlyConfigured as error:
-        return [
-            checks.Error(str(error), hint="Name a subclass of BaseBackend.", id="poketalk.E003")
-        ]
+        hint = "Name a subclass of BaseBackend."
+        yield checks.Error(str(error), hint=hint, id="poketalk.E003")
+        return
     if not isinstance(backend, Click2CallBackend):
-        return []
-    found: list[checks.CheckMessage] = []
+        return
     if not settings.url:
-        found.append(
-            checks.Warning(
-                "POKETALK['URL'] is not set: no call can be placed.",
-                hint="Name the service's URL, e.g. https://calls.example.com/index.php/api/click2call.",
-                id="poketalk.W001",
-            )
+        yield checks.Warning(
+            "POKETALK['URL'] is not set: no call can be placed.",
+            hint="Name the service's URL, e.g. https://calls.example.com/index.php/api/click2call.",
+            id="poketalk.W001",
         )
     if not settings.api_key:
-        found.append(
-            checks.Warning(
-                "POKETALK['API_KEY'] is not set: the service will refuse every call.",
-                hint="Set the key that the service's operator gave you, from the environment.",
-                id="poketalk.W002",
-            )
+        yield checks.Warning(
+            "POKETALK['API_KEY'] is not set: the service will refuse every call.",
+            hint="Set the key that the service's operator gave you, from the environment.",
+            id="poketalk.W002",
         )
-    return found
 
 
-def check_events() -> list[checks.CheckMessage]:
+def check_events() -> Iterator[checks.CheckMessage]:
     """E004: the event URL is too long. E005: a trusted proxy that is none. E006: no route. W003: no
     events at all. W006: a path that stands twice.
     """
-    found: list[checks.CheckMessage] = []
     try:
         networks(settings.trusted_proxies)
     except ImproperlyConfigured as error:
-        found.append(
-            checks.Error(
-                f"POKETALK['TRUSTED_PROXIES']: {error}",
-                hint="List addresses or CIDR networks.",
-                id="poketalk.E005",
-            )
+        yield checks.Error(
+            f"POKETALK['TRUSTED_PROXIES']: {error}",
+            hint="List addresses or CIDR networks.",
+            id="poketalk.E005",
         )
     if not settings.event_base_url:
-        found.append(
-            checks.Warning(
-                "POKETALK['EVENT_BASE_URL'] is not set: calls are placed blind, and no limit or"
-                " hang-up can end them.",
-                hint="Set the address under which the service reaches this site, e.g. https://crm.example.com.",
-                id="poketalk.W003",
-            )
+        yield checks.Warning(
+            "POKETALK['EVENT_BASE_URL'] is not set: calls are placed blind, and no limit or"
+            " hang-up can end them.",
+            hint="Set the address under which the service reaches this site, e.g. https://crm.example.com.",
+            id="poketalk.W003",
         )
-        return found
+        return
     try:
         incoming.event_url(_longest_call())
     except NoReverseMatch:
-        found.append(
-            checks.Error(
-                "The event view has no URL.",
-                hint="Add path('poketalk/', include('django_poketalk.urls')) to your urls.",
-                id="poketalk.E006",
-            )
+        yield checks.Error(
+            "The event view has no URL.",
+            hint="Add path('poketalk/', include('django_poketalk.urls')) to your urls.",
+            id="poketalk.E006",
         )
     except ImproperlyConfigured as error:
-        found.append(
-            checks.Error(
-                str(error),
-                hint=f"The protocol allows {eventurl.MAX_LENGTH} characters.",
-                id="poketalk.E004",
-            )
+        yield checks.Error(
+            str(error),
+            hint=f"The protocol allows {eventurl.MAX_LENGTH} characters.",
+            id="poketalk.E004",
         )
     else:
-        found.extend(_path_twice())
-    return found
-
-
-def check_veto_rules() -> list[checks.CheckMessage]:
-    """E007: a veto rule that is no function."""
-    return [
-        checks.Error(
-            f"POKETALK['VETO_RULES']: {path!r} {problem}.",
-            hint="Name functions that take a call and an event and return a reason or ''.",
-            id="poketalk.E007",
-        )
-        for path in settings.veto_rules
-        if (problem := _problem_with(path))
-    ]
-
-
-def check_quiet_hours() -> list[checks.CheckMessage]:
-    """E008: quiet hours that are none."""
-    if settings.quiet_hours is None:
-        return []
-    try:
-        QuietHours.parse(settings.quiet_hours)
-    except ValueError as error:
-        return [
-            checks.Error(
-                f"POKETALK['QUIET_HOURS']: {error}",
-                hint="Give when they begin and end, e.g. ('21:00', '08:00'), or None for none.",
-                id="poketalk.E008",
+        base = _split(settings.event_base_url).path.rstrip("/")
+        if base and reverse("poketalk:event", args=["-"]).startswith(f"{base}/"):
+            yield checks.Warning(
+                f"POKETALK['EVENT_BASE_URL'] ends with {base}, with which the path of the events"
+                " begins already: it would stand there twice.",
+                hint="Leave the path out: scheme, host and port are enough.",
+                id="poketalk.W006",
             )
-        ]
-    return []
+
+
+def check_veto_rules() -> Iterator[checks.CheckMessage]:
+    """E007: a veto rule that is no function."""
+    for path in settings.veto_rules:
+        try:
+            problem = "" if callable(import_string(path)) else "is not a function"
+        except (ImportError, ValueError) as error:
+            problem = f"cannot be imported ({error})"
+        if problem:
+            yield checks.Error(
+                f"POKETALK['VETO_RULES']: {path!r} {problem}.",
+                hint="Name functions that take a call and an event and return a reason or ''.",
+                id="poketalk.E007",
+            )
+
+
+def check_quiet_hours() -> Iterator[checks.CheckMessage]:
+    """E008: quiet hours that are none."""
+    try:
+        limits.hours()
+    except ImproperlyConfigured as error:
+        yield checks.Error(
+            str(error),
+            hint="Give when they begin and end, e.g. ('21:00', '08:00'), or None for none.",
+            id="poketalk.E008",
+        )
 
 
 def check_urls() -> Iterator[checks.CheckMessage]:
@@ -240,89 +228,64 @@ def check_countries() -> Iterator[checks.CheckMessage]:
                 )
 
 
-def check_prefixes() -> list[checks.CheckMessage]:
+def check_prefixes() -> Iterator[checks.CheckMessage]:
     """E013: a prefix with which no number begins, or every one."""
     try:
         limits.allowed_prefixes()
     except ImproperlyConfigured as error:
         hint = "Write prefixes with + and the country code."
-        return [checks.Error(str(error), hint=hint, id="poketalk.E013")]
-    return []
+        yield checks.Error(str(error), hint=hint, id="poketalk.E013")
 
 
-def check_database() -> list[checks.CheckMessage]:
+def check_database() -> Iterator[checks.CheckMessage]:
     """E015: calls in a database of their own."""
     alias = router.db_for_write(CallRequest)
-    if alias == DEFAULT_DB_ALIAS:
-        return []
-    return [
-        checks.Error(
+    if alias != DEFAULT_DB_ALIAS:
+        yield checks.Error(
             f"A database router keeps calls in {alias!r}: they belong beside the users.",
             hint=f"Leave the app label poketalk in {DEFAULT_DB_ALIAS!r}.",
             id="poketalk.E015",
         )
-    ]
 
 
-def check_broker() -> list[checks.CheckMessage]:
+def check_broker() -> Iterator[checks.CheckMessage]:
     """W008: no broker, mostly because the project's Celery app is not loaded with Django."""
     celery = current_app.conf
-    if celery.broker_url or celery.broker_write_url or celery.task_always_eager:
-        return []
-    return [
-        checks.Warning(
+    if not (celery.broker_url or celery.broker_write_url or celery.task_always_eager):
+        yield checks.Warning(
             "Celery has no broker: calls would wait until they expire.",
             hint="Set CELERY_BROKER_URL, and import your Celery app in your project's __init__.py.",
             id="poketalk.W008",
         )
-    ]
 
 
-def check_encryption(**kwargs: Any) -> list[checks.CheckMessage]:
+def check_encryption(**kwargs: Any) -> Iterator[checks.CheckMessage]:
     """W004, W005: the key, or the events, would travel in the clear."""
     if check_keys():
-        return []
-    found: list[checks.CheckMessage] = []
+        return
     for key, url, ident in (
         ("URL", settings.url, "W004"),
         ("EVENT_BASE_URL", settings.event_base_url, "W005"),
     ):
         parts = _split(url)
         if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-            found.append(
-                checks.Warning(
-                    f"POKETALK[{key!r}] is not encrypted: {url}",
-                    hint="Use https, or the API key and what calls cost can be read and altered.",
-                    id=f"poketalk.{ident}",
-                )
+            yield checks.Warning(
+                f"POKETALK[{key!r}] is not encrypted: {url}",
+                hint="Use https, or the API key and what calls cost can be read and altered.",
+                id=f"poketalk.{ident}",
             )
-    return found
 
 
-def check_host(**kwargs: Any) -> list[checks.CheckMessage]:
+def check_host(**kwargs: Any) -> Iterator[checks.CheckMessage]:
     """W007: Django would answer every event with 400."""
     host = "" if check_keys() else _split(settings.event_base_url).hostname or ""
     shown = f"[{host}]" if ":" in host else host
-    if not host or validate_host(shown, project.ALLOWED_HOSTS):
-        return []
-    return [
-        checks.Warning(
+    if host and not validate_host(shown, project.ALLOWED_HOSTS):
+        yield checks.Warning(
             f"POKETALK['EVENT_BASE_URL'] has the host {host}, which is not in ALLOWED_HOSTS:"
             " events would be answered with 400.",
             hint="Add it, unless your proxy sends another Host on to this site.",
             id="poketalk.W007",
-        )
-    ]
-
-
-def _path_twice() -> Iterator[checks.CheckMessage]:
-    base = _split(settings.event_base_url).path.rstrip("/")
-    if base and reverse("poketalk:event", args=["-"]).startswith(f"{base}/"):
-        yield checks.Warning(
-            f"POKETALK['EVENT_BASE_URL'] ends with {base}, with which the path of the events begins"
-            " already: it would stand there twice.",
-            hint="Leave the path out: scheme, host and port are enough.",
-            id="poketalk.W006",
         )
 
 
@@ -339,11 +302,3 @@ def _split(url: str) -> SplitResult:
 def _longest_call() -> CallRequest:
     """A call whose event URL is as long as it gets: the largest key and limits."""
     return CallRequest(pk=10**18, max_duration=2**31 - 1, max_cost=Decimal("999999999.999999"))
-
-
-def _problem_with(path: str) -> str:
-    try:
-        rule = import_string(path)
-    except (ImportError, ValueError) as error:
-        return f"cannot be imported ({error})"
-    return "" if callable(rule) else "is not a function"
