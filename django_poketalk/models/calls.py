@@ -247,12 +247,8 @@ class CallRequest(NamedByNumbers):
         """Claim a due request for this process, before its first byte leaves. False: somebody else
         has it.
         """
-        return self._move(
-            CallRequest.objects.due(now).filter(attempts=self.attempts),
-            Placement.SENDING,
-            sent_at=now,
-            attempts=self.attempts + 1,
-        )
+        due = CallRequest.objects.due(now).filter(attempts=self.attempts)
+        return self._move(due, Placement.SENDING, sent_at=now, attempts=self.attempts + 1)
 
     def accept(self, now: datetime, detail: str) -> bool:
         """The service said 00. Also settles a request that was given up as unknown meanwhile, and
@@ -266,23 +262,16 @@ class CallRequest(NamedByNumbers):
 
     def lose(self, detail: str) -> bool:
         """No clear answer came: it may ring or not. Never sent again by itself."""
-        return self._move(
-            CallRequest.objects.filter(placement=Placement.SENDING),
-            Placement.UNKNOWN,
-            response_detail=_cut(detail),
-        )
+        sending = CallRequest.objects.filter(placement=Placement.SENDING)
+        return self._move(sending, Placement.UNKNOWN, response_detail=_cut(detail))
 
     def retry(self, at: datetime, detail: str) -> bool:
         """The service could not be reached, so nothing was sent: queue again, or fail when `at` is
         past the expiry.
         """
-        to = Placement.QUEUED if at < self.expires_at else Placement.FAILED
-        return self._move(
-            CallRequest.objects.filter(placement=Placement.SENDING),
-            to,
-            not_before=at,
-            response_detail=_cut(detail),
-        )
+        sending = CallRequest.objects.filter(placement=Placement.SENDING)
+        placement = Placement.QUEUED if at < self.expires_at else Placement.FAILED
+        return self._move(sending, placement, not_before=at, response_detail=_cut(detail))
 
     def expire(self, now: datetime) -> bool:
         """Nobody placed it in time, so nobody is rung any more."""
@@ -290,36 +279,19 @@ class CallRequest(NamedByNumbers):
 
     def cancel(self, now: datetime, user: Any = None) -> bool:
         """Withdraw a request that has not been sent. False: too late."""
-        return self._move(
-            CallRequest.objects.filter(placement=Placement.QUEUED),
-            Placement.CANCELLED,
-            hangup_requested_at=now,
-            hangup_requested_by=user,
-        )
+        queued = CallRequest.objects.filter(placement=Placement.QUEUED)
+        changes = {"hangup_requested_at": now, "hangup_requested_by": user}
+        return self._move(queued, Placement.CANCELLED, **changes)
 
     def request_hang_up(self, now: datetime, user: Any = None) -> bool:
         """Have the next event answered with 412. False: it is over, or was asked before."""
-        changes = {"hangup_requested_at": now, "hangup_requested_by": user}
-        moved = (
-            CallRequest.objects.open()
-            .filter(pk=self.pk, hangup_requested_at=None)
-            .update(**changes)
-        )
-        if moved:
-            self._show(changes)
-        return bool(moved)
+        among = CallRequest.objects.open().filter(hangup_requested_at=None)
+        return self._update(among, hangup_requested_at=now, hangup_requested_by=user)
 
     def mark_stale(self, now: datetime) -> bool:
         """Nothing was heard for too long: take it to be over. The next event revives it."""
-        changes = {"stale_at": now}
-        moved = (
-            CallRequest.objects.open()
-            .filter(pk=self.pk, last_event_at=self.last_event_at)
-            .update(**changes)
-        )
-        if moved:
-            self._show(changes)
-        return bool(moved)
+        among = CallRequest.objects.open().filter(last_event_at=self.last_event_at)
+        return self._update(among, stale_at=now)
 
     def resolve(self, outcome: ManualResolution, now: datetime) -> bool:
         """A person says what became of a request without a clear answer. False: it is known by now.
@@ -346,25 +318,26 @@ class CallRequest(NamedByNumbers):
         )
 
     def _move(self, among: CallRequestQuerySet, placement: Placement, **changes: Any) -> bool:
-        """Compare-and-set: take the new placement if the row is still `among`. Announces it after
-        commit.
-        """
-        if not among.filter(pk=self.pk).update(placement=placement, **changes):
+        """`_update` to the new placement, which is announced after commit."""
+        previous = Placement(self.placement)
+        if not self._update(among, placement=placement.value, **changes):
             return False
-        previous = self.placement
-        self._show({"placement": placement.value, **changes})
         signals.announce(
             signals.placement_changed,
             CallRequest,
             call=self,
             placement=placement,
-            previous=Placement(previous),
+            previous=previous,
         )
         return True
 
-    def _show(self, changes: dict[str, Any]) -> None:
+    def _update(self, among: CallRequestQuerySet, **changes: Any) -> bool:
+        """Compare-and-set: change the row, and then this object, if the row is still `among`."""
+        if not among.filter(pk=self.pk).update(**changes):
+            return False
         for field, value in changes.items():
             setattr(self, field, value)
+        return True
 
 
 def _cut(text: str) -> str:
