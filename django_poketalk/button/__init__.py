@@ -1,1 +1,1 @@
-"""The button on a page: what it may do, how it is drawn, and where on a page it is."""
+"""Call buttons: their signed tokens, their rendering, and links for the numbers in a page."""

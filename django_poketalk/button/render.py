@@ -1,7 +1,7 @@
-"""A button as a page draws it: its signed order, its words, and the call that it shows already.
+"""Renders call buttons: their signed tokens, their texts, and the open call that a button shows.
 
-After a reload, the button that made a call shows it again. Which one that is, is found without a
-trace in the page: the user's open call to the same number, about the same object.
+After a reload, the button that placed a call shows it again. It is the button with the same number
+and object as the user's open call, so the page does not have to store anything.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from ..protocol import numbers
 from . import signed_call
 
 KEPT = "_poketalk_open_calls"
-MOST = 20  # open calls of one user that are looked through
+MOST = 20  # the most open calls of one user that are searched
 TEXTS = "texts"
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a button is shown: its text, its `size`, where the call's page leads back to, and the id
-    of the form that it belongs to when it has none of its own.
+    """The appearance of a button: its text, its `size`, the page that the call's page links back
+    to, and the id of its form, if that is elsewhere on the page.
     """
 
     label: str = ""
@@ -48,15 +48,15 @@ def context(
     about: models.Model | None,
     look: Look,
 ) -> dict[str, Any]:
-    """What the button's template wants. `number` is what would be called now, however it is
-    written; `about` the object that the call would be about.
+    """The context of the button's template. `number` is the number that would be called now, in any
+    format; `about` is the object that the call would be about.
 
-    One query for all buttons of a page.
+    All buttons of a page share one query.
     """
     user: Any = request.user
     back = look.back or request.get_full_path()
     call = _open_call(request, number, about)
-    told = None if call is None else call_status.serialize_with_links(call, user, back)
+    live = None if call is None else call_status.serialize_with_links(call, user, back)
     label = look.label or _("Call")
     return {
         "token": signed_call.sign(order, user),
@@ -65,14 +65,14 @@ def context(
         "form": look.form,
         "callee": str(about) if about else "",
         "back": back,
-        "live": told,
-        "live_json": json.dumps(told, ensure_ascii=False) if told else "",
+        "live": live,
+        "live_json": json.dumps(live, ensure_ascii=False) if live else "",
         TEXTS: texts(),
     }
 
 
 def texts() -> str:
-    """What the script says while it has no answer of this site, as JSON."""
+    """The texts that the script displays without a response from this site, as JSON."""
     return json.dumps(
         {
             "calling": _("Calling your phone …"),
@@ -89,21 +89,21 @@ def texts() -> str:
 
 
 def _open_call(request: HttpRequest, number: str, about: models.Model | None) -> CallRequest | None:
-    """The user's open call that this button shows. Each is shown by one button of a page: the
-    first.
+    """The user's open call that this button shows. Each call is only shown by the first matching
+    button of a page.
     """
     waiting = _open_calls(request)
     if not waiting:
         return None
     try:
-        wanted = numbers.normalize(number, settings.default_region)
+        normalized = numbers.normalize(number, settings.default_region)
     except numbers.InvalidNumber:
         return None
     about_type = ContentType.objects.get_for_model(about).pk if about else None
     about_id = str(about.pk) if about else ""
     for call in waiting:
         if (call.to_number, call.subject_type_id, call.subject_id) == (
-            wanted,
+            normalized,
             about_type,
             about_id,
         ):
@@ -114,8 +114,8 @@ def _open_call(request: HttpRequest, number: str, about: models.Model | None) ->
 
 
 def _open_calls(request: HttpRequest) -> list[CallRequest]:
-    """The user's open calls, newest first, that no button of this page shows yet. Those that wait
-    for a later time are none that somebody has just pressed for.
+    """The user's open calls, newest first, that no button of this page shows yet. Scheduled calls
+    are left out, because no button placed them.
     """
     kept: list[CallRequest] | None = getattr(request, KEPT, None)
     if kept is None:

@@ -1,9 +1,9 @@
-"""What a call button carries: a signed order to call, for one user, for a while.
+"""The signed token of a call button. It allows one user to place one call for a limited time.
 
-The page holds nothing but the token, so it can't choose the number ("Good Practice" of the
-protocol's page: send numbers that are stored in your database, not ones of a form that can be
-manipulated). What is signed can be read, though: give the object and the name of its field rather
-than the number wherever the page shall not tell it.
+The page only contains the token, so the user cannot change the number. (The protocol's "Good
+Practice" is to use numbers stored in your database, and not from a form that can be manipulated.) A
+token is signed but not encrypted. If the page must not reveal the number, pass an object and the
+name of its field instead.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class Reference:
 
     @classmethod
     def to(cls, stored: models.Model) -> Reference:
-        """The reference to a saved object; ValueError when it was never saved."""
+        """The reference to an object. Raises `ValueError` if it was never saved."""
         if stored.pk is None:
-            raise ValueError(f"{stored!r} is not saved, so no call can be about it.")
+            raise ValueError(f"{stored!r} must be saved before a call can be about it.")
         return cls(stored._meta.label_lower, str(stored.pk))
 
     def fetch(self) -> models.Model:
-        """The object as it is now; `CallRefused` when there is none any more."""
+        """The object as it is now. Raises `CallRefused` if it no longer exists."""
         try:
             model: type[models.Model] = apps.get_model(self.model)
             return model._default_manager.get(pk=self.pk)
@@ -59,10 +59,10 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """An order to call `number`, or the number that `field` of `source` holds at the click.
+    """A button that calls `number`, or the number in `field` of `source` when it is pressed.
 
-    `max_duration` is in seconds, `max_cost` in the account's currency; None takes the setting.
-    `nonce` tells one rendered button from the next.
+    `max_duration` is in seconds, `max_cost` in the account's currency. None means that the setting
+    applies. `nonce` is unique for each rendered button.
     """
 
     nonce: str
@@ -75,7 +75,7 @@ class Button:
 
     @property
     def idempotency_key(self) -> str:
-        """The key of the call that this button makes, however often it is pressed."""
+        """The key of this button's call. It is the same however often the button is pressed."""
         return f"button-{self.nonce}"
 
     def place(self, user: Person) -> CallRequest:
@@ -96,10 +96,10 @@ class Button:
         return orders.place(order, user, self.idempotency_key)
 
     def callee(self) -> tuple[str, models.Model | None]:
-        """The number to call and the object that the call is about, as they are stored now.
+        """The number to call and the subject of the call, as they are stored now.
 
-        `CallRefused` when the number or an object is gone. The object whose field is called is the
-        subject unless another is named.
+        The subject is `source`, unless `subject` is set. Raises `CallRefused` if the number or an
+        object no longer exists.
         """
         source = self.source.fetch() if self.source else None
         subject = self.subject.fetch() if self.subject else source
@@ -110,12 +110,12 @@ class Button:
 
 
 def new_nonce() -> str:
-    """128 unguessable bits as text."""
+    """128 random bits as text."""
     return secrets.token_urlsafe(16)
 
 
 def sign(button: Button, user: Person) -> str:
-    """The token of a button that only `user` can press, for `settings.button_max_age` seconds."""
+    """The token of a button that only `user` can use, for `settings.button_max_age` seconds."""
     order: dict[str, Any] = {"u": str(user.pk), "n": button.nonce}
     if button.number:
         order["to"] = button.number
@@ -133,7 +133,7 @@ def sign(button: Button, user: Person) -> str:
 def read(token: str, user: Person) -> Button:
     """The button that was signed for `user`.
 
-    `CallRefused` when it was altered, is too old, or is somebody else's.
+    Raises `CallRefused` if the token was altered, has expired, or belongs to another user.
     """
     try:
         order = signing.loads(token, salt=SALT, max_age=settings.button_max_age)
@@ -165,19 +165,16 @@ def read(token: str, user: Person) -> Button:
 
 
 def read_field(stored: models.Model, name: str) -> str:
-    """The number that a field or property of the object holds, "" for none.
+    """The number in a column or property of the object, or "" if it has none.
 
-    `ImproperlyConfigured` for anything else: related objects and methods could do more than tell a
-    number.
+    Raises `ImproperlyConfigured` for anything else, such as relations and methods.
     """
     check_field(type(stored), name)
     return str(getattr(stored, name) or "").strip()
 
 
 def number_fields(model: type[models.Model]) -> list[str]:
-    """The model's columns that hold phone numbers: those of django-phonenumber-field, and those
-    with our validator.
-    """
+    """The model's columns with our validator, and its fields of django-phonenumber-field."""
     return [
         field.name
         for field in model._meta.concrete_fields

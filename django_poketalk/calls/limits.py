@@ -1,10 +1,9 @@
-"""What may be called, when, how often, and for how much: every reason to refuse a call before
-anybody is asked to dial.
+"""The rules that can refuse a call before it is sent: blacklist, destinations, quiet hours, caps.
 
-Each rule gives a `CallRefused` with a machine code and a sentence. They guard against toll fraud
-and against calling somebody to death; they do not depend on who has which permission. Counts are
-taken, not reserved: requests that race each other in the same instant can pass a cap by as many as
-race.
+Each rule yields a `CallRefused` with a code for programs and a sentence for people. The rules
+protect against toll fraud, and protect people from too many calls. They do not depend on
+permissions. Caps count calls but reserve nothing, so concurrent requests can exceed a cap by their
+number.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from . import quiet_hours
 from .quiet_hours import CalleeTime, QuietHours
 
 HOUR = timedelta(hours=1)
-MILLIONTH = Decimal("0.000001")  # of the currency: what the columns hold
+MILLIONTH = Decimal("0.000001")  # of the currency: the precision of the columns
 
 Leg = Literal["from_number", "to_number"]
 LEGS: tuple[Leg, Leg] = ("from_number", "to_number")
@@ -39,8 +38,10 @@ LEGS: tuple[Leg, Leg] = ("from_number", "to_number")
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """A limit of all calls that is set: its `name` is the setting's in lower case, and the code of
-    its refusal. `used` is counted by now, in calls (`int`) or money (`Decimal`).
+    """A limit on calls in total that is set.
+
+    `name` is the name of the setting in lower case, and also the code of the refusal. `used` is the
+    current count, in calls (`int`) or money (`Decimal`).
     """
 
     name: str
@@ -50,12 +51,12 @@ class Cap:
 
     @property
     def is_own(self) -> bool:
-        """Whether it counts the calls of the user who asks, and nobody else's."""
+        """Whether it only counts the calls of the user who requests the call."""
         return self.name.endswith("_per_user")
 
     @property
     def left(self) -> int | Decimal:
-        """What is left of it, never less than nothing."""
+        """How much is left, at least zero."""
         return max(self.limit - self.used, type(self.limit)(0))
 
     @property
@@ -68,8 +69,9 @@ def refusals(
     entries: Mapping[Leg, BlacklistedNumber | None] | None = None,
     counted: Iterable[Cap] | None = None,
 ) -> Iterator[CallRefused]:
-    """Each reason to refuse the call, asked for one after the other; what `blacklisting` and `caps`
-    have found already may be given.
+    """All reasons to refuse the call. Each rule is evaluated when its result is requested.
+
+    Pass the results of `blacklisting` (as `entries`) and `caps` (as `counted`) to reuse them.
     """
     for leg in LEGS:
         yield from _destination(leg, getattr(call, leg))
@@ -85,23 +87,25 @@ def refusals(
             "to_number",
         )
     if settings.quiet_hours is not None:
-        seen = callee_time(call)
-        if seen.quiet:
-            yield CallRefused("quiet_hours", _quiet(call.to_number, seen), "to_number")
+        local = callee_time(call)
+        if local.quiet:
+            yield CallRefused("quiet_hours", _quiet(call.to_number, local), "to_number")
     for cap in caps(call) if counted is None else counted:
         if cap.is_reached:
             yield CallRefused(cap.name, cap.sentence)
 
 
 def blacklisting(call: CallRequest, leg: Leg) -> BlacklistedNumber | None:
-    """The entry that forbids this leg of the call."""
+    """The blacklist entry that forbids this leg of the call, or None."""
     directions = BlacklistedNumber.Direction
     direction = directions.FROM if leg == "from_number" else directions.TO
     return BlacklistedNumber.matching(getattr(call, leg), direction, call.created_at)
 
 
 def hours() -> QuietHours | None:
-    """The quiet hours that are set. `ImproperlyConfigured` for what is none; a check says so."""
+    """The quiet hours that are set, or None. Raises `ImproperlyConfigured` if they are invalid,
+    which a system check also reports.
+    """
     written = settings.quiet_hours
     try:
         return None if written is None else QuietHours.parse(written)
@@ -110,8 +114,8 @@ def hours() -> QuietHours | None:
 
 
 def allowed_prefixes() -> tuple[str, ...]:
-    """The prefixes that are set, as digits. `ImproperlyConfigured` for what is none, such as "",
-    with which every number begins; a check says so.
+    """The allowed prefixes, as digits. Raises `ImproperlyConfigured` if one is invalid, such as "",
+    which a system check also reports.
     """
     written = settings.allowed_prefixes
     try:
@@ -121,15 +125,15 @@ def allowed_prefixes() -> tuple[str, ...]:
 
 
 def callee_time(call: CallRequest) -> CalleeTime:
-    """What clocks show at the callee when the call may first be placed, and whether quiet hours
-    hold. Where the number tells no time zone, the site's own is taken.
+    """The callee's local time at which the call can first be placed, and whether quiet hours apply.
+    Uses the site's time zone if that of the number is not known.
     """
     starts = max(call.created_at, call.not_before)
     return quiet_hours.look(call.to_number, starts, hours(), timezone.get_default_timezone())
 
 
 def caps(call: CallRequest) -> Iterator[Cap]:
-    """The limits of all calls that are set and bind this one, each counted when it is its turn."""
+    """The caps that apply to this call. Each is counted when it is requested."""
     calls = CallRequest.objects.all()
     now = call.created_at
     last_hour = calls.filter(created_at__gt=now - HOUR)
@@ -152,61 +156,60 @@ def caps(call: CallRequest) -> Iterator[Cap]:
 
 
 def _destination(field: str, number: str) -> Iterator[CallRefused]:
-    """The allow-lists, and the ranges where fraud is paid for: premium rate and satellite."""
-    shown = numbers.display(number)
+    """The allowed destinations, and the ranges that are common in fraud: premium and satellite."""
+    readable = numbers.display(number)
     prefixes = allowed_prefixes()
     if prefixes and numbers.wire(number).startswith(prefixes):
         return
     if not settings.allow_satellite and numbers.is_satellite(number):
-        yield CallRefused("satellite", _("%s is a satellite number.") % shown, field)
+        yield CallRefused("satellite", _("%s is a satellite number.") % readable, field)
     if not settings.allow_premium and numbers.is_premium(number):
-        yield CallRefused("premium", _("%s costs extra to call.") % shown, field)
+        yield CallRefused("premium", _("%s costs extra to call.") % readable, field)
     countries = settings.allowed_countries
     if countries is not None and numbers.country(number) not in countries:
-        yield CallRefused(
-            "country_not_allowed", _("Calls to the country of %s are not allowed.") % shown, field
-        )
+        sentence = _("Calls to the country of %s are not allowed.")
+        yield CallRefused("country_not_allowed", sentence % readable, field)
     if countries is None and prefixes:
-        yield CallRefused("prefix_not_allowed", _("Calls to %s are not allowed.") % shown, field)
+        yield CallRefused("prefix_not_allowed", _("Calls to %s are not allowed.") % readable, field)
 
 
-def _quiet(number: str, seen: CalleeTime) -> str:
-    """What time it is for the callee, and when calls are allowed again: there, and here where that
-    is another time.
+def _quiet(number: str, at_callee: CalleeTime) -> str:
+    """The callee's local time, and when calls are allowed again, in the callee's time zone and, if
+    it differs, in the current one.
     """
     words = {
         "number": numbers.display(number),
-        "earliest": date_format(seen.local[0], "TIME_FORMAT"),
-        "latest": date_format(seen.local[-1], "TIME_FORMAT"),
+        "earliest": date_format(at_callee.local[0], "TIME_FORMAT"),
+        "latest": date_format(at_callee.local[-1], "TIME_FORMAT"),
     }
-    if len(seen.local) > 1:
+    if len(at_callee.local) > 1:
         sentence = _(
             "It may be between %(earliest)s and %(latest)s at %(number)s, which is within quiet"
             " hours."
         )
-    elif seen.known:
+    elif at_callee.known:
         sentence = _("It is %(earliest)s at %(number)s, which is within quiet hours.")
     else:
         sentence = _(
             "The time zone of %(number)s is not known. It is %(earliest)s here, which is within"
             " quiet hours."
         )
-    return f"{sentence % words} {_allowed_again(seen)}"
+    return f"{sentence % words} {_allowed_again(at_callee)}"
 
 
-def _allowed_again(seen: CalleeTime) -> str:
-    if seen.again is None:
+def _allowed_again(at_callee: CalleeTime) -> str:
+    if at_callee.again is None:
         return _(
             "It is always quiet hours in one of its time zones, so this number cannot be called."
         )
-    here = timezone.localtime(seen.again)
+    here = timezone.localtime(at_callee.again)
     words = {
-        "there": date_format(seen.again, "DATETIME_FORMAT"),
+        "there": date_format(at_callee.again, "DATETIME_FORMAT"),
         "here": date_format(here, "DATETIME_FORMAT"),
     }
-    if len(seen.local) > 1:
+    if len(at_callee.local) > 1:
         return _("Calls are allowed again from %(here)s, your time.") % words
-    if here.replace(tzinfo=None) == seen.again.replace(tzinfo=None):
+    if here.replace(tzinfo=None) == at_callee.again.replace(tzinfo=None):
         return _("Calls are allowed again from %(there)s.") % words
     return _("Calls are allowed again from %(there)s there, %(here)s your time.") % words
 
@@ -221,5 +224,5 @@ def _spend(name: str, calls: CallRequestQuerySet, sentence: str) -> Iterator[Cap
     limit: Decimal | None = getattr(settings, name)
     if limit is not None:
         spent: Decimal | None = calls.aggregate(spent=Sum("cost"))["spent"]
-        # SQLite adds in floats.
+        # SQLite sums decimals as floats.
         yield Cap(name, limit, (spent or Decimal(0)).quantize(MILLIONTH), sentence)

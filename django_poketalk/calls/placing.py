@@ -1,8 +1,9 @@
-"""Takes queued call requests to the service, each at most once.
+"""Sends queued call requests to the service, each at most once.
 
-Celery only wakes; the row decides. A request is claimed by the committed step queued → sending,
-before the first byte leaves. After that, an answer that is not clearly a code is `unknown` and is
-never sent again; only failures to connect are retried.
+Celery only starts work; the database row decides what is done. A request is claimed by changing its
+placement from queued to sending, which is committed before the first byte is sent. After that, only
+failures to connect are retried. If the answer is not clearly a response code, the request becomes
+`unknown` and is never sent again.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from . import task_publisher
 logger = logging.getLogger(__name__)
 
 BACK_OFF = (1, 2, 4, 8, 16)  # seconds before the next attempt to connect; the last one repeats
-GRACE = timedelta(seconds=5)  # for a fresh task to be taken before the sweep wakes it again
-BATCH = 500  # rows of each kind that one sweep takes on
+GRACE = timedelta(seconds=5)  # time for a worker to take a task before the sweep wakes it again
+BATCH = 500  # the most rows of each kind that one sweep handles
 
 
 def place(pk: int) -> None:
-    """Place one request if it is due and nobody else has it. Safe to run any number of times,
-    anywhere.
+    """Place a request if it is due and no other process has claimed it. Safe to run any number of
+    times, in any process.
     """
     call = CallRequest.objects.filter(pk=pk).first()
     if call is None or call.placement != Placement.QUEUED:
@@ -49,16 +50,14 @@ def place(pk: int) -> None:
     except NotConnected as error:
         _try_again(call, str(error))
     except Exception as error:
-        logger.exception("Call %s: the backend failed; whether it rings is unknown.", call.pk)
+        logger.exception("Call %s: the backend failed, so the outcome is unknown.", call.pk)
         call.lose(f"{type(error).__name__}: {error}")
     else:
         _record_answer(call, answer)
 
 
 def order_of(call: CallRequest) -> Order:
-    """What the service is asked for this call. Raises `ImproperlyConfigured` when its event URL
-    would be too long.
-    """
+    """The order for this call. Raises `ImproperlyConfigured` if its EventURL is too long."""
     return Order(
         from_number=numbers.wire(call.from_number),
         to_number=numbers.wire(call.to_number),
@@ -68,10 +67,8 @@ def order_of(call: CallRequest) -> Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
-    """How many requests a sweep woke, expired, gave up as unknown, and labeled as over from
-    silence.
-    """
+class SweepResult:
+    """How many calls a sweep woke, expired, marked as unknown, and marked as stale."""
 
     woken: int
     expired: int
@@ -79,20 +76,20 @@ class Swept:
     stale: int
 
 
-def sweep(now: datetime | None = None) -> Swept:
-    """Put right what a lost task, a dead worker or a service that stopped answering has left
-    behind. Run it every few seconds.
+def sweep(now: datetime | None = None) -> SweepResult:
+    """Wake waiting calls whose task was lost, and close calls that expired, whose worker died while
+    sending, or for which the service sends no more events. Run it every few seconds.
     """
     now = now or timezone.now()
     due = CallRequest.objects.due(now - GRACE).values_list("pk", flat=True)[:BATCH]
     for pk in due:
         task_publisher.wake(pk)
     lost_since = now - timedelta(seconds=settings.connect_timeout + settings.read_timeout) - GRACE
-    return Swept(
+    return SweepResult(
         woken=len(due),
         expired=sum(call.expire(now) for call in CallRequest.objects.past_expiry(now)[:BATCH]),
         unknown=sum(
-            call.lose("The worker that was sending it vanished.")
+            call.lose("The worker died while sending the request.")
             for call in CallRequest.objects.sending_since(lost_since)[:BATCH]
         ),
         stale=sum(
@@ -103,8 +100,8 @@ def sweep(now: datetime | None = None) -> Swept:
 
 
 def _stale_limit(now: datetime) -> datetime:
-    """Live calls not heard of since this moment are taken to be over. Without events, that is their
-    maximum duration.
+    """Calls without events since this time are stale. If events are disabled, they become stale
+    after their maximum duration.
     """
     seconds = settings.stale_after
     if not settings.event_base_url:
@@ -129,8 +126,8 @@ def _record_answer(call: CallRequest, answer: Answer) -> None:
     else:
         recorded = call.lose(answer.detail)
     if answer.verdict is not Verdict.ACCEPTED:
-        # What the service said may hold a phone number: that is for the row, not for the log.
-        why = f"{answer.code} {answer.code.meaning}" if answer.code else "Its answer is in its row."
+        # The answer may contain a phone number, so it is only stored in the row.
+        why = f"{answer.code} {answer.code.meaning}" if answer.code else "Its row has the answer."
         logger.warning("Call %s is %s. %s", call.pk, answer.verdict.value, why)
     if not recorded:
-        logger.warning("Call %s was recorded otherwise before the service answered.", call.pk)
+        logger.warning("Call %s already had an outcome when the service answered.", call.pk)

@@ -1,8 +1,8 @@
-"""When nobody wants to be rung: hours of the day, in the callee's time zone.
+"""Quiet hours: the hours of the day, in the callee's time zone, during which calls are refused.
 
-Pure: the time comes in as an argument, and what is known of numbers is Google's data. A country
-code or area code tells one zone or several; a mobile number of a large country can be anywhere in
-it. Then quiet hours hold for as long as they hold in any of the zones: better a call too few.
+Pure: the time is an argument, and the time zones of numbers come from Google's libphonenumber. A
+number can have several possible zones, such as a mobile number of a large country. Quiet hours then
+apply as long as they apply in any of these zones.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from phonenumbers.timezone import (
 )
 
 DAY = timedelta(days=1)
-AHEAD = timedelta(days=2)  # what does not end by then never ends
+AHEAD = timedelta(days=2)  # quiet hours that do not end within this time never end
 
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """From `start` on, before `end`, every day; over midnight where `end` is the earlier one."""
+    """Every day from `start` until `end` (exclusive). They span midnight if `end` is earlier."""
 
     start: time
     end: time
 
     @classmethod
     def parse(cls, written: Sequence[str]) -> QuietHours:
-        """Those of two texts such as `("21:00", "08:00")`; ValueError for anything else."""
+        """Parse a pair such as `("21:00", "08:00")`. Raises `ValueError` for anything else."""
         if len(written) != 2:
-            raise ValueError(f"{written!r} is not a beginning and an end.")
+            raise ValueError(f"{written!r} is not a pair of times.")
         start, end = (_time(text) for text in written)
         if start == end:
-            raise ValueError("They begin and end at the same time.")
+            raise ValueError("Quiet hours must not begin and end at the same time.")
         return cls(start, end)
 
     def hold(self, local: datetime) -> bool:
-        """Whether they hold while clocks show this."""
+        """Whether they apply at this local time."""
         clock = local.time()
         if self.start < self.end:
             return self.start <= clock < self.end
@@ -54,11 +54,11 @@ class QuietHours:
 
 @dataclass(frozen=True, slots=True)
 class CalleeTime:
-    """What clocks show where a number may be, the earliest first; one where all show the same.
+    """The possible local times of a number, without duplicates, earliest first.
 
-    Where its zone is not `known`, that of the `fallback` is taken. `again`, in the zone of the
-    earliest clock, is when it may be called while quiet hours hold; None where they don't hold, or
-    where they always hold somewhere.
+    If its time zone is not `known`, they are those of the fallback. `quiet`: quiet hours apply.
+    `again` is when they end, in the zone of the earliest local time. It is None if they do not
+    apply, or if they always apply in one of the zones.
     """
 
     local: tuple[datetime, ...]
@@ -68,13 +68,13 @@ class CalleeTime:
 
 
 def look(number: str, now: datetime, hours: QuietHours | None, fallback: tzinfo) -> CalleeTime:
-    """The callee's time at `now` (aware), and whether quiet hours hold. `hours` None: they never
-    do.
+    """The callee's local time at `now` (aware), and whether quiet hours apply. None as `hours`:
+    there are none.
     """
     known = zones(number)
     possible: tuple[tzinfo, ...] = known or (fallback,)
     clocks = {at.replace(tzinfo=None): at for at in map(now.astimezone, possible)}
-    local = tuple(clocks[shown] for shown in sorted(clocks))
+    local = tuple(clocks[time] for time in sorted(clocks))
     quiet = hours is not None and any(hours.hold(at) for at in local)
     again = _again(possible, now, hours) if quiet and hours else None
     return CalleeTime(
@@ -86,9 +86,9 @@ def look(number: str, now: datetime, hours: QuietHours | None, fallback: tzinfo)
 
 
 def zones(number: str) -> tuple[ZoneInfo, ...]:
-    """The time zones in which a phone with this E.164 number may be; none where nothing is known.
+    """The possible time zones of this E.164 number. Empty if none is known.
 
-    A range that the data does not know yet may be anywhere in its country.
+    Numbers in a range that is not in the data can be anywhere in their country.
     """
     try:
         parsed = phonenumbers.parse(number, None)
@@ -110,12 +110,12 @@ def _zone(name: str) -> ZoneInfo | None:
         return None
     try:
         return ZoneInfo(name)
-    except ZoneInfoNotFoundError:  # newer than the system's data, or older
+    except ZoneInfoNotFoundError:  # the system's time zone data is of a different version
         return None
 
 
 def _again(possible: Sequence[tzinfo], now: datetime, hours: QuietHours) -> datetime | None:
-    """When they hold in none of the zones any more, in UTC."""
+    """When quiet hours apply in none of the zones any longer, in UTC. None: never."""
     moment = now.astimezone(UTC)
     while moment < now + AHEAD:
         ends = [
@@ -128,7 +128,7 @@ def _again(possible: Sequence[tzinfo], now: datetime, hours: QuietHours) -> date
 
 
 def _end(local: datetime, hours: QuietHours) -> datetime:
-    """The next end of the quiet hours that hold at this local time, in UTC."""
+    """The end, in UTC, of the quiet hours that apply at this local time."""
     end = local.replace(
         hour=hours.end.hour, minute=hours.end.minute, second=0, microsecond=0, fold=local.fold
     )
@@ -136,7 +136,7 @@ def _end(local: datetime, hours: QuietHours) -> datetime:
         end = (local + DAY).replace(
             hour=hours.end.hour, minute=hours.end.minute, second=0, microsecond=0, fold=0
         )
-    # Never standing still: where clocks are set back, an end can come twice.
+    # Always move forward: an end occurs twice when clocks are set back.
     return max(end.astimezone(UTC), local.astimezone(UTC) + timedelta(minutes=1))
 
 

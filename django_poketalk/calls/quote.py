@@ -1,4 +1,4 @@
-"""What is known of a call before anybody is asked to dial."""
+"""Quotes: what is known about a call before it is requested."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .quiet_hours import CalleeTime, QuietHours
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """One of the two phones: its E.164 number, its country (ISO 3166, None where it has none or
-    several could be meant), and the entry of the blacklist that forbids it.
+    """One of the two phones: its E.164 number, its country (ISO 3166, or None if it has none or is
+    ambiguous), and the blacklist entry that forbids it, if any.
     """
 
     number: str
@@ -26,13 +26,13 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """What would come of an order now. It reserves nothing: a cap that has room may be used up when
-    the call is made.
+    """What would happen if the call were requested now. It reserves nothing: a cap that has room
+    now may be used up when the call is requested.
 
-    `call` is not saved: its numbers are E.164, its limits those that would hold (`max_duration` in
-    seconds, `max_cost` in the account's currency). The phone of `caller` rings first; once it is
-    answered, that of `callee`. `refusals` says why the call would be refused, all reasons; `caps`
-    has the limits of all calls that are set and bind this one.
+    `call` is not saved. It has E.164 numbers, and the limits that would apply (`max_duration` in
+    seconds, `max_cost` in the account's currency). The phone of `caller` rings first, and that of
+    `callee` once it is answered. `caps` are the caps that apply to the call, and `refusals` all
+    reasons to refuse it.
     """
 
     call: CallRequest
@@ -45,12 +45,12 @@ class Quote:
 
     @property
     def is_allowed(self) -> bool:
-        """Whether the call would be made."""
+        """Whether the call would be accepted."""
         return not self.refusals
 
 
 def of(call: CallRequest, refused: Iterable[CallRefused] = ()) -> Quote:
-    """The quote of a call that is not saved; `refused` are reasons that are known already."""
+    """The quote for an unsaved call. `refused` are reasons that are already known."""
     entries = {leg: limits.blacklisting(call, leg) for leg in limits.LEGS}
     caps = tuple(limits.caps(call))
     return Quote(

@@ -1,4 +1,4 @@
-"""Calling again: the same phones about the same object, but nobody twice by mistake."""
+"""Calling again: requests another call between the same phones, about the same object."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from ..protocol import numbers
 from . import requesting, subjects
 
 UNSENT = (Placement.REJECTED, Placement.CANCELLED, Placement.EXPIRED, Placement.FAILED)
-MOST_LINKS = 100  # of calls made in place of one another
+MOST_LINKS = 100  # the longest chain of calls that were each called again
 
 
 def never_rang(call: CallRequest) -> bool:
-    """Whether it is certain that nobody's phone rang: the service refused the call, or was never
-    asked, and nothing was heard of it.
+    """Whether it is certain that no phone rang: the request was refused or never sent, and no event
+    was received.
     """
     return call.placement in UNSENT and call.status is None
 
 
 def call_again(call: CallRequest, user: Any) -> CallRequest:
-    """Ask for the same call in this user's name: both numbers, its subject, its limits.
+    """Request the same call for this user: with the same numbers, subject and limits.
 
-    While a call that was made so still goes on, it is given back, `repeated`: two presses make one
-    call. Whether the first has rung is for the caller to ask before (`never_rang`).
-    Raises `CallRefused` as `request_call` does, and when the user may not place the call. The
-    sentence masks numbers that the user may not see.
+    As long as the new call is open, further calls of this function return it, marked `repeated`.
+    Check `never_rang` first if nobody should be called twice.
+
+    Raises `CallRefused` like `request_call`, and if the user may not place the call. The error
+    masks numbers that the user may not see.
     """
     try:
         return _place(call, user)
@@ -41,9 +42,9 @@ def call_again(call: CallRequest, user: Any) -> CallRequest:
 
 def _place(call: CallRequest, user: Any) -> CallRequest:
     _check(call, user)
-    key, going_on = _next_key(call, user)
-    if going_on is not None:
-        return going_on
+    key, still_open = _next_key(call, user)
+    if still_open is not None:
+        return still_open
     subjects.load([call])
     return requesting.request_call(
         from_number=call.from_number,
@@ -57,7 +58,7 @@ def _place(call: CallRequest, user: Any) -> CallRequest:
 
 
 def _check(call: CallRequest, user: Any) -> None:
-    """Who may do it, and whether there is anything left to call."""
+    """Raise `CallRefused` if the user may not place the call, or if its numbers were erased."""
     if not permissions.may_place(user):
         raise CallRefused("not_allowed", _("You are not allowed to place calls."))
     if not call.from_number or not call.to_number:
@@ -71,8 +72,8 @@ def _check(call: CallRequest, user: Any) -> None:
 
 
 def _next_key(call: CallRequest, user: Any) -> tuple[str, CallRequest | None]:
-    """The key of the call that this user makes next in place of this one; or the one that goes
-    on.
+    """The idempotency key for this user's next call in place of this one, and the previous such
+    call if it is still open.
     """
     key = f"again {call.pk}"
     for _link in range(MOST_LINKS):
@@ -88,7 +89,6 @@ def _next_key(call: CallRequest, user: Any) -> tuple[str, CallRequest | None]:
 
 def _masked(sentence: str, call: CallRequest, whole: bool) -> str:
     for number in (call.from_number, call.to_number):
-        shown = numbers.display(number)
         if number and not whole:
-            sentence = sentence.replace(shown, numbers.mask(number))
+            sentence = sentence.replace(numbers.display(number), numbers.mask(number))
     return permissions.display_text(sentence, whole)

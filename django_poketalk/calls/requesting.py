@@ -83,12 +83,11 @@ def request_call(*, idempotency_key: str | None = None, **order: Unpack[Order]) 
 
 
 def quote(**order: Unpack[Order]) -> Quote:
-    """What `request_call` would do now: the call, where its numbers are, the callee's local time,
-    the call's limits, what is left of each cap, and every reason to refuse it.
+    """What `request_call` would do now: the call and its limits, the countries of its numbers, the
+    callee's local time, the caps that apply, and all reasons to refuse the call.
 
-    Raises `CallRefused` only for what is not an order: an invalid number or limit. Nothing is
-    written, reserved or sent, and the service is not asked. A cap with room now may be used up when
-    the call is requested.
+    Raises `CallRefused` only if a number or limit is invalid. Nothing is written, reserved or sent,
+    and the service is not contacted. A cap with room now may be used up when the call is requested.
     """
     call = _draft(order)
     return quotes.of(call, _too_late(call))
@@ -132,7 +131,7 @@ def made_with(idempotency_key: str, user: Any) -> CallRequest | None:
 
 
 def _draft(order: Order) -> CallRequest:
-    """The call as it would be stored. Only the form of the order is checked."""
+    """The call, not saved. Only checks the format of the arguments."""
     now = timezone.now()
     starts = order.get("not_before") or now
     subject = order.get("subject")

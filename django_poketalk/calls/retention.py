@@ -1,4 +1,4 @@
-"""Forgets old numbers: personal data is kept no longer than the project says."""
+"""Erases the numbers of old calls, so that personal data is only kept as long as necessary."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ BATCH = 1000
 
 
 def forget_old_numbers(now: datetime | None = None) -> int:
-    """Blank both numbers of calls created more than `FORGET_NUMBERS_AFTER` days ago; how many calls
-    that were.
+    """Erase both numbers of calls that were created more than `FORGET_NUMBERS_AFTER` days ago and
+    are not open. Returns the number of calls.
     """
     days = settings.forget_numbers_after
     if days is None:
         return 0
     limit = (now or timezone.now()) - timedelta(days=days)
     kept = CallRequest.objects.filter(created_at__lt=limit).exclude(from_number="", to_number="")
-    forgotten = 0
+    erased = 0
     while batch := list(kept.exclude(IS_OPEN).values_list("pk", flat=True)[:BATCH]):
-        forgotten += CallRequest.objects.filter(pk__in=batch).update(from_number="", to_number="")
-    return forgotten
+        erased += CallRequest.objects.filter(pk__in=batch).update(from_number="", to_number="")
+    return erased

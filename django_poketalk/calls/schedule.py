@@ -1,6 +1,7 @@
-"""What Celery beat has to do, for a project's settings: `CELERY_BEAT_SCHEDULE = {**BEAT_SCHEDULE}`.
+"""The schedule for Celery beat: `CELERY_BEAT_SCHEDULE = {**BEAT_SCHEDULE}` in the settings.
 
-Imports nothing, so that settings can import it. Without beat, run `manage.py poketalk_sweep`.
+This module imports nothing of Django, so that settings can import it. Without Celery beat, run
+`manage.py poketalk_sweep`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The objects that calls are about: fetched together, and the calls about one."""
+"""The subjects of calls: loads the objects that calls are about, and finds the calls about one."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ..models.calls import CallRequestQuerySet
 
 
 def calls_about(stored: models.Model, among: CallRequestQuerySet) -> CallRequestQuerySet:
-    """Those of the calls that are about this object, newest first."""
+    """The calls about this object, newest first."""
     content_type = ContentType.objects.get_for_model(stored)
     return among.filter(subject_type=content_type, subject_id=str(stored.pk)).order_by("-id")
 
 
 def find(label: str, key: str) -> models.Model | None:
-    """The object of this model (`app_label.model`) with this primary key as text; None when there
-    is none, nor could be.
+    """The object of this model (`app_label.model`) with this primary key as text. None if there is
+    no such object or model, or if the key is not valid for the model.
     """
     try:
         model: type[models.Model] = apps.get_model(label)
@@ -34,10 +34,10 @@ def find(label: str, key: str) -> models.Model | None:
 
 
 def load(calls: Iterable[CallRequest]) -> None:
-    """Set each call's `subject`, with one query for each model.
+    """Set the `subject` of each call, with one query for each model.
 
-    It becomes None where the object is gone, or its model (an app that was removed), or the id
-    doesn't fit the model: a plain `call.subject` raises for the latter two.
+    It is None if the object or its model no longer exists, or if the id is not valid for the model.
+    In the last two cases, reading `call.subject` without this function raises an exception.
     """
     waiting: dict[int, list[CallRequest]] = defaultdict(list)
     for call in calls:
@@ -65,5 +65,5 @@ def _key(model: type[models.Model], text: str) -> Any:
 
 
 def remember(call: CallRequest, subject: models.Model | None) -> None:
-    """Set the call's `subject`, which is known already."""
+    """Set the call's `subject` to an object that is already loaded."""
     CallRequest._meta.get_field("subject").set_cached_value(call, subject)

@@ -1,4 +1,4 @@
-"""Wakes a Celery worker for a queued request, without ever waiting for the broker."""
+"""Wakes a Celery worker for a queued request, without waiting for the broker."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ logger = logging.getLogger(__name__)
 
 
 def wake(pk: int, delay: float = 0) -> None:
-    """Have a worker place this request, in `delay` seconds. Never waits for the broker and never
-    fails.
+    """Make a worker place this request in `delay` seconds. Never waits for the broker, and raises
+    nothing.
 
-    Publishing happens in a thread of its own, since a broker that is gone or frozen can hold a
-    publisher for as long as it likes. A wake-up that is lost costs time and nothing else: the sweep
-    finds the row.
+    A separate thread publishes the task, because a broker that is down or frozen can block a
+    publisher for any time. If the task is lost, the next sweep finds the row.
     """
     if current_app.conf.task_always_eager:
         current_app.tasks[PLACE_CALL].apply_async((pk,))
@@ -31,8 +30,8 @@ def wake(pk: int, delay: float = 0) -> None:
 
 
 class _Publisher:
-    """One daemon thread that hands wake-ups to the broker; drops them when the broker has been
-    stuck for too long.
+    """A daemon thread that publishes tasks. If the broker is stuck until the queue is full, new
+    tasks are dropped.
     """
 
     def __init__(self) -> None:
@@ -58,7 +57,7 @@ class _Publisher:
                 current_app.send_task(PLACE_CALL, (pk,), countdown=delay or None, retry=False)
             except Exception as error:
                 logger.warning(
-                    "The broker did not take call %s, which waits for the sweep: %s", pk, error
+                    "The broker did not accept call %s, which waits for the sweep: %s", pk, error
                 )
             finally:
                 with self._finished_one:
@@ -66,8 +65,9 @@ class _Publisher:
                     self._finished_one.notify_all()
 
     def _drain(self) -> None:
-        """Let a short-lived process (a shell, a command) hand over its last wake-ups: two seconds
-        at the most. A fork has a copy of the queue, but not the thread that empties it.
+        """Wait up to two seconds for the last tasks, so that a short-lived process, such as a
+        command, can publish them. A forked process has a copy of the queue but not the thread, so
+        it does not wait.
         """
         if os.getpid() != self._process:
             return
@@ -81,5 +81,5 @@ def _publisher_of(process: int) -> _Publisher:
 
 
 def _publisher() -> _Publisher:
-    """This process's publisher: threads do not survive a fork, so each process makes its own."""
+    """The publisher of this process. Threads do not survive a fork, so each process has its own."""
     return _publisher_of(os.getpid())

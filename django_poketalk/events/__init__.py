@@ -1,1 +1,1 @@
-"""An event's way to the row of its call, and the answer."""
+"""Receives events from the service, records them, and decides how to answer them."""

@@ -1,9 +1,9 @@
-"""Stops waiting for the database after a while, so that an event is answered even when the database
-is frozen.
+"""Limits how long an event waits for the database, so that it is answered even if the database does
+not respond.
 
-A statement that hangs cannot be interrupted from the outside on every database, so the work is done
-by another thread and only waited for. Threads that hang are never more than `THREADS`; once all of
-them do, nobody waits any longer at all.
+Not every database can interrupt a statement from outside. So another thread executes the work, and
+the view waits for it. There are at most `THREADS` such threads. If all of them hang, further events
+do not wait at all.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ T = TypeVar("T")
 
 
 class Overdue(Exception):
-    """The work was not done in time. It may still be done later."""
+    """The work was not finished in time. It may still finish later."""
 
 
 def within(seconds: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """`work(…)`, whose result or exception comes within `seconds`; else raises `Overdue`.
+    """The result or exception of `work(…)`. Raises `Overdue` if it takes longer than `seconds`.
 
-    Inside a transaction, as in a test case, the work belongs to the transaction: then it is done
-    here, however long it takes.
+    Inside a transaction, such as that of a test case, the work must use its connection. It is then
+    executed in this thread, without a time limit.
     """
     if connection.in_atomic_block:
         return work(*args, **kwargs)
@@ -50,7 +50,7 @@ def within(seconds: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwar
 
 
 def is_over() -> bool:
-    """Whether nobody waits any more for the work that asks this: its result comes too late."""
+    """Whether the time for the current work has passed, so that its result is not used."""
     return time.monotonic() > getattr(_waiting, "until", float("inf"))
 
 
@@ -71,5 +71,5 @@ class _Pool:
 
 @cache
 def _pool(process: int) -> _Pool:
-    """This process's threads: they do not survive a fork."""
+    """The threads of this process. They do not survive a fork."""
     return _Pool()

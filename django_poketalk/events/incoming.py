@@ -1,8 +1,8 @@
-"""What the service tells of a call: the URL it tells it to, and what each event does to the row.
+"""Events: the EventURL of each call, and how each event is recorded and answered.
 
-Whatever order the events of a call come in, however often, the row ends the same: status, duration
-and cost only grow (`CallStatus.rank`), and a final status stays. `record` is the only code that
-writes them.
+Events can arrive in any order and more than once, and the row still ends in the same state: status
+(by `CallStatus.rank`), duration and cost only grow, and a final status does not change. Only
+`recording.record` writes them.
 """
 
 from __future__ import annotations
@@ -31,18 +31,16 @@ TOO_LATE = "recorded too late for the answer"
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The HTTP status that an event is answered with, and why."""
+    """The HTTP status that answers an event, and the reason."""
 
     status: int
     reason: str = ""
 
 
 def event_url(call: CallRequest) -> str:
-    """The EventURL template of a call, or "" when `EVENT_BASE_URL` is not set and no events are
-    wanted.
+    """The EventURL template of a call, or "" without `EVENT_BASE_URL`, which disables events.
 
-    Raises `ImproperlyConfigured` when it is longer than the 255 characters that the protocol
-    allows.
+    Raises `ImproperlyConfigured` if it is longer than the 255 characters that the protocol allows.
     """
     if not settings.event_base_url:
         return ""
@@ -59,14 +57,17 @@ def event_url(call: CallRequest) -> str:
 
 
 def hidden_event_url(url: str) -> str:
-    """An EventURL of ours as people may read it: without its signature."""
+    """One of our EventURLs for display, without its signature."""
     token = url.partition("?")[0].rstrip("/").rpartition("/")[2]
     return url.replace(token, tokens.hidden(token)) if token else url
 
 
 def receive(limits: tokens.Limits, event: Event, remote_address: str) -> Reply:
-    """Record an event of a call and decide whether the call goes on. Raises `django.db.Error` when
-    it cannot. What is recorded too late for the answer is logged with the answer that was given.
+    """Record an event and decide whether the call may continue. Raises `django.db.Error` if the
+    database fails.
+
+    If this takes too long, the view has already sent `reply_without_database`. The event is then
+    logged with that answer.
     """
     pk = limits.pk
     row = recording.record(pk, event, remote_address, timezone.now())
@@ -81,13 +82,13 @@ def receive(limits: tokens.Limits, event: Event, remote_address: str) -> Reply:
     reason = vetoes.reason(row.facts) or vetoes.reason_of_rules(pk, event)
     if reason:
         _write_veto(pk, row.event_pk, reason)
-    if deadline.is_over():  # what a slow rule has decided answers the next event
+    if deadline.is_over():  # a rule was too slow; its decision answers the next event
         return _too_late(row.event_pk, limits, event)
     return Reply(HTTP_HANG_UP, reason) if reason else Reply(GO_ON)
 
 
 def reply_without_database(limits: tokens.Limits, event: Event) -> Reply:
-    """The 412 that the signed limits alone demand, else 503: nothing can be said."""
+    """The answer that only depends on the signed limits: 412 if they are exceeded, else 503."""
     facts = vetoes.Facts(
         event.duration or 0, event.cost or recording.ZERO, limits.max_duration, limits.max_cost
     )
@@ -96,7 +97,7 @@ def reply_without_database(limits: tokens.Limits, event: Event) -> Reply:
 
 
 def _too_late(event_pk: int, limits: tokens.Limits, event: Event) -> Reply:
-    """The answer that was given meanwhile, and log it."""
+    """Log and return the answer that the view has already sent."""
     given = reply_without_database(limits, event)
     answer = {"answer": given.status, "reason": given.reason or TOO_LATE}
     CallEvent.objects.filter(pk=event_pk).update(**answer)
@@ -111,7 +112,7 @@ def _write_veto(pk: int, event_pk: int, reason: str) -> None:
 
 
 def _announce(signal: Signal, pk: int, **facts: object) -> None:
-    """Announce a change of call `pk`; the row is read only for somebody who listens."""
+    """Send the signal for call `pk`. The row is only read if the signal has receivers."""
     if signal.has_listeners(CallRequest):
         call = CallRequest.objects.get(pk=pk)
         signals.announce(signal, CallRequest, call=call, **facts)

@@ -1,10 +1,10 @@
-"""The hot statement: one event onto its call's row and into the log, in as few steps as the
+"""Records an event: updates the row of its call and inserts the event, in as few statements as the
 database allows.
 
-PostgreSQL does it in one statement, SQLite in an UPDATE … RETURNING and an INSERT, every other
-database under a row lock with the ORM. The two ways give the same row for any history, and a test
-holds them to it. Each begins with an UPDATE: on SQLite, a transaction that reads first and writes
-later fails as soon as somebody else writes in between.
+PostgreSQL requires one statement, SQLite an UPDATE … RETURNING and an INSERT. All other databases
+use the ORM and a row lock. A test checks that all of them produce the same row for any sequence of
+events. Each begins with an UPDATE, because a transaction on SQLite that reads before it writes
+fails if another connection writes in between.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from ..protocol.eventurl import Event
 from .vetoes import Facts
 
 ZERO = Decimal(0)
-ANSWERED_SO_FAR = 200  # what the log says until a veto corrects it
-# An event proves that the service took the call, also where a person said that it never rang.
+ANSWERED_SO_FAR = 200  # the logged answer until a veto changes it
+# An event proves that the service accepted the call, even if a person resolved it otherwise.
 UNCONFIRMED = (Placement.SENDING, Placement.UNKNOWN, Placement.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """The row after an event: whether the event moved its status, whether the call is over, what
-    vetoes look at.
+    """The row after an event: whether the event changed its status, whether the call has ended, and
+    the facts for vetoes.
     """
 
     event_pk: int
@@ -41,8 +41,8 @@ class RecordedEvent:
 
 
 def record(pk: int, event: Event, remote_address: str, now: datetime) -> RecordedEvent | None:
-    """Write an event of call `pk`, received `now` (aware). None: there is no such call, and nothing
-    was written.
+    """Record an event of call `pk`, received at `now` (aware). None if there is no such call; then
+    nothing is written.
     """
     alias = router.db_for_write(CallRequest)
     vendor = connections[alias].vendor
@@ -93,7 +93,9 @@ def _parameters(
 
 
 def _recorded(row: tuple[Any, ...]) -> RecordedEvent:
-    event_pk, status, changed, duration, cost, max_duration, max_cost, asked_at, veto_reason = row
+    event_pk, status, changed, duration, cost, max_duration, max_cost, requested_at, veto_reason = (
+        row
+    )
     return RecordedEvent(
         event_pk=event_pk,
         status_changed=bool(changed),
@@ -103,23 +105,21 @@ def _recorded(row: tuple[Any, ...]) -> RecordedEvent:
             cost=_decimal(cost),
             max_duration=max_duration,
             max_cost=_decimal(max_cost),
-            hangup_requested=asked_at is not None,
+            hangup_requested=requested_at is not None,
             veto_reason=veto_reason,
         ),
     )
 
 
 def _decimal(value: Any) -> Any:
-    """SQLite hands out decimals as integers and floats, whose shortest form is the decimal that was
-    stored.
-    """
+    """SQLite returns decimals as integers and floats. Their shortest text is the stored decimal."""
     return value if value is None or isinstance(value, Decimal) else Decimal(str(value))
 
 
 @cache
 def _statements(alias: str, status: CallStatus) -> tuple[str, str]:
-    """The UPDATE … RETURNING and the INSERT for events of this status. Parameters are cast: the
-    database need not guess.
+    """The UPDATE … RETURNING and the INSERT for events with this status. Parameters are cast, so
+    that the database does not have to infer their types.
     """
     connection = connections[alias]
     on_postgresql = connection.vendor == "postgresql"
@@ -153,7 +153,7 @@ def _statements(alias: str, status: CallStatus) -> tuple[str, str]:
         call["status"],
         f"({call['status']} = {new_status} AND {call['status_at']} = {now})",
         *(call[name] for name in ("duration", "cost", "max_duration", "max_cost")),
-        call["hangup_requested_at"],  # SQLite 3.40 answers IS NOT NULL wrongly in RETURNING
+        call["hangup_requested_at"],  # IS NOT NULL in RETURNING is wrong on SQLite 3.40
         call["veto_reason"],
     )
     logged = {
@@ -166,7 +166,7 @@ def _statements(alias: str, status: CallStatus) -> tuple[str, str]:
         "answer": str(ANSWERED_SO_FAR),
         "reason": "''",
     }
-    # Names come from the models and values as parameters: nothing of a request gets into the text.
+    # Names come from the models and values are parameters: no part of a request is in the SQL text.
     update = (
         f"UPDATE {quote(CallRequest._meta.db_table)}"
         f" SET {', '.join(f'{call[name]} = {value}' for name, value in changes.items())}"
@@ -182,9 +182,7 @@ def _statements(alias: str, status: CallStatus) -> tuple[str, str]:
 def under_lock(
     alias: str, pk: int, event: Event, remote_address: str, now: datetime
 ) -> RecordedEvent | None:
-    """The plain way, for any database: lock the row by writing to it, merge in Python, write it
-    back.
-    """
+    """For any database: lock the row with an UPDATE, merge the event in Python, write the row."""
     calls = CallRequest.objects.using(alias).filter(pk=pk)
     with transaction.atomic(using=alias):
         if not calls.update(last_event_at=now, stale_at=None):

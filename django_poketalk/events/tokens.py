@@ -1,8 +1,7 @@
-"""The signed part of an event URL: which call it is about, and the limits that hold even when the
-database is down.
+"""The signed part of an EventURL: the call, and the limits that apply even if the database is down.
 
-A token is `<id>-<max duration>-<max cost>-<signature>`: seconds, money or nothing, and 128 bits of
-HMAC-SHA256 in base64url. A forged one costs no query.
+A token is `<id>-<max duration>-<max cost>-<signature>`, with the duration in seconds, the cost or
+nothing, and 128 bits of HMAC-SHA256 in base64url. A forged token causes no query.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a token says of its call: primary key, maximum duration in seconds, maximum cost or
-    None.
+    """The content of a token: the call's primary key, its maximum duration in seconds, and its
+    maximum cost or None.
     """
 
     pk: int
@@ -43,8 +42,8 @@ def make(limits: Limits) -> str:
 
 
 def read(token: str) -> Limits | None:
-    """What the token says, or None if it is not ours. `SECRET_KEY_FALLBACKS` count, so that a key
-    can be rotated.
+    """The content of the token, or None if its signature is invalid. `SECRET_KEY_FALLBACKS` are
+    accepted, so that keys can be rotated.
     """
     match = TOKEN.fullmatch(token)
     if match is None:
@@ -57,7 +56,7 @@ def read(token: str) -> Limits | None:
 
 
 def hidden(token: str) -> str:
-    """The token as people may read it: without the signature, by which events could be forged."""
+    """The token for display, without the signature, which would allow forging events."""
     return f"{token[:-SIGNATURE_LENGTH]}…"
 
 

@@ -1,8 +1,8 @@
-"""What ends a call: every reason for which an event is answered with 412.
+"""Vetoes: the reasons to answer an event with 412, which ends the call.
 
-The built-in reasons need no query. A project adds its own by naming functions in
-`POKETALK["VETO_RULES"]`: each takes the call (a `CallRequest`, as the event left it) and the event
-(`protocol.eventurl.Event`), and returns a reason, or "" to let it go on.
+The built-in reasons require no query. A project can add its own functions in
+`POKETALK["VETO_RULES"]`. Each takes the call (a `CallRequest`, updated by the event) and the event
+(`protocol.eventurl.Event`), and returns a reason, or "" to let the call continue.
 """
 
 from __future__ import annotations
@@ -29,9 +29,7 @@ MAX_COST = "maximum cost"
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the built-in reasons look at: how far the call has come, its limits, and what was
-    decided before.
-    """
+    """The facts for the built-in reasons: progress, limits, and earlier decisions."""
 
     duration: int
     cost: Decimal
@@ -42,7 +40,7 @@ class Facts:
 
 
 def reason(facts: Facts) -> str:
-    """Why this call must end, or "". What was decided before stays decided."""
+    """Why this call must end, or "". An earlier veto stays in force."""
     if facts.veto_reason:
         return facts.veto_reason
     if facts.hangup_requested:
@@ -55,8 +53,8 @@ def reason(facts: Facts) -> str:
 
 
 def reason_of_rules(pk: int, event: Event) -> str:
-    """The first reason that one of the project's own rules gives, or "". A rule that fails is
-    logged and ends nothing.
+    """The first reason returned by the project's rules, or "". If a rule raises an exception, it is
+    logged and ignored.
     """
     paths = settings.veto_rules
     if not paths:

@@ -1,6 +1,4 @@
-"""The event view: the service reports on a call, and we answer whether it may go on (seed,
-EventURL).
-"""
+"""The event view: receives an event and answers whether the call may continue (seed, EventURL)."""
 
 from __future__ import annotations
 
@@ -20,17 +18,18 @@ from ..shared.client_address import client_address
 
 logger = logging.getLogger(__name__)
 
-WAIT = 0.9  # seconds that the database may take, so that an answer leaves within one
+WAIT = 0.9  # seconds to wait for the database, so that the answer is sent within one second
 
 
 @csrf_exempt
 @login_not_required
 @transaction.non_atomic_requests
 def event(request: HttpRequest, token: str) -> HttpResponse:
-    """Record one event and answer it.
+    """Record an event and answer it.
 
-    200: the call goes on. 412: end it. 404: not a URL of ours. 400: not an event. 503: the database
-    does not answer and the call is within its signed limits; past them it is 412 even then.
+    200: the call may continue. 412: end it. 404: the URL is not ours. 400: not an event. 503: the
+    database does not respond, and the call is within its signed limits. Beyond them, the answer is
+    412 even then.
     """
     if request.method != "GET":
         return _answer(405, headers={"Allow": "GET"})
@@ -38,25 +37,28 @@ def event(request: HttpRequest, token: str) -> HttpResponse:
     if limits is None:
         return _answer(404)
     try:
-        told = eventurl.parse(request.META.get("QUERY_STRING", ""))
+        received = eventurl.parse(request.META.get("QUERY_STRING", ""))
     except eventurl.InvalidEvent as error:
         logger.warning("Call %s: not an event: %s", limits.pk, error)
         return _answer(400)
     address = client_address(request.META, settings.trusted_proxies)
     try:
-        reply = deadline.within(WAIT, incoming.receive, limits, told, address)
+        reply = deadline.within(WAIT, incoming.receive, limits, received, address)
     except (deadline.Overdue, DatabaseError) as error:
         logger.error(
-            "Call %s: the database did not take status %s: %r", limits.pk, told.status.value, error
+            "Call %s: status %s could not be recorded: %r",
+            limits.pk,
+            received.status.value,
+            error,
         )
-        reply = incoming.reply_without_database(limits, told)
+        reply = incoming.reply_without_database(limits, received)
     if reply.status == HTTP_HANG_UP:
-        logger.info("Call %s is ended: %s.", limits.pk, reply.reason)
+        logger.info("Ending call %s: %s.", limits.pk, reply.reason)
     return _answer(reply.status)
 
 
 def _answer(status: int, headers: dict[str, str] | None = None) -> HttpResponse:
-    """A bare answer that Django does not log: its line would hold the token."""
+    """An empty response. Django must not log its URL, which contains the token."""
     response = HttpResponse(status=status, content_type="text/plain", headers=headers)
     # Private API of Django; tests/house/test_private_api.py fails if it changes.
     response._has_been_logged = True  # type: ignore[attr-defined]

@@ -242,7 +242,7 @@ class TestSweep:
     def test_a_call_for_later_is_left_alone(self, new_call: NewCall) -> None:
         new_call(not_before=timezone.now() + HOUR)
 
-        assert placing.sweep() == placing.Swept(0, 0, 0, 0)
+        assert placing.sweep() == placing.SweepResult(0, 0, 0, 0)
 
     def test_a_call_past_its_expiry_expires(self, call: CallRequest) -> None:
         swept = placing.sweep(call.expires_at)

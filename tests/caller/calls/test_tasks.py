@@ -60,7 +60,7 @@ def test_old_numbers_are_forgotten(call: CallRequest, poketalk: Change) -> None:
 def test_the_command_outlives_a_restart_of_the_database(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], broken: Exception
 ) -> None:
-    swept = mock.Mock(side_effect=[broken, placing.Swept(1, 0, 0, 0)])
+    swept = mock.Mock(side_effect=[broken, placing.SweepResult(1, 0, 0, 0)])
     waited = mock.Mock(side_effect=[None, KeyboardInterrupt])
     monkeypatch.setattr(placing, "sweep", swept)
     monkeypatch.setattr("time.sleep", waited)

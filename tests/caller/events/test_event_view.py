@@ -371,7 +371,7 @@ def test_the_token_is_in_no_log(
     client.get(f"/poketalk/events/{token}/?status=x")
     client.head(f"/poketalk/events/{token}/?status=8")
 
-    assert "ended" in caplog.text
+    assert f"Ending call {placed.pk}: hang-up requested." in caplog.text
     assert token not in caplog.text
 
 
