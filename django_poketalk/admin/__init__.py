@@ -1,6 +1,4 @@
-"""The caller's side in Django's admin: `calls` is the log, `blacklist` what may not be called,
-`numbers` the users' own phones.
-"""
+"""The admin of the caller's side: calls, the blacklist, and the users' own numbers."""
 
 from . import blacklist, calls, numbers
 

@@ -1,6 +1,7 @@
-"""What people can do with one call in the admin: hang up, resolve manually, block its numbers.
+"""The actions on one call in the admin: hang up, resolve manually, block its numbers.
 
-Each is a POST, is asked of `permissions`, done by `requesting` or the models, and logged.
+Each is a POST request, checks `permissions`, uses `requesting` or the models, and is logged in the
+admin's history.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from ..shared.admin_urls import admin_url
 def one_call_or_404(
     model_admin: ModelAdmin[Any], request: HttpRequest, object_id: Any
 ) -> CallRequest:
-    """The call with this id, for whoever may see it; `PermissionDenied` for others."""
+    """The call with this id, or 404. Raises `PermissionDenied` if the user may not see it."""
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
     call: CallRequest | None = model_admin.get_object(request, str(object_id))
@@ -39,18 +40,18 @@ def one_call_or_404(
 
 
 def hang_up_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> HttpResponse:
-    """End the call, wherever it stands."""
+    """End the call at any stage."""
     call = one_call_or_404(model_admin, request, pk)
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
     if not permissions.may_hang_up(request.user, call):
         raise PermissionDenied
     if call.is_open and requesting.hang_up(call, request.user):
-        model_admin.log_change(request, call, "Asked to hang up.")
+        model_admin.log_change(request, call, "Requested hang-up.")
         model_admin.message_user(request, _("The call is being ended."), messages.SUCCESS)
     else:
-        said = _("This call has already ended or is ending.")
-        model_admin.message_user(request, said, messages.WARNING)
+        text = _("This call has already ended or is ending.")
+        model_admin.message_user(request, text, messages.WARNING)
     return _back(model_admin, call)
 
 
@@ -62,15 +63,15 @@ def resolve_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) ->
     if not permissions.may_resolve(request.user):
         raise PermissionDenied
     if call.placement != Placement.UNKNOWN:
-        return _known_by_now(model_admin, request, call)
+        return _already_known(model_admin, request, call)
     form = ResolveForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
-            settled = requesting.resolve(call, form.outcome, request.user)
-            if settled:
+            resolved = requesting.resolve(call, form.outcome, request.user)
+            if resolved:
                 model_admin.log_change(request, call, form.log_message)
-        if not settled:
-            return _known_by_now(model_admin, request, call)
+        if not resolved:
+            return _already_known(model_admin, request, call)
         model_admin.message_user(
             request, _("Saved. A later event from the service overrides it."), messages.SUCCESS
         )
@@ -87,7 +88,7 @@ def resolve_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) ->
 
 
 def block_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> HttpResponse:
-    """Put one of the call's numbers on the blacklist, in the direction in which it was used."""
+    """Add one of the call's numbers to the blacklist, in the direction in which it was used."""
     call = one_call_or_404(model_admin, request, pk)
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
@@ -95,7 +96,7 @@ def block_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> H
         raise PermissionDenied
     leg = request.POST.get("leg", "")
     number = {"from": call.from_number, "to": call.to_number}.get(leg, "")
-    if not number:  # no such leg, or the number was forgotten
+    if not number:  # no such leg, or the number was erased
         raise Http404
     reason = " ".join(request.POST.get("reason", "").split())[:200]
     with transaction.atomic():
@@ -104,7 +105,7 @@ def block_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> H
         )
         if entry is not None:
             model_admin.log_addition(request, entry, f"Blocked from call {call.pk}.")
-            model_admin.log_change(request, call, f"Blocked the number it was {leg}.")
+            model_admin.log_change(request, call, f"Blocked the “{leg}” number.")
     if entry is None:
         model_admin.message_user(
             request, _("That number is already on the blacklist."), messages.WARNING
@@ -114,11 +115,11 @@ def block_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> H
     return _back(model_admin, call)
 
 
-def _known_by_now(
+def _already_known(
     model_admin: ModelAdmin[Any], request: HttpRequest, call: CallRequest
 ) -> HttpResponse:
-    said = _("The outcome of this call is known by now. There is nothing to resolve.")
-    model_admin.message_user(request, said, messages.WARNING)
+    text = _("The outcome of this call is known by now. There is nothing to resolve.")
+    model_admin.message_user(request, text, messages.WARNING)
     return _back(model_admin, call)
 
 

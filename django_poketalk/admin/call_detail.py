@@ -1,5 +1,5 @@
-"""A call's page in the admin: its life as a picture, the facts, the events, what was asked and
-answered; live while the call is. What people may do there is in `call_actions`.
+"""The detail page of a call in the admin: timeline, facts, events, request and answer. It updates
+itself while the call is open. The actions on the page are in `call_actions`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from . import call_detail_context
 from .call_actions import one_call_or_404
 
 LIVE = "poketalk/admin/call_live.html"
-MOST_DEEDS = 10  # of people, the newest
-GROWS = 10  # seconds after which the picture of a live call is drawn anew, without any news
+MAX_ACTIONS = 10  # the newest actions of staff
+REDRAW_AFTER = 10  # seconds after which the timeline of an open call is redrawn without new events
 
 
 def page_view(
@@ -37,7 +37,7 @@ def page_view(
     object_id: str,
     extra_context: dict[str, Any] | None = None,
 ) -> HttpResponse:
-    """The page. Nobody edits a call, so there is nothing to send here."""
+    """The page. Calls cannot be edited, so POST is not allowed."""
     call = one_call_or_404(model_admin, request, object_id)
     if request.method not in ("GET", "HEAD"):
         raise PermissionDenied
@@ -49,7 +49,7 @@ def page_view(
         **call_detail_context.request_and_answer(call, user),
         "numbers": _numbers(model_admin.admin_site, call, user, now),
         "may_block": permissions.may_keep_blacklist(user, "add"),
-        "deeds": _deeds(call, user),
+        "history": _actions(call, user),
         "title": str(call),
         "subtitle": None,
         "opts": model_admin.opts,
@@ -70,7 +70,7 @@ def page_view(
 
 
 def mask_history(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Mask the numbers in the notes of Django's history page for readers who may not see them."""
+    """Mask the numbers in Django's history page for users who may not see them."""
     if isinstance(response, TemplateResponse):
         data: Any = response.context_data
         if not permissions.may_see_numbers(request.user, data["object"]):
@@ -82,7 +82,7 @@ def mask_history(request: HttpRequest, response: HttpResponse) -> HttpResponse:
 
 
 def live_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> HttpResponseBase:
-    """What changes on the page, for its script; 304 while nothing has."""
+    """The parts of the page that change, for its script, or 304 if they have not changed."""
     call = one_call_or_404(model_admin, request, pk)
     now = timezone.now()
     etag = _etag(call, request, now)
@@ -120,7 +120,7 @@ def _live_context(
 def _newest_events(
     call: CallRequest, before: int | None = None
 ) -> tuple[list[CallEvent], CallEvent | None]:
-    """The newest events in the order in which they came, and the one before them."""
+    """The newest events in the order in which they were received, and the one before them."""
     among = call.events.all() if before is None else call.events.filter(pk__lt=before)
     newest = list(among.order_by("-pk")[: call_detail_context.MOST_EVENTS + 1])[::-1]
     if len(newest) > call_detail_context.MOST_EVENTS:
@@ -129,13 +129,13 @@ def _newest_events(
 
 
 def _before(request: HttpRequest) -> int | None:
-    """The event before which the list is to end, as its link says."""
+    """The primary key of the event before which the list ends, from the link, or None."""
     given = request.GET.get("before", "")
     return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
 
 
 def _etag(call: CallRequest, request: HttpRequest, now: datetime) -> str:
-    """Changes with the row, what the reader may see and, slowly, the time of a live call."""
+    """Depends on the row, on the user's permissions and, for an open call, on the time."""
     row = [getattr(call, field.attname) for field in call._meta.concrete_fields]
     may = (
         permissions.may_see_numbers(request.user, call),
@@ -144,12 +144,12 @@ def _etag(call: CallRequest, request: HttpRequest, now: datetime) -> str:
         permissions.may_resolve(request.user),
     )
     reader = (request.user.pk, may, get_language(), _before(request))
-    grown = int(now.timestamp()) // GROWS if call.is_open else 0
-    return weak_etag((row, reader, grown))
+    redraws = int(now.timestamp()) // REDRAW_AFTER if call.is_open else 0
+    return weak_etag((row, reader, redraws))
 
 
 def _numbers(site: AdminSite, call: CallRequest, user: Any, now: datetime) -> list[dict[str, Any]]:
-    """Both numbers, and the entry that blocks each, for those who keep the blacklist."""
+    """Both numbers, each with the entry that blocks it, for users who may use the blacklist."""
     may_view = permissions.may_keep_blacklist(user, "view")
     if not may_view and not permissions.may_keep_blacklist(user, "add"):
         return []
@@ -157,7 +157,7 @@ def _numbers(site: AdminSite, call: CallRequest, user: Any, now: datetime) -> li
     return [
         {
             "leg": direction.value,
-            "shown": permissions.display_number(number, whole),
+            "text": permissions.display_number(number, whole),
             "entry": entry,
             "reason": permissions.display_text(entry.reason, whole) if entry else "",
             "link": admin_url(site, "poketalk_blacklistednumber_change", entry.pk)
@@ -173,12 +173,12 @@ def _numbers(site: AdminSite, call: CallRequest, user: Any, now: datetime) -> li
     ]
 
 
-def _deeds(call: CallRequest, user: Any) -> list[tuple[LogEntry, str]]:
-    """What people did with the call in the admin, newest first."""
+def _actions(call: CallRequest, user: Any) -> list[tuple[LogEntry, str]]:
+    """The history of the call in the admin, newest first."""
     whole = permissions.may_see_numbers(user, call)
     content_type = ContentType.objects.get_for_model(call)
     entries = LogEntry.objects.filter(content_type=content_type, object_id=str(call.pk))
     return [
         (entry, permissions.display_text(entry.get_change_message(), whole))
-        for entry in entries.select_related("user").order_by("-pk")[:MOST_DEEDS]
+        for entry in entries.select_related("user").order_by("-pk")[:MAX_ACTIONS]
     ]

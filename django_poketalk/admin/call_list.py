@@ -1,4 +1,4 @@
-"""What people do in the list of calls: hang up, call again, take out as CSV; and its live rows."""
+"""The actions of the list of calls (hang up, call again, export as CSV), and its live rows."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from .display import state
 
 Calls = QuerySet[CallRequest]
 
-MOST_AT_ONCE = 20  # calls that one press may make
-MOST_ROWS = 200  # that one request may ask after
+MAX_CALLS = 20  # the most calls that one action may place
+MAX_LIVE_ROWS = 200  # the most rows in one request for updates
 
 HEADER = (
     _("call id"),
@@ -56,10 +56,10 @@ HEADER = (
 
 @admin.action(description=_("Hang up selected calls"), permissions=["hang_up"])
 def hang_up(model_admin: ModelAdmin[Any], request: HttpRequest, queryset: Calls) -> None:
-    going_on = queryset.filter(IS_OPEN)
-    ended = [call for call in going_on if requesting.hang_up(call, request.user)]
+    still_open = queryset.filter(IS_OPEN)
+    ended = [call for call in still_open if requesting.hang_up(call, request.user)]
     for call in ended:
-        model_admin.log_change(request, call, "Asked to hang up.")
+        model_admin.log_change(request, call, "Requested hang-up.")
     model_admin.message_user(
         request,
         ngettext("%d call is being ended.", "%d calls are being ended.", len(ended)) % len(ended),
@@ -71,33 +71,33 @@ def hang_up(model_admin: ModelAdmin[Any], request: HttpRequest, queryset: Calls)
 def call_again(
     model_admin: ModelAdmin[Any], request: HttpRequest, queryset: Calls
 ) -> HttpResponseBase | None:
-    """At once where nobody's phone has rung for sure; else after a page that asks."""
-    calls = list(queryset[: MOST_AT_ONCE + 1])
-    if len(calls) > MOST_AT_ONCE:
-        most = ngettext(
+    """Call again. Asks for confirmation first for calls whose phones may have rung."""
+    calls = list(queryset[: MAX_CALLS + 1])
+    if len(calls) > MAX_CALLS:
+        text = ngettext(
             "Select no more than %d call at a time.",
             "Select no more than %d calls at a time.",
-            MOST_AT_ONCE,
+            MAX_CALLS,
         )
-        model_admin.message_user(request, most % MOST_AT_ONCE, messages.WARNING)
+        model_admin.message_user(request, text % MAX_CALLS, messages.WARNING)
         return None
-    doubtful = [call for call in calls if not redialing.never_rang(call)]
+    to_confirm = [call for call in calls if not redialing.never_rang(call)]
     if "confirmed" in request.POST:
-        doubtful = []
+        to_confirm = []
     for call in calls:
-        if call not in doubtful:
+        if call not in to_confirm:
             _call_again(model_admin, request, call)
-    return _ask_before(model_admin, request, doubtful) if doubtful else None
+    return _confirm(model_admin, request, to_confirm) if to_confirm else None
 
 
 @admin.action(description=_("Export as CSV"), permissions=["view"])
 def export_csv(
     model_admin: ModelAdmin[Any], request: HttpRequest, queryset: Calls
 ) -> HttpResponseBase:
-    """The selected calls, newest first, with numbers as the user may see them."""
+    """The selected calls, newest first. Numbers that the user may not see are masked."""
     everything = request.POST.get("select_across") == "1"
     chosen = len(request.POST.getlist(helpers.ACTION_CHECKBOX_NAME))
-    how_many = "all that were found" if everything else str(chosen)
+    how_many = "all in the list" if everything else str(chosen)
     csv_export.log(request, CallRequest, f"Exported calls as CSV: {how_many}.")
     today = timezone.localdate().isoformat()
     header = [capfirst(str(title)) for title in HEADER]
@@ -105,18 +105,18 @@ def export_csv(
 
 
 def live_rows(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponseBase:
-    """The rows that the page asks after, as JSON with an ETag: 304 while nothing has changed
-    but the clocks, which run by themselves.
+    """The requested rows as JSON, or 304 if nothing but the clocks has changed, which the page
+    updates itself.
     """
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
-    keys = [key for key in request.GET.getlist("id")[:MOST_ROWS] if _is_key(key)]
+    keys = [key for key in request.GET.getlist("id")[:MAX_LIVE_ROWS] if _is_key(key)]
     related = model_admin.get_queryset(request).select_related("hangup_requested_by")
     calls = related.filter(pk__in=keys)
-    shown = {str(call.pk): columns.row(call, request.user) for call in calls}
-    still = {key: {**row, "seconds": None, "length": ""} for key, row in shown.items()}
-    etag = weak_etag(still)
-    response = JsonResponse({"rows": shown}, headers={"ETag": etag})
+    rows = {str(call.pk): columns.row(call, request.user) for call in calls}
+    without_clocks = {key: {**row, "seconds": None, "length": ""} for key, row in rows.items()}
+    etag = weak_etag(without_clocks)
+    response = JsonResponse({"rows": rows}, headers={"ETag": etag})
     return get_conditional_response(request, etag=etag, response=response) or response
 
 
@@ -140,10 +140,10 @@ def _call_again(model_admin: ModelAdmin[Any], request: HttpRequest, call: CallRe
     model_admin.message_user(request, format_html("{} {}", words % call, link), level)
 
 
-def _ask_before(
+def _confirm(
     model_admin: ModelAdmin[Any], request: HttpRequest, calls: list[CallRequest]
 ) -> HttpResponseBase:
-    """The page that says of each call why it may have rung already."""
+    """The confirmation page, which says for each call why its phones may have rung."""
     subjects.load(calls)
     request.current_app = model_admin.admin_site.name
     return TemplateResponse(
@@ -154,14 +154,14 @@ def _ask_before(
             "title": gettext("Call again?"),
             "opts": model_admin.opts,
             "media": model_admin.media,
-            "asked": [_doubt(call, request.user) for call in calls],
+            "calls": [_to_confirm(call, request.user) for call in calls],
             "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
         },
     )
 
 
-def _doubt(call: CallRequest, user: Any) -> dict[str, Any]:
-    """A call that may have rung, and why we ask."""
+def _to_confirm(call: CallRequest, user: Any) -> dict[str, Any]:
+    """A call on the confirmation page, and why its phones may have rung."""
     if call.is_open and call.status is not None:
         why = gettext("It is in progress.")
     elif call.is_open:
@@ -211,7 +211,7 @@ def _rows(calls: Calls, user: Any) -> Iterator[list[Any]]:
 
 
 def _moment(at: Any) -> str:
-    """As spreadsheets read it, by the reader's clock."""
+    """A time in the current time zone, in a format that spreadsheets understand."""
     return timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S") if at else ""
 
 

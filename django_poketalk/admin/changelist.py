@@ -1,6 +1,4 @@
-"""The list of calls, page by page, with the objects that they are about fetched together, and with
-the way to a period.
-"""
+"""The list of calls. Loads the subjects of each page together, and links to periods of time."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from . import periods
 from .filters import DayFilter
 from .periods import Period
 
-Link = tuple[str, str]  # its words and its address
+Link = tuple[str, str]  # text and URL
 
 
 class CallChangeList(LongChangeList):
@@ -28,11 +26,11 @@ class CallChangeList(LongChangeList):
 
     @property
     def day_filter(self) -> DayFilter | None:
-        """What says the period. A project's own list may have none."""
+        """The filter by period, or None if a project's own list has none."""
         return next((spec for spec in self.filter_specs if isinstance(spec, DayFilter)), None)
 
     def period_back(self) -> Link | None:
-        """From the period that is chosen to the one that it is in."""
+        """The link from the selected period to the longer one that contains it."""
         chosen = self.day_filter
         if chosen is None or chosen.value() is None:
             return None
@@ -42,13 +40,13 @@ class CallChangeList(LongChangeList):
         return self._link(above)
 
     def period_here(self) -> str:
-        """The day that is chosen: none is below it."""
+        """The title of the selected day, or "" if no single day is selected."""
         chosen = self.day_filter
         return chosen.period.title if chosen and chosen.period and chosen.period.is_day else ""
 
     def periods_below(self) -> list[Link]:
-        """The years, or what the chosen one has. Asks for the first call and the last, each the end
-        of an index, whatever else is filtered by.
+        """Links to the years, or to the parts of the selected period. Queries the times of the
+        first and the last call, which use an index. Other filters have no effect.
         """
         chosen = self.day_filter
         if chosen is None or self.period_here():

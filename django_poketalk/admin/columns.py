@@ -1,4 +1,4 @@
-"""The columns of the list of calls: what one line says, as far as whoever looks may see it."""
+"""The columns of the list of calls. Numbers that the user may not see are masked."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from ..shared.admin_urls import admin_url
 from ..templatetags.poketalk import clock
 from .display import number_columns, pill, state
 
-MOST_WORDS = 60  # characters of a reason; the call's page has all of it
+MAX_LENGTH = 60  # characters of a text; the call's page has all of it
 
 Column = Callable[[CallRequest], str | None]
 
 
 def of(model_admin: ModelAdmin[Any], request: HttpRequest) -> list[Column]:
-    """The columns, made for this request, with the same names for everybody."""
+    """The columns for this request. Their names are the same for all users."""
 
     @admin.display(description=_("about"))
     def about(call: CallRequest) -> str:
@@ -65,7 +65,7 @@ def user(call: CallRequest) -> str | None:
 
 @admin.display(description=_("outcome"))
 def outcome(call: CallRequest) -> str:
-    """The pill. Marks the row for the script: which call it is, and whether to ask after it."""
+    """The pill. Also tells the script which call the row shows, and whether it is open."""
     return format_html(
         '<span data-poketalk-call="{}" data-poketalk-open="{}">{}</span>',
         call.pk,
@@ -91,10 +91,10 @@ def cost(call: CallRequest) -> str:
 
 
 def row(call: CallRequest, user: Any) -> dict[str, Any]:
-    """What changes in a call's line, for the script: the same words, without markup.
+    """The cells of a row that can change, for the script, as text without markup.
 
-    `seconds` runs on by itself until the next look; null where it does not. `news` is what a screen
-    reader tells once the call is over.
+    `seconds` is the duration of a call that is running, which the script keeps counting, or null.
+    `news` is announced to screen readers when the call has ended.
     """
     number = permissions.display_number(call.to_number, permissions.may_see_numbers(user, call))
     return {
@@ -111,10 +111,10 @@ def row(call: CallRequest, user: Any) -> dict[str, Any]:
 
 
 def reason(call: CallRequest, user: Any) -> str:
-    """Why it went so, in few words for this user; "" where the outcome says it all."""
-    words = _reason(call)
+    """The reason for the outcome, shortened, for this user. "" if the outcome needs no reason."""
+    text = _reason(call)
     whole = permissions.may_see_numbers(user, call)
-    return Truncator(permissions.display_text(words, whole)).chars(MOST_WORDS)
+    return Truncator(permissions.display_text(text, whole)).chars(MAX_LENGTH)
 
 
 def _reason(call: CallRequest) -> str:
@@ -144,7 +144,7 @@ def _hang_up_requested(call: CallRequest) -> str:
 
 
 def running(call: CallRequest) -> int | None:
-    """Seconds since the caller answered, while the call goes on; None otherwise."""
+    """Seconds since the caller answered, if the call is open; None otherwise."""
     if not call.is_open or call.a_answered_at is None:
         return None
     passed = int((timezone.now() - call.a_answered_at).total_seconds())
@@ -152,14 +152,14 @@ def running(call: CallRequest) -> int | None:
 
 
 def lasted(call: CallRequest) -> str:
-    """The duration as people read it; "" for a call that nobody answered."""
+    """The duration for display. "" if nobody answered."""
     seconds = running(call)
     seconds = call.duration if seconds is None else seconds
     return clock(seconds) if seconds or call.a_answered_at else ""
 
 
 def _part(name: str, text: str, label: str = "") -> str:
-    """A cell that the script keeps up to date. The label is shown where there are no columns."""
+    """A cell that the script updates. Its label is displayed on narrow screens."""
     return format_html(
         '<span data-poketalk="{}"{}>{}</span>',
         name,
@@ -169,11 +169,11 @@ def _part(name: str, text: str, label: str = "") -> str:
 
 
 def _subject(call: CallRequest, model_admin: ModelAdmin[Any], request: HttpRequest) -> str:
-    """The object's name; a link to its page in this admin for those who may see it there."""
+    """The object's name, as a link to its page in this admin if the user may see that."""
     subject = call.subject
     if subject is None:
         return "-"
-    name = Truncator(str(subject)).chars(MOST_WORDS)
+    name = Truncator(str(subject)).chars(MAX_LENGTH)
     site = model_admin.admin_site
     if not site.is_registered(type(subject)):
         return name

@@ -1,4 +1,4 @@
-"""Calls in the admin: how one stands, and its numbers as whoever looks may see them."""
+"""The state and the numbers of calls, for display in the admin."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Column = Callable[[CallRequest], str]
 
 
 def pill(call: CallRequest) -> str:
-    """How the call stands: a word in the color of its phase. Its style is in `admin.css`."""
+    """The state of the call, in the color of its phase. Its style is in `admin.css`."""
     return format_html(
         '<span class="poketalk-pill" data-phase="{}">{}</span>',
         call_status.phase(call),
@@ -28,12 +28,12 @@ def pill(call: CallRequest) -> str:
 
 
 def state(call: CallRequest) -> str:
-    """How the call stands, in words; while it is asked to end, that."""
+    """The state of the call in words, or that it is being hung up."""
     return gettext("Hanging up") if call_status.phase(call) == "ending" else capfirst(call.state)
 
 
 def number_columns(request: HttpRequest) -> list[Column]:
-    """The columns of both numbers, as this user may see them."""
+    """The columns of both numbers, masked if the user may not see them."""
 
     @admin.display(description=_("from"))
     def caller(call: CallRequest) -> str:
@@ -47,6 +47,6 @@ def number_columns(request: HttpRequest) -> list[Column]:
 
 
 def _display_number(request: HttpRequest, call: CallRequest, number: str) -> str:
-    shown = permissions.display_number(number, permissions.may_see_numbers(request.user, call))
+    text = permissions.display_number(number, permissions.may_see_numbers(request.user, call))
     # On one line, and from left to right in any language.
-    return format_html('<bdi dir="ltr">{}</bdi>', shown.replace(" ", "\N{NO-BREAK SPACE}"))
+    return format_html('<bdi dir="ltr">{}</bdi>', text.replace(" ", "\N{NO-BREAK SPACE}"))

@@ -1,7 +1,7 @@
 """The filters of the list of calls.
 
-Their choices are fixed, so that showing them costs no query, and each is a condition that an index
-answers, or that so many calls meet that a page of them is soon found.
+Their choices are fixed, so displaying them requires no query. Each condition has an index, or is
+met by so many calls that a page of them is found quickly.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ UNDECIDED = [
     CallStatus.A_ANSWERED,
     CallStatus.B_INITIATED,
 ]
-SPANS = {"7": timedelta(days=6), "30": timedelta(days=29)}  # before today
+SPANS = {"7": timedelta(days=6), "30": timedelta(days=29)}  # the days before today
 
 IS_UNSENT = Q(placement__in=redialing.UNSENT)
-# The same calls as those that reports count under each outcome, and with those whose outcome is
-# unknown the ones that we still hope to hear of: somebody may have to look after them.
-WENT: dict[str, Q] = {
+# Each outcome has the same calls as in reports, except that unknown outcomes here include calls
+# that are still open, because somebody may have to resolve them.
+OUTCOMES: dict[str, Q] = {
     outcomes.LIVE: IS_OPEN,
     outcomes.CONNECTED: Q(status=CallStatus.AB_DISCONNECTED)
     | Q(status=CallStatus.B_ANSWERED) & IS_STALE,
@@ -76,17 +76,17 @@ ENDINGS: dict[str, tuple[Words, Q]] = {
 
 
 class OutcomeFilter(ChoiceFilter):
-    """How it went: of the placement where we know no more, else of the call."""
+    """The outcome of the call, or of its placement if there is no status."""
 
     title = _("outcome")
     parameter_name = "outcome"
     conditions = {
-        outcome: (outcomes.WORDS[outcome], condition) for outcome, condition in WENT.items()
+        outcome: (outcomes.WORDS[outcome], condition) for outcome, condition in OUTCOMES.items()
     }
 
 
 class EndingFilter(ChoiceFilter):
-    """Who ended it, or why."""
+    """Who ended the call, or why."""
 
     title = _("ended by")
     parameter_name = "ended_by"
@@ -94,7 +94,7 @@ class EndingFilter(ChoiceFilter):
 
 
 class CodeFilter(ChoiceFilter):
-    """What the service answered when it was asked for the call."""
+    """The service's response code."""
 
     title = _("response code")
     parameter_name = "code"
@@ -110,7 +110,7 @@ class CodeFilter(ChoiceFilter):
 
 
 class FormFilter(admin.SimpleListFilter):
-    """Links for what is asked for often, and an input for all else: a form that works by GET."""
+    """A filter with links for common values, and a GET form for all others."""
 
     template = "poketalk/admin/form_filter.html"
     kind = "text"  # of the input
@@ -122,15 +122,15 @@ class FormFilter(admin.SimpleListFilter):
 
     @property
     def others(self) -> Iterator[tuple[str, str]]:
-        """What else the address says, which the form keeps. Not the page: it shows others then."""
+        """The other parameters of the URL, which the form keeps, except for the page number."""
         for name, values in self.request.GET.lists():
             if name not in (self.parameter_name, "p", "e"):
                 yield from ((name, value) for value in values)
 
 
 class DayFilter(FormFilter):
-    """A day, by the reader's clock, some until today, or another of the `periods`: a month, a year,
-    or the days from one to another, as a report links to them. The list is then in order of time.
+    """A day in the current time zone, the past days, or another of the `periods`: a month, a year,
+    or a range of days, as in the links of a report. The list is then ordered by time.
     """
 
     title = _("day")
@@ -164,7 +164,7 @@ class DayFilter(FormFilter):
                 "display": self.period.title,
             }
             return
-        # On from here, in place of a calendar, which would have to read all calls of a year.
+        # Links to the days before and after, since a calendar would have to read all calls.
         day = self.period.first
         for beside, arrow in ((Period.day(day - DAY), "←"), (Period.day(day + DAY), "→")):
             if beside.first <= self._today:
@@ -186,7 +186,7 @@ class DayFilter(FormFilter):
 
 
 class UserFilter(FormFilter):
-    """Who placed it: oneself by a link, others by name. Never a list of all users."""
+    """The user who placed the call: a link for oneself, and an input for others. Lists no users."""
 
     title = _("user")
     parameter_name = "user"
@@ -206,7 +206,7 @@ class UserFilter(FormFilter):
         if name == request.user.get_username():
             return queryset.filter(user_id=request.user.pk)
         users = get_user_model()._default_manager
-        # First the user, then the calls: joined, the database can't know how many there are.
+        # A separate query for the user: with a join, the database cannot estimate the rows.
         found = users.filter(**{get_user_model().USERNAME_FIELD: name}).values_list("pk", flat=True)
         pk = found.first()
         return queryset.none() if pk is None else queryset.filter(user_id=pk)

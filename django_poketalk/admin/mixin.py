@@ -1,8 +1,8 @@
 """Calls in the project's own admin: `class ContactAdmin(CallsAdminMixin, admin.ModelAdmin)`.
 
-The change page gets a button for each of the object's numbers and the calls about it, the list a
-column with the buttons. Neither needs a template of the project's: ours extends whichever page the
-admin would have shown.
+The change page gets a button for each number of the object, and the calls about the object. The
+list gets a column with the buttons. The project needs no template for this: our templates extend
+the template that the admin would use.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ if TYPE_CHECKING:
 else:
     Base = object
 
-FORM = "poketalk-calls"  # the list is one big form, so its buttons belong to one outside of it
+FORM = "poketalk-calls"  # a form outside the list, since the list is a form itself
 
 
 class CallsAdminMixin(Base):
-    """Stands before `ModelAdmin` among the bases. Shows nothing to users who may neither place nor
-    watch calls.
+    """List it before `ModelAdmin` in the base classes. Users who may neither place nor watch calls
+    see no difference.
     """
 
-    call_fields: Sequence[str] = ("phone",)  # columns or properties that hold numbers
-    call_column = True  # whether the list has the buttons as well
-    call_history_limit = 10  # the newest calls on the change page
+    call_fields: Sequence[str] = ("phone",)  # columns or properties with phone numbers
+    call_column = True  # whether the list has a column with buttons
+    call_history_limit = 10  # the most calls on the change page
 
     @property
     def media(self) -> forms.Media:
@@ -68,7 +68,7 @@ class CallsAdminMixin(Base):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
         response: Any = super().changelist_view(request, extra_context)
-        # An action may have answered with a page of its own, which has no list.
+        # An action may return a page of its own, without a list.
         if "cl" in (getattr(response, "context_data", None) or {}):
             _extend(response, "poketalk/admin/change_list.html", poketalk_form=FORM)
         return response
@@ -94,7 +94,7 @@ class CallsAdminMixin(Base):
         )
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
-        """E010: `call_fields` names something that holds no number."""
+        """E010: `call_fields` contains a name that is neither a column nor a property."""
         found: list[checks.CheckMessage] = super().check(**kwargs)
         for field in self.call_fields:
             try:
@@ -110,28 +110,28 @@ class CallsAdminMixin(Base):
         return found
 
     def _buttons(self, request: HttpRequest, obj: Model) -> SafeString:
-        """The object's buttons in the list, which cost no query."""
+        """The object's buttons in the list. Makes no query for each object."""
         back = request.get_full_path()
-        drawn = []
+        buttons = []
         for field, label, number in self._numbers(obj):
             source = signed_call.Reference.to(obj)
             order = signed_call.Button(nonce=signed_call.new_nonce(), source=source, field=field)
             look = render.Look(label, "small", back, FORM)
             context = render.context(request, order, number, obj, look)
-            drawn.append(render_to_string("poketalk/call_button.html", context))
-        return mark_safe(" ".join(drawn))  # noqa: S308  # what templates have escaped
+            buttons.append(render_to_string("poketalk/call_button.html", context))
+        return mark_safe(" ".join(buttons))  # noqa: S308  # templates have escaped it
 
     def _numbers(self, obj: Model) -> Iterator[tuple[str, str, str]]:
-        """The fields that hold a number now: name, label, number. One is called "Call", several by
-        their names.
+        """The fields that contain a number: name, label, number. A single field has the label
+        "Call".
         """
-        held = [
+        filled = [
             (field, number)
             for field in self.call_fields
             if (number := signed_call.read_field(obj, field))
         ]
-        for field, number in held:
-            yield field, self._label(field) if len(held) > 1 else _("Call"), number
+        for field, number in filled:
+            yield field, self._label(field) if len(filled) > 1 else _("Call"), number
 
     def _label(self, field: str) -> str:
         name = label_for_field(field, self.model, self)
@@ -139,7 +139,7 @@ class CallsAdminMixin(Base):
 
 
 def _extend(response: Any, template: str, **context: Any) -> HttpResponseBase:
-    """Have the page drawn by our template, around the one that it would have been drawn by."""
+    """Render the response with our template, which extends the template that it had."""
     if isinstance(response, TemplateResponse) and not response.is_rendered:
         context["poketalk_page"] = response.resolve_template(response.template_name)
         response.context_data = {**(response.context_data or {}), **context}

@@ -1,8 +1,8 @@
-"""Periods in the list of calls: whole days by the reader's clock, as an address says them, and the
-way down from a year to a month to a day.
+"""Periods in the list of calls: whole days in the current time zone, as parameters of the URL, and
+the hierarchy of years, months and days.
 
-Unlike Django's `date_hierarchy`, which looks for the days that have calls among all of them, this
-one asks for the first call and the last, and offers what lies between.
+Django's `date_hierarchy` reads all calls to find the days with calls. This hierarchy only queries
+the first and the last call, and offers all periods between them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django.utils.text import capfirst
 from ..shared import periods
 from ..shared.periods import DAY
 
-REST = {4: "-01-01", 7: "-01"}  # of `2026` and `2026-03`, to the first day
+REST = {4: "-01-01", 7: "-01"}  # completes `2026` and `2026-03` to their first day
 
 
 class Period(periods.Period):
@@ -24,18 +24,18 @@ class Period(periods.Period):
 
     @classmethod
     def year(cls, day: date) -> Period:
-        """The year that has this day."""
+        """The year of this day."""
         return cls(day.replace(month=1, day=1), day.replace(month=12, day=31))
 
     @classmethod
     def month(cls, day: date) -> Period:
-        """The month that has this day."""
+        """The month of this day."""
         first = day.replace(day=1)
         return cls(first, (first + 31 * DAY).replace(day=1) - DAY)
 
     @classmethod
     def day(cls, day: date) -> Period:
-        """Only that day."""
+        """Only this day."""
         return cls(day, day)
 
     @property
@@ -52,7 +52,7 @@ class Period(periods.Period):
 
     @property
     def address(self) -> str:
-        """As `read` understands it, as short as it can be."""
+        """The shortest text that `read` accepts for this period."""
         first, last = self.first.isoformat(), self.last.isoformat()
         if self.is_day:
             return first
@@ -62,7 +62,7 @@ class Period(periods.Period):
 
     @property
     def title(self) -> str:
-        """For people."""
+        """The period for display."""
         if self.is_day:
             return capfirst(date_format(self.first, "MONTH_DAY_FORMAT"))
         if self.is_month:
@@ -73,8 +73,8 @@ class Period(periods.Period):
 
 
 def read(text: str, today: date) -> Period | None:
-    """What is meant by `today`, `yesterday`, `2026`, `2026-03`, `2026-03-31`, or two of them with
-    `..` between; None for what can be none, as for a day without neighbors.
+    """The period for `today`, `yesterday`, `2026`, `2026-03`, `2026-03-31`, or two of these with
+    `..` between them. None if it is invalid, or in the first or last year of Python's calendar.
     """
     first, dots, last = text.partition("..")
     begin, end = _read_one(first, today), _read_one(last if dots else first, today)
@@ -82,9 +82,9 @@ def read(text: str, today: date) -> Period | None:
 
 
 def below(chosen: Period | None, first: date, last: date) -> list[Period]:
-    """The way on from what is chosen, to where there may be calls, if the first and the last are of
-    these days: the days of a month, the months of a year, else the years. Where all are of one
-    year, or of one month, its months or days at once.
+    """The next level below the selected period, limited to the days between the first and the last
+    call: the days of a month, the months of a year, or else the years. If all calls are in one year
+    or month, its months or days.
     """
     if chosen is None or not (chosen.is_month or chosen.is_year):
         chosen = Period.month(first)
@@ -97,14 +97,14 @@ def below(chosen: Period | None, first: date, last: date) -> list[Period]:
 
 
 def above(chosen: Period) -> Period | None:
-    """The way back: from a day to its month, from a month to its year, else to all dates."""
+    """The level above: the month of a day, the year of a month. None: all dates."""
     if chosen.is_day:
         return Period.month(chosen.first)
     return Period.year(chosen.first) if chosen.is_month else None
 
 
 def _parts(period: Period, last: date) -> Iterator[Period]:
-    """This one, and those like it that follow, to the one that has the last day."""
+    """This period and the following ones of the same length, up to the one with the last day."""
     part = Period.day if period.is_day else Period.month
     while period.first <= last:
         yield period

@@ -1,4 +1,4 @@
-"""Placing a call from the admin: a form, a quote of what is known, then the call."""
+"""Placing a call from the admin: a form, a quote, then the call."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ CAPS = {
 
 
 class PlaceForm(forms.Form):
-    """Whom to call, and what ends the call. Its hidden `order` makes one call, however often it is
-    sent.
+    """The phones and the limits of a call. The hidden `order` is a button's token, so that
+    submitting the form more than once places one call.
     """
 
     from_number = PhoneNumberField(
@@ -66,12 +66,12 @@ class PlaceForm(forms.Form):
     def __init__(self, user: Any, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.user = user
-        self.is_busy = False  # refused, since the user has a call already
+        self.is_busy = False  # whether the call is refused because the user already has one
         own = CallerNumber.of(user)
         self.knows_own_number = bool(own)
         self.initial["from_number"] = permissions.display_number(own, True)
         caller = self.fields["from_number"]
-        caller.disabled = not permissions.may_choose_caller(user)  # what is sent is not looked at
+        caller.disabled = not permissions.may_choose_caller(user)  # the submitted value is ignored
         caller.help_text = _("This phone rings first.")
         self.fields["to_number"].help_text = _written()
         self.fields["minutes"].help_text = _(
@@ -85,11 +85,11 @@ class PlaceForm(forms.Form):
         )
 
     def sent_order(self) -> signed_call.Button:
-        """The order that came along; `CallRefused` when it is not this user's, or too old."""
+        """The submitted token. Raises `CallRefused` if it is another user's, or has expired."""
         return signed_call.read(self.cleaned_data["order"], self.user)
 
     def token(self) -> str:
-        """The order to send along: the one that came, as long as it is good."""
+        """The token for the rendered form: the submitted one if it is valid, or else a new one."""
         sent = self.data.get("order", "") if self.is_bound else ""
         try:
             signed_call.read(sent, self.user)
@@ -97,8 +97,8 @@ class PlaceForm(forms.Form):
             return signed_call.sign(signed_call.Button(nonce=signed_call.new_nonce()), self.user)
         return str(sent)
 
-    def asked(self) -> requesting.Order:
-        """What the filled form asks for."""
+    def requested_order(self) -> requesting.Order:
+        """The arguments of `requesting.request_call` and `quote`."""
         minutes = self.cleaned_data["minutes"]
         return {
             "from_number": self.cleaned_data["from_number"],
@@ -109,9 +109,9 @@ class PlaceForm(forms.Form):
         }
 
     def quote(self) -> Quote | None:
-        """What would come of it; each reason against it becomes an error of its field."""
+        """The quote, or None if the order is invalid. Adds each refusal to the form's errors."""
         try:
-            quote = requesting.quote(**self.asked())
+            quote = requesting.quote(**self.requested_order())
         except CallRefused as refusal:
             self.refuse(refusal)
             return None
@@ -120,15 +120,15 @@ class PlaceForm(forms.Form):
         return quote
 
     def refuse(self, refusal: CallRefused) -> None:
-        """Say why at the field that is at fault, or above all of them."""
+        """Add a refusal as an error of its field, or of the form."""
         field = {"max_duration": "minutes"}.get(refusal.field, refusal.field)
         self.add_error(field if field in self.fields else None, str(refusal))
         self.is_busy |= refusal.code == "live_calls_per_user"
 
 
 def place_view(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
-    """The form; after *Check* with a quote of the call, after *Call* on to the call's page.
-    `?to=` fills in the number.
+    """The form. *Check* adds a quote. *Call* places the call and redirects to its page. `?to=`
+    prefills the number.
     """
     if not permissions.may_place(request.user):
         raise PermissionDenied
@@ -142,16 +142,16 @@ def place_view(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpRespon
                 return redirect(_page_of(model_admin, request, call))
         else:
             quote = form.quote()
-    return _show(model_admin, request, form, quote)
+    return _render(model_admin, request, form, quote)
 
 
 def _place(
     model_admin: ModelAdmin[Any], request: HttpRequest, form: PlaceForm
 ) -> CallRequest | None:
-    """The call; None, and why in the form, when it is refused."""
+    """The call. None if it is refused; the form then has the errors."""
     try:
         key = form.sent_order().idempotency_key
-        call = requesting.request_call(**form.asked(), idempotency_key=key)
+        call = requesting.request_call(**form.requested_order(), idempotency_key=key)
     except CallRefused as refusal:
         form.refuse(refusal)
         return None
@@ -163,35 +163,35 @@ def _place(
         return None
     if not call.repeated:
         model_admin.log_addition(request, call, [{"added": {}}])
-        said = _("The call is being placed. Your phone will ring in a moment.")
-        model_admin.message_user(request, said, messages.SUCCESS)
+        text = _("The call is being placed. Your phone will ring in a moment.")
+        model_admin.message_user(request, text, messages.SUCCESS)
     return call
 
 
 def _page_of(model_admin: ModelAdmin[Any], request: HttpRequest, call: CallRequest) -> str:
-    """Where this user can watch the call."""
+    """The URL of the page where this user can watch the call."""
     if not model_admin.has_view_permission(request, call):
         return reverse("poketalk:call", args=[call.pk])
     return admin_url(model_admin.admin_site, "poketalk_callrequest_change", call.pk)
 
 
 def _open_call(model_admin: ModelAdmin[Any], request: HttpRequest) -> str:
-    """The page of the call that this user has already."""
-    going_on = CallRequest.objects.open().filter(user=request.user.pk).first()
-    return _page_of(model_admin, request, going_on) if going_on else ""
+    """The page of the user's open call, or ""."""
+    open_call = CallRequest.objects.open().filter(user=request.user.pk).first()
+    return _page_of(model_admin, request, open_call) if open_call else ""
 
 
-def _show(
+def _render(
     model_admin: ModelAdmin[Any], request: HttpRequest, form: PlaceForm, quote: Quote | None
 ) -> HttpResponse:
     fields = ["from_number", "to_number", "minutes", "max_cost"]
-    shown: Any = form  # the admin draws any form; its stubs know those of models alone
+    any_form: Any = form  # AdminForm accepts any form, but its stubs only model forms
     context = {
         **model_admin.admin_site.each_context(request),
         "title": _("Place a call"),
         "opts": model_admin.opts,
         "form": form,
-        "adminform": AdminForm(shown, [(None, {"fields": fields})], {}),
+        "adminform": AdminForm(any_form, [(None, {"fields": fields})], {}),
         "order": form.token(),
         "open_call": _open_call(model_admin, request) if form.is_busy else "",
         "quote": None
@@ -204,7 +204,7 @@ def _show(
 
 
 def quote_context(quote: Quote, user: Any, site: AdminSite) -> dict[str, Any]:
-    """The quote for the page. Its numbers are those that the user has written."""
+    """The template's context for a quote. Numbers are not masked, since the user entered them."""
     call = quote.call
     may_see_all = permissions.may_see_reports(user)
     return {
@@ -237,9 +237,9 @@ def _link(entry: BlacklistedNumber, user: Any, site: AdminSite) -> str:
     return admin_url(site, "poketalk_blacklistednumber_change", entry.pk)
 
 
-def _local_time(seen: CalleeTime) -> list[str]:
-    """One clock, or the earliest and the latest that it may be."""
-    ends = dict.fromkeys((seen.local[0], seen.local[-1]))
+def _local_time(callee_time: CalleeTime) -> list[str]:
+    """The local time, or the earliest and the latest possible one."""
+    ends = dict.fromkeys((callee_time.local[0], callee_time.local[-1]))
     return [date_format(at, "DATETIME_FORMAT") for at in ends]
 
 

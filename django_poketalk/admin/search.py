@@ -1,6 +1,4 @@
-"""The search of the list of calls: by number, by call id, by user. Each by an index, never by
-reading all calls.
-"""
+"""The search in the list of calls: by number, call id and user. Each uses an index."""
 
 from __future__ import annotations
 
@@ -15,15 +13,15 @@ from ..conf import settings
 from ..protocol import number_search
 
 NOTHING = Q(pk__in=[])
-MOST_USERS = 50  # whose names begin alike
+MAX_USERS = 50  # the most users whose names begin with the same text
 
 
 def condition(text: str, user: Any) -> Q:
-    """What a call must meet to be found by this text, for this user.
+    """The condition for the calls that match this text, for this user.
 
-    Words with a letter are call ids, or user names or their beginnings; the rest is a number, or
-    its beginning, in any spelling, also that of a `tel:` link or in wide digits. All must hold.
-    Whoever may not see numbers finds none by one.
+    A word with a letter is a call id, or the beginning of a user name. The rest is the beginning of
+    a number, in any format, including `tel:` links and full-width digits. A call must match all of
+    them. Users who may not see numbers find nothing by number.
     """
     text = unicodedata.normalize("NFKC", text).strip().removeprefix("tel:")
     words = [word for word in text.split() if _is_word(word)]
@@ -52,8 +50,8 @@ def _by_number(text: str) -> Q:
 
 
 def _users(word: str) -> list[Any]:
-    """The keys of the users whose name begins so, as it is written or in small letters."""
+    """The keys of the users whose name begins with this word, as entered or in lower case."""
     name = f"{get_user_model().USERNAME_FIELD}__startswith"
     begins = Q(**{name: word}) | Q(**{name: word.lower()})
     users = get_user_model()._default_manager.filter(begins)
-    return list(users.values_list("pk", flat=True)[:MOST_USERS])
+    return list(users.values_list("pk", flat=True)[:MAX_USERS])

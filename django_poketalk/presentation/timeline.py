@@ -1,7 +1,7 @@
-"""A call's life as a picture: where on it each stage, event, missing tick and cost stands.
+"""The timeline of a call: the positions of its stages, events, missing ticks and cost.
 
-Pure: no clock, no database, no words. Times are aware datetimes, money is decimal; lengths on the
-picture are those of an SVG's viewBox, x from left to right, y downwards.
+Pure: no clock, no database, no texts. Times are aware datetimes, money is decimal. Lengths are in
+units of the SVG's viewBox, with x from left to right and y downwards.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ..protocol.codes import HTTP_HANG_UP
 from .event_kinds import Kind, ReceivedEvent, classify, missing_ticks
 from .timescale import Moment, Scale
 
-WIDTH = 960.0  # of the SVG's viewBox, and so are all lengths here
-LEFT = 104.0  # the lanes' names are before it
+WIDTH = 960.0
+LEFT = 104.0  # the end of the lanes' names
 RIGHT = 924.0
-TAIL = 26.0  # what is drawn after a call's end
+TAIL = 26.0  # the space after the end of a call
 AXIS = 16.0
 LANES = 34.0
 LANE = 28.0
@@ -31,23 +31,23 @@ TICK_WIDTH = 1.2
 DEBIT = 56.0
 MARGIN = 14.0
 MIN_SPAN = 2.0
-BASELINE = 4.0  # of a text, below its middle
+BASELINE = 4.0  # the distance from the middle of a text down to its baseline
 
 
 class Stage(enum.StrEnum):
-    """What a lane shows over some time."""
+    """The stages in a lane."""
 
     WAITING = "waiting"
     ASKING = "asking"
     RINGING = "ringing"
-    ANSWERED = "answered"  # A is on the line and waits for B
+    ANSWERED = "answered"  # A waits for B
     TALKING = "talking"
     ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The moments of a call that are known. `over_at` is None while it is open."""
+    """The known times of a call. `over_at` is None while it is open."""
 
     asked_at: datetime
     sent_at: datetime | None = None
@@ -98,7 +98,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """An event at its place."""
+    """An event and its position."""
 
     event: ReceivedEvent
     kind: Kind
@@ -112,7 +112,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A time without the ticks that were due: `missing` of them."""
+    """A time during which `missing` ticks are missing."""
 
     x: float
     width: float
@@ -123,8 +123,8 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Everything at its place. `cost` are the points of the cost's steps, from the first second to
-    the last; empty without any cost.
+    """All elements of the timeline with their positions. `cost_steps` are the points of the cost's
+    line from the beginning to the end. It is empty without a cost.
     """
 
     width: float
@@ -183,16 +183,16 @@ def draw(
     now: datetime,
     previous: ReceivedEvent | None = None,
 ) -> Picture:
-    """The picture of a call, with these of its events in the order in which they came.
+    """The timeline of a call with these events, in the order in which they were received.
 
-    `previous` is the event before them where older ones are left out.
+    If older events are left out, `previous` is the last of them.
     """
     over_at = None if facts.is_open else facts.over_at or _last_moment(facts)
     stages = [moment for moment in (*_moments(facts), over_at) if moment is not None]
-    told = [event.at for event in events]
-    last = max([*stages, *told, *([now] if over_at is None else [])])
+    received = [event.at for event in events]
+    last = max([*stages, *received, *([now] if over_at is None else [])])
     right = RIGHT if over_at is None or last > over_at else RIGHT - TAIL
-    scale = Scale(min([*stages, *told]), last, stages, LEFT, right)
+    scale = Scale(min([*stages, *received]), last, stages, LEFT, right)
     lanes = tuple(_lanes(facts, scale, over_at, now))
     events_y = LANES + len(lanes) * (LANE + BETWEEN) + ROW / 2
     marks, rows = _marks(events, scale, events_y, previous)
@@ -247,10 +247,10 @@ def _lanes(facts: Facts, scale: Scale, over_at: datetime | None, now: datetime) 
         (Stage.TALKING, facts.b_answered_at),
     ]
     leg_b = [(Stage.RINGING, facts.b_initiated_at), (Stage.TALKING, facts.b_answered_at)]
-    asked = facts.placed_at is not None or rung is not None or over_at is not None
+    is_requested = facts.placed_at is not None or rung is not None or over_at is not None
     for index, (name, stages, until, is_open) in enumerate(
         (
-            ("request", request, min(answered, end), not asked),
+            ("request", request, min(answered, end), not is_requested),
             ("a", leg_a, end, over_at is None),
             ("b", leg_b, end, over_at is None),
         )
@@ -266,7 +266,9 @@ def _lanes(facts: Facts, scale: Scale, over_at: datetime | None, now: datetime) 
 def _spans(
     stages: Sequence[tuple[Stage, datetime | None]], end: datetime, scale: Scale, is_open: bool
 ) -> Iterable[Span]:
-    """Each stage from its beginning to the next one's; one told too late has no time of its own."""
+    """Each stage, from its beginning to that of the next one. Stages that were reported too late
+    are left out.
+    """
     known = [(stage, begin) for stage, begin in stages if begin is not None]
     ends = [end]
     for _stage, begin in reversed(known):
@@ -284,7 +286,7 @@ def _spans(
 def _marks(
     events: Sequence[ReceivedEvent], scale: Scale, y: float, previous: ReceivedEvent | None
 ) -> tuple[tuple[Mark, ...], int]:
-    """Each event once, in the first row where it has room, and how many rows there are."""
+    """The events, each in the first row with enough space, and the number of rows."""
     free = [0.0] * MOST_ROWS
     marks: list[Mark] = []
     used = 0
@@ -305,14 +307,14 @@ def _gaps(
     end: datetime,
     previous: ReceivedEvent | None,
 ) -> Iterable[Gap]:
-    """Where more than a tick's time passed without a word, from leg A's answer to the end."""
+    """The times with missing ticks, between leg A's answer and the end."""
     answers = (facts.a_answered_at, facts.b_initiated_at, facts.b_answered_at)
     answered = min(filter(None, answers), default=None)
     if answered is None:
         return
     begin = answered if previous is None else max(answered, previous.at)
-    heard = sorted(event.at for event in events if begin < event.at < end)
-    for last, following in itertools.pairwise([begin, *heard, end]):
+    received = sorted(event.at for event in events if begin < event.at < end)
+    for last, following in itertools.pairwise([begin, *received, end]):
         missing = missing_ticks(last - answered, following - answered)
         if missing:
             x = scale.x(last)
@@ -327,7 +329,7 @@ def _steps(
     total: Decimal,
     previous: ReceivedEvent | None,
 ) -> Iterable[tuple[float, float]]:
-    """The cost so far at each event: a line that only climbs."""
+    """The points of the line of the cost so far, which only rises."""
     bottom = y + DEBIT
     so_far = (previous.cost if previous else None) or Decimal(0)
     reached = max(so_far, total)

@@ -1,5 +1,5 @@
-"""Where the bars of a chart go. Pure geometry, in units of the picture: colors and markup are the
-template's, words and how numbers are written the caller's.
+"""The geometry of bar charts, in units of the SVG's viewBox. Pure. The template sets colors and
+markup, and the caller passes the texts and formats the numbers.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from math import ceil, floor, log10
 
 WIDTH, HEIGHT = 720, 220
 LEFT, RIGHT, TOP, BOTTOM = 64, 8, 10, 26
-LABELS = 8  # at most, along the bottom
-GAP = 0.25  # of a bar's room
-LINES = 5  # at most, above the lowest
+LABELS = 8  # the most labels below the chart
+GAP = 0.25  # the share of a bar's width that is left empty
+LINES = 5  # the most lines above the baseline
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One piece of a stacked bar: what it is of, what it says, and where it is."""
+    """A segment of a stacked bar: its key, tooltip, position and size."""
 
     key: str
     title: str
@@ -29,7 +29,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A word at the edge: its text, and where along that edge."""
+    """A label of an axis: its text, and its position along the axis."""
 
     text: str
     at: float
@@ -37,7 +37,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Bars from left to right, with marks below and beside them."""
+    """The segments of all bars, with the labels below and beside them."""
 
     parts: list[Part]
     below: list[Mark]
@@ -56,9 +56,9 @@ def stacked(
     whole: bool = False,
     write: Callable[[float], str] = str,
 ) -> Chart:
-    """Bars of what each has of the keys of `words`, the first at the bottom. Each bar is its label
-    and its values, none of them negative; `whole` for things that are counted. `write` makes text
-    of a value.
+    """A chart of stacked bars. Each bar is a label and its values by key, none of them negative.
+    `words` has the text for each key, in the order from the bottom to the top. `whole`: the axis
+    has no fractions. `write` formats a value.
     """
     highest = max((sum(values.values()) for _label, values in bars), default=0)
     step = round_step(highest, whole=whole)
@@ -88,8 +88,8 @@ def stacked(
 
 
 def round_step(highest: float, *, whole: bool = False) -> float:
-    """A round number that is in `highest` at most `LINES` times, rounded up: 1, 2, 2.5, 5, 10 …
-    `whole`: without decimals.
+    """The distance between lines: a round number (1, 2, 2.5, 5, 10 …), so that at most `LINES` of
+    them reach `highest`. `whole`: without decimals.
     """
     if highest <= 0:
         return 1.0
@@ -98,4 +98,4 @@ def round_step(highest: float, *, whole: bool = False) -> float:
         step = round(unit * times, 12)
         if step * LINES >= highest * (1 - 1e-9) and not (whole and step % 1):
             return step
-    return 1.0  # whole, and of less than one
+    return 1.0  # whole, and `highest` is too small for the other steps

@@ -1,4 +1,4 @@
-"""How calls went, in the words of those who look after many: each call has exactly one outcome."""
+"""The outcomes of calls, for lists and reports. Each call has exactly one outcome."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNREACHABLE = "unreachable"
 WITHDRAWN = "withdrawn"
 UNKNOWN = "unknown"
 
-# In the order in which people read them: what went well first, what is wrong last.
+# In the order of display: successful calls first.
 WORDS: dict[str, str | Promise] = {
     CONNECTED: _("Connected"),
     CALLEE: _("Callee not reached"),
@@ -47,9 +47,11 @@ _BY_PLACEMENT: dict[str, str] = {
 
 
 def of(placement: str, status: int | None, is_open: bool) -> str:
-    """The outcome of a call by its two facts, and whether it is neither over nor given up.
+    """The outcome of a call with this placement and status. `is_open`: it is neither over nor
+    stale.
 
-    One that went silent while both talked was connected; one that went silent before is unknown.
+    A call that became stale while both talked is connected; one that became stale earlier is
+    unknown.
     """
     if is_open:
         return LIVE

@@ -1,4 +1,4 @@
-"""`{% load poketalk %}`: call buttons, the calls about an object, and how calls are written."""
+"""`{% load poketalk %}`: call buttons, the calls about an object, and a filter for durations."""
 
 from __future__ import annotations
 
@@ -37,22 +37,21 @@ def call_button(
 ) -> dict[str, Any]:
     """A button that calls a number.
 
-    Of a number: `{% call_button contact.phone %}`, or of an object's field:
+    Pass a number, `{% call_button contact.phone %}`, or an object and the name of its field,
     `{% call_button contact field="phone" %}`.
 
-    With an object and its field, the page does not tell the number: it is read when the button is
-    pressed, and the object becomes the call's `subject` unless another one is given. `label` is the
-    button's text, `size` is `small` or `large`, `max_duration` (seconds) and `max_cost` (money)
-    end the call earlier than the settings would, `back` is where the call's page links back to (by
-    default this page). Renders nothing where there is no number, and for users who may not place
+    With an object and a field, the page does not contain the number. It is read when the button is
+    pressed, and the object becomes the call's `subject`, unless you pass another one. `label` is
+    the button's text. `size` is `small` or `large`. `max_duration` (seconds) and `max_cost` (money)
+    end the call earlier than the settings would. `back` is the page that the call's page links back
+    to, by default the current one. Renders nothing without a number, or for users who may not place
     calls.
 
-    A form, which works as it is; where the module `poketalk/call.js` is loaded, the element around
-    it shows the call in place. Inside another form, name one elsewhere: `form="calls"`, and
-    `{% call_form "calls" %}` there.
+    The button is a form, which works without JavaScript. If the page loads the module
+    `poketalk/call.js`, the element around the form shows the call in place. Forms cannot be nested.
+    Inside another form, use `form="calls"`, and put `{% call_form "calls" %}` outside of it.
 
-    The button belongs to the user it was rendered for: keep it out of fragments that are cached for
-    everybody.
+    The button only works for the user for whom it was rendered, so do not cache it for other users.
     """
     request = _request(context, "call_button")
     user = getattr(request, "user", None)
@@ -79,9 +78,8 @@ def call_button(
 
 @register.inclusion_tag("poketalk/call_form.html", takes_context=True)
 def call_form(context: template.Context, id: str, *, back: str = "") -> dict[str, Any]:  # noqa: A002
-    """The form of the buttons that name it: `{% call_form "calls" %}`.
-
-    For buttons where no form may stand, as inside another one. Shows nothing by itself.
+    """The form for buttons that are inside another form: `{% call_form "calls" %}` for buttons with
+    `form="calls"`. Displays nothing.
     """
     request = _request(context, "call_form")
     user = getattr(request, "user", None)
@@ -105,14 +103,13 @@ def call_buttons(
     back: str = "",
     form: str = "",
 ) -> str:
-    """The phone numbers of these objects, wherever they stand in the text of the block, as buttons:
+    """Makes the phone numbers of these objects buttons, wherever they are in the text of the block:
     `{% call_buttons contacts fields="phone,mobile" %} … {% endcall_buttons %}`.
 
-    `objects` are objects or lists of them; `fields` the columns or properties that hold numbers, by
-    default the columns that are made for phone numbers. Numbers that are not stored on one of the
-    objects stay text, and so do those in links, buttons, scripts and attributes. A number that
-    several of the objects have is called without a subject. Changes nothing for users who may not
-    place calls.
+    `objects` are objects or lists of objects. `fields` are the columns or properties with numbers,
+    by default the columns for phone numbers. Other numbers remain text, and so do numbers in links,
+    buttons, scripts and attributes. If several of the objects have the same number, its call has no
+    subject. Changes nothing for users who may not place calls.
     """
     request = _request(context, "call_buttons")
     user = getattr(request, "user", None)
@@ -125,16 +122,15 @@ def call_buttons(
         marked += render_to_string(
             "poketalk/call_form.html", call_form(context, own_form, back=back)
         )
-    return mark_safe(marked)  # noqa: S308  # the block's own HTML, and our templates'
+    return mark_safe(marked)  # noqa: S308  # HTML of the block and of our templates
 
 
 @register.inclusion_tag("poketalk/call_history.html", takes_context=True)
 def call_history(context: template.Context, subject: Any, *, limit: int = 10) -> dict[str, Any]:
-    """The newest calls about an object, `limit` of them: `{% call_history contact %}`.
+    """The newest calls about an object, at most `limit`: `{% call_history contact %}`.
 
-    Those that the user may see: their own, or with the permission `poketalk.view_callrequest`
-    everybody's. Each leads to its page. Renders nothing without an object, and for visitors who are
-    not logged in.
+    Users see their own calls, or all calls with the permission `poketalk.view_callrequest`. Each
+    call links to its page. Renders nothing without an object, or for users who are not logged in.
     """
     request = _request(context, "call_history")
     user = getattr(request, "user", None)
@@ -146,7 +142,7 @@ def call_history(context: template.Context, subject: Any, *, limit: int = 10) ->
         )
     calls = subjects.calls_about(subject, permissions.visible_calls(user))
     return {
-        "wanted": True,
+        "is_visible": True,
         "calls": calls.select_related("user")[:limit],
         "back": request.get_full_path(),
     }
@@ -154,7 +150,7 @@ def call_history(context: template.Context, subject: Any, *, limit: int = 10) ->
 
 @register.filter
 def clock(seconds: int | None) -> str:
-    """Seconds as people read them on a phone: 75 → `1:15`, 3675 → `1:01:15`."""
+    """Seconds as a phone displays them: 75 → `1:15`, 3675 → `1:01:15`."""
     minutes, rest = divmod(seconds or 0, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
@@ -164,7 +160,7 @@ def _request(context: template.Context, tag: str) -> HttpRequest:
     request = context.get("request")
     if not isinstance(request, HttpRequest):
         raise template.TemplateSyntaxError(
-            f"{tag} needs the request: render with it, and with the context processor "
+            f"{tag} requires the request: pass it to render(), and enable the context processor "
             "django.template.context_processors.request."
         )
     return request
@@ -179,7 +175,7 @@ def _size(size: str) -> str:
 
 
 def _objects(given: Iterable[Any]) -> Iterator[Model]:
-    """The objects, of lists each of their members. What is not saved has no number to call yet."""
+    """The saved objects, including those in lists."""
     for each in given:
         if isinstance(each, Model):
             if each.pk is not None:
@@ -196,7 +192,7 @@ def _objects(given: Iterable[Any]) -> Iterator[Model]:
 
 
 def _target(callee: Any, field: str) -> tuple[Model | None, str]:
-    """The object whose field is called, or None, and the number as it is stored now."""
+    """The object whose field is called, or None, and the current number."""
     if callee is None or callee == "":
         return None, ""
     if not field:

@@ -1,15 +1,16 @@
 /*
- * A call's page in the admin, while the call is live: asks for the page's fragment again and swaps
- * what has changed in it, part by part, so that focus, scrolling and what is folded stay.
+ * Updates the page of an open call in the admin: fetches the page's fragment and replaces the parts
+ * that have changed, so that focus, scroll positions and collapsed sections are kept.
  *
- * All markup and words are the server's. Only the state is a live region: the rest is not read out.
+ * All markup and texts come from the server. Only the state is a live region for screen readers.
  */
 
-const SOON = 1500; // milliseconds until the next look, where something has just changed
-const SELDOM = 8000; // at most, where nothing changes
-const RARELY = 30000; // at most, where the site does not answer
-const SLOWER = 1.5;
-const PATIENCE = 30000; // for one answer
+// Milliseconds
+const SOON = 1500; // until the next request after a change
+const SELDOM = 8000; // the longest interval without changes
+const RARELY = 30000; // the longest interval if the site does not respond
+const TIMEOUT = 30000; // of a request
+const SLOWER = 1.5; // the factor between two intervals
 
 const page = document.getElementById("poketalk-live");
 let etag = "";
@@ -17,18 +18,18 @@ let wait = SOON;
 let timer = 0;
 let isOpen = page?.querySelector("[data-part=actions]")?.dataset.open === "true";
 
-/* The answer's status, and the document that it is: parsed by the browser, never by string. */
-function ask() {
+/* The response's status, and its body as a document, which the browser parses. */
+function load() {
   return new Promise((resolve) => {
     const request = new XMLHttpRequest();
     request.open("GET", page.dataset.url);
     request.responseType = "document";
-    request.timeout = PATIENCE;
+    request.timeout = TIMEOUT;
     if (etag) request.setRequestHeader("If-None-Match", etag);
     request.addEventListener("loadend", () =>
       resolve({
         status: request.status,
-        told: request.status === 200 ? request.response : null,
+        fragment: request.status === 200 ? request.response : null,
         etag: request.getResponseHeader("ETag") ?? "",
       }),
     );
@@ -40,9 +41,9 @@ function part(root, name) {
   return root.querySelector(`[data-part=${name}]`);
 }
 
-function swap(told) {
+function replaceParts(fragment) {
   for (const old of page.querySelectorAll("[data-part]")) {
-    const fresh = part(told, old.dataset.part);
+    const fresh = part(fragment, old.dataset.part);
     if (!fresh || old.isEqualNode(fresh)) continue;
     const focused = old.contains(document.activeElement) && document.activeElement !== old;
     const id = document.activeElement?.id;
@@ -53,31 +54,31 @@ function swap(told) {
   isOpen = part(page, "actions").dataset.open === "true";
 }
 
-function complain(sentence) {
+function showError(sentence) {
   const state = part(page, "state");
-  let said = state.querySelector(".poketalk-lost");
-  if (!said) {
-    said = document.createElement("span");
-    said.className = "poketalk-lost";
-    state.append(" ", said);
+  let error = state.querySelector(".poketalk-lost");
+  if (!error) {
+    error = document.createElement("span");
+    error.className = "poketalk-lost";
+    state.append(" ", error);
   }
-  if (said.textContent !== sentence) said.textContent = sentence;
+  if (error.textContent !== sentence) error.textContent = sentence;
 }
 
-async function look() {
-  const answer = await ask();
+async function update() {
+  const answer = await load();
   if (answer.status === 304) {
     part(page, "state").querySelector(".poketalk-lost")?.remove();
     wait = Math.min(wait * SLOWER, SELDOM);
-  } else if (answer.told && part(answer.told, "actions")) {
+  } else if (answer.fragment && part(answer.fragment, "actions")) {
     etag = answer.etag;
-    swap(answer.told);
+    replaceParts(answer.fragment);
     wait = SOON;
   } else if (answer.status === 0 || answer.status >= 500) {
-    complain(page.dataset.lost);
+    showError(page.dataset.lost);
     wait = Math.min(wait * 2, RARELY);
   } else {
-    complain(page.dataset.stale); // logged out, or the call is gone
+    showError(page.dataset.stale); // logged out, or the call was deleted
     return;
   }
   schedule();
@@ -85,7 +86,7 @@ async function look() {
 
 function schedule() {
   clearTimeout(timer);
-  if (isOpen && !document.hidden) timer = setTimeout(look, wait);
+  if (isOpen && !document.hidden) timer = setTimeout(update, wait);
 }
 
 document.addEventListener("visibilitychange", () => {

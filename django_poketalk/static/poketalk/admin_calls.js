@@ -1,15 +1,16 @@
 /*
- * Keeps the live rows of the list of calls up to date: one request for all of them, less often where
- * nothing changes, none while the page is hidden or once all calls are over. All words are the
- * server's. What ends is told in a status region, once; the rest only changes in its place.
+ * Updates the rows of open calls in the list of calls, with one request for all of them. Requests are
+ * less frequent if nothing changes, and stop while the page is hidden or once all calls have ended.
+ * All texts come from the server. The end of a call is announced in a status region.
  */
 
-const SOON = 2000; // milliseconds until the next look, where something has just changed
-const SELDOM = 15000; // at most, where nothing changes
-const RARELY = 60000; // at most, where the site does not answer
-const SLOWER = 1.5;
-const PATIENCE = 30000; // for one answer
-const MOST_NEWS = 3; // calls that one announcement tells of
+// Milliseconds
+const SOON = 2000; // until the next request after a change
+const SELDOM = 15000; // the longest interval without changes
+const RARELY = 60000; // the longest interval if the site does not respond
+const TIMEOUT = 30000; // of a request
+const SLOWER = 1.5; // the factor between two intervals
+const MAX_NEWS = 3; // the most calls in one announcement
 
 const status = document.querySelector("[data-poketalk-live]");
 const rows = new Map();
@@ -31,52 +32,52 @@ if (status && rows.size) {
     clearTimeout(poll);
     if (!document.hidden) {
       wait = SOON;
-      look();
+      update();
     }
   });
   schedule();
 }
 
-async function look() {
+async function update() {
   const mine = ++turn;
-  const answer = await ask().catch(() => ({ lost: true }));
-  if (mine !== turn) return; // a later one is on its way
-  if (answer.over) return; // logged out, or not allowed any more: the page stays as it is
+  const answer = await load().catch(() => ({ lost: true }));
+  if (mine !== turn) return; // there is a newer request
+  if (answer.over) return; // logged out, or no longer allowed: leave the page unchanged
   if (answer.rows) {
     wait = SOON;
-    show(answer.rows);
+    showRows(answer.rows);
   } else if (answer.lost) wait = Math.min(wait * 2, RARELY);
   else wait = Math.min(wait * SLOWER, SELDOM);
   schedule();
 }
 
-async function ask() {
+async function load() {
   const address = new URL(status.dataset.poketalkLive, document.baseURI);
   for (const key of rows.keys()) address.searchParams.append("id", key);
   const headers = { Accept: "application/json" };
   if (etag) headers["If-None-Match"] = etag;
-  const signal = AbortSignal.timeout(PATIENCE);
+  const signal = AbortSignal.timeout(TIMEOUT);
   const response = await fetch(address, { headers, cache: "no-store", redirect: "manual", signal });
   if (response.status === 304) return {};
   if (response.status >= 500) return { lost: true };
   if (!response.headers.get("Content-Type")?.startsWith(headers.Accept)) return { over: true };
-  const told = await response.json();
+  const data = await response.json();
   etag = response.headers.get("ETag") ?? "";
-  return { rows: told.rows };
+  return { rows: data.rows };
 }
 
-function show(told) {
+function showRows(updates) {
   const news = [];
   for (const [key, row] of [...rows]) {
-    const call = told[key];
+    const call = updates[key];
     if (call) showCall(row, call);
     if (call && !call.open) news.push(call.news);
     if (!call?.open) {
-      rows.delete(key); // over, or deleted
-      etag = ""; // the next question is another one
+      rows.delete(key); // ended, or deleted
+      etag = ""; // the next request is for other rows
     }
   }
-  if (news.length) status.textContent = news.slice(0, MOST_NEWS).join(". ");
+  if (news.length) status.textContent = news.slice(0, MAX_NEWS).join(". ");
 }
 
 function showCall(row, call) {
@@ -114,5 +115,5 @@ function tick() {
 
 function schedule() {
   clearTimeout(poll);
-  if (rows.size && !document.hidden) poll = setTimeout(look, wait);
+  if (rows.size && !document.hidden) poll = setTimeout(update, wait);
 }

@@ -1,37 +1,38 @@
 /*
- * <poketalk-call>: lets the form inside it place its call without leaving the page, and shows the
- * call there until it is over. Load it as a module; it needs nothing else.
+ * <poketalk-call>: submits the form inside it without leaving the page, and shows the call there until
+ * it has ended. Load this file as a module. It has no dependencies.
  *
- * All words are the server's: of its answers, or of the JSON in the attribute `texts` (`data-texts` of
- * the form, where that stands elsewhere and the button names it). The parts are found by
- * `data-poketalk`, so a template may lay them out as it likes. The attribute `live` has the call that
- * is going on already when the page comes. The attribute `phase` tells style sheets how far the call
- * is, and a `poketalk-change` event other scripts.
+ * All texts come from the server, either in its responses or as JSON in the attribute `texts` (or in
+ * `data-texts` of the form, if the form is elsewhere on the page). The script finds its parts by their
+ * attribute `data-poketalk`, so a template can arrange them in any way. The attribute `live` has the
+ * call that is already open when the page loads. The script sets the attribute `phase` for style
+ * sheets, and dispatches `poketalk-change` events for other scripts.
  */
 
-const SOON = 1000; // milliseconds until the next look, where something has just changed
-const SELDOM = 8000; // at most, where nothing changes
-const RARELY = 30000; // at most, where the site does not answer
-const SLOWER = 1.5;
-const PATIENCE = 30000; // for one answer
+// Milliseconds
+const SOON = 1000; // until the next request after a change
+const SELDOM = 8000; // the longest interval without changes
+const RARELY = 30000; // the longest interval if the site does not respond
+const TIMEOUT = 30000; // of a request
+const SLOWER = 1.5; // the factor between two intervals
 
 class PoketalkCall extends HTMLElement {
-  #busy = false; // from the press until the call is over
-  #addresses = null; // of the call, once the press has been answered
-  #hangUpWanted = false; // and not heard of yet: there is no call so far, or no connection
-  #turn = 0; // counts requests: only the newest one's answer is shown
+  #busy = false; // from the press until the end of the call
+  #urls = null; // of the call, once the response to the press has arrived
+  #mustHangUp = false; // pressed, but the server has not confirmed it yet
+  #turn = 0; // counts requests, since only the newest one's response counts
   #etag = "";
   #wait = SOON;
   #poll = 0;
   #tick = 0;
-  #connectedAt = null; // milliseconds by this browser's clock, while both talk
+  #connectedAt = null; // milliseconds of this browser's clock, while both talk
   #cost = "";
 
   connectedCallback() {
     this.addEventListener("submit", this);
     this.addEventListener("click", this);
     document.addEventListener("visibilitychange", this);
-    if (this.hasAttribute("live")) this.#takeUp();
+    if (this.hasAttribute("live")) this.#showOpenCall();
     this.#resume();
   }
 
@@ -52,62 +53,62 @@ class PoketalkCall extends HTMLElement {
     } else if (event.target.closest("[data-poketalk=hang-up]")) {
       this.#hangUp();
     } else if (event.target.closest("[type=submit]") && !this.contains(this.#form)) {
-      event.preventDefault(); // the form stands elsewhere, where its event is not heard from here
+      event.preventDefault(); // the form is elsewhere, so its events do not reach this element
       if (!this.#busy && this.#form) this.#place();
     }
   }
 
-  #takeUp() {
-    const told = JSON.parse(this.getAttribute("live"));
+  #showOpenCall() {
+    const call = JSON.parse(this.getAttribute("live"));
     this.removeAttribute("live");
-    this.#addresses = { status: told.status_url, hangUp: told.hang_up_url };
-    this.#show(told);
+    this.#urls = { status: call.status_url, hangUp: call.hang_up_url };
+    this.#show(call);
   }
 
   async #place() {
     this.#busy = true;
-    this.#addresses = null;
-    this.#hangUpWanted = false;
+    this.#urls = null;
+    this.#mustHangUp = false;
     this.#show({ phase: "calling", sentence: this.#texts.calling, open: true, may_hang_up: true });
-    const answer = await this.#ask(this.#form.getAttribute("action"), this.#data);
-    if (answer.late) return;
-    if (!answer.told) {
-      const sentence = answer.lost ? this.#texts.no_answer : this.#texts.stale;
+    const answer = await this.#request(this.#form.getAttribute("action"), this.#data);
+    if (answer.outdated) return;
+    const { call } = answer;
+    if (!call) {
+      const sentence = answer.failed ? this.#texts.no_answer : this.#texts.stale;
       this.#show({ phase: "refused", sentence, open: false });
       return;
     }
-    const told = answer.told;
-    if (told.status_url) {
-      this.#addresses = { status: told.status_url, hangUp: told.hang_up_url };
-      this.#token.value = told.token; // the next press is another call
+    if (call.status_url) {
+      this.#urls = { status: call.status_url, hangUp: call.hang_up_url };
+      this.#token.value = call.token; // the next press places another call
       this.#wait = SOON;
     }
-    this.#show(told);
-    if (this.#hangUpWanted && told.open) this.#hangUp();
+    this.#show(call);
+    if (this.#mustHangUp && call.open) this.#hangUp();
     else this.#schedule();
   }
 
   async #hangUp() {
     this.#part("sentence").textContent = this.#texts.ending;
-    this.#hangUpWanted = true;
-    if (!this.#addresses) return;
+    this.#mustHangUp = true;
+    if (!this.#urls) return;
     clearTimeout(this.#poll);
     this.#wait = SOON;
-    await this.#look();
+    await this.#update();
   }
 
-  /* Asks how the call stands, by the order to end it as long as that has not arrived. */
-  async #look() {
-    const { status, hangUp } = this.#addresses;
-    const answer = await (this.#hangUpWanted ? this.#ask(hangUp, this.#data) : this.#ask(status));
-    if (answer.late) return;
-    this.#hangUpWanted &&= Boolean(answer.lost);
-    if (answer.told) {
+  /* Gets the call's status, or hangs up as long as the server has not confirmed that. */
+  async #update() {
+    const { status, hangUp } = this.#urls;
+    const answer = await (this.#mustHangUp ? this.#request(hangUp, this.#data) : this.#request(status));
+    if (answer.outdated) return;
+    this.#mustHangUp &&= Boolean(answer.failed);
+    if (answer.call) {
       this.#wait = SOON;
-      this.#show(answer.told);
-    } else if (answer.same) {
+      this.#show(answer.call);
+    } else if (answer.unchanged) {
       this.#wait = Math.min(this.#wait * SLOWER, SELDOM);
-    } else if (answer.lost) {
+    } else if (answer.failed) {
       this.#wait = Math.min(this.#wait * 2, RARELY);
       this.#part("sentence").textContent = this.#texts.lost;
     } else {
@@ -117,47 +118,47 @@ class PoketalkCall extends HTMLElement {
   }
 
   /*
-   * One request: what was `told`, or that it is the `same` as before, that nobody answered (`lost`),
-   * that a later request has made this one pointless (`late`); nothing for an answer that is none.
+   * The result of a request: a `call`, or that it is `unchanged`, that there was no response (`failed`),
+   * or that there is a newer request (`outdated`). Empty if the response is not JSON.
    */
-  async #ask(address, form) {
+  async #request(url, form) {
     const turn = ++this.#turn;
-    const answer = await this.#fetch(address, form).catch(() => ({ lost: true }));
-    if (turn !== this.#turn) return { late: true };
-    this.#etag = answer.same ? this.#etag : (answer.etag ?? "");
+    const answer = await this.#fetch(url, form).catch(() => ({ failed: true }));
+    if (turn !== this.#turn) return { outdated: true };
+    this.#etag = answer.unchanged ? this.#etag : (answer.etag ?? "");
     return answer;
   }
 
-  async #fetch(address, form) {
+  async #fetch(url, form) {
     const headers = { Accept: "application/json" };
     if (!form && this.#etag) headers["If-None-Match"] = this.#etag;
-    const response = await fetch(address, {
+    const response = await fetch(url, {
       method: form ? "POST" : "GET",
       body: form && new URLSearchParams(form),
       headers,
       cache: "no-store",
-      signal: AbortSignal.timeout(PATIENCE),
+      signal: AbortSignal.timeout(TIMEOUT),
     });
-    if (response.status === 304) return { same: true };
-    if (response.status >= 500) return { lost: true };
+    if (response.status === 304) return { unchanged: true };
+    if (response.status >= 500) return { failed: true };
     if (!response.headers.get("Content-Type")?.startsWith(headers.Accept)) return {};
-    return { told: await response.json(), etag: response.headers.get("ETag") };
+    return { call: await response.json(), etag: response.headers.get("ETag") };
   }
 
-  #show(told) {
-    this.setAttribute("phase", told.phase);
-    this.#busy = told.open;
-    this.#connectedAt = Number.isInteger(told.clock) ? Date.now() - told.clock * 1000 : null;
-    this.#cost = told.cost_text ?? "";
+  #show(call) {
+    this.setAttribute("phase", call.phase);
+    this.#busy = call.open;
+    this.#connectedAt = Number.isInteger(call.clock) ? Date.now() - call.clock * 1000 : null;
+    this.#cost = call.cost_text ?? "";
     const sentence = this.#part("sentence");
-    // A screen reader says what is written anew, so the same is not written twice.
-    if (sentence.textContent !== told.sentence) sentence.textContent = told.sentence;
+    // Screen readers announce each write, so do not write the same text again.
+    if (sentence.textContent !== call.sentence) sentence.textContent = call.sentence;
     this.#showFigures();
-    this.#showLink(told);
-    this.#showButtons(told);
+    this.#showLink(call);
+    this.#showButtons(call);
     clearInterval(this.#tick);
     if (this.#connectedAt !== null) this.#tick = setInterval(() => this.#showFigures(), 1000);
-    this.dispatchEvent(new CustomEvent("poketalk-change", { bubbles: true, detail: told }));
+    this.dispatchEvent(new CustomEvent("poketalk-change", { bubbles: true, detail: call }));
   }
 
   #showFigures() {
@@ -172,29 +173,29 @@ class PoketalkCall extends HTMLElement {
     this.#part("figures").textContent = figures.join(" · ");
   }
 
-  #showLink(told) {
+  #showLink(call) {
     const link = this.#part("link");
-    if (told.link) {
-      link.href = told.link.url;
-      link.textContent = told.link.label;
+    if (call.link) {
+      link.href = call.link.url;
+      link.textContent = call.link.label;
     }
-    // What is told of a call without a link leaves the one of the press.
-    link.hidden = !(told.link || this.#addresses);
+    // Status responses have no link, so keep the one from the response to the press.
+    link.hidden = !(call.link || this.#urls);
   }
 
-  #showButtons(told) {
-    const call = this.querySelector("[type=submit]");
+  #showButtons(call) {
+    const button = this.querySelector("[type=submit]");
     const hangUp = this.#part("hang-up");
-    // Not `disabled`, which would take the focus away from whoever has just pressed it.
-    call.setAttribute("aria-disabled", String(this.#busy));
-    if (!told.may_hang_up && document.activeElement === hangUp) call.focus();
-    hangUp.hidden = !told.may_hang_up;
+    // Not `disabled`, because that would remove the focus from the button that was just pressed.
+    button.setAttribute("aria-disabled", String(this.#busy));
+    if (!call.may_hang_up && document.activeElement === hangUp) button.focus();
+    hangUp.hidden = !call.may_hang_up;
   }
 
   #schedule() {
     clearTimeout(this.#poll);
-    if (this.#busy && this.#addresses && this.isConnected && !document.hidden) {
-      this.#poll = setTimeout(() => this.#look(), this.#wait);
+    if (this.#busy && this.#urls && this.isConnected && !document.hidden) {
+      this.#poll = setTimeout(() => this.#update(), this.#wait);
     }
   }
 
@@ -210,7 +211,7 @@ class PoketalkCall extends HTMLElement {
       clearInterval(this.#tick);
       this.#tick = setInterval(() => this.#showFigures(), 1000);
     }
-    if (this.#addresses && !document.hidden) this.#look();
+    if (this.#urls && !document.hidden) this.#update();
   }
 
   #part(name) {
@@ -221,7 +222,7 @@ class PoketalkCall extends HTMLElement {
     return this.querySelector("[type=submit]").form;
   }
 
-  /* The hidden input of this element's own form, else the button. */
+  /* The hidden input of the form inside this element, or else the button. */
   get #token() {
     return this.querySelector("[name=token]");
   }

@@ -66,8 +66,8 @@ def test_a_call_is_ended_and_it_is_logged(call: CallRequest) -> None:
     assert call.hangup_requested_by.username == "operator"
     assert "The call is being ended." in html
     assert button not in html
-    assert history(call) == ["Asked to hang up."]
-    assert "<strong><bdi>operator</bdi></strong> Asked to hang up." in html
+    assert history(call) == ["Requested hang-up."]
+    assert "<strong><bdi>operator</bdi></strong> Requested hang-up." in html
 
 
 def test_hanging_up_needs_its_permission_and_a_post(
@@ -249,7 +249,7 @@ def test_a_number_is_blocked_with_one_press(leg: str, number: str, call: CallReq
     assert entry.created_by.username == "keeper"
     assert "Already blocked." in html
     assert f'href="/admin/poketalk/blacklistednumber/{entry.pk}/change/"' in html
-    assert history(call) == [f"Blocked the number it was {leg}."]
+    assert history(call) == [f"Blocked the “{leg}” number."]
     assert LogEntry.objects.filter(content_type__model="blacklistednumber").count() == 1
     assert not requesting.quote(from_number=CALLER, to_number=CALLEE).is_allowed
 

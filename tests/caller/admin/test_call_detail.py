@@ -211,7 +211,7 @@ def test_a_look_at_a_live_call_costs_little_and_nothing_new_less(
     django_assert_num_queries: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("django_poketalk.admin.call_detail.GROWS", 10**9)
+    monkeypatch.setattr("django_poketalk.admin.call_detail.REDRAW_AFTER", 10**9)
     call = connected(new_call(user=user, subject=contact()))
     boss.get(address(call))
 
@@ -236,7 +236,7 @@ def test_a_look_at_a_live_call_costs_little_and_nothing_new_less(
 def test_what_changes_is_told(
     change: dict[str, Any], boss: Client, call: CallRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("django_poketalk.admin.call_detail.GROWS", 10**9)
+    monkeypatch.setattr("django_poketalk.admin.call_detail.REDRAW_AFTER", 10**9)
     connected(call)
     etag = boss.get(address(call, "live"))["ETag"]
 

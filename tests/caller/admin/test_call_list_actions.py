@@ -214,7 +214,7 @@ def test_calling_again_needs_the_permission_to_call(call: CallRequest) -> None:
 def test_one_press_makes_only_so_many_calls(
     boss: Client, new_call: Callable[..., CallRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(call_list, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(call_list, "MAX_CALLS", 2)
     calls = [change(new_call(), placement="failed") for _ in range(3)]
 
     html = page(act(boss, "call_again", *calls))
@@ -260,7 +260,7 @@ def test_all_that_was_found_is_exported_in_batches(
     ids = [line["Call id"] for line in lines(response)]
     assert ids == [call.webcallid for call in reversed(wanted)]
     assert kept.webcallid not in ids
-    assert LogEntry.objects.get().change_message == "Exported calls as CSV: all that were found."
+    assert LogEntry.objects.get().change_message == "Exported calls as CSV: all in the list."
 
 
 def test_an_export_masks_numbers_and_is_no_formula(

@@ -219,7 +219,7 @@ def test_a_wrong_tag_is_a_clear_error(tag: str, complaint: str, anna: Any, bob: 
 def test_a_template_without_the_request_is_a_clear_error() -> None:
     template = Template("{% load poketalk %}{% call_button '+442079460123' %}")
 
-    with pytest.raises(TemplateSyntaxError, match="needs the request"):
+    with pytest.raises(TemplateSyntaxError, match="requires the request"):
         template.render(Context())
 
 
