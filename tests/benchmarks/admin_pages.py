@@ -1,13 +1,13 @@
-"""How fast the admin's pages are with many calls, beside what Django's stock admin would do.
+"""Measure the speed of the admin's pages with many calls, compared with a plain `ModelAdmin`.
 
     export DATABASE_URL=postgres://postgres@127.0.0.1:5432/bench
     python example_project/manage.py migrate
     python example_project/manage.py seed_calls 1000000 --live 5
     python -m tests.benchmarks.admin_pages
 
-In one process, without a web server, on the database as it is; nothing is written but a user and a
-session. Rounds are interleaved; what travels from machine to machine is the ratios, not the times.
-A new page is one line in `PAGES`.
+Runs in one process, without a web server, on the existing data. It writes only a user and a
+session. Rounds are interleaved. Compare the ratios between machines, not the times. To measure
+another page, add a line to `pages()`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ stock = admin.AdminSite(name="stock")
 
 @admin.register(CallRequest, site=stock)
 class StockAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """What one would write first."""
+    """The simplest admin of calls."""
 
     list_display = (
         *("created_at", "from_number", "to_number", "user"),
@@ -58,7 +58,7 @@ class StockAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 def pages() -> dict[str, str]:
-    """What is measured: a name, and an address."""
+    """The measured pages: names and URLs."""
     newest = CallRequest.objects.latest()
     middle = CallRequest.objects.filter(pk__lte=newest.pk // 2, status=8).latest()
     long_ago = (newest.created_at - timedelta(days=200)).date().isoformat()
@@ -93,8 +93,8 @@ def pages() -> dict[str, str]:
         "report, a year by user": f"{CALLS}reports/?{year}&by=user",
         "report, a year by country": f"{CALLS}reports/?{year}&by=country",
     }
-    shown = admin.site.get_model_admin(CallRequest)
-    for choices in shown.list_filter:
+    call_admin = admin.site.get_model_admin(CallRequest)
+    for choices in call_admin.list_filter:
         for value in getattr(choices, "conditions", ()):
             found[f"{choices.parameter_name}={value}"] = (  # type: ignore[union-attr]
                 f"{CALLS}?{choices.parameter_name}={value}"  # type: ignore[union-attr]
@@ -122,18 +122,18 @@ def main() -> None:
             took, queries[name], sql = get(client, address)
             times[name].append(took)
             in_sql[name].append(sql)
-    print(f"{'':32}{'ms':>8}{'least':>8}{'most':>8}{'queries':>9}{'ms SQL':>8}")
+    print(f"{'':32}{'ms':>8}{'min':>8}{'max':>8}{'queries':>9}{'ms SQL':>8}")
     for name, took_each in times.items():
         print(
             f"{name:32}{statistics.median(took_each):8.0f}{min(took_each):8.0f}"
             f"{max(took_each):8.0f}{queries[name]:9}{statistics.median(in_sql[name]):8.1f}"
         )
     ratio = statistics.median(times["stock: list"]) / statistics.median(times["list"])
-    print(f"\nstock / list   {ratio:.1f}   (to reach: 6 or more)")
+    print(f"\nstock / list   {ratio:.1f}   (goal: 6 or more)")
 
 
 def get(client: Client, address: str) -> tuple[float, int, float]:
-    """How long the page took in ms; how many queries it asked, and how long those took in ms."""
+    """The time of a page in ms, the number of its queries, and their time in ms."""
     with CaptureQueriesContext(connection) as queries:
         start = time.perf_counter()
         response = client.get(address)

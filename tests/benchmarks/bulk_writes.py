@@ -4,7 +4,7 @@
     DATABASE_URL=postgres://postgres@127.0.0.1:5432/bench python -m tests.benchmarks.bulk_writes
 
 Updates `--rows` calls at once, as the switch does. Rounds are interleaved, in one transaction that
-is rolled back. Times are CPU time of this process, which is what limits a switch. Compare the
+is rolled back. Times are the CPU time of this process, which limits a switch. Compare the
 ratios between machines, not the times.
 """
 
@@ -43,7 +43,7 @@ def updates(calls: list[Call]) -> dict[str, Callable[[], object]]:
         "update": lambda: [
             rows.filter(pk=call.pk, fence=call.fence).update(**CHANGES) for call in calls
         ],
-        "bulk_update": lambda: rows.bulk_update(  # without a look at the fence
+        "bulk_update": lambda: rows.bulk_update(  # ignores the fence
             [Call(pk=call.pk, **CHANGES) for call in calls], list(CHANGES)
         ),
     }

@@ -1,4 +1,4 @@
-"""A customer's endpoint that says 200 to everything, as cheaply as can be: `event_sink PORT`."""
+"""A minimal endpoint for events, which answers 200 to every request: `event_sink PORT`."""
 
 from __future__ import annotations
 

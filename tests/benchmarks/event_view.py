@@ -1,9 +1,9 @@
-"""How fast the event view is, beside what one would write first, and beside a view of nothing.
+"""Measure the speed of the event view, compared with a naive view and an empty one.
 
     DATABASE_URL=postgres://postgres@127.0.0.1:5432/bench python -m tests.benchmarks.event_view
 
-Runs in one process, without a web server, on an existing database that it migrates and empties of
-calls. Rounds are interleaved; what travels from machine to machine is the ratios, not the rates.
+Runs in one process, without a web server, on an existing database, which it migrates. It deletes
+all calls. Rounds are interleaved. Compare the ratios between machines, not the rates.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ CALLS, TICKS, ROUNDS = 50, 20, 7
 
 @login_not_required
 def naive(request: HttpRequest, token: str) -> HttpResponse:
-    """Lock, read, merge, save, log: the ORM's own way."""
+    """Lock, read, merge, save and log with the ORM."""
     limits = tokens.read(token)
-    told = eventurl.parse(request.META["QUERY_STRING"])
+    event = eventurl.parse(request.META["QUERY_STRING"])
     with transaction.atomic():
         call = CallRequest.objects.select_for_update().get(pk=limits and limits.pk)
         before = None if call.status is None else CallStatus(call.status)
-        call.status = told.status.merge(before)
-        call.duration = max(call.duration, told.duration or 0)
-        call.cost = max(call.cost, told.cost or Decimal(0))
+        call.status = event.status.merge(before)
+        call.duration = max(call.duration, event.duration or 0)
+        call.cost = max(call.cost, event.cost or Decimal(0))
         call.last_event_at = timezone.now()
         CallEvent.objects.create(
-            call=call, status=told.status, duration=told.duration, cost=told.cost, answer=200
+            call=call, status=event.status, duration=event.duration, cost=event.cost, answer=200
         )
         call.save()
     return HttpResponse()
@@ -60,7 +60,7 @@ def naive(request: HttpRequest, token: str) -> HttpResponse:
 
 @login_not_required
 def empty(request: HttpRequest, token: str) -> HttpResponse:
-    """Nothing at all."""
+    """Do nothing."""
     return HttpResponse()
 
 
@@ -72,7 +72,7 @@ urlpatterns = [
 
 
 def event_urls() -> list[str]:
-    """Ticks of fresh calls, as a service would request them."""
+    """The EventURLs of periodic events of new calls."""
     CallRequest.objects.all().delete()
     urls: list[str] = []
     for _ in range(CALLS):
@@ -84,17 +84,17 @@ def event_urls() -> list[str]:
         )
         template = incoming.event_url(call).removeprefix(conf.settings.event_base_url)
         for tick in range(TICKS):
-            told = Event(CallStatus.B_ANSWERED, call.webcallid, 60 * tick, Decimal("0.1") * tick)
-            urls.append(eventurl.expand(template, told))
+            event = Event(CallStatus.B_ANSWERED, call.webcallid, 60 * tick, Decimal("0.1") * tick)
+            urls.append(eventurl.expand(template, event))
     return urls
 
 
 def rate(urls: list[str]) -> float:
-    """Requests in a second, through Django's handler and middleware, without a socket."""
+    """Requests per second, through Django's handler and middleware, without a socket."""
     client = Client()
     started = time.perf_counter()
     for url in urls:
-        client.get(url)  # a 404, for the forged ones
+        client.get(url)  # 404 for forged events
     return len(urls) / (time.perf_counter() - started)
 
 
@@ -114,9 +114,9 @@ def main() -> None:
     medians = {name: statistics.median(found) for name, found in rates.items()}
     for name, found in rates.items():
         print(f"{name:7} {medians[name]:7.0f}/s  ({min(found):.0f} to {max(found):.0f})")
-    print(f"event / naive   {medians['event'] / medians['naive']:.2f}   (to reach: 2.2 or more)")
-    print(f"event / empty   {medians['event'] / medians['empty']:.2f}   (to reach: 0.25 or more)")
-    print(f"forged / empty  {medians['forged'] / medians['empty']:.2f}   (to reach: 0.8 or more)")
+    print(f"event / naive   {medians['event'] / medians['naive']:.2f}   (goal: 2.2 or more)")
+    print(f"event / empty   {medians['event'] / medians['empty']:.2f}   (goal: 0.25 or more)")
+    print(f"forged / empty  {medians['forged'] / medians['empty']:.2f}   (goal: 0.8 or more)")
 
 
 if __name__ == "__main__":

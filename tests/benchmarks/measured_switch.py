@@ -1,5 +1,5 @@
-"""A switch to be measured: a process of its own on a database of the benchmark's, with one provider
-of simulated phones, one account, and an endpoint that answers every event with 200.
+"""A switch to measure: a separate process on the benchmark's database, with one provider of
+simulated phones, one account, and an endpoint that answers every event with 200.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 QUERY = "webcallid=$webcallid&status=$status&duration=$duration&debit=$debit"
 
-# Fictional numbers (Ofcom's drama range); the last two digits say what the phone does.
-AT_ONCE = "442079460120"  # is answered at once, and stays on
-SHORT = "442079460110"  # rings for three seconds, talks for five
+# Fictional numbers (Ofcom's drama range); the last two digits choose the phone.
+AT_ONCE = "442079460120"  # answers at once, and never hangs up
+SHORT = "442079460110"  # answers after three seconds, and hangs up five seconds later
 
 
 @dataclass
 class Service:
-    """What calls need: money, a rate and a gateway."""
+    """The rows that calls require: an account with funds, a rate and a gateway."""
 
     account: Account
     provider: ServiceProvider
@@ -63,7 +63,7 @@ class Service:
 
     @classmethod
     def make(cls) -> Service:
-        """Empty the database and set it up anew."""
+        """Empty the database, and create the rows."""
         call_command("migrate", verbosity=0)
         with connection.cursor() as cursor:
             for model in (EventDelivery, Leg, LedgerEntry, Call, Switch):
@@ -78,12 +78,12 @@ class Service:
         return cls(account, provider, rate)
 
     def open_to(self, address: str) -> str:
-        """A key that may be used from this address."""
+        """Issue an API key that may be used from this address."""
         AllowedAddress.objects.create(account=self.account, network=address)
         return ApiKey.issue(self.account)[1]
 
     def queue(self, calls: int, a: str, b: str, max_duration: int = 3600) -> None:
-        """Admit calls, in few statements: what is measured is the switch."""
+        """Admit calls in few statements, because only the switch is measured."""
         first = rating.call_cost(self.rate.tariff, self.rate.tariff, 120, 120)
         rows = [
             Call(
@@ -115,19 +115,19 @@ class Measured:
     process: subprocess.Popen[bytes]
 
     def cpu(self) -> float:
-        """CPU seconds that it has spent, in all threads."""
+        """CPU seconds of all its threads."""
         stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(stat[11]) + int(stat[12])) / TICKS
 
     def rss(self) -> float:
-        """Megabytes of memory that it holds."""
+        """Its resident memory in MB."""
         pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
         return int(pages) * PAGE / 1e6
 
 
 @contextlib.contextmanager
 def endpoint() -> Iterator[str]:
-    """An endpoint in a process of its own; gives its EventURL."""
+    """An endpoint in a separate process; yields its EventURL."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.benchmarks.measured_switch"],
         cwd=ROOT,
@@ -144,7 +144,7 @@ def endpoint() -> Iterator[str]:
 
 @contextlib.contextmanager
 def switch(log: str = os.devnull, *arguments: str) -> Iterator[Measured]:
-    """A switch on the benchmark's database, once it has shown a sign of life."""
+    """A switch on the benchmark's database, after its first heartbeat."""
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "tests.server.switch.switch_settings",
@@ -160,9 +160,9 @@ def switch(log: str = os.devnull, *arguments: str) -> Iterator[Measured]:
             stderr=subprocess.STDOUT,
         )
     try:
-        give_up = time.monotonic() + 30
+        deadline = time.monotonic() + 30
         while not Switch.objects.exists():
-            if process.poll() is not None or time.monotonic() > give_up:
+            if process.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit(f"The switch did not start; see {log}.")
             time.sleep(0.1)
         yield Measured(process)
@@ -176,7 +176,7 @@ def switch(log: str = os.devnull, *arguments: str) -> Iterator[Measured]:
 
 
 def header() -> str:
-    """What was measured on what."""
+    """The versions and the machine."""
     return (
         f"{connection.vendor}, Django {django.__version__}, Python {platform.python_version()}, "
         f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
@@ -184,7 +184,7 @@ def header() -> str:
 
 
 def spread(seconds: Sequence[float]) -> str:
-    """p50, p99 and the highest, in milliseconds."""
+    """p50, p99 and maximum, in milliseconds."""
     if len(seconds) < 2:
         return "nothing measured"
     cuts = statistics.quantiles(seconds, n=100, method="inclusive")

@@ -1,14 +1,15 @@
-"""How many real calls a switch sets up, what each costs it, and how many it can hold.
+"""Measure SIP calls: setups per second, CPU time per call, and the number of calls that fit.
 
     export DATABASE_URL=postgres://postgres@127.0.0.1:5432/bench
     python -m tests.benchmarks.sip_calls --rate 45 --seconds 60
     python -m tests.benchmarks.sip_calls --rate 45 --held 10000 --seconds 120
 
-`manage.py poketalk_switch` in a process of its own, with ledger, call rows and events, on an
-existing PostgreSQL database that is migrated here and emptied of accounts and calls; SIPp (Debian's
-sip-tester) plays all phones, an endpoint of our own takes the events. All share this machine, on
-loopback. Calls are admitted at a steady rate and talk for `--talk` seconds; with `--held N`, N of
-them talk until the last was `--seconds` old. CPU is read from `/proc`; asyncio is the main thread.
+Runs `manage.py poketalk_switch` in a separate process, with ledger, call rows and events, on an
+existing PostgreSQL database: it is migrated, and its accounts and calls are deleted. SIPp (Debian's
+sip-tester) simulates all phones; `event_sink` receives the events. Everything runs on this machine,
+on loopback. Calls are admitted at a steady rate and talk for `--talk` seconds. With
+`--held N`, N calls talk until the last one is `--seconds` old. CPU times are read from `/proc`; the
+main thread is reported as asyncio.
 """
 
 from __future__ import annotations
@@ -55,23 +56,23 @@ from tests.server.switch.gateways.sip.conftest import free_port, wait_for  # noq
 
 ROOT = Path(__file__).parents[2]
 PHONE = Path(__file__).with_name("load_phone.xml")
-A, B = "441", "442"  # what the numbers of the legs begin with
+A, B = "441", "442"  # prefixes of the legs' numbers
 TICK = os.sysconf("SC_CLK_TCK")
 CONNECTED, ENDED = 7, 8  # the statuses
-PICK_UP = 100  # milliseconds that a phone rings
-GRACE = 60  # seconds for what is still going on when the last call was admitted
-LOGGED = re.compile(r"(rung|picked up) (\d{12}) .*\t(\d+\.\d+)")
+RING_TIME = 100  # milliseconds from ringing to the answer
+GRACE = 60  # additional seconds for calls to end
+LOGGED = re.compile(r"(ringing|answered) (\d{12}) .*\t(\d+\.\d+)")
 
 
 class Switch:
-    """The measured process, as `/proc` knows it."""
+    """The measured process, read from `/proc`."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
         self._proc = Path(f"/proc/{process.pid}")
 
     def cpu(self) -> dict[str, float]:
-        """CPU seconds that its threads have used until now, by their names."""
+        """CPU seconds of its threads so far, by name."""
         used: Counter[str] = Counter()
         for task in self._proc.glob("task/*"):
             name, _, fields = (task / "stat").read_text().partition("(")[2].rpartition(")")
@@ -81,7 +82,7 @@ class Switch:
         return dict(used)
 
     def memory(self) -> tuple[int, int]:
-        """MB that it has now, and that it had at most."""
+        """Its current and peak memory in MB."""
         status = (self._proc / "status").read_text()
         sizes = dict(re.findall(r"(\w+):\s+(\d+) kB", status))
         return int(sizes["VmRSS"]) // 1024, int(sizes["VmHWM"]) // 1024
@@ -89,7 +90,7 @@ class Switch:
 
 @contextmanager
 def running(*command: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that is stopped at the end, its output in a file that is shown if it fails."""
+    """A process that is stopped at the end."""
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -111,9 +112,9 @@ def running(*command: str, **environment: str) -> Iterator[subprocess.Popen[str]
 
 @contextmanager
 def phones(count: int, seconds: float, folder: Path, prefix: str) -> Iterator[int]:
-    """SIPp as `count` phones, on the yielded port."""
+    """SIPp as phones for `count` calls; yields its port."""
     port = free_port()
-    options = f"-i 127.0.0.1 -p {port} -mi 127.0.0.1 -mp {port + 10_000} -m {count} -d {PICK_UP}"
+    options = f"-i 127.0.0.1 -p {port} -mi 127.0.0.1 -mp {port + 10_000} -m {count} -d {RING_TIME}"
     options += f" -timeout {seconds:.0f}s -nostdin -buff_size 8388608 -trace_logs -trace_err"
     files = ["-log_file", str(folder / f"{prefix}.log"), "-error_file", str(folder / prefix)]
     with running("sipp", "-sf", str(PHONE), *options.split(), *files):
@@ -122,7 +123,7 @@ def phones(count: int, seconds: float, folder: Path, prefix: str) -> Iterator[in
 
 
 def prepare(ports: dict[str, int]) -> tuple[Account, Rate]:
-    """An account with money, and a gateway for each side."""
+    """Create an account with funds, and a gateway for each leg."""
     tables = ", ".join(model._meta.db_table for model in (Call, Account, Gateway))
     with connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {tables} CASCADE")
@@ -145,7 +146,7 @@ def prepare(ports: dict[str, int]) -> tuple[Account, Rate]:
 
 
 def admit(account: Account, rate: Rate, number: int, talk: int, eventurl: str) -> float:
-    """Queue a call with its first hold; when it was there to be taken."""
+    """Queue a call with its first hold. Return the time of the commit."""
     call = Call(
         account=account,
         provider=account.provider,
@@ -166,89 +167,91 @@ def admit(account: Account, rate: Rate, number: int, talk: int, eventurl: str) -
 
 
 def warm_up(account: Account, rate: Rate, eventurl: str) -> None:
-    """One call, so that all is imported and connected; forgotten afterwards."""
+    """Make one call, so that everything is imported and connected. Then delete it."""
     admit(account, rate, 999_999_999, 1, eventurl)
-    give_up = time.monotonic() + GRACE
+    deadline = time.monotonic() + GRACE
     while Call.objects.exclude(state=Call.State.ENDED).exists():
-        assert time.monotonic() < give_up, "The switch takes no calls."
+        assert time.monotonic() < deadline, "The switch does not serve calls."
         time.sleep(0.1)
     with connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {Call._meta.db_table} CASCADE")
 
 
 class Admission(threading.Thread):
-    """Admits calls at a steady rate; each is due at its moment, however long the last one took."""
+    """Admits calls at a steady rate, which does not depend on how long an admission takes."""
 
-    def __init__(self, asked: argparse.Namespace, talk: int, *means: object) -> None:
+    def __init__(self, options: argparse.Namespace, talk: int, *service: object) -> None:
         super().__init__()
-        self._asked, self._talk, self._means = asked, talk, means
+        self._options, self._talk, self._service = options, talk, service
         self.admitted: dict[str, float] = {}
 
     def run(self) -> None:
         began = time.monotonic()
-        last = began + (self._asked.calls - 1) / self._asked.rate + self._asked.seconds
-        for number in range(self._asked.calls):
-            time.sleep(max(0.0, began + number / self._asked.rate - time.monotonic()))
-            # Held calls all talk until the last one has done so for long enough.
+        last = began + (self._options.calls - 1) / self._options.rate + self._options.seconds
+        for number in range(self._options.calls):
+            time.sleep(max(0.0, began + number / self._options.rate - time.monotonic()))
+            # All held calls end at the same time.
             talk = self._talk or int(last - time.monotonic())
-            account, rate, eventurl = self._means
+            account, rate, eventurl = self._service
             moment = admit(account, rate, number, talk, eventurl)  # type: ignore[arg-type]
             self.admitted[f"{A}{number:09d}"] = moment
         connections.close_all()
 
 
 def logged(folder: Path) -> dict[str, dict[str, float]]:
-    """When phones were rung and picked up, by their numbers."""
-    found: dict[str, dict[str, float]] = {"rung": {}, "picked up": {}}
+    """When phones rang and answered, by number."""
+    found: dict[str, dict[str, float]] = {"ringing": {}, "answered": {}}
     for path in folder.glob("*.log"):
-        for what, number, moment in LOGGED.findall(path.read_text()):
-            found[what].setdefault(number, float(moment))
+        for event, number, moment in LOGGED.findall(path.read_text()):
+            found[event].setdefault(number, float(moment))
     return found
 
 
 def milliseconds(seconds: list[float]) -> str:
-    """Median, 99th percentile and worst."""
+    """Median, 99th percentile and maximum."""
     ordered = sorted(seconds) or [float("nan")]
     p50, p99 = ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)]
-    return f"p50 {1000 * p50:.1f}  p99 {1000 * p99:.1f}  worst {1000 * ordered[-1]:.1f} ms"
+    return f"p50 {1000 * p50:.1f}  p99 {1000 * p99:.1f}  max {1000 * ordered[-1]:.1f} ms"
 
 
 def lateness(statuses: set[int]) -> list[float]:
-    """Seconds between the moment that an event of a connected call speaks of and its sending."""
+    """Seconds from the moment that an event of a connected call reports to its sending."""
     answers: dict[int, datetime] = dict(
         Leg.objects.filter(side=Side.B, answered_at__isnull=False).values_list(
             "call", "answered_at"
         )
     )
-    told = EventDelivery.objects.filter(duration__gt=0, call__in=answers, status__in=statuses)
+    sent = EventDelivery.objects.filter(duration__gt=0, call__in=answers, status__in=statuses)
     return [
         (sent_at - answers[call]).total_seconds() - duration
-        for call, sent_at, duration in told.values_list("call", "sent_at", "duration")
+        for call, sent_at, duration in sent.values_list("call", "sent_at", "duration")
     ]
 
 
 def report(
     before: dict[str, float], switch: Switch, admission: Admission, folder: Path, took: float
 ) -> None:
-    """Print what is to be known."""
+    """Print the results."""
     calls = len(admission.admitted)
     used = {name: used - before.get(name, 0) for name, used in switch.cpu().items()}
     causes = Counter(Call.objects.values_list("status", "hangup_cause"))
-    fine = causes.pop((ENDED, "max_duration"), 0)
+    completed = causes.pop((ENDED, "max_duration"), 0)
     seen = logged(folder)
     first = [
-        seen["rung"][number] - moment
+        seen["ringing"][number] - moment
         for number, moment in admission.admitted.items()
-        if number in seen["rung"]
+        if number in seen["ringing"]
     ]
     second = [
-        seen["rung"][b] - moment
-        for a, moment in seen["picked up"].items()
-        if a.startswith(A) and (b := B + a[len(A) :]) in seen["rung"]
+        seen["ringing"][b] - moment
+        for a, moment in seen["answered"].items()
+        if a.startswith(A) and (b := B + a[len(A) :]) in seen["ringing"]
     ]
-    print(f"setups      {fine / took:.1f}/s; {fine} of {calls} calls as they should be")
-    print(f"failures    {calls - fine}  {dict(causes) if causes else ''}")
-    print(f"CPU         {1000 * sum(used.values()) / calls:.2f} ms a call in the switch", end=": ")
+    print(f"setups      {completed / took:.1f}/s; {completed} of {calls} calls completed")
+    print(f"failures    {calls - completed}  {dict(causes) if causes else ''}")
+    print(
+        f"CPU         {1000 * sum(used.values()) / calls:.2f} ms per call in the switch", end=": "
+    )
     print(
         ", ".join(
             f"{name} {1000 * seconds / calls:.2f}"
@@ -258,20 +261,20 @@ def report(
     )
     print(f"request → INVITE A       {milliseconds(first)}")
     print(f"A's 200 → INVITE B       {milliseconds(second)}")
-    print(f"ticks, late              {milliseconds(lateness({CONNECTED}))}")
-    print(f"ends, late               {milliseconds(lateness({ENDED}))}")
-    print("RSS         {} MB, at most {} MB".format(*switch.memory()), flush=True)
+    print(f"periodic events, delay   {milliseconds(lateness({CONNECTED}))}")
+    print(f"final events, delay      {milliseconds(lateness({ENDED}))}")
+    print("RSS         {} MB, peak {} MB".format(*switch.memory()), flush=True)
 
 
-def measure(asked: argparse.Namespace, folder: Path) -> None:
-    talk = 0 if asked.held else asked.talk
-    placing = asked.calls / asked.rate
-    most = placing + (asked.seconds if asked.held else asked.talk) + GRACE
+def measure(options: argparse.Namespace, folder: Path) -> None:
+    talk = 0 if options.held else options.talk
+    placing = options.calls / options.rate
+    longest = placing + (options.seconds if options.held else options.talk) + GRACE
     sink, sip = free_port(), free_port()
     with ExitStack() as stack:
         stack.enter_context(running(sys.executable, "-m", "tests.benchmarks.event_sink", str(sink)))
         ports = {
-            prefix: stack.enter_context(phones(asked.calls + 1, most + GRACE, folder, prefix))
+            prefix: stack.enter_context(phones(options.calls + 1, longest + GRACE, folder, prefix))
             for prefix in (A, B)
         }
         account, rate = prepare(ports)
@@ -288,39 +291,41 @@ def measure(asked: argparse.Namespace, folder: Path) -> None:
         eventurl = f"http://127.0.0.1:{sink}/call_report.php?{query}"
         warm_up(account, rate, eventurl)
         before, began = switch.cpu(), time.monotonic()
-        admission = Admission(asked, talk, account, rate, eventurl)
+        admission = Admission(options, talk, account, rate, eventurl)
         admission.start()
         admission.join()
         took = time.monotonic() - began
-        give_up = time.monotonic() + most - placing
+        deadline = time.monotonic() + longest - placing
         unended = Call.objects.exclude(state=Call.State.ENDED)
-        while unended.exists() and time.monotonic() < give_up:
+        while unended.exists() and time.monotonic() < deadline:
             time.sleep(1)
-            if asked.held and unended.filter(status=CONNECTED).count() == asked.calls:
-                print(f"{asked.calls} held, RSS {switch.memory()[0]} MB", flush=True)
-                asked.held = 0
+            if options.held and unended.filter(status=CONNECTED).count() == options.calls:
+                print(f"{options.calls} held, RSS {switch.memory()[0]} MB", flush=True)
+                options.held = 0
         report(before, switch, admission, folder, took)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rate", type=float, default=45, help="calls admitted in a second")
-    parser.add_argument("--seconds", type=int, default=60, help="for how long, or to hold them all")
-    parser.add_argument("--talk", type=int, default=5, help="seconds that a call is connected")
-    parser.add_argument("--held", type=int, default=0, help="calls to be held at a time")
-    asked = parser.parse_args()
-    asked.calls = asked.held or int(asked.rate * asked.seconds)
+    parser.add_argument("--rate", type=float, default=45, help="calls per second")
+    parser.add_argument(
+        "--seconds", type=int, default=60, help="how long to admit calls, or to hold them"
+    )
+    parser.add_argument("--talk", type=int, default=5, help="duration of a call in seconds")
+    parser.add_argument("--held", type=int, default=0, help="number of simultaneous calls to hold")
+    options = parser.parse_args()
+    options.calls = options.held or int(options.rate * options.seconds)
     call_command("migrate", verbosity=0)
     versions = ", ".join(f"{name} {version(name)}" for name in ("django", "sippy", "aiohttp"))
     sipp = shutil.which("sipp")
     assert sipp, "apt-get install sip-tester"
-    said = subprocess.run([sipp, "-v"], capture_output=True, text=True, check=False).stdout
-    found = re.search(r"SIPp (\S+)", said)
+    output = subprocess.run([sipp, "-v"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"SIPp (\S+)", output)
     print(f"{connection.vendor}, {versions}, SIPp {found[1] if found else '?'}", end=", ")
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores", end=", ")
     print(f"load {os.getloadavg()[0]:.1f}", flush=True)
     with tempfile.TemporaryDirectory(prefix="sip-calls-") as folder:
-        measure(asked, Path(folder))
+        measure(options, Path(folder))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""What a call costs its switch, with ledger, call rows and events, and how many it can hold.
+"""Measure simulated calls: CPU time per call, and the number of calls that fit.
 
     DATABASE_URL=postgres://postgres@127.0.0.1:5432/bench python -m tests.benchmarks.switch_calls
     ... [--calls 600] [--rate 45] [--held 0]
 
-Calls between simulated phones, of about eight seconds and five events, come at a steady rate to a
-switch in a process of its own; PostgreSQL and the endpoint share its cores. With `--held`, so many
-calls are then put through and stay, for two ticks. The database must exist; it is migrated, and
-emptied of the service's rows. The times are taken from the rows: their seconds begin when a call
-was asked for.
+Calls between simulated phones, each with about eight seconds and five events, are queued at a
+steady rate for a switch in a separate process. PostgreSQL and the endpoint share its cores. With
+`--held`, this many calls are then connected and held for two minutes. The database must exist; it
+is migrated, and the service's rows are deleted. Times are read from the rows, and start at the
+request.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from .measured_switch import (
     switch,
 )
 
-BATCHES = 20  # in a second: how finely the load is spread
-LONGEST = 120.0  # seconds to wait for calls to come or to go
-TICK = 60.0
+BATCHES = 20  # per second
+LONGEST = 120.0  # seconds to wait for calls to be connected or to end
+INTERVAL = 60.0  # seconds between periodic events
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=600)
     parser.add_argument("--rate", type=float, default=45.0, help="calls per second")
-    parser.add_argument("--held", type=int, default=0, help="calls to put through and hold")
-    parser.add_argument("--log", default="/dev/null", help="where the switch's output goes")
+    parser.add_argument("--held", type=int, default=0, help="number of calls to hold")
+    parser.add_argument("--log", default="/dev/null", help="file for the output of the switch")
     options = parser.parse_args()
     service = Service.make()
     print(header(), flush=True)
@@ -64,32 +64,32 @@ def load(service: Service, calls: int, rate: float, to: str) -> None:
 
 
 def set_up(service: Service, measured: Measured, calls: int, rate: float) -> None:
-    """Calls that come, talk for a moment and go."""
+    """Measure short calls."""
     before, begun = measured.cpu(), time.monotonic()
     load(service, calls, rate, SHORT)
     loaded = time.monotonic() - begun
-    give_up = time.monotonic() + LONGEST
-    while Call.objects.exclude(state="ended").exists() and time.monotonic() < give_up:
+    deadline = time.monotonic() + LONGEST
+    while Call.objects.exclude(state="ended").exists() and time.monotonic() < deadline:
         time.sleep(0.5)
     took, cpu = time.monotonic() - begun, measured.cpu() - before
     ended = Counter(Call.objects.values_list("status", "hangup_cause"))
-    good = ended.pop((8, "normal"), 0)
+    completed = ended.pop((8, "normal"), 0)
     print(f"calls           {calls} in {loaded:.1f} s: {calls / loaded:.1f} setups/s")
-    print(f"went well       {good}; otherwise: {dict(ended) or 'none'}")
-    print(f"CPU of a call   {1000 * cpu / calls:.1f} ms (to reach: 16 or less)")
+    print(f"completed       {completed}; others: {dict(ended) or 'none'}")
+    print(f"CPU per call    {1000 * cpu / calls:.1f} ms (goal: 16 or less)")
     print(f"CPU share       {cpu / took:.2f} of a core; RSS {measured.rss():.0f} MB")
-    print(f"asked → dial A  {spread(dialed())}")
+    print(f"request → dial  {spread(dialed())}")
     print(f"event lag       {spread(lags())}", flush=True)
 
 
 def dialed() -> list[float]:
-    """Seconds from each request to the dialling of leg A."""
+    """Seconds from each request to the dialing of leg A."""
     rows = Leg.objects.filter(side="A", attempt=1).values_list("initiated_at", "call__created_at")
-    return [(dialed - asked).total_seconds() for dialed, asked in rows]
+    return [(dialed - requested).total_seconds() for dialed, requested in rows]
 
 
 def lags() -> list[float]:
-    """Seconds from B's answer to the event that tells it: what writing first costs."""
+    """Seconds from B's answer to its event, which is sent after the write."""
     answered = dict(Leg.objects.filter(side="B").values_list("call", "answered_at"))
     sent: dict[int, float] = {}
     rows = EventDelivery.objects.filter(status=7).order_by("-sequence")
@@ -100,34 +100,36 @@ def lags() -> list[float]:
 
 
 def hold(service: Service, measured: Measured, held: int, rate: float) -> None:
-    """Calls that come and stay."""
+    """Measure held calls."""
     Call.objects.all().update(custom="before")
     before = measured.rss()
     load(service, held, rate, AT_ONCE)
     live = Call.objects.filter(state="active", status=7)
-    give_up = time.monotonic() + LONGEST
-    while live.count() < held and time.monotonic() < give_up:
+    deadline = time.monotonic() + LONGEST
+    while live.count() < held and time.monotonic() < deadline:
         time.sleep(0.5)
     print(f"held            {live.count()} of {held}", flush=True)
     begun, cpu = time.monotonic(), measured.cpu()
-    while time.monotonic() - begun < 2 * TICK:
+    while time.monotonic() - begun < 2 * INTERVAL:
         time.sleep(1)
     share = (measured.cpu() - cpu) / (time.monotonic() - begun)
-    print(f"still live      {live.count()} after {2 * TICK:.0f} s")
-    print(f"RSS             {measured.rss():.0f} MB, {before:.0f} MB of it before (to reach: 600)")
+    print(f"still live      {live.count()} after {2 * INTERVAL:.0f} s")
+    print(
+        f"RSS             {measured.rss():.0f} MB, {before:.0f} MB of it before (goal: 600 or less)"
+    )
     print(f"CPU share       {share:.2f} of a core")
-    print(f"ticks late      {spread(late())} (to reach: 1000)", flush=True)
+    print(f"event delay     {spread(late())} (goal: 1000 or less)", flush=True)
 
 
 def late() -> list[float]:
-    """Seconds by which each tick left after its minute."""
+    """Delays of periodic events in seconds."""
     answered = dict(
         Leg.objects.filter(side="A", call__custom="benchmark").values_list("call", "answered_at")
     )
-    ticks = EventDelivery.objects.filter(call__custom="benchmark", duration__gte=TICK)
+    events = EventDelivery.objects.filter(call__custom="benchmark", duration__gte=INTERVAL)
     return [
-        (sent - answered[call]).total_seconds() - duration // TICK * TICK
-        for call, duration, sent in ticks.values_list("call", "duration", "sent_at")
+        (sent - answered[call]).total_seconds() - duration // INTERVAL * INTERVAL
+        for call, duration, sent in events.values_list("call", "duration", "sent_at")
     ]
 
 

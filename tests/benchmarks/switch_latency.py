@@ -1,12 +1,12 @@
-"""How long it takes from a request to the ringing of leg A, at a switch that is at rest.
+"""Measure the time from a request to the ringing of leg A, on an idle switch.
 
     DATABASE_URL=postgres://postgres@127.0.0.1:5432/bench python -m tests.benchmarks.switch_latency
-    ... [--calls 200] [--asleep]
+    ... [--calls 200] [--polling]
 
-Requests are admitted one by one, by the rules and with their commit; the clock runs from before the
-admission to the moment at which the switch, a process of its own, has the gateway ring. With
-`--asleep`, nobody wakes the switch, as on databases that cannot. The database must exist; it is
-migrated, and emptied of the service's rows.
+Requests are admitted and committed one by one. The time is measured from before the admission until
+the switch, a separate process, dials through the gateway. With `--polling`, no notifications are
+sent, as on databases without them. The database must exist; it is migrated, and the service's rows
+are deleted.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ from .measured_switch import (
     Call,
     Leg,
     Service,
-    admission,
     header,
     spread,
     switch,
-    wakening,
 )
+
+# isort: split
+from django_poketalk.server import admission
+from django_poketalk.server.database import notify
 
 APART = 0.1  # seconds between requests
 
@@ -38,31 +40,31 @@ APART = 0.1  # seconds between requests
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=200)
-    parser.add_argument("--asleep", action="store_true", help="nobody wakes the switch")
-    parser.add_argument("--log", default="/dev/null", help="where the switch's output goes")
+    parser.add_argument("--polling", action="store_true", help="send no notifications")
+    parser.add_argument("--log", default="/dev/null", help="file for the output of the switch")
     options = parser.parse_args()
     service = Service.make()
     key = service.open_to("127.0.0.1")
     form = admission.CallForm(key, AT_ONCE, SHORT, address="127.0.0.1")
     print(header(), flush=True)
     with switch(options.log):
-        time.sleep(2)  # until it listens, and rests
-        if options.asleep:
-            with mock.patch.object(wakening, "_notify"):
+        time.sleep(2)  # until it is listening and idle
+        if options.polling:
+            with mock.patch.object(notify, "_notify"):
                 begun, admitted = place(form, options.calls)
         else:
             begun, admitted = place(form, options.calls)
         time.sleep(2)
-        rung = dict(Leg.objects.filter(side="A", attempt=1).values_list("call", "initiated_at"))
-    waits = [(rung[pk] - moment).total_seconds() for pk, moment in begun.items() if pk in rung]
-    print(f"rung            {len(waits)} of {Call.objects.count()}")
+        dialed = dict(Leg.objects.filter(side="A", attempt=1).values_list("call", "initiated_at"))
+    waits = [(dialed[pk] - moment).total_seconds() for pk, moment in begun.items() if pk in dialed]
+    print(f"dialed          {len(waits)} of {Call.objects.count()}")
     print(f"admission       {spread(admitted)}")
-    print(f"request → ring  {spread(waits)} (to reach on PostgreSQL: p50 below 25)")
+    print(f"request → dial  {spread(waits)} (goal on PostgreSQL: p50 below 25)")
 
 
 def place(form: admission.CallForm, calls: int) -> tuple[dict[int, datetime], list[float]]:
-    """When each call was form for, by the clock that the database has too; and how long each
-    admission took, in seconds.
+    """When each call was requested, by the clock of this host, which must be that of the database;
+    and the duration of each admission in seconds.
     """
     begun: dict[int, datetime] = {}
     took = []

@@ -1,5 +1,5 @@
-"""The settings of a switch that is measured: its threads are named to the kernel, so that `/proc`
-tells what each of them has used.
+"""The settings of a measured switch. They set the names of threads in the kernel, so that `/proc`
+has the CPU time of each thread by name.
 """
 
 from __future__ import annotations

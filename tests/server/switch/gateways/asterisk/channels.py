@@ -1,4 +1,4 @@
-"""Channels as Asterisk describes them, and the simulated phones behind them."""
+"""Channels in the format of Asterisk, and the simulated phones behind them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ DOWN, RINGING, UP = "Down", "Ringing", "Up"
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """What a phone does: it rings at once, is answered or fails after so many seconds, and hangs up
-    `talks` seconds after the answer. None: never.
+    """The behavior of a phone: it rings at once, is answered or fails after some seconds, and hangs
+    up `talks` seconds after the answer. None means never.
     """
 
     rings: bool = True

@@ -1,4 +1,4 @@
-"""A service whose gateway leads to a fake Asterisk on loopback."""
+"""A service with a gateway to a fake Asterisk on loopback."""
 
 from __future__ import annotations
 

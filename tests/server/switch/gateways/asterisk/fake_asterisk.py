@@ -1,6 +1,6 @@
 """A small Asterisk: the REST interface as documented, with simulated phones.
 
-It runs in a thread of its own. Its public methods may be called from any thread.
+It runs in its own thread. Its public methods may be called from any thread.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ REASONS = {"normal": 16, "busy": 17, "congestion": 34, "no_answer": 19}
 
 @dataclass
 class FakeAsterisk:
-    """Its state, and options for what goes wrong.
+    """The state of the fake, and options that make it fail.
 
-    `phones` by the last two digits of a number; the others answer and stay on the line.
-    `response_delay`: seconds before the response to `POST /channels`, whose channel exists by then;
-    `delay`: seconds before it, or `POST /bridges`, is carried out. `statuses`: for requests that
-    are not carried out, by method and the first part of the path. `unanswered`: requests that are
-    carried out, but get no response.
+    `phones` by the last two digits of a number; others answer and stay on the line.
+    `response_delay`: seconds before the response to `POST /channels`, after creating the channel;
+    `delay`: seconds before that request, or `POST /bridges`, is executed. `statuses`: responses to
+    requests that are not executed, by method and the first part of the path. `unanswered`: requests
+    that are executed, but get no response.
     """
 
     port: int = 0
@@ -66,7 +66,7 @@ class FakeAsterisk:
         return [query for m, p, query in self.requests if (m, p) == (method, path)]
 
     def channels_to(self, ending: str) -> list[Channel]:
-        """All channels to the phone whose number ends so, also those that have ended."""
+        """All channels to the phone with these last digits, also those that have ended."""
         return [each for each in self.all_channels.values() if each.ending == ending]
 
     def drop_websockets(self, *, refuse: bool = False) -> None:
@@ -81,7 +81,7 @@ class FakeAsterisk:
         self._do(self._destroy, channel, cause)
 
     def transfer(self, channel: Channel) -> None:
-        """Send a channel on into the dialplan, as a transfer does."""
+        """Move a channel to the dialplan, as a transfer does."""
         self._do(self._leave_stasis, channel)
 
     def restart(self) -> None:
@@ -110,14 +110,14 @@ class FakeAsterisk:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        wanted = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode("ascii")
-        if request.headers.get("Authorization") != f"Basic {wanted}":
+        expected = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode("ascii")
+        if request.headers.get("Authorization") != f"Basic {expected}":
             return _error(401, "Unauthorized")
         path = request.path.removeprefix(f"{self.prefix}/ari/")
         self.requests.append((request.method, path, dict(request.query)))
         kind = (request.method, path.split("/")[0])
         if kind in self.statuses:
-            return _error(self.statuses[kind], "As the test asks")
+            return _error(self.statuses[kind], "Set by the test")
         answer: web.StreamResponse = await handler(request)
         if kind in self.unanswered and request.transport is not None:
             request.transport.abort()
@@ -193,7 +193,7 @@ class FakeAsterisk:
         await asyncio.sleep(self.delay)
         name = request.query["bridgeId"]
         if request.query.get("type") != "mixing":
-            return _error(400, "In no other bridge do two phones hear each other")
+            return _error(400, "Only a mixing bridge connects two phones")
         if name in self.bridges:
             return _error(409, "Bridge with the same ID already exists")
         self.bridges[name] = set()
@@ -231,11 +231,11 @@ class FakeAsterisk:
         if phone.fails is not None:
             channel.timers.append(later(phone.fails, self._destroy, channel, phone.cause))
         unanswered = float(channel.query.get("timeout", 30))
-        channel.timers.append(later(unanswered, self._give_up, channel))
+        channel.timers.append(later(unanswered, self._time_out, channel))
 
-    def _give_up(self, channel: Channel) -> None:
+    def _time_out(self, channel: Channel) -> None:
         if channel.state != UP:
-            self._destroy(channel, 0)  # the time is up for whoever dials: no cause is the phone's
+            self._destroy(channel, 0)  # a timeout of Asterisk has no cause
 
     def _answer(self, channel: Channel) -> None:
         if channel.id not in self.channels:
@@ -243,7 +243,7 @@ class FakeAsterisk:
         channel.state = UP
         self._send_event(channel, "ChannelStateChange")
         self._send_event(channel, "Dial", peer=channel.as_json(), dialstatus="ANSWER")
-        if channel.app not in self.sockets:  # "Stasis app is not active": it is not even begun
+        if channel.app not in self.sockets:  # "Stasis app is not active"
             self._destroy(channel, 16)
             return
         channel.in_stasis = True
@@ -355,7 +355,7 @@ class FakeAsterisk:
 
 @contextlib.contextmanager
 def asterisk(port: int = 0, prefix: str = "") -> Iterator[FakeAsterisk]:
-    """An Asterisk on this port of loopback, or on any."""
+    """A fake Asterisk on this port of loopback; 0 for any port."""
     ari, started = FakeAsterisk(port=port, prefix=prefix), threading.Event()
     thread = threading.Thread(target=ari.serve, args=(started,), daemon=True)
     thread.start()

@@ -25,7 +25,7 @@ TIMEOUT = 10.0  # seconds
 
 
 class FakeSwitch:
-    """Stands for the switch of one gateway, whose trunk takes other fields as keywords."""
+    """A switch with one gateway. Keyword arguments replace fields of its trunk."""
 
     def __init__(self, pbx: FakeAsterisk, **trunk: Any) -> None:
         self.pbx = pbx
@@ -76,7 +76,7 @@ class FakeSwitch:
         await until(lambda: bool(self.pbx.bridged))
 
     async def wait_for_facts(self, count: int, timeout: float = TIMEOUT) -> list[LegFact]:
-        """Wait for this many facts; returns all there are."""
+        """Wait for this many facts. Return all facts."""
         await until(lambda: len(self.facts) >= count, timeout)
         return self.facts
 
@@ -84,7 +84,7 @@ class FakeSwitch:
 def run(
     pbx: FakeAsterisk, script: Callable[[FakeSwitch], Awaitable[None]], **trunk: Any
 ) -> list[LegFact]:
-    """Run the script; returns all facts until the gateway was closed."""
+    """Run the script. Return all facts that were reported before the gateway was closed."""
     switch = FakeSwitch(pbx, **trunk)
 
     async def work() -> None:

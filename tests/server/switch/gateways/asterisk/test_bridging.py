@@ -1,4 +1,4 @@
-"""Two phones are connected, and hang up at any moment of it."""
+"""Bridging two phones, which may hang up at any moment."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_two_legs_are_bridged_and_a_hang_up_is_reported(pbx: FakeAsterisk) -> No
         pbx.hang_up(b, 31)
         assert (await switch.wait_for_facts(5))[4] == HungUp(Side.B, 1, Cause.NORMAL, 0, 31)
         await until(lambda: not pbx.bridges)
-        assert len(pbx.channels) == 1  # the other one is the switch's to put down
+        assert len(pbx.channels) == 1  # the switch must hang up the other one
         switch.hang_up(A)
 
     run(pbx, script)
@@ -39,7 +39,7 @@ def test_two_legs_are_bridged_and_a_hang_up_is_reported(pbx: FakeAsterisk) -> No
 def test_a_phone_that_hangs_up_while_being_bridged_is_reported_as_hung_up(
     pbx: FakeAsterisk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The answer that it is not there comes before the event."""
+    """The response 404 arrives before the event."""
 
     async def script(switch: FakeSwitch) -> None:
         switch.ring(A)
@@ -56,7 +56,7 @@ def test_a_phone_that_hangs_up_while_being_bridged_is_reported_as_hung_up(
         left = {"type": "ChannelDestroyed", "channel": a.as_json(), "cause": 16}
         pbx.send(switch.app, json.dumps(left))
         assert (await switch.wait_for_facts(5))[4] == HungUp(Side.A, 1, Cause.NORMAL, 0, 16)
-        switch.hang_up(B)  # as the switch does then
+        switch.hang_up(B)  # as the switch does after this
         await until(lambda: not pbx.bridges)
 
     run(pbx, script)

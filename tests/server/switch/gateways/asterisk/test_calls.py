@@ -1,6 +1,6 @@
-"""Calls through Asterisk, from the queued row to the last: what the phones see, what the rows say.
+"""Calls through Asterisk, from the queued row to the end: the phones and the rows.
 
-All at once where they may be, since a call costs nothing while it rings or talks.
+Calls run at the same time where possible, to save time.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ PHONES = {
     "10": Phone(talks=0.4),
     "11": Phone(talks=0.4, cause=38),
 }
-# What the phones do, as leg A and as leg B: the statuses of the call, its cause, and of the leg
-# that made it end the SIP status and Q.850's cause.
+# Phones as leg A and as leg B: the statuses of the call, its cause, and the SIP status and Q.850
+# cause of the leg that ended it.
 TABLE = [
     ("A", "01", [1, 2], Cause.BUSY, (486, 17)),
     ("A", "02", [1, 2], Cause.NO_ANSWER, (0, 19)),
@@ -80,8 +80,8 @@ def test_each_phone_produces_the_expected_outcome(service: Service, pbx: FakeAst
     seen = []
     for call, (side, ending, *_) in zip(calls, TABLE, strict=True):
         leg = call.legs.get(side=side)
-        told = customer.statuses(call.custom)
-        seen.append((side, ending, told, call.hangup_cause, (leg.sip_status, leg.q850)))
+        statuses = customer.statuses(call.custom)
+        seen.append((side, ending, statuses, call.hangup_cause, (leg.sip_status, leg.q850)))
     assert seen == TABLE
     assert (pbx.channels, pbx.bridges) == ({}, {})
     assert len(pbx.bridged) == 3
@@ -94,13 +94,13 @@ def test_a_call_past_its_limit_is_hung_up(service: Service, pbx: FakeAsterisk) -
     assert (call.status, call.hangup_cause, call.duration) == (8, Cause.MAX_DURATION, 1)
     a, b = (call.legs.get(side=side) for side in Side)
     assert a.ringing_at <= a.answered_at <= b.ringing_at <= b.answered_at
-    assert (a.dialog, b.dialog) == ("", "")  # they are over
+    assert (a.dialog, b.dialog) == ("", "")  # they have ended
     assert list(pbx.hangup_causes.values()) == [16, 16]
     assert pbx.bridges == {}
 
 
 def test_a_veto_hangs_up_both_phones(service: Service, pbx: FakeAsterisk) -> None:
-    with Customer(vetoes=lambda told: told["status"] == "7") as customer:
+    with Customer(vetoes=lambda event: event["status"] == "7") as customer:
         [call] = served(service.queue(eventurl=customer.eventurl))
 
     assert (call.status, call.hangup_cause) == (8, Cause.VETOED)
@@ -115,7 +115,7 @@ def test_a_phone_rings_no_longer_than_the_ring_timeout(service: Service, pbx: Fa
 
     assert (call.status, call.hangup_cause) == (2, Cause.NO_ANSWER)
     [cause] = pbx.hangup_causes.values()
-    assert cause in (19, 0)  # by the switch's clock, or by Asterisk's where that is the first
+    assert cause in (19, 0)  # the timeout of the switch or that of Asterisk, whichever is first
     assert pbx.channels_to("02")[0].query["timeout"] == "1"
 
 
@@ -131,7 +131,7 @@ def test_leg_b_stops_ringing_when_leg_a_hangs_up(service: Service, pbx: FakeAste
 def test_another_gateway_is_tried_when_the_gateway_fails(
     service: Service, pbx: FakeAsterisk
 ) -> None:
-    """An endpoint that Asterisk has not, a congested one; and none of it where the phone is."""
+    """An unknown endpoint and a congested one; a busy phone is not tried again."""
     pbx.phones = PHONES
     Gateway.objects.update(priority=5)
     gateway(service.provider, pbx, endpoint="PJSIP/{number}@nowhere", priority=1)
@@ -146,14 +146,14 @@ def test_another_gateway_is_tried_when_the_gateway_fails(
     assert (busy.status, busy.hangup_cause) == (2, Cause.BUSY)
 
 
-@pytest.mark.parametrize("why", ["nobody listens", "wrong password", "no Asterisk"])
+@pytest.mark.parametrize("why", ["no WebSocket", "wrong password", "no Asterisk"])
 def test_calls_use_another_gateway_while_asterisk_is_down(
     service: Service, pbx: FakeAsterisk, why: str, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
-    if why == "nobody listens":
+    if why == "no WebSocket":
         pbx.accepts_websockets = False
     elif why == "wrong password":
-        monkeypatch.setenv("ARI_PASSWORD", "not that one")
+        monkeypatch.setenv("ARI_PASSWORD", "not this one")
     else:
         Gateway.objects.update(ari_url="http://127.0.0.1:9")
     simulated = Gateway.objects.create(
@@ -166,7 +166,7 @@ def test_calls_use_another_gateway_while_asterisk_is_down(
     first, second = call.legs.order_by("attempt")
     assert (first.hangup_cause, second.gateway) == (Cause.GATEWAY_DOWN, simulated)
     assert pbx.all_channels == {}
-    assert "not that one" not in caplog.text
+    assert "not this one" not in caplog.text
     if why == "wrong password":
         assert "HTTP 401: wrong user name or password" in caplog.text
 
@@ -176,13 +176,13 @@ def test_a_hang_up_during_a_gap_of_the_websocket_ends_the_call(
 ) -> None:
     call = service.queue(max_duration=100)
 
-    async def lose_it() -> None:
+    async def disconnect() -> None:
         await eventually(talking(call))
         pbx.drop_websockets()
-        pbx.hang_up(pbx.channels_to(STAYS)[0])  # nobody hears of it
+        pbx.hang_up(pbx.channels_to(STAYS)[0])  # without an event
         await eventually(lambda: bool(pbx.sockets))
 
-    serve(Engine("test"), until=ended(call), during=lose_it)
+    serve(Engine("test"), until=ended(call), during=disconnect)
 
     call.refresh_from_db()
     assert (call.status, call.hangup_cause) == (8, Cause.GATEWAY_DOWN)

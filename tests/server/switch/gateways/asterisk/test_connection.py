@@ -1,4 +1,4 @@
-"""The WebSocket to Asterisk, and what comes down it."""
+"""The WebSocket to Asterisk and its messages."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_an_error_in_the_switch_loses_only_one_event(
 
         def fail_once(call: CallKey, fact: LegFact) -> None:
             if isinstance(fact, Ringing):
-                raise RuntimeError("A mistake.")
+                raise RuntimeError("A bug.")
             report(call, fact)
 
         switch.gateway.report = fail_once
@@ -81,7 +81,7 @@ def test_the_timeout_of_requests_does_not_apply_to_the_websocket(
 def test_an_asterisk_that_does_not_answer_pings_is_down(
     pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It answers no ping: a network that has gone says nothing either."""
+    """A lost network does not answer pings either."""
     monkeypatch.setattr(connection, "HEARTBEAT", 0.1)
     pbx.answers_pings = False
 

@@ -1,4 +1,4 @@
-"""Answers to requests, events, and hang-ups of the switch may come in any order."""
+"""Responses, events, and hang-ups by the switch in any order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .channels import Phone
 from .fake_asterisk import FakeAsterisk
 from .fake_switch import A, FakeSwitch, run, until
 
-SLOW = 1.5  # seconds until an answer that events overtake, on a busy machine too
+SLOW = 1.5  # seconds until a response; events arrive earlier, even on a busy machine
 RINGS, ANSWERS = Ringing(Side.A, 1), Answered(Side.A, 1)
 
 
@@ -43,7 +43,7 @@ def test_a_channel_with_our_id_is_originated_answered_and_hung_up(pbx: FakeAster
         switch.hang_up(A)
         await until(lambda: not pbx.channels)
 
-    assert kinds(run(pbx, script)) == [Ringing, Answered]  # an end of our own is not reported
+    assert kinds(run(pbx, script)) == [Ringing, Answered]  # our own hang-up is not reported
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_hang_up_gives_asterisk_the_reason(pbx: FakeAsterisk, cause: Cause, re
 def test_asterisks_own_timeout_means_no_answer(
     pbx: FakeAsterisk,
 ) -> None:
-    """Asterisk's clock may be the first, and gives no cause."""
+    """Asterisk's timeout may be the first, and gives no cause."""
     pbx.phones = {"02": Phone(rings=False, answers=None)}
 
     async def script(switch: FakeSwitch) -> None:
@@ -100,13 +100,13 @@ def test_a_failure_before_the_response_is_reported_once(pbx: FakeAsterisk) -> No
     assert run(pbx, script) == [failed(Cause.BUSY, transport=False, q850=17)]
 
 
-@pytest.mark.parametrize("silent", [set(), {("POST", "channels")}])
+@pytest.mark.parametrize("unanswered", [set(), {("POST", "channels")}])
 def test_a_leg_hung_up_before_the_response_leaves_no_phone_ringing(
-    pbx: FakeAsterisk, silent: set[tuple[str, str]]
+    pbx: FakeAsterisk, unanswered: set[tuple[str, str]]
 ) -> None:
-    pbx.unanswered = silent
+    pbx.unanswered = unanswered
     pbx.delay, pbx.phones = 0.2, {"02": Phone(answers=None)}
-    pbx.sends_events = False  # or else its first event would do
+    pbx.sends_events = False  # otherwise the first event would hang it up
 
     async def script(switch: FakeSwitch) -> None:
         await switch.listen()
@@ -145,7 +145,7 @@ def test_both_kinds_of_ringing_events_are_reported(pbx: FakeAsterisk, kind: str)
 
 
 def test_a_channel_is_not_answered_before_it_enters_our_application(pbx: FakeAsterisk) -> None:
-    """Nobody pays for a phone that Asterisk hangs up, since our application is not there."""
+    """Asterisk hangs up a phone that answers while our application is not active: no charge."""
     pbx.phones = {"02": Phone(answers=None)}
 
     async def script(switch: FakeSwitch) -> None:
@@ -192,7 +192,7 @@ def test_without_a_clear_response_another_gateway_is_tried_only_if_no_phone_ring
         pbx.statuses[("DELETE", "channels")] = 503
         switch.ring(A)
         await switch.wait_for_facts(2)
-        pbx.statuses = {("POST", "channels"): 504}  # it may still be carried out
+        pbx.statuses = {("POST", "channels"): 504}  # it may still be executed
         switch.ring(A)
         await switch.wait_for_facts(3)
 
@@ -202,7 +202,7 @@ def test_without_a_clear_response_another_gateway_is_tried_only_if_no_phone_ring
 def test_a_phone_that_may_have_rung_is_not_rung_through_another_gateway(
     pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The request was carried out, but its answer is lost, and so are the events."""
+    """The request was executed, but the response and the events were lost."""
     pbx.unanswered, pbx.phones = {("POST", "channels")}, {"02": Phone(answers=None)}
     pbx.sends_events = False
 
@@ -221,8 +221,8 @@ def test_a_phone_that_rings_after_its_leg_has_failed_is_hung_up(
     caplog: pytest.LogCaptureFixture,
     phone: Phone,
 ) -> None:
-    """A request that went unanswered may be carried out after the DELETE that follows it, and that
-    found nothing. Nobody is rung twice, so no other gateway is tried.
+    """Asterisk may execute a request that got no response after the DELETE that follows it. No
+    other gateway is tried, so that nobody is rung twice.
     """
     monkeypatch.setattr(connection, "RESPONSE_TIMEOUT", 0.1)
     pbx.delay, pbx.phones = 0.2, {"02": phone}

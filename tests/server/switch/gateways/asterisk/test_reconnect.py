@@ -1,4 +1,4 @@
-"""Channels outlive a lost WebSocket: what became of them is found out, and whose they are."""
+"""Channels survive a lost WebSocket: after a reconnection, their states are read from Asterisk."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ OTHER = LegKey(CallKey(18, 1), Side.A, 1)
 LOST_A, LOST_B = (HungUp(side, 1, Cause.GATEWAY_DOWN) for side in Side)
 
 
-async def back(switch: FakeSwitch) -> None:
-    """Lose the WebSocket for a moment, and have it again."""
+async def reconnect(switch: FakeSwitch) -> None:
+    """Accept WebSockets again, and wait until the switch has reconnected."""
     lists = len(switch.pbx.requests_to("GET", "bridges"))
     switch.pbx.accepts_websockets = True
     await until(lambda: len(switch.pbx.requests_to("GET", "bridges")) > lists)
@@ -38,7 +38,7 @@ def test_legs_that_are_still_up_continue_after_a_gap(pbx: FakeAsterisk) -> None:
     async def script(switch: FakeSwitch) -> None:
         await switch.talk()
         pbx.drop_websockets(refuse=True)
-        await back(switch)
+        await reconnect(switch)
         assert len(switch.facts) == 4
         assert len(pbx.bridges) == 1
         pbx.hang_up(pbx.channels[f"{switch.app}.17.1.B1"])
@@ -57,18 +57,18 @@ def test_ringing_and_answer_during_a_gap_are_reported(pbx: FakeAsterisk) -> None
         [channel] = pbx.channels.values()
         pbx.drop_websockets(refuse=True)
         channel.state = "Ringing"
-        await back(switch)
+        await reconnect(switch)
         await switch.wait_for_facts(1)
         pbx.drop_websockets(refuse=True)
         channel.state, channel.in_stasis = UP, True
-        await back(switch)
+        await reconnect(switch)
         await switch.wait_for_facts(2)
 
     assert [type(fact) for fact in run(pbx, script)] == [Ringing, Answered]
 
 
 def test_an_answer_outside_our_application_is_not_reported(pbx: FakeAsterisk) -> None:
-    """Up, but not in our application: it is being hung up."""
+    """A channel that is up but not in our application is being hung up."""
     pbx.phones = {"02": Phone(answers=None)}
 
     async def script(switch: FakeSwitch) -> None:
@@ -78,7 +78,7 @@ def test_an_answer_outside_our_application_is_not_reported(pbx: FakeAsterisk) ->
         [channel] = pbx.channels.values()
         pbx.drop_websockets(refuse=True)
         channel.state = UP
-        await back(switch)
+        await reconnect(switch)
         pbx.hang_up(channel, 16)
         await switch.wait_for_facts(2)
 
@@ -87,7 +87,7 @@ def test_an_answer_outside_our_application_is_not_reported(pbx: FakeAsterisk) ->
 
 @pytest.mark.parametrize("answered", [True, False])
 def test_an_end_during_a_gap_is_reported(pbx: FakeAsterisk, answered: bool) -> None:
-    """Why, nobody knows. Nobody is rung another way: the phone may have rung unheard."""
+    """The cause is unknown. No other gateway is tried, because the phone may have rung."""
     pbx.phones = {"02": Phone(rings=False, answers=None)}
     facts: list[LegFact]
 
@@ -97,7 +97,7 @@ def test_an_end_during_a_gap_is_reported(pbx: FakeAsterisk, answered: bool) -> N
         await until(lambda: pbx.channels and (not answered or len(switch.facts) == 2))
         pbx.drop_websockets(refuse=True)
         pbx.hang_up(next(iter(pbx.channels.values())))
-        await back(switch)
+        await reconnect(switch)
         await switch.wait_for_facts(3 if answered else 1)
 
     facts = run(pbx, script)
@@ -128,14 +128,14 @@ def test_a_channel_without_a_leg_is_hung_up(
         await until(lambda: len([1 for method, *_ in pbx.requests if method == "DELETE"]) >= 3)
         pbx.statuses = {}
         assert len(pbx.channels) == 2
-        await back(switch)
+        await reconnect(switch)
         await until(lambda: not pbx.channels and not pbx.bridges)
 
     run(pbx, script)
 
 
 def test_a_channel_that_was_never_confirmed_is_hung_up(pbx: FakeAsterisk) -> None:
-    """Its request was carried out, but neither the answer nor an event has told of it."""
+    """The request was executed, but the response and the events were lost."""
     pbx.unanswered, pbx.phones = {("POST", "channels")}, {"02": Phone(answers=None)}
     pbx.statuses, pbx.sends_events = {("DELETE", "channels"): 503}, False
 
@@ -154,7 +154,7 @@ def test_a_channel_that_was_never_confirmed_is_hung_up(pbx: FakeAsterisk) -> Non
 def test_a_failed_hang_up_is_retried_without_a_reconnect(
     pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An Asterisk that has all the HTTP sessions it may have still tells what happens."""
+    """An Asterisk at its limit of HTTP sessions still sends events."""
     monkeypatch.setattr(hang_ups, "RETRY_AFTER", ())
 
     async def script(switch: FakeSwitch) -> None:
@@ -195,7 +195,7 @@ def test_channels_of_another_live_switch_are_left_alone(pbx: FakeAsterisk) -> No
         try:
             await other.talk()
             await one.talk()
-            assert len(pbx.channels) == 4  # of the same call's number, and none in the other's way
+            assert len(pbx.channels) == 4  # of the same call number, without a conflict
             pbx.drop_websockets()
             await until(lambda: len(pbx.requests_to("GET", "bridges")) == 2)
             await one.listen()
@@ -214,8 +214,8 @@ def test_channels_of_another_live_switch_are_left_alone(pbx: FakeAsterisk) -> No
 
 
 def test_one_asterisk_with_two_addresses_has_two_applications(pbx: FakeAsterisk) -> None:
-    """As one would, Asterisk listened to the later of the two alone, which ended all the other's
-    calls.
+    """Asterisk sends events only to the latest WebSocket of an application, so a shared application
+    would end the calls of the other connection.
     """
 
     async def script(switch: FakeSwitch) -> None:
@@ -266,7 +266,7 @@ def test_calls_are_ended_when_asterisk_stays_down(
         await switch.wait_for_facts(6)
         pbx.statuses = {}
         assert len(pbx.channels) == 2
-        await back(switch)
+        await reconnect(switch)
         await until(lambda: not pbx.channels)
 
     assert set(run(pbx, script)[4:]) == {LOST_A, LOST_B}
@@ -293,7 +293,7 @@ def test_an_error_while_connecting_causes_a_reconnection(
 
     async def broken(self: stasis.StasisApplication) -> None:
         monkeypatch.setattr(stasis.StasisApplication, "on_connected", connected)
-        raise RuntimeError("A mistake.")
+        raise RuntimeError("A bug.")
 
     monkeypatch.setattr(stasis.StasisApplication, "on_connected", broken)
 
@@ -321,7 +321,7 @@ def test_a_short_gap_ends_no_call(pbx: FakeAsterisk, monkeypatch: pytest.MonkeyP
 
 
 def test_phones_of_a_dead_switch_are_hung_up_and_no_others(pbx: FakeAsterisk) -> None:
-    """The one that was stored, and those of its call that were not yet."""
+    """The stored channel, and those of the same call that were not stored yet."""
     pbx.phones = {"02": Phone(answers=None)}
 
     async def script(dead: FakeSwitch) -> None:
@@ -348,7 +348,7 @@ def test_phones_of_a_dead_switch_are_hung_up_and_no_others(pbx: FakeAsterisk) ->
 def test_pending_hang_ups_are_retried_when_asterisk_is_back(
     pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch, unanswered: set[tuple[str, str]]
 ) -> None:
-    """All there is of the call, as when it can be ended at once."""
+    """All channels and bridges of the call are removed, as without the failure."""
     monkeypatch.setattr(hang_ups, "RETRY_AFTER", ())
 
     async def script(dead: FakeSwitch) -> None:

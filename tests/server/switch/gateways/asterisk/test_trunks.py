@@ -1,4 +1,4 @@
-"""What a gateway's row says of an Asterisk, and what comes of it there."""
+"""The settings of a gateway to Asterisk, and their effects."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_simulated_gateway_needs_no_asterisk_fields() -> None:
 
 
 @pytest.mark.parametrize(
-    ("trunk", "endpoint", "shown"),
+    ("trunk", "endpoint", "caller_id"),
     [
         ({}, f"PJSIP/{NUMBER}99@trunk", CALLER),
         ({"strip": 2, "add": "+44"}, f"PJSIP/+44{NUMBER[2:]}99@trunk", CALLER),
@@ -128,7 +128,7 @@ def test_a_simulated_gateway_needs_no_asterisk_fields() -> None:
     ],
 )
 def test_numbers_are_formatted_for_the_trunk(
-    pbx: FakeAsterisk, trunk: dict[str, Any], endpoint: str, shown: str
+    pbx: FakeAsterisk, trunk: dict[str, Any], endpoint: str, caller_id: str
 ) -> None:
     async def script(switch: FakeSwitch) -> None:
         switch.ring(A)
@@ -137,7 +137,7 @@ def test_numbers_are_formatted_for_the_trunk(
     run(pbx, script, **trunk)
 
     [query] = pbx.requests_to("POST", "channels")
-    assert (query["endpoint"], query["callerId"]) == (endpoint, shown)
+    assert (query["endpoint"], query["callerId"]) == (endpoint, caller_id)
 
 
 @given(st.text(max_size=20) | st.text("0123456789+*#&@;/,{}\n ", max_size=12))
@@ -166,7 +166,7 @@ def test_an_invalid_number_is_not_dialed(pbx: FakeAsterisk, number: str) -> None
     assert pbx.requests_to("POST", "channels") == []
 
 
-# The way there
+# The connection
 
 
 @pytest.mark.parametrize(("prefix", "tail"), [("", ""), ("", "/"), ("/pbx", ""), ("/pbx", "/ari/")])
@@ -207,7 +207,7 @@ def test_an_asterisk_without_gateways_is_disconnected_after_its_last_call(
         assert pbx.channels
         switch.hang_up(A)
         await until(lambda: not pbx.channels)
-        for _ in range(3):  # the DELETE's answer is perhaps still on its way
+        for _ in range(3):  # the response to DELETE may not have arrived yet
             switch.gateway.watch([])
         await until(lambda: switch.gateway.watch([]) or not pbx.sockets)
         await switch.listen()
@@ -258,7 +258,7 @@ def test_leg_b_is_not_rung_through_another_asterisk_than_leg_a(pbx: FakeAsterisk
 
     async def script(switch: FakeSwitch) -> None:
         switch.ring(B)
-        assert await switch.wait_for_facts(1) == [refused]  # A is nowhere
+        assert await switch.wait_for_facts(1) == [refused]  # there is no leg A
         switch.ring(A)
         await switch.wait_for_facts(3)
         with asterisk() as other:
