@@ -55,8 +55,8 @@ def check(url: str) -> None:
 
     It must be http or https, with at most 255 visible ASCII characters, no user name or password,
     and one of the `event_ports`. An IP address must be in canonical form and allowed by
-    `check_address`. If there are `event_networks`, a host name may have any port, because only its
-    address tells whether it is in one of them.
+    `check_address`. If there are `event_networks`, a host name may have any port, because its
+    address, which is unknown here, may be in one of them.
     """
     if len(url) > MAX_LENGTH:
         raise DestinationRefused(

@@ -46,7 +46,7 @@ class Health:
     ending: int  # calls that ended, with their final event pending
     last_event: datetime | None
     endpoints: list[Endpoint]  # failing ones
-    poor: list[Account]  # those with funds for less than one call of `HOLD` seconds
+    low_funds: list[Account]  # accounts with funds for less than one call of `HOLD` seconds
     gateways: int  # active ones
 
     @property
@@ -89,12 +89,12 @@ class Health:
             "ending": self.ending,
             "last_event": self.last_event.isoformat() if self.last_event else None,
             "failing_endpoints": len(self.endpoints),
-            "poor_accounts": len(self.poor),
+            "accounts_with_low_funds": len(self.low_funds),
         }
 
 
-def look(now: datetime) -> Health:
-    """The current state, in seven queries."""
+def current_health(now: datetime) -> Health:
+    """The state of the service, in seven queries. `now` is the database's time."""
     queued = Call.objects.queued().order_by("id")
     oldest = queued.values_list("created_at", flat=True).first()
     active = Call.objects.filter(state=Call.State.ACTIVE)
@@ -112,13 +112,13 @@ def look(now: datetime) -> Health:
         lapsed=Call.objects.abandoned(now).count(),
         ending=Call.objects.filter(state=Call.State.ENDING).count(),
         last_event=deliveries[0].sent_at if deliveries else None,
-        endpoints=failing(deliveries),
-        poor=poor_accounts(),
+        endpoints=failing_endpoints(deliveries),
+        low_funds=accounts_with_low_funds(),
         gateways=Gateway.objects.filter(is_active=True, provider__is_active=True).count(),
     )
 
 
-def failing(deliveries: Iterable[Any]) -> list[Endpoint]:
+def failing_endpoints(deliveries: Iterable[Any]) -> list[Endpoint]:
     """The hosts that gave no response or a server error (5xx) to half of these events or more, by
     number of failures.
     """
@@ -136,17 +136,17 @@ def failing(deliveries: Iterable[Any]) -> list[Endpoint]:
     return sorted(found, key=lambda endpoint: (-endpoint.failures, endpoint.host))[:MAX_LISTED]
 
 
-def poor_accounts() -> list[Account]:
+def accounts_with_low_funds() -> list[Account]:
     """Active accounts whose funds do not cover a call of `HOLD` seconds at their provider's highest
     rate on both legs, with connect fee and initial increment; lowest funds first.
     """
     seconds = Greatest(F("rates__initial_increment"), settings.hold)
     price = F("rates__connect_fee") + F("rates__price_per_minute") * seconds / 60
     providers = ServiceProvider.objects.filter(is_active=True)
-    dearest = providers.annotate(price=Max(price, output_field=DecimalField()))
-    is_poor = Q(pk__in=[])
-    for provider, leg in dearest.values_list("pk", "price"):
-        is_poor |= Q(provider=provider, funds_left__lt=2 * (leg or Decimal(0)))
+    highest = providers.annotate(price=Max(price, output_field=DecimalField()))
+    is_low = Q(pk__in=[])
+    for provider, leg in highest.values_list("pk", "price"):
+        is_low |= Q(provider=provider, funds_left__lt=2 * (leg or Decimal(0)))
     funds = F("balance") + F("credit_limit") - F("held")
     accounts = Account.objects.filter(is_active=True).annotate(funds_left=funds)
-    return list(accounts.filter(is_poor).order_by("funds_left", "pk")[:MAX_LISTED])
+    return list(accounts.filter(is_low).order_by("funds_left", "pk")[:MAX_LISTED])

@@ -1,4 +1,4 @@
-"""The names of rows in the admin of both halves, with the numbers that the reader may see."""
+"""Names of rows in the admin of both halves: with whole numbers if the user may see them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from .number_names import show_numbers
 
 
 def named(rows: QuerySet[Any], whole: bool | Q) -> QuerySet[Any]:
-    """The rows, named by whole numbers: all, none, or those that meet a condition."""
-    shown = ExpressionWrapper(whole, BooleanField()) if isinstance(whole, Q) else Value(whole)
-    return rows.annotate(shows_numbers=shown)
+    """The rows, of which all, none, or those that meet a condition have whole numbers in their
+    names.
+    """
+    value = ExpressionWrapper(whole, BooleanField()) if isinstance(whole, Q) else Value(whole)
+    return rows.annotate(shows_numbers=value)
 
 
 class NumbersInDeletions(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Rows with which other rows that are named by numbers are deleted."""
+    """For rows whose deletion also deletes rows with numbers in their names."""
 
     def whole_numbers(self, request: HttpRequest) -> bool | Q:
-        """Whether the reader may see all numbers, or the condition that a row must meet."""
+        """Whether the user may see all numbers, or the condition that a row must meet."""
         raise NotImplementedError
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """What would be deleted, as the reader may read it."""
+        """The rows to delete, with whole numbers in their names if the user may see all."""
         if self.whole_numbers(request) is not True:
             return super().get_deleted_objects(objs, request)
         with show_numbers(True):
@@ -33,14 +35,14 @@ class NumbersInDeletions(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 class NumbersInNames(NumbersInDeletions):
-    """Rows that are named by numbers. The history keeps them masked, since others read it."""
+    """For rows with numbers in their names. The history masks them, because others can read it."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """The rows, named for this reader."""
+        """The rows, with whole numbers in their names if the user may see them."""
         return named(super().get_queryset(request), self.whole_numbers(request))
 
     def response_add(self, request: HttpRequest, obj: Any, *args: Any) -> HttpResponse:
-        """The message that names the new row."""
+        """The response, with a message that contains the new row's name."""
         obj.shows_numbers = self.whole_numbers(request) is True
         return super().response_add(request, obj, *args)
 

@@ -1,4 +1,4 @@
-"""Rows that are called by phone numbers: masked, except for readers who may see them."""
+"""Rows with phone numbers in their names, which are masked except for users who may see them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _for_all: ContextVar[bool | None] = ContextVar("shows_numbers", default=None)
 
 
 class NamedByNumbers(models.Model):
-    """A row whose `str()` contains phone numbers. They are masked, since nobody knows who reads a
-    log or a message, unless whoever displays the row sets `shows_numbers`.
+    """A row whose `str()` contains phone numbers. They are masked, because anybody may read a log
+    or a message. Set `shows_numbers` on the row to display them to a user who may see them.
     """
 
     shows_numbers = False
@@ -34,17 +34,17 @@ class NamedByNumbers(models.Model):
         return f"\N{LEFT-TO-RIGHT ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}"
 
     def __repr__(self) -> str:
-        with show_numbers(False):  # it is for logs and error reports
+        with show_numbers(False):  # for logs and error reports
             return super().__repr__()
 
     def name_with(self, number: Callable[[str], str]) -> str:
-        """The row's name, with each phone number written by this function."""
+        """The row's name. `number` formats each phone number."""
         raise NotImplementedError
 
 
 @contextmanager
 def show_numbers(whole: bool) -> Iterator[None]:
-    """Show the numbers of all rows, or of none, whatever their `shows_numbers` says."""
+    """Display or mask the numbers of all rows, regardless of their `shows_numbers`."""
     token = _for_all.set(whole)
     try:
         yield

@@ -24,7 +24,7 @@ HEALTH = "/admin/poketalk_server/switch/"
 
 
 def problems() -> list[str]:
-    return health.look(timezone.now()).problems
+    return health.current_health(timezone.now()).problems
 
 
 def deliver(call: Call, count: int, answer: int | None, **facts: Any) -> None:
@@ -77,7 +77,7 @@ def test_a_long_wait_in_the_queue_is_a_problem(customer: Customer, queued: Any) 
 
     Call.objects.filter(pk=call.pk).update(created_at=timezone.now() - timedelta(seconds=20))
 
-    found = health.look(timezone.now())
+    found = health.current_health(timezone.now())
     assert found.problems == ["queue_waits"]
     assert found.queued == 1
     assert 20 <= (found.oldest_queued or 0) < 40
@@ -103,37 +103,37 @@ def test_lists_failing_endpoints(customer: Customer, queued: Any) -> None:
     deliver(bad, 3, 200, seconds=4.5)
     deliver(bad, 4, None, error="timed out")
 
-    (endpoint,) = health.look(timezone.now()).endpoints
+    (endpoint,) = health.current_health(timezone.now()).endpoints
 
     assert (endpoint.host, endpoint.events, endpoint.failures) == ("bad.example.com", 7, 4)
     assert (endpoint.slowest, endpoint.last_error) == (4.5, "timed out")
 
 
 def test_lists_accounts_with_low_funds(customer: Customer) -> None:
-    assert health.poor_accounts() == []
+    assert health.accounts_with_low_funds() == []
     enough = 2 * customer.rate.price_per_minute * 120 / 60
 
     Account.objects.update(balance=enough)
-    assert health.poor_accounts() == []
+    assert health.accounts_with_low_funds() == []
     Account.objects.update(balance=enough - Decimal("0.001"))
-    assert health.poor_accounts() == [customer.account]
+    assert health.accounts_with_low_funds() == [customer.account]
     Account.objects.update(credit_limit=1)
-    assert health.poor_accounts() == []
+    assert health.accounts_with_low_funds() == []
     Account.objects.update(credit_limit=0, is_active=False)
-    assert health.poor_accounts() == []
+    assert health.accounts_with_low_funds() == []
 
 
 def test_low_funds_include_connect_fees_and_initial_increments(customer: Customer) -> None:
     Rate.objects.update(price_per_minute=Decimal("0.06"), initial_increment=180)
     Account.objects.update(balance=Decimal("0.359"))
     assert customer.request_call() == "90"
-    assert health.poor_accounts() == [customer.account]
+    assert health.accounts_with_low_funds() == [customer.account]
 
     Rate.objects.update(price_per_minute=0, connect_fee=Decimal("0.180"))
     assert customer.request_call() == "90"
-    assert health.poor_accounts() == [customer.account]
+    assert health.accounts_with_low_funds() == [customer.account]
     Account.objects.update(balance=Decimal("0.360"))
-    assert health.poor_accounts() == []
+    assert health.accounts_with_low_funds() == []
     assert customer.request_call() == "00"
 
 
@@ -163,7 +163,7 @@ def test_monitoring_tools_get_json_without_customers_names(customer: Customer) -
     assert (unwell.status_code, unwell.json()["problems"]) == (503, ["no_switch"])
     assert (well.status_code, well.json()["ok"]) == (200, True)
     assert well.json()["switches"][0]["live_calls"] == 2
-    assert well.json()["poor_accounts"] == 1
+    assert well.json()["accounts_with_low_funds"] == 1
     assert customer.account.name not in well.content.decode()
 
 
@@ -177,4 +177,4 @@ def test_health_takes_ten_queries(
     queued()
     heartbeat.beat("office", 2)
     with django_assert_num_queries(10):
-        health.look(timezone.now())
+        health.current_health(timezone.now())

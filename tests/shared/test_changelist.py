@@ -20,16 +20,14 @@ def names(db: None, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize(("start", "number"), [(0, 1), (0, 2), (3, 1), (3, 2), (12, 5), (3, 4)])
-def test_a_page_has_its_rows_whatever_was_read_first(names: Any, start: int, number: int) -> None:
+def test_a_page_has_its_rows_for_any_window(names: Any, start: int, number: int) -> None:
     paginator = BoundedPaginator(names, 3)
     paginator.start, paginator.size = start, 3
 
     assert list(paginator.page(number)) == list(names)[number * 3 - 3 : number * 3]
 
 
-def test_the_page_that_was_asked_for_is_read_once(
-    names: Any, django_assert_num_queries: Any
-) -> None:
+def test_the_requested_page_is_read_once(names: Any, django_assert_num_queries: Any) -> None:
     paginator = BoundedPaginator(names, 3)
     paginator.start, paginator.size = 12, 3
 
@@ -38,6 +36,6 @@ def test_the_page_that_was_asked_for_is_read_once(
         assert list(paginator.page(5)) == ["13", "14"]
 
 
-def test_without_a_window_rows_are_counted_as_far(names: Any) -> None:
+def test_without_a_window_rows_are_counted_up_to_the_limit(names: Any) -> None:
     assert str(BoundedPaginator(names, 3).count) == "9+"
     assert BoundedPaginator(names.filter(name__lt="05"), 3).count == 4

@@ -22,9 +22,9 @@ SLOW = 2.0  # seconds of response time
 
 LIVE: Conditions = {
     "now": (_("In progress"), Q(state__in=Call.LIVE)),
-    "talking": (_("Both talk"), Q(state=Call.State.ACTIVE, status=CallStatus.B_ANSWERED)),
+    "talking": (_("Connected"), Q(state=Call.State.ACTIVE, status=CallStatus.B_ANSWERED)),
     "queued": (_("Waiting for a switch"), Q(state=Call.State.QUEUED)),
-    "over": (_("Over"), Q(state__in=Call.OVER)),
+    "over": (_("Ended"), Q(state__in=Call.OVER)),
 }
 CAUSES: Conditions = {
     cause.value: (words, Q(hangup_cause=cause.value)) for cause, words in causes.WORDS.items()

@@ -38,7 +38,7 @@ class SwitchAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         """The health page or, with `format=json`, its data: HTTP 503 if there are problems."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        found = health.look(database_now())
+        found = health.current_health(database_now())
         if request.GET.get("format") == "json":
             return JsonResponse(found.as_json(), status=503 if found.problems else 200)
         context = {

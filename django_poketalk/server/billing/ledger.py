@@ -142,7 +142,7 @@ class LedgerBatch:
         """Charge the costs of the call's legs and release its hold, if the call is in the batch. A
         leg without cost gets no entry.
 
-        Costs beyond the hold and the funds are charged as far as the credit limit allows.
+        Costs above the hold and the funds are charged as far as the credit limit allows.
         """
         costs = {Side.A: _money(a_cost), Side.B: _money(b_cost)}
         if min(costs.values()) < 0:

@@ -56,8 +56,8 @@ def cost(tariff: Tariff, seconds: int) -> Decimal:
 
 def billed_seconds(tariff: Tariff, seconds: int) -> int:
     """The billed seconds: the initial increment, then whole subsequent increments."""
-    beyond = max(0, seconds - tariff.initial_increment)
-    increments = -(-beyond // tariff.subsequent_increment)
+    rest = max(0, seconds - tariff.initial_increment)
+    increments = -(-rest // tariff.subsequent_increment)  # rounded up
     return tariff.initial_increment + increments * tariff.subsequent_increment
 
 

@@ -1,5 +1,5 @@
-"""The database's clock, which all hosts share. Leases and heartbeats use it alone, so that the
-hosts' own clocks may differ.
+"""The database's clock, which all hosts share. Leases and heartbeats use only this clock, so that
+the hosts' own clocks may differ.
 """
 
 from __future__ import annotations

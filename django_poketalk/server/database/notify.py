@@ -12,7 +12,7 @@ CHANNEL = "poketalk_switch"
 
 
 class Notification(enum.StrEnum):
-    """What the switches should look for."""
+    """The kind of work that is waiting for the switches."""
 
     QUEUED = "queued"
     HANG_UP = "hang_up"

@@ -350,7 +350,7 @@ class Migration(migrations.Migration):
                     "duration_cap",
                     models.PositiveIntegerField(
                         blank=True,
-                        help_text="Seconds, whatever the funds. Empty: the maximum duration.",
+                        help_text="Seconds, regardless of the funds. Leave empty for the maximum duration.",
                         null=True,
                         verbose_name="duration limit",
                     ),
@@ -728,7 +728,7 @@ class Migration(migrations.Migration):
                     "endpoint",
                     models.CharField(
                         blank=True,
-                        help_text="What Asterisk rings. {number} stands for the phone number.",
+                        help_text="The endpoint that Asterisk dials. {number} is replaced by the phone number.",
                         max_length=200,
                         validators=[
                             django.core.validators.RegexValidator(

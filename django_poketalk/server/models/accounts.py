@@ -144,7 +144,7 @@ class Account(models.Model):
         return self.balance + self.credit_limit - self.held
 
     def charged(self, today: date) -> Decimal:
-        """The amount charged today. A host whose clock is behind still counts the later day."""
+        """The amount charged today. A host with a slow clock still uses the later day."""
         return self.spent if self.spent_on is not None and self.spent_on >= today else Decimal(0)
 
     def spendable(self, today: date) -> Decimal:

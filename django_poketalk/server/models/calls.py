@@ -63,7 +63,7 @@ class CallQuerySet(models.QuerySet["Call"]):
 
 
 class Call(NamedByNumbers):
-    """One admitted request, and its call detail record (CDR) once it is over.
+    """One admitted request, and its call detail record (CDR) after its end.
 
     A switch owns an active call by a lease (`switch`, `lease_until`) and a `fence`, which increases
     with each owner. Every write of a switch names its fence, so that a stale owner cannot write.
@@ -133,7 +133,7 @@ class Call(NamedByNumbers):
         _("duration limit"),
         null=True,
         blank=True,
-        help_text=_("Seconds, whatever the funds. Empty: the maximum duration."),
+        help_text=_("Seconds, regardless of the funds. Leave empty for the maximum duration."),
     )
     held = models.DecimalField(_("held"), max_digits=15, decimal_places=3, default=Decimal(0))
 
@@ -201,7 +201,7 @@ class Call(NamedByNumbers):
             notify.send(Notification.QUEUED)
 
     def request_hang_up(self, now: datetime) -> bool:
-        """Ask the switch to end the call. False if it has ended or was asked to before."""
+        """Request that the switch ends the call. False if it has ended or a request is pending."""
         requested = bool(
             Call.objects.live()
             .filter(pk=self.pk, hangup_requested_at=None)
@@ -239,12 +239,12 @@ class Leg(NamedByNumbers):
     q850 = models.PositiveSmallIntegerField(
         _("Q.850 cause"), default=0, help_text=_("From the network. 0: none.")
     )
-    dialog = models.TextField(editable=False, blank=True)  # needed to end it while it is up
+    dialog = models.TextField(editable=False, blank=True)  # for another switch to hang up the leg
     duration = models.PositiveIntegerField(
         _("duration"), default=0, help_text=_("Seconds from its answer.")
     )
     cost = models.DecimalField(_("cost"), max_digits=15, decimal_places=3, default=Decimal(0))
-    # What the gateway charges us. All None if it has no buy rate for the number.
+    # The gateway's charges to us. All None if it has no buy rate for the number.
     buy_price_per_minute = models.DecimalField(
         _("buy price per minute"), max_digits=12, decimal_places=6, null=True, blank=True
     )
@@ -282,7 +282,7 @@ class Leg(NamedByNumbers):
 
     @property
     def buy_tariff(self) -> Tariff | None:
-        """What the gateway charged us at the time; None if it had no rate for the number."""
+        """The gateway's price at the time; None if it had no buy rate for the number."""
         return None if self.buy_price_per_minute is None else Tariff.of(self, "buy_")
 
     @property

@@ -1,4 +1,4 @@
-"""Rates by prefix: what an account pays, and what a gateway charges us."""
+"""Rates by prefix: sell rates for accounts, and buy rates of gateways."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class PrefixRate(models.Model):
 
 
 class Rate(PrefixRate):
-    """A sell rate: what a provider's accounts pay."""
+    """A sell rate: the price for a provider's accounts."""
 
     owner_field = "provider"
 
@@ -95,7 +95,7 @@ class Rate(PrefixRate):
 
 
 class BuyRate(PrefixRate):
-    """A buy rate: what a gateway charges us. Accounts never see it."""
+    """A buy rate: the price that a gateway charges us. Accounts never see it."""
 
     owner_field = "gateway"
 

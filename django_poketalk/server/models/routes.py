@@ -228,7 +228,7 @@ class Gateway(models.Model):
                 _("Enter a technology and a resource with one {number}: PJSIP/{number}@trunk."),
             )
         ],
-        help_text=_("What Asterisk rings. {number} stands for the phone number."),
+        help_text=_("The endpoint that Asterisk dials. {number} is replaced by the phone number."),
     )
 
     class Meta:

@@ -96,7 +96,7 @@ class TestCall(NamedByNumbers):
 
     @property
     def got_through(self) -> bool | None:
-        """Whether the phone was answered; None while the call goes on."""
+        """Whether the phone was answered, or None if the call has not ended."""
         return self.answered_at is not None or (None if self.ended_at is None else False)
 
     def move(self, before: State, **changes: Any) -> bool:

@@ -31,7 +31,7 @@ def look(client: Client, carrier: ServiceProvider, csv: str | bytes, **more: Any
 
 
 def confirm_form(page: str) -> dict[str, str]:
-    """What the preview's button sends."""
+    """The form that the preview's button submits."""
     found = re.search(r'name="import_file_name" value="([^"]+)"', page)
     assert found, page
     return {"import_file_name": found[1]}

@@ -1,5 +1,5 @@
-"""How calls, legs, test calls and blacklisted numbers are named in the admin: by whole numbers to
-staff who may see them, by masked ones to others, and always masked in the history.
+"""Names of calls, legs, test calls and blacklisted numbers in the admin contain whole numbers only
+for users who may see them, and masked ones in the history.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def rows(customer: Customer, queued: Callable[..., Call]) -> Rows:
 
 
 def reader(sees: bool) -> Client:
-    """A member of staff who may do all, and see numbers or not."""
+    """The client of a member of staff with all permissions, with or without that to see numbers."""
     user = get_user_model().objects.create_user(f"sees {sees}", is_staff=True)
     may = Permission.objects.filter(content_type__app_label="poketalk_server")
     user.user_permissions.set(may if sees else may.exclude(codename="view_numbers"))
@@ -78,17 +78,17 @@ def read(client: Client, path: str, data: Any = None) -> str:
     return response.content.decode()
 
 
-def tells_number(html: str) -> bool:
+def contains_a_number(html: str) -> bool:
     return any(number in re.sub(r"\W", "", html) for number in (CALLER, CALLEE))
 
 
 @pytest.mark.parametrize("view", ["change", "history"])
 @pytest.mark.parametrize("model", NAMES)
-def test_titles_and_breadcrumbs_name_a_row_by_what_the_reader_may_see(
+def test_titles_and_breadcrumbs_contain_numbers_only_with_permission(
     rows: Rows, model: str, view: str
 ) -> None:
     path = f"{ADMIN}/{model}/{rows[model].pk}/{view}/"
-    assert not tells_number(read(reader(False), path))
+    assert not contains_a_number(read(reader(False), path))
     html = read(reader(True), path)
     crumbs = re.search(r'<(ol|div) class="breadcrumbs">.*?</\1>', html, re.DOTALL)
     assert crumbs
@@ -98,37 +98,37 @@ def test_titles_and_breadcrumbs_name_a_row_by_what_the_reader_may_see(
 
 
 @pytest.mark.parametrize("model", ["leg", "ledgerentry", "eventdelivery"])
-def test_what_belongs_to_a_call_names_it(rows: Rows, model: str) -> None:
+def test_related_rows_contain_numbers_only_with_permission(rows: Rows, model: str) -> None:
     path = f"{ADMIN}/{model}/{rows[model].pk}/change/"
-    assert not tells_number(read(reader(False), path))
+    assert not contains_a_number(read(reader(False), path))
     html = read(reader(True), path)
     assert NAMES["call"] in html
     assert "•" not in html
 
 
-def test_the_list_of_event_deliveries_names_the_calls(rows: Rows) -> None:
+def test_the_list_of_event_deliveries_contains_numbers_only_with_permission(rows: Rows) -> None:
     path = f"{ADMIN}/eventdelivery/"
-    assert not tells_number(read(reader(False), path))
+    assert not contains_a_number(read(reader(False), path))
     html = read(reader(True), path)
     assert NAMES["call"] in html
     assert "•" not in html
 
 
-def test_the_page_of_a_call_names_its_legs(rows: Rows) -> None:
+def test_the_page_of_a_call_contains_numbers_of_legs_only_with_permission(rows: Rows) -> None:
     path = f"{ADMIN}/call/{rows['call'].pk}/change/"
-    assert not tells_number(read(reader(False), path))
+    assert not contains_a_number(read(reader(False), path))
     assert NAMES["leg"] in read(reader(True), path)
 
 
 @pytest.mark.parametrize("model", ["call", "blacklistednumber"])
-def test_the_list_names_what_is_selected(rows: Rows, model: str) -> None:
-    assert not tells_number(read(reader(False), f"{ADMIN}/{model}/"))
+def test_labels_of_checkboxes_contain_numbers_only_with_permission(rows: Rows, model: str) -> None:
+    assert not contains_a_number(read(reader(False), f"{ADMIN}/{model}/"))
     label = f"Select this object for an action - {NAMES[model]}"
     assert label in read(reader(True), f"{ADMIN}/{model}/")
 
 
 @pytest.mark.parametrize("model", ["blacklistednumber", "account"])
-def test_the_pages_of_a_deletion_name_all_that_goes(rows: Rows, model: str) -> None:
+def test_delete_pages_contain_numbers_only_with_permission(rows: Rows, model: str) -> None:
     account = Account.objects.create(name="New", currency="EUR")
     BlacklistedNumber.objects.update(account=account)
     pk = account.pk if model == "account" else rows[model].pk
@@ -139,15 +139,17 @@ def test_the_pages_of_a_deletion_name_all_that_goes(rows: Rows, model: str) -> N
     ):
         masked, whole = read(masking, path, data), read(seeing, path, data)
         assert "•" in masked
-        assert not tells_number(masked)
+        assert not contains_a_number(masked)
         assert NAMES["blacklistednumber"] in whole
         assert "•" not in whole
 
 
 @pytest.mark.parametrize("sees", [False, True])
-def test_messages_name_a_row_and_the_history_masks_it(rows: Rows, sees: bool) -> None:
+def test_messages_contain_numbers_only_with_permission_and_the_history_never(
+    rows: Rows, sees: bool
+) -> None:
     client = reader(sees)
-    form = {"number": CALLER, "reason": "Asked us"}
+    form = {"number": CALLER, "reason": "Requested"}
     added = read(client, f"{ADMIN}/blacklistednumber/add/", form)
     entry = BlacklistedNumber.objects.get(number=CALLER)
     page = f"{ADMIN}/blacklistednumber/{entry.pk}"
@@ -160,4 +162,4 @@ def test_messages_name_a_row_and_the_history_masks_it(rows: Rows, sees: bool) ->
         assert ("•" in message[0]) is not sees
     logged = LogEntry.objects.values_list("object_repr", flat=True)
     assert len(logged) == 3
-    assert all("•" in name and not tells_number(name) for name in logged)
+    assert all("•" in name and not contains_a_number(name) for name in logged)

@@ -1,31 +1,31 @@
 /*
- * Keeps a list of calls up to date while some of them are live: fetches the same page and takes its
- * rows, less often where nothing changes, never while the page is hidden or a row is being chosen.
+ * Updates a list with live calls: fetches the same page and replaces the rows. The interval grows
+ * while nothing changes. Pauses while the page is hidden or a row is selected.
  */
 
-const SOON = 3000; // milliseconds
-const SELDOM = 20000;
+const SHORTEST = 3000; // milliseconds
+const LONGEST = 20000;
 const LIVE = '.poketalk-state[data-state="live"]';
 
 let table = document.querySelector("#result_list tbody");
-let wait = SOON;
+let wait = SHORTEST;
 
-if (table?.querySelector(LIVE)) setTimeout(look, wait);
+if (table?.querySelector(LIVE)) setTimeout(update, wait);
 
-async function look() {
+async function update() {
   const isBusy = document.hidden || table.querySelector("input.action-select:checked");
-  const rows = isBusy ? null : await fetched().catch(() => null);
+  const rows = isBusy ? null : await fetchRows().catch(() => null);
   if (rows && rows.innerHTML !== table.innerHTML) {
     table.replaceWith(rows);
     table = rows;
-    wait = SOON;
+    wait = SHORTEST;
   } else {
-    wait = Math.min(wait * 1.5, SELDOM);
+    wait = Math.min(wait * 1.5, LONGEST);
   }
-  if (table.querySelector(LIVE)) setTimeout(look, wait);
+  if (table.querySelector(LIVE)) setTimeout(update, wait);
 }
 
-function fetched() {
+function fetchRows() {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("GET", document.location.href);
