@@ -52,7 +52,7 @@ from django_poketalk.server.models import (  # noqa: E402
     ServiceProvider,
     Side,
 )
-from tests.server.switch.gateways.sip.conftest import free_port, wait_for  # noqa: E402
+from tests.server.switch.gateways.sip.conftest import free_port, wait_until_bound  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 PHONE = Path(__file__).with_name("load_phone.xml")
@@ -118,7 +118,7 @@ def phones(count: int, seconds: float, folder: Path, prefix: str) -> Iterator[in
     options += f" -timeout {seconds:.0f}s -nostdin -buff_size 8388608 -trace_logs -trace_err"
     files = ["-log_file", str(folder / f"{prefix}.log"), "-error_file", str(folder / prefix)]
     with running("sipp", "-sf", str(PHONE), *options.split(), *files):
-        wait_for(port)
+        wait_until_bound(port)
         yield port
 
 

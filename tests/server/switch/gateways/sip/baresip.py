@@ -1,4 +1,4 @@
-"""baresip as a phone: picks up by itself, sends a tone, and counts what it hears."""
+"""Phones simulated by baresip: auto-answer, send a tone, and count RTP packets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .conftest import free_port, wait_for
+from .conftest import free_port, wait_until_bound
 
 CONFIG = """\
 poll_method epoll
@@ -48,10 +48,8 @@ SUMMARY = re.compile(r"packets: +(\d+) +(\d+)\s.*?errors: +(\d+) +(\d+)", re.DOT
 
 
 @dataclass
-class Heard:
-    """RTP packets of one call. `lost` is what the two told each other by RTCP, which they first do
-    after five seconds.
-    """
+class MediaStats:
+    """RTP packets of one call. `lost` comes from RTCP, which first reports after 5 seconds."""
 
     sent: int
     received: int
@@ -61,20 +59,20 @@ class Heard:
 
 @dataclass
 class Baresip:
-    """A running one."""
+    """A running baresip process."""
 
     port: int
     process: subprocess.Popen[bytes]
     log: Path
 
-    def heard(self) -> Heard:
-        """What it counted in its one call, once that is over."""
+    def media_stats(self) -> MediaStats:
+        """Wait for the end of its only call, and return the statistics."""
         for _ in range(250):
             if found := SUMMARY.search(self.log.read_text(errors="replace")):
-                time.sleep(0.1)  # until the rest of it is written
+                time.sleep(0.1)  # for the rest of the summary
                 lost = LOST.search(self.log.read_text(errors="replace"))
                 sent, received, *errors = map(int, found.groups())
-                return Heard(
+                return MediaStats(
                     sent, received, sum(errors), sum(map(int, lost.groups())) if lost else None
                 )
             time.sleep(0.02)
@@ -82,9 +80,9 @@ class Baresip:
 
 
 @contextmanager
-def listening(number: str, tone: int) -> Iterator[Baresip]:
-    """A number's phone on a port of its own, that sends this tone (Hz)."""
-    port, media = free_port(2), free_port(10)  # it binds the next SIP port too, for TLS
+def running_baresip(number: str, tone: int) -> Iterator[Baresip]:
+    """Run a phone with this number until the block ends. It sends a tone of `tone` Hz."""
+    port, media = free_port(2), free_port(10)  # baresip also binds the next port, for TLS
     folder = Path(tempfile.mkdtemp(prefix="baresip-"))
     modules = next(Path("/usr/lib").rglob("baresip/modules"))
     (folder / "config").write_text(
@@ -101,7 +99,7 @@ def listening(number: str, tone: int) -> Iterator[Baresip]:
             stderr=subprocess.STDOUT,
         )
     try:
-        wait_for(port)
+        wait_until_bound(port)
         yield Baresip(port, process, log)
     finally:
         process.send_signal(signal.SIGINT)

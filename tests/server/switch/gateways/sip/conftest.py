@@ -1,4 +1,4 @@
-"""A service whose gateways lead to SIPp, on loopback."""
+"""A service whose gateways lead to simulated phones on loopback."""
 
 from __future__ import annotations
 
@@ -20,25 +20,26 @@ from django_poketalk.server.switch.engine import Engine
 from django_poketalk.server.switch.machine.facts_and_commands import Side
 from tests.server.switch.conftest import ended, serve
 
-from .peer import Part, playing
-from .phones import Phone, Step, ringing
+from .peer import Script, running_peer
+from .phones import Phone, Step, running
 
-A, B = "4420794600", "4420794601"  # what the numbers of the legs begin with
+A, B = "4420794600", "4420794601"  # prefixes of the legs' numbers
 
 
 def free_port(count: int = 1) -> int:
-    """The first of `count` consecutive ports that are free for UDP and TCP. They are below the
-    range from which the system takes ports by itself; SIPp's media port is 10,000 above.
+    """Return the first of `count` consecutive ports that are free for UDP and TCP.
+
+    They are below the system's range of ephemeral ports. SIPp's media port is 10,000 higher.
     """
     for _ in range(100):
         first = random.randrange(20_000, 32_000, 2)
         if all(map(is_free, range(first, first + count))):
             return first
-    raise AssertionError(f"no {count} consecutive ports are free")
+    raise AssertionError(f"no {count} consecutive free ports found")
 
 
 def is_free(port: int) -> bool:
-    """Whether UDP and TCP can be bound to this port on loopback."""
+    """Whether UDP and TCP sockets can be bound to this port on loopback."""
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
         with socket.socket(socket.AF_INET, kind) as probe:
             try:
@@ -48,20 +49,20 @@ def is_free(port: int) -> bool:
     return True
 
 
-def wait_for(port: int, transport: str = "udp") -> None:
-    """Until somebody listens on this port."""
-    wanted = f":{port:04X} "
+def wait_until_bound(port: int, transport: str = "udp") -> None:
+    """Wait until a socket is bound to this port."""
+    entry = f":{port:04X} "
     for _ in range(500):
         with open(f"/proc/net/{transport}") as table:
-            if wanted in table.read():
+            if entry in table.read():
                 return
         time.sleep(0.02)
-    raise AssertionError(f"nobody listens on {port}")
+    raise AssertionError(f"no socket is bound to port {port}")
 
 
 @dataclass
-class Lines:
-    """Leg A's and leg B's ways out, and what is behind them."""
+class SipService:
+    """One account, and gateways to the phones of leg A and leg B."""
 
     provider: ServiceProvider
     account: Account
@@ -70,9 +71,9 @@ class Lines:
     port: int
 
     def phone(self, prefix: str, steps: list[Step], **trunk: Any) -> Phone:
-        """A phone behind a gateway of its own for numbers with this prefix."""
-        phone = self.stack.enter_context(ringing(steps, free_port()))
-        wait_for(phone.port)
+        """Run a phone, and create a gateway to it for numbers with this prefix."""
+        phone = self.stack.enter_context(running(steps, free_port()))
+        wait_until_bound(phone.port)
         self.gateway(prefix, phone.port, **trunk)
         return phone
 
@@ -88,7 +89,7 @@ class Lines:
         )
 
     def queue(self, *, max_duration: int = 3, **fields: Any) -> Call:
-        """An admitted call from A's phone to B's."""
+        """Queue an admitted call between the caller's and the callee's phone."""
         call = Call(
             account=self.account,
             provider=self.provider,
@@ -108,20 +109,20 @@ class Lines:
         return call
 
     def place(self, call: Call | None = None, **queued: Any) -> Call:
-        """Serve one call from its first event to its last."""
+        """Serve one call until it has ended and its events are sent."""
         call = call or self.queue(**queued)
         self.place_all(call)
         return call
 
     def place_all(self, *calls: Call) -> None:
-        """Serve these calls, all at a time."""
+        """Serve these calls in parallel until all have ended."""
         serve(Engine("test"), until=ended(*calls))
         for call in calls:
             call.refresh_from_db()
 
-    def between(self, caller: Part, callee: Part, max_duration: int = 30) -> Call:
-        """A call between two peers that play these parts to their ends."""
-        with playing(caller) as (a_port, a), playing(callee) as (b_port, b):
+    def place_between(self, caller: Script, callee: Script, max_duration: int = 30) -> Call:
+        """Serve a call between two peers. Both scripts must finish without an error."""
+        with running_peer(caller) as (a_port, a), running_peer(callee) as (b_port, b):
             self.gateway(A, a_port)
             self.gateway(B, b_port)
             call = self.place(max_duration=max_duration)
@@ -129,13 +130,13 @@ class Lines:
             b.result(20)
         return call
 
-    def idle(self, until: Callable[[], bool]) -> None:
-        """Run a switch without any calls."""
+    def run_idle(self, until: Callable[[], bool]) -> None:
+        """Run a switch without calls until `until` returns True."""
         serve(Engine("test"), until=until)
 
 
 @pytest.fixture
-def lines(transactional_db: None, settings: Any) -> Iterator[Lines]:
+def service(transactional_db: None, settings: Any) -> Iterator[SipService]:
     port = free_port()
     settings.POKETALK_SERVER = {
         "EVENT_NETWORKS": ("127.0.0.0/8",),
@@ -147,7 +148,7 @@ def lines(transactional_db: None, settings: Any) -> Iterator[Lines]:
     ledger.top_up(account, Decimal(1000))
     rate = Rate.objects.create(provider=provider, prefix="", price_per_minute=Decimal("0.6"))
     with ExitStack() as stack:
-        yield Lines(provider, account, rate, stack, port)
+        yield SipService(provider, account, rate, stack, port)
 
 
 def leg(call: Call, side: Side, attempt: int = 1) -> Leg:

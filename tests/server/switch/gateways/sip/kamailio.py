@@ -1,4 +1,4 @@
-"""Kamailio on loopback: the edge of the documentation, and a registrar that asks for passwords."""
+"""Kamailio on loopback: the documented edge proxy, and a registrar that requires a password."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ request_route {
 
 @contextmanager
 def running(config: str, port: int) -> Iterator[None]:
-    """Kamailio with this configuration, until the block is left."""
+    """Run Kamailio with this configuration until the block ends."""
     with tempfile.TemporaryDirectory(prefix="kamailio-") as folder:
         path = Path(folder) / "kamailio.cfg"
         path.write_text(config)

@@ -1,7 +1,7 @@
-"""SIPp as a phone: what it does, step by step, as a scenario of its own.
+"""Phones simulated by SIPp. Each runs a scenario: a list of steps.
 
-A phone is a list of steps. Each plays its part of one dialog as the called side, checks what it is
-sent, and ends with exit code 0 only if everything came as the steps say.
+A phone is the UAS of one dialog. It checks the messages that it receives, and its exit code is 0
+only if they all match the scenario.
 """
 
 from __future__ import annotations
@@ -41,14 +41,19 @@ def sdp(version: int = 1, extra: str = "", formats: str = "8 0") -> str:
 
 
 def _message(start: str, headers: list[str], body: str = "") -> str:
-    typed = ["Content-Type: application/sdp"] if body else []
-    lines = [start, *headers, *typed, "Content-Length: [len]" if body else "Content-Length: 0"]
+    content_type = ["Content-Type: application/sdp"] if body else []
+    lines = [
+        start,
+        *headers,
+        *content_type,
+        "Content-Length: [len]" if body else "Content-Length: 0",
+    ]
     return "<![CDATA[\n" + "\n".join(lines) + "\n\n" + (body + "\n" if body else "") + "]]>"
 
 
-def invited(*, offer: str = "") -> Step:
-    """Take the INVITE; `offer` is a regular expression that its body must match."""
-    actions = [_keep("Via", "via"), _keep("CSeq", "cseq"), _keep("From", "from"), _keep("To", "to")]
+def receive_invite(*, offer: str = "") -> Step:
+    """Receive the initial INVITE. `offer` is a regular expression that its body must match."""
+    actions = [_save("Via", "via"), _save("CSeq", "cseq"), _save("From", "from"), _save("To", "to")]
     if offer:
         actions.append(_check_body(offer))
     return (
@@ -57,7 +62,7 @@ def invited(*, offer: str = "") -> Step:
     )
 
 
-def _keep(header: str, name: str) -> str:
+def _save(header: str, name: str) -> str:
     return f'<ereg regexp=".*" search_in="hdr" header="{header}:" assign_to="{name}"/>'
 
 
@@ -65,22 +70,26 @@ def _check_body(pattern: str) -> str:
     return f'<ereg regexp="{pattern}" search_in="body" check_it="true" assign_to="checked"/>'
 
 
-def answered_with(
+def respond_to_invite(
     status: str,
     body: str = "",
     *,
     headers: tuple[str, ...] = (),
     tag: str = TAG,
-    late: bool = False,
+    saved_headers: bool = False,
 ) -> Step:
-    """Respond to the INVITE of `invited`; `late`, when something else has come since."""
-    to = "To:[$to]" if late else "[last_To:]"
+    """Respond to the initial INVITE.
+
+    `saved_headers`: copy the headers that `receive_invite` saved, not those of the last message.
+    Required if the phone has received another request since the INVITE.
+    """
+    to = "To:[$to]" if saved_headers else "[last_To:]"
     lines = [
-        "Via:[$via]" if late else "[last_Via:]",
-        "From:[$from]" if late else "[last_From:]",
+        "Via:[$via]" if saved_headers else "[last_Via:]",
+        "From:[$from]" if saved_headers else "[last_From:]",
         f"{to}{tag}",
         "[last_Call-ID:]",
-        "CSeq:[$cseq]" if late else "[last_CSeq:]",
+        "CSeq:[$cseq]" if saved_headers else "[last_CSeq:]",
         "[last_Record-Route:]",
         CONTACT,
         *headers,
@@ -89,8 +98,8 @@ def answered_with(
     return f"<send{retransmitted}>{_message(f'SIP/2.0 {status}', lines, body)}</send>"
 
 
-def responds(status: str, body: str = "", *, headers: tuple[str, ...] = ()) -> Step:
-    """Respond to the last request, within the dialog."""
+def respond(status: str, body: str = "", *, headers: tuple[str, ...] = ()) -> Step:
+    """Respond to the last request in the dialog."""
     lines = [
         "[last_Via:]",
         "[last_From:]",
@@ -104,10 +113,10 @@ def responds(status: str, body: str = "", *, headers: tuple[str, ...] = ()) -> S
     return f"<send>{_message(f'SIP/2.0 {status}', lines, body)}</send>"
 
 
-def sends(
+def send_request(
     method: str, cseq: int, body: str = "", *, headers: tuple[str, ...] = (), retry: bool = True
 ) -> Step:
-    """Send a request of the phone's own in the dialog."""
+    """Send a request in the dialog. `retry`: retransmit it until a response arrives."""
     lines = [
         VIA,
         f"From:[$to]{TAG}",
@@ -122,8 +131,8 @@ def sends(
     return f"<send{retransmitted}>{_message(f'{method} [next_url] SIP/2.0', lines, body)}</send>"
 
 
-def gets(request: str, *, body: str = "", header: tuple[str, str] | None = None) -> Step:
-    """Wait for a request; check its body, or one of its headers, by a regular expression."""
+def receive(request: str, *, body: str = "", header: tuple[str, str] | None = None) -> Step:
+    """Wait for a request. `body` and `header` are regular expressions that it must match."""
     actions = _check_body(body) if body else ""
     if header:
         name, pattern = header
@@ -136,89 +145,91 @@ def gets(request: str, *, body: str = "", header: tuple[str, str] | None = None)
     return f'<recv request="{request}">{action}</recv>{reference}'
 
 
-def gets_response(status: int) -> Step:
+def receive_response(status: int) -> Step:
     return f'<recv response="100" optional="true"/><recv response="{status}"/>'
 
 
-def pauses(milliseconds: int) -> Step:
+def pause(milliseconds: int) -> Step:
     return f'<pause milliseconds="{milliseconds}"/>'
 
 
-def checks_digest(good: Step, bad: Step) -> Step:
-    """After a request with credentials: one way if they are right, another if not."""
-    # SIPp takes an ACK that finds it in a step of its own after the answer for an unexpected one.
-    bad = bad.replace("<send", '<send next="over"', 1)
+def branch_on_digest(accept: Step, reject: Step) -> Step:
+    """After `receive_with_digest`: one step if the credentials are valid, another if not."""
+    # Jump from within the step: SIPp would treat an ACK during a separate jump step as unexpected.
+    reject = reject.replace("<send", '<send next="end"', 1)
     return (
-        '<nop hide="true" test="valid" next="good"/>'
-        f'{bad}<label id="good"/>{good}<label id="over"/>'
+        '<nop hide="true" test="valid" next="accept"/>'
+        f'{reject}<label id="accept"/>{accept}<label id="end"/>'
     )
 
 
-def gets_with_digest(request: str) -> Step:
+def receive_with_digest(request: str) -> Step:
+    """Wait for a request, and verify its credentials."""
     verify = f'<verifyauth assign_to="valid" username="{USERNAME}" password="{PASSWORD}"/>'
-    keeps = _keep("Via", "via") + _keep("CSeq", "cseq") if request == "INVITE" else ""
-    return f'<recv request="{request}"><action>{verify}{keeps}</action></recv>'
+    saves = _save("Via", "via") + _save("CSeq", "cseq") if request == "INVITE" else ""
+    return f'<recv request="{request}"><action>{verify}{saves}</action></recv>'
 
 
-# Whole phones
+# Scenarios, and common parts of them
 
-RINGS: list[Step] = [invited(), answered_with("180 Ringing")]
-PICKED_UP: list[Step] = [*RINGS, pauses(200), answered_with("200 OK", sdp()), gets("ACK")]
-JOINED_AS_A: list[Step] = [
-    gets("INVITE", body="m=audio [0-9]+ RTP/AVP"),
-    responds("200 OK", sdp(2)),
-    gets("ACK"),
+RING: list[Step] = [receive_invite(), respond_to_invite("180 Ringing")]
+ANSWER: list[Step] = [*RING, pause(200), respond_to_invite("200 OK", sdp()), receive("ACK")]
+ACCEPT_REINVITE: list[Step] = [
+    receive("INVITE", body="m=audio [0-9]+ RTP/AVP"),
+    respond("200 OK", sdp(2)),
+    receive("ACK"),
 ]
-PUT_DOWN: list[Step] = [gets("BYE"), responds("200 OK")]
-CANCELLED: list[Step] = [
-    gets("CANCEL"),
-    responds("200 OK"),
-    answered_with("487 Request Terminated", late=True),
-    gets("ACK"),
+ACCEPT_BYE: list[Step] = [receive("BYE"), respond("200 OK")]
+ACCEPT_CANCEL: list[Step] = [
+    receive("CANCEL"),
+    respond("200 OK"),
+    respond_to_invite("487 Request Terminated", saved_headers=True),
+    receive("ACK"),
 ]
 
 
-def holds(answer: int) -> list[Step]:
-    """Put the other phone on hold in the middle of a call, and get this answer."""
-    asks = sends("INVITE", 2, sdp(3, "a=sendonly"))
-    return [pauses(400), asks, gets_response(answer), sends("ACK", 2, retry=False)]
+def hold(status: int) -> list[Step]:
+    """Put the other phone on hold during the call, and expect a response with this status."""
+    reinvite = send_request("INVITE", 2, sdp(3, "a=sendonly"))
+    return [pause(400), reinvite, receive_response(status), send_request("ACK", 2, retry=False)]
 
 
-ANSWERS_AS_A = [*PICKED_UP, *JOINED_AS_A, *PUT_DOWN]
-ANSWERS_AS_B = [*PICKED_UP, *PUT_DOWN]
+# Leg A receives the SDP of leg B in a re-INVITE, unless its trunk uses late offer.
+CALL_WITH_REINVITE = [*ANSWER, *ACCEPT_REINVITE, *ACCEPT_BYE]
+CALL_WITHOUT_REINVITE = [*ANSWER, *ACCEPT_BYE]
 
 
-def refuses(status: str, *, headers: tuple[str, ...] = ()) -> list[Step]:
-    return [invited(), answered_with(status, headers=headers), gets("ACK")]
+def reject(status: str, *, headers: tuple[str, ...] = ()) -> list[Step]:
+    return [receive_invite(), respond_to_invite(status, headers=headers), receive("ACK")]
 
 
 @dataclass
 class Phone:
-    """A running SIPp, on a port of its own."""
+    """A running SIPp process on its own port."""
 
     port: int
     process: subprocess.Popen[bytes]
     folder: Path = field(repr=False)
 
     def messages(self) -> str:
-        """All that it has sent and received."""
+        """All messages that it has sent and received."""
         return "".join(path.read_text() for path in sorted(self.folder.glob("messages*")))
 
     def result(self) -> str:
-        """Empty when all went by the scenario; else what SIPp says."""
+        """Wait for the end of the scenario. Return "" if it succeeded, otherwise SIPp's errors."""
         try:
             code = self.process.wait(15)
         except subprocess.TimeoutExpired:
-            return f"port {self.port} still waits; so far:\n{self.messages()}"
+            return f"The phone on port {self.port} is still waiting. Messages:\n{self.messages()}"
         if code == 0:
             return ""
         errors = "".join(path.read_text() for path in self.folder.glob("errors*"))
-        return f"port {self.port} ended with {code}\n{errors}\n{self.messages()}"
+        return f"The phone on port {self.port} exited with {code}.\n{errors}\n{self.messages()}"
 
 
 @contextmanager
-def ringing(steps: list[Step], port: int, *, transport: str = "u1") -> Iterator[Phone]:
-    """A phone that waits for its call."""
+def running(steps: list[Step], port: int, *, transport: str = "u1") -> Iterator[Phone]:
+    """Run a phone with this scenario until the block ends."""
     folder = Path(tempfile.mkdtemp(prefix="sipp-"))
     scenario = folder / "scenario.xml"
     scenario.write_text(

@@ -1,6 +1,4 @@
-"""Calls between SIPp phones, from the queued row to the last: what the phones see, and what the
-rows say.
-"""
+"""Calls between SIPp phones: the messages that the phones receive, and the stored rows."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ from django_poketalk.server.switch.machine.facts_and_commands import Cause, Side
 from tests.server.switch.conftest import closing, ended, serve
 
 from . import phones
-from .conftest import A, B, Lines, leg
+from .conftest import A, B, SipService, leg
 from .phones import Step
 
 pytestmark = [
@@ -31,11 +29,13 @@ pytestmark = [
 ]
 
 
-def test_two_phones_are_connected_and_put_down_at_the_limit(lines: Lines) -> None:
-    a = lines.phone(A, [phones.invited(offer="m=audio 9 RTP"), *phones.ANSWERS_AS_A[1:]])
-    b = lines.phone(B, phones.ANSWERS_AS_B)
+def test_two_phones_are_connected_and_hung_up_at_the_limit(service: SipService) -> None:
+    a = service.phone(
+        A, [phones.receive_invite(offer="m=audio 9 RTP"), *phones.CALL_WITH_REINVITE[1:]]
+    )
+    b = service.phone(B, phones.CALL_WITHOUT_REINVITE)
 
-    call = lines.place(max_duration=2)
+    call = service.place(max_duration=2)
 
     assert (a.result(), b.result()) == ("", "")
     assert (call.status, call.hangup_cause, call.duration) == (8, Cause.MAX_DURATION, 2)
@@ -44,25 +44,25 @@ def test_two_phones_are_connected_and_put_down_at_the_limit(lines: Lines) -> Non
         row = leg(call, side)
         assert row.ringing_at is not None
         assert row.answered_at is not None
-        assert row.dialog == ""  # it is over
+        assert row.dialog == ""  # the dialog has ended
 
 
-def test_each_phone_gets_the_other_ones_media_and_an_origin_of_its_dialogs_own(
-    lines: Lines,
+def test_each_phone_receives_the_media_of_the_other_and_an_origin_of_its_own_session(
+    service: SipService,
 ) -> None:
-    b = lines.phone(B, phones.ANSWERS_AS_B)
-    a = lines.phone(
+    b = service.phone(B, phones.CALL_WITHOUT_REINVITE)
+    a = service.phone(
         A,
         [
-            *phones.PICKED_UP,
-            phones.gets("INVITE", body=f"m=audio {b.port + 10_000} RTP/AVP 8 0"),
-            phones.responds("200 OK", phones.sdp(2, formats="8")),
-            phones.gets("ACK"),
-            *phones.PUT_DOWN,
+            *phones.ANSWER,
+            phones.receive("INVITE", body=f"m=audio {b.port + 10_000} RTP/AVP 8 0"),
+            phones.respond("200 OK", phones.sdp(2, formats="8")),
+            phones.receive("ACK"),
+            *phones.ACCEPT_BYE,
         ],
     )
 
-    lines.place(max_duration=2)
+    service.place(max_duration=2)
 
     assert (a.result(), b.result()) == ("", "")
     assert f"m=audio {a.port + 10_000} RTP/AVP 8\n" in b.messages()  # in the ACK
@@ -84,13 +84,13 @@ def test_each_phone_gets_the_other_ones_media_and_an_origin_of_its_dialogs_own(
         ("480 Temporarily Unavailable", Cause.NO_ANSWER, 18),
     ],
 )
-def test_a_refusal_ends_the_call_with_its_cause(
-    lines: Lines, status: str, cause: Cause, q850: int
+def test_a_rejected_invite_ends_the_call_with_its_cause(
+    service: SipService, status: str, cause: Cause, q850: int
 ) -> None:
-    a = lines.phone(A, phones.refuses(status))
-    spare = lines.phone(A, phones.ANSWERS_AS_A)  # never to be tried
+    a = service.phone(A, phones.reject(status))
+    spare = service.phone(A, phones.CALL_WITH_REINVITE)  # must not be tried
 
-    call = lines.place()
+    call = service.place()
 
     assert a.result() == ""
     assert spare.messages() == ""
@@ -99,105 +99,105 @@ def test_a_refusal_ends_the_call_with_its_cause(
     assert (row.sip_status, row.q850) == (int(status[:3]), q850)
 
 
-def test_a_busy_callee_puts_the_caller_down(lines: Lines) -> None:
-    a = lines.phone(A, [*phones.PICKED_UP, *phones.PUT_DOWN])
-    b = lines.phone(B, phones.refuses("486 Busy Here"))
+def test_the_caller_is_hung_up_if_the_callee_is_busy(service: SipService) -> None:
+    a = service.phone(A, [*phones.ANSWER, *phones.ACCEPT_BYE])
+    b = service.phone(B, phones.reject("486 Busy Here"))
 
-    call = lines.place()
+    call = service.place()
 
     assert (a.result(), b.result()) == ("", "")
     assert (call.status, call.hangup_cause) == (6, Cause.BUSY)
     assert leg(call, Side.A).hangup_cause == Cause.OTHER_LEG
 
 
-def test_the_network_s_own_cause_is_kept(lines: Lines) -> None:
+def test_the_q850_cause_of_the_reason_header_is_stored(service: SipService) -> None:
     reason = 'Reason: Q.850;cause=34;text="No circuit"'
-    lines.phone(A, phones.refuses("480 Temporarily Unavailable", headers=(reason,)))
+    service.phone(A, phones.reject("480 Temporarily Unavailable", headers=(reason,)))
 
-    call = lines.place()
+    call = service.place()
 
     assert leg(call, Side.A).q850 == 34
 
 
 @pytest.mark.parametrize("cause", [-5, 0, 128, 99999])
-def test_a_cause_that_q_850_does_not_have_is_passed_over(lines: Lines, cause: int) -> None:
-    """No row has room for it: the call would be lost with its row."""
+def test_an_invalid_q850_cause_is_ignored(service: SipService, cause: int) -> None:
+    """The column cannot store it, so saving the leg would fail."""
     reason = f"Reason: Q.850;cause={cause}"
-    lines.phone(A, phones.refuses("480 Temporarily Unavailable", headers=(reason,)))
+    service.phone(A, phones.reject("480 Temporarily Unavailable", headers=(reason,)))
 
-    call = lines.place()
+    call = service.place()
 
     assert (call.status, call.hangup_cause) == (2, Cause.NO_ANSWER)
     assert leg(call, Side.A).q850 == 18
 
 
-def test_a_cancelled_phone_may_take_its_time_for_the_last_response(lines: Lines) -> None:
-    gets_cancel, ok, terminated, gets_ack = phones.CANCELLED
-    slow = [*phones.RINGS, gets_cancel, ok, phones.pauses(700), terminated, gets_ack]
-    a = lines.phone(A, slow, ring_timeout=1)
+def test_a_canceled_phone_may_delay_its_final_response(service: SipService) -> None:
+    receive_cancel, ok, terminated, receive_ack = phones.ACCEPT_CANCEL
+    delayed = [*phones.RING, receive_cancel, ok, phones.pause(700), terminated, receive_ack]
+    a = service.phone(A, delayed, ring_timeout=1)
 
-    lines.place(max_duration=30)
+    service.place(max_duration=30)
 
     assert a.result() == ""
 
 
 @pytest.mark.parametrize("side", list(Side))
-def test_a_phone_that_is_not_answered_is_cancelled(lines: Lines, side: Side) -> None:
-    rings = [*phones.RINGS, *phones.CANCELLED]
+def test_a_phone_that_nobody_answers_is_canceled(service: SipService, side: Side) -> None:
+    ring_until_canceled = [*phones.RING, *phones.ACCEPT_CANCEL]
     if side is Side.A:
-        a = lines.phone(A, rings, ring_timeout=1)
+        a = service.phone(A, ring_until_canceled, ring_timeout=1)
         b = None
     else:
-        a = lines.phone(A, [*phones.PICKED_UP, *phones.PUT_DOWN])
-        b = lines.phone(B, rings, ring_timeout=1)
+        a = service.phone(A, [*phones.ANSWER, *phones.ACCEPT_BYE])
+        b = service.phone(B, ring_until_canceled, ring_timeout=1)
 
-    call = lines.place(max_duration=30)
+    call = service.place(max_duration=30)
 
     assert a.result() == ""
     assert b is None or b.result() == ""
     assert (call.status, call.hangup_cause) == (2 if side is Side.A else 6, Cause.NO_ANSWER)
 
 
-def test_the_caller_who_gives_up_while_b_rings_silences_b(lines: Lines) -> None:
-    leaves = [*phones.PICKED_UP, phones.pauses(600), phones.sends("BYE", 2)]
-    a = lines.phone(A, [*leaves, phones.gets_response(200)])
-    b = lines.phone(B, [*phones.RINGS, *phones.CANCELLED])
+def test_leg_b_is_canceled_if_the_caller_hangs_up_while_it_rings(service: SipService) -> None:
+    hang_up = [*phones.ANSWER, phones.pause(600), phones.send_request("BYE", 2)]
+    a = service.phone(A, [*hang_up, phones.receive_response(200)])
+    b = service.phone(B, [*phones.RING, *phones.ACCEPT_CANCEL])
 
-    call = lines.place(max_duration=30)
+    call = service.place(max_duration=30)
 
     assert (a.result(), b.result()) == ("", "")
     assert (call.status, call.hangup_cause) == (4, Cause.NORMAL)
 
 
 @pytest.mark.parametrize("side", list(Side))
-def test_whoever_hangs_up_ends_the_call_for_both(lines: Lines, side: Side) -> None:
-    hangs_up = [phones.pauses(500), phones.sends("BYE", 2), phones.gets_response(200)]
-    a_end, b_end = (hangs_up, phones.PUT_DOWN) if side is Side.A else (phones.PUT_DOWN, hangs_up)
-    a = lines.phone(A, [*phones.PICKED_UP, *phones.JOINED_AS_A, *a_end])
-    b = lines.phone(B, [*phones.PICKED_UP, *b_end])
+def test_a_hang_up_by_either_phone_ends_the_call_for_both(service: SipService, side: Side) -> None:
+    hang_up = [phones.pause(500), phones.send_request("BYE", 2), phones.receive_response(200)]
+    a_end, b_end = (hang_up, phones.ACCEPT_BYE) if side is Side.A else (phones.ACCEPT_BYE, hang_up)
+    a = service.phone(A, [*phones.ANSWER, *phones.ACCEPT_REINVITE, *a_end])
+    b = service.phone(B, [*phones.ANSWER, *b_end])
 
-    call = lines.place(max_duration=30)
+    call = service.place(max_duration=30)
 
     assert (a.result(), b.result()) == ("", "")
     assert (call.status, call.hangup_cause) == (8, Cause.NORMAL)
     assert leg(call, side).q850 == 16
 
 
-def test_hold_reaches_the_other_phone(lines: Lines) -> None:
-    a = lines.phone(
+def test_a_hold_by_the_callee_is_forwarded_to_the_caller(service: SipService) -> None:
+    a = service.phone(
         A,
         [
-            *phones.PICKED_UP,
-            *phones.JOINED_AS_A,
-            phones.gets("INVITE", body="a=sendonly"),
-            phones.responds("200 OK", phones.sdp(4, "a=recvonly")),
-            phones.gets("ACK"),
-            *phones.PUT_DOWN,
+            *phones.ANSWER,
+            *phones.ACCEPT_REINVITE,
+            phones.receive("INVITE", body="a=sendonly"),
+            phones.respond("200 OK", phones.sdp(4, "a=recvonly")),
+            phones.receive("ACK"),
+            *phones.ACCEPT_BYE,
         ],
     )
-    b = lines.phone(B, [*phones.PICKED_UP, *phones.holds(200), *phones.PUT_DOWN])
+    b = service.phone(B, [*phones.ANSWER, *phones.hold(200), *phones.ACCEPT_BYE])
 
-    call = lines.place(max_duration=3)
+    call = service.place(max_duration=3)
 
     assert (a.result(), b.result()) == ("", "")
     assert call.hangup_cause == Cause.MAX_DURATION
@@ -207,144 +207,150 @@ def test_hold_reaches_the_other_phone(lines: Lines) -> None:
 @pytest.mark.parametrize(
     ("body", "status"), [("", 200), (phones.sdp(3), 488)], ids=["refresh", "offer"]
 )
-def test_update_is_answered(lines: Lines, body: str, status: int) -> None:
-    updates = [
-        phones.pauses(400),
-        phones.sends("UPDATE", 2, body),
-        phones.gets_response(status),
+def test_update_is_accepted_without_an_offer_and_rejected_with_one(
+    service: SipService, body: str, status: int
+) -> None:
+    update = [
+        phones.pause(400),
+        phones.send_request("UPDATE", 2, body),
+        phones.receive_response(status),
     ]
-    a = lines.phone(A, phones.ANSWERS_AS_A)
-    b = lines.phone(B, [*phones.PICKED_UP, *updates, *phones.PUT_DOWN])
+    a = service.phone(A, phones.CALL_WITH_REINVITE)
+    b = service.phone(B, [*phones.ANSWER, *update, *phones.ACCEPT_BYE])
 
-    lines.place(max_duration=2)
+    service.place(max_duration=2)
 
     assert (a.result(), b.result()) == ("", "")
 
 
-def test_a_refresh_without_an_offer_gets_ours(lines: Lines) -> None:
-    refreshes = [
-        phones.pauses(400),
-        phones.sends("INVITE", 2),
-        phones.gets_response(200),
-        phones.sends("ACK", 2, phones.sdp(3), retry=False),
+def test_a_re_invite_without_an_offer_receives_our_offer(service: SipService) -> None:
+    refresh = [
+        phones.pause(400),
+        phones.send_request("INVITE", 2),
+        phones.receive_response(200),
+        phones.send_request("ACK", 2, phones.sdp(3), retry=False),
     ]
-    a = lines.phone(
+    a = service.phone(
         A,
         [
-            *phones.PICKED_UP,
-            *phones.JOINED_AS_A,
-            phones.gets("INVITE"),
-            phones.responds("200 OK", phones.sdp(5)),
-            phones.gets("ACK"),
-            *phones.PUT_DOWN,
+            *phones.ANSWER,
+            *phones.ACCEPT_REINVITE,
+            phones.receive("INVITE"),
+            phones.respond("200 OK", phones.sdp(5)),
+            phones.receive("ACK"),
+            *phones.ACCEPT_BYE,
         ],
     )
-    b = lines.phone(B, [*phones.PICKED_UP, *refreshes, *phones.PUT_DOWN])
+    b = service.phone(B, [*phones.ANSWER, *refresh, *phones.ACCEPT_BYE])
 
-    lines.place(max_duration=2)
+    service.place(max_duration=2)
 
     assert (a.result(), b.result()) == ("", "")
 
 
-def test_a_phone_that_refuses_the_re_invite_ends_the_call(lines: Lines) -> None:
-    refuses = [
-        phones.gets("INVITE"),
-        phones.responds("488 Not Acceptable Here"),
-        phones.gets("ACK"),
+def test_a_rejected_re_invite_ends_the_call(service: SipService) -> None:
+    reject = [
+        phones.receive("INVITE"),
+        phones.respond("488 Not Acceptable Here"),
+        phones.receive("ACK"),
     ]
-    a = lines.phone(A, [*phones.PICKED_UP, *refuses, *phones.PUT_DOWN])
-    b = lines.phone(B, phones.ANSWERS_AS_B)
+    a = service.phone(A, [*phones.ANSWER, *reject, *phones.ACCEPT_BYE])
+    b = service.phone(B, phones.CALL_WITHOUT_REINVITE)
 
-    call = lines.place(max_duration=30)
+    call = service.place(max_duration=30)
 
     assert (a.result(), b.result()) == ("", "")
     assert (call.status, call.hangup_cause) == (8, Cause.REJECTED)
     assert leg(call, Side.A).sip_status == 488
 
 
-def test_with_a_late_offer_leg_a_is_never_re_invited(lines: Lines) -> None:
-    a = lines.phone(A, phones.ANSWERS_AS_B, late_offer=True)
-    b = lines.phone(B, [phones.invited(offer="m=audio"), *phones.ANSWERS_AS_B[1:]])
+def test_with_late_offer_leg_a_receives_no_re_invite(service: SipService) -> None:
+    a = service.phone(A, phones.CALL_WITHOUT_REINVITE, late_offer=True)
+    b = service.phone(
+        B, [phones.receive_invite(offer="m=audio"), *phones.CALL_WITHOUT_REINVITE[1:]]
+    )
 
-    lines.place(max_duration=2)
+    service.place(max_duration=2)
 
     assert (a.result(), b.result()) == ("", "")
 
 
-def test_early_media_is_given_to_the_caller(lines: Lines) -> None:
-    """B is to send to A at once, though A's phone has said that it is silent, as it was asked."""
-    picks_up = [*phones.RINGS, phones.answered_with("200 OK", phones.sdp(1, "a=inactive"))]
-    a = lines.phone(A, [*picks_up, phones.gets("ACK"), *phones.JOINED_AS_A, *phones.PUT_DOWN])
-    b = lines.phone(
+def test_early_media_is_sent_to_the_caller(service: SipService) -> None:
+    """The offer to B omits the `a=inactive` with which A's phone answered our inactive offer."""
+    answer = [*phones.RING, phones.respond_to_invite("200 OK", phones.sdp(1, "a=inactive"))]
+    a = service.phone(
+        A, [*answer, phones.receive("ACK"), *phones.ACCEPT_REINVITE, *phones.ACCEPT_BYE]
+    )
+    b = service.phone(
         B,
         [
-            phones.invited(offer=f"m=audio {a.port + 10_000}"),
-            phones.answered_with("183 Session Progress", phones.sdp()),
-            phones.pauses(700),
-            phones.answered_with("200 OK", phones.sdp()),
-            phones.gets("ACK"),
-            *phones.PUT_DOWN,
+            phones.receive_invite(offer=f"m=audio {a.port + 10_000}"),
+            phones.respond_to_invite("183 Session Progress", phones.sdp()),
+            phones.pause(700),
+            phones.respond_to_invite("200 OK", phones.sdp()),
+            phones.receive("ACK"),
+            *phones.ACCEPT_BYE,
         ],
         early_media=True,
     )
 
-    call = lines.place(max_duration=3)
+    call = service.place(max_duration=3)
 
     assert (a.result(), b.result()) == ("", "")
     assert call.status == 8
     assert "a=inactive" not in b.messages()
 
 
-def test_with_a_late_offer_there_is_no_early_media(lines: Lines) -> None:
-    """It could only be given in the one answer that A's phone gets, B's."""
-    a = lines.phone(A, phones.ANSWERS_AS_B, late_offer=True)
-    b = lines.phone(
+def test_with_late_offer_there_is_no_early_media(service: SipService) -> None:
+    """A's phone accepts only one answer to its offer, in the ACK: the SDP of B's 200 OK."""
+    a = service.phone(A, phones.CALL_WITHOUT_REINVITE, late_offer=True)
+    b = service.phone(
         B,
         [
-            phones.invited(offer="m=audio"),
-            phones.answered_with("183 Session Progress", phones.sdp()),
-            phones.pauses(300),
-            phones.answered_with("200 OK", phones.sdp()),
-            phones.gets("ACK"),
-            *phones.PUT_DOWN,
+            phones.receive_invite(offer="m=audio"),
+            phones.respond_to_invite("183 Session Progress", phones.sdp()),
+            phones.pause(300),
+            phones.respond_to_invite("200 OK", phones.sdp()),
+            phones.receive("ACK"),
+            *phones.ACCEPT_BYE,
         ],
         early_media=True,
     )
 
-    call = lines.place(max_duration=2)
+    call = service.place(max_duration=2)
 
     assert (a.result(), b.result()) == ("", "")
     assert (call.status, call.hangup_cause) == (8, Cause.MAX_DURATION)
 
 
-def test_hang_up_from_outside_while_a_rings(lines: Lines) -> None:
-    call = lines.queue(max_duration=30)
-    a = lines.phone(A, [*phones.RINGS, *phones.CANCELLED])
+def test_a_requested_hang_up_while_leg_a_rings_cancels_it(service: SipService) -> None:
+    call = service.queue(max_duration=30)
+    a = service.phone(A, [*phones.RING, *phones.ACCEPT_CANCEL])
 
-    _hang_up_in(call, seconds=1.0)
+    _hang_up_after(call, seconds=1.0)
 
     assert a.result() == ""
     assert (call.status, call.hangup_cause) == (2, Cause.HANG_UP_REQUESTED)
 
 
-def test_a_200_that_crosses_the_cancel_is_answered_with_bye(lines: Lines) -> None:
-    late: list[Step] = [
-        phones.invited(),
-        phones.pauses(1500),
-        phones.answered_with("200 OK", phones.sdp()),
-        phones.gets("ACK"),
-        *phones.PUT_DOWN,
+def test_a_200_ok_after_a_requested_hang_up_receives_ack_and_bye(service: SipService) -> None:
+    answer_late: list[Step] = [
+        phones.receive_invite(),
+        phones.pause(1500),
+        phones.respond_to_invite("200 OK", phones.sdp()),
+        phones.receive("ACK"),
+        *phones.ACCEPT_BYE,
     ]
-    call = lines.queue(max_duration=30)
-    a = lines.phone(A, late)
+    call = service.queue(max_duration=30)
+    a = service.phone(A, answer_late)
 
-    _hang_up_in(call, seconds=0.5)
+    _hang_up_after(call, seconds=0.5)
 
     assert a.result() == ""
     assert (call.status, call.cost) == (2, 0)
 
 
-def _hang_up_in(call: Call, seconds: float) -> None:
+def _hang_up_after(call: Call, seconds: float) -> None:
     async def later() -> None:
         await asyncio.sleep(seconds)
         await asyncio.to_thread(closing, lambda: call.request_hang_up(timezone.now()))
@@ -353,26 +359,26 @@ def _hang_up_in(call: Call, seconds: float) -> None:
     call.refresh_from_db()
 
 
-def test_nothing_of_a_call_is_left_for_a_search_for_garbage(
-    lines: Lines, monkeypatch: pytest.MonkeyPatch
+def test_a_call_is_freed_without_the_garbage_collector(
+    service: SipService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such a search stops all calls, with ten thousand of them for most of a second."""
-    monkeypatch.setattr(UserAgent, "godead_timeout", 0.2)  # seconds, of 32
-    born: list[weakref.ref[object]] = []
+    """A collection blocks the switch: with 10,000 calls, for most of a second."""
+    monkeypatch.setattr(UserAgent, "godead_timeout", 0.2)  # seconds instead of 32
+    created: list[weakref.ref[object]] = []
     for kind in (CallRunner, SipCall):
 
-        def noted(self: object, *args: object, init: Any = kind.__init__) -> None:
-            born.append(weakref.ref(self))
+        def init_and_note(self: object, *args: object, init: Any = kind.__init__) -> None:
+            created.append(weakref.ref(self))
             init(self, *args)
 
-        monkeypatch.setattr(kind, "__init__", noted)
-    lines.phone(A, phones.ANSWERS_AS_A)
-    lines.phone(B, phones.ANSWERS_AS_B)
-    call = lines.queue(max_duration=1)
+        monkeypatch.setattr(kind, "__init__", init_and_note)
+    service.phone(A, phones.CALL_WITH_REINVITE)
+    service.phone(B, phones.CALL_WITHOUT_REINVITE)
+    call = service.queue(max_duration=1)
     gc.collect()
     gc.disable()
     try:
-        serve(Engine("test"), until=lambda: ended(call)() and not any(each() for each in born))
+        serve(Engine("test"), until=lambda: ended(call)() and not any(each() for each in created))
     finally:
         gc.enable()
-    assert len(born) == 2
+    assert len(created) == 2

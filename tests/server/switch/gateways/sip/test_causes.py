@@ -1,4 +1,4 @@
-"""What a SIP status means, and whether another gateway is tried: as the documentation says."""
+"""The documentation matches the hangup cause of each SIP status, and which statuses hunt."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ STATUSES = range(400, 700)
 LEG = LegKey(CallKey(1, 1), Side.A, 1)
 
 
-def test_each_status_means_what_the_guide_says() -> None:
-    told: dict[int, tuple[str, bool]] = {}
+def test_each_status_has_the_documented_cause_and_hunting() -> None:
+    documented: dict[int, tuple[str, bool]] = {}
     for named, cause, tries_next in re.findall(
         r"^\| (.*[0-9].*) \| `(\w+)` \| (yes|no)\b.* \|$", GUIDE.read_text(), re.MULTILINE
     ):
         for status in re.findall(r"\b[4-6][0-9]{2}\b", named):
-            told[int(status)] = cause, tries_next == "yes"
+            documented[int(status)] = cause, tries_next == "yes"
 
-    assert len(told) > 15
+    assert len(documented) > 15
     for status in STATUSES:
-        means = causes.cause_of(status).value, status in causes.TRY_NEXT
-        assert means == told.get(status, ("rejected", False)), status
+        actual = causes.cause_of(status).value, status in causes.TRY_NEXT
+        assert actual == documented.get(status, ("rejected", False)), status
 
 
-def test_each_status_has_a_cause_of_q_850() -> None:
+def test_each_status_has_a_q850_cause() -> None:
     for status in STATUSES:
         assert causes.q850_of(status) in causes.Q850
         assert causes.failed(LEG, status).q850 == causes.q850_of(status)

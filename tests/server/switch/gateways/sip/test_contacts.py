@@ -1,4 +1,4 @@
-"""Where a phone says that it is to be found, and it is nowhere."""
+"""Contact headers that contain no usable address."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import pytest
 
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, Side
 
-from .conftest import A, B, Lines, leg
-from .peer import DESCRIPTION, Peer, playing
-from .phones import RINGS
+from .conftest import A, B, SipService, leg
+from .peer import SDP, Peer, running_peer
+from .phones import RING
 
 pytestmark = [
     pytest.mark.needs("sipp", "sippy"),
@@ -16,46 +16,48 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-NOWHERE = ["*", "<sip:127.0.0.1:port>", "<tel:+442079460000>"]
+UNUSABLE = ["*", "<sip:127.0.0.1:port>", "<tel:+442079460000>"]
 
 
-@pytest.mark.parametrize("contact", NOWHERE)
-def test_a_phone_that_is_nowhere_is_spoken_to_where_it_was_rung(lines: Lines, contact: str) -> None:
-    """Its answer, its answer to a re-INVITE and its own re-INVITE are as those of any other."""
+@pytest.mark.parametrize("contact", UNUSABLE)
+def test_requests_go_to_the_trunk_if_the_contact_is_unusable(
+    service: SipService, contact: str
+) -> None:
+    """This applies to responses to INVITE and re-INVITE, and to requests of the phone."""
 
     def caller(peer: Peer) -> None:
         peer.contact = contact
-        peer.answers(invite := peer.gets("INVITE"), "180 Ringing")
-        peer.answers(invite, "200 OK", DESCRIPTION)
-        peer.gets("ACK")
-        peer.answers(peer.gets("INVITE"), "200 OK", DESCRIPTION)
-        peer.gets("ACK")
-        peer.answers(peer.gets("BYE"), "200 OK")
+        peer.respond(invite := peer.receive("INVITE"), "180 Ringing")
+        peer.respond(invite, "200 OK", SDP)
+        peer.receive("ACK")
+        peer.respond(peer.receive("INVITE"), "200 OK", SDP)
+        peer.receive("ACK")
+        peer.respond(peer.receive("BYE"), "200 OK")
 
     def callee(peer: Peer) -> None:
         peer.contact = contact
-        peer.answers(invite := peer.gets("INVITE"), "200 OK", DESCRIPTION)
-        peer.gets("ACK")
-        peer.requests("UPDATE", invite, 2)
-        peer.gets("SIP/2.0 200")
-        peer.requests("BYE", invite, 3)
-        peer.gets("SIP/2.0 200")
+        peer.respond(invite := peer.receive("INVITE"), "200 OK", SDP)
+        peer.receive("ACK")
+        peer.send_request("UPDATE", invite, 2)
+        peer.receive("SIP/2.0 200")
+        peer.send_request("BYE", invite, 3)
+        peer.receive("SIP/2.0 200")
 
-    call = lines.between(caller, callee)
+    call = service.place_between(caller, callee)
 
     assert (call.status, call.hangup_cause) == (8, Cause.NORMAL)
 
 
-def test_a_redirection_to_nowhere_is_a_refusal(lines: Lines) -> None:
+def test_a_redirect_to_an_unusable_contact_is_a_rejection(service: SipService) -> None:
     def caller(peer: Peer) -> None:
         peer.contact = "*"
-        peer.answers(peer.gets("INVITE"), "302 Moved Temporarily")
-        peer.gets("ACK")
+        peer.respond(peer.receive("INVITE"), "302 Moved Temporarily")
+        peer.receive("ACK")
 
-    with playing(caller) as (port, a):
-        lines.gateway(A, port)
-        lines.phone(B, RINGS)
-        call = lines.place()
+    with running_peer(caller) as (port, a):
+        service.gateway(A, port)
+        service.phone(B, RING)
+        call = service.place()
         a.result(20)
 
     assert (call.status, call.hangup_cause) == (2, Cause.REJECTED)

@@ -1,4 +1,4 @@
-"""Challenges by 407, as proxies send them: digest (RFC 2617) worked out anew, and compared."""
+"""Challenges with 407, as proxies send them. The digests (RFC 2617) are computed independently."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, Side
 
-from .conftest import A, Lines, leg
-from .peer import DESCRIPTION, Peer, playing
+from .conftest import A, SipService, leg
+from .peer import SDP, Peer, running_peer
 from .phones import NONCE, PASSWORD, REALM, USERNAME
 
 pytestmark = [
@@ -28,76 +28,80 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return {"username": USERNAME, "password_variable": "TRUNK_PASSWORD"}
 
 
-def is_right(request: str) -> bool:
-    """Whether the request's credentials are those of `USERNAME` and `PASSWORD`."""
+def has_valid_digest(request: str) -> bool:
+    """Whether the request's digest matches `USERNAME` and `PASSWORD`."""
     found = re.search(r"^Proxy-Authorization: Digest (.*)$", request, re.MULTILINE)
     assert found, request
-    told = dict(re.findall(r'(\w+)="?([^",]*)"?', found[1]))
+    fields = dict(re.findall(r'(\w+)="?([^",]*)"?', found[1]))
 
     def digest(*parts: str) -> str:
         return md5(":".join(parts).encode()).hexdigest()
 
     identity = digest(USERNAME, REALM, PASSWORD)
-    what = digest(request.partition(" ")[0], told["uri"])
-    once = (told["nc"], told["cnonce"], told["qop"])
-    return told["response"] == digest(identity, NONCE, *once, what)
+    target = digest(request.partition(" ")[0], fields["uri"])
+    nonce_count = (fields["nc"], fields["cnonce"], fields["qop"])
+    return fields["response"] == digest(identity, NONCE, *nonce_count, target)
 
 
-def challenged(peer: Peer, method: str) -> str:
-    """The request that answers a challenge by 407."""
-    request = peer.gets(method, past=("ACK",))
-    peer.answers(request, "407 Proxy Authentication Required", headers=(CHALLENGE,))
-    again = peer.gets(method, past=("ACK", request))
+def challenge(peer: Peer, method: str) -> str:
+    """Challenge a request with 407. Return the new request, with credentials."""
+    request = peer.receive(method, skip=("ACK",))
+    peer.respond(request, "407 Proxy Authentication Required", headers=(CHALLENGE,))
+    again = peer.receive(method, skip=("ACK", request))
     assert again != request
     return again
 
 
-def test_407_is_answered_for_invite_and_for_bye(lines: Lines, credentials: dict[str, str]) -> None:
+def test_407_to_invite_and_to_bye_is_answered(
+    service: SipService, credentials: dict[str, str]
+) -> None:
     def caller(peer: Peer) -> None:
-        invite = challenged(peer, "INVITE")
-        assert is_right(invite)
-        peer.answers(invite, "200 OK", DESCRIPTION)
-        bye = challenged(peer, "BYE")
-        assert is_right(bye)
-        peer.answers(bye, "200 OK")
+        invite = challenge(peer, "INVITE")
+        assert has_valid_digest(invite)
+        peer.respond(invite, "200 OK", SDP)
+        bye = challenge(peer, "BYE")
+        assert has_valid_digest(bye)
+        peer.respond(bye, "200 OK")
 
-    with playing(caller) as (port, a):
-        lines.gateway(A, port, **credentials)
-        call = lines.place()  # there is no way to B
+    with running_peer(caller) as (port, a):
+        service.gateway(A, port, **credentials)
+        call = service.place()  # no gateway leads to B
         a.result(20)
 
     assert (call.status, call.hangup_cause) == (6, Cause.NO_GATEWAY)
 
 
-def test_a_bye_is_answered_for_once(lines: Lines, credentials: dict[str, str]) -> None:
-    """A trunk that is never content would be asked for ever."""
+def test_a_second_challenge_to_bye_is_ignored(
+    service: SipService, credentials: dict[str, str]
+) -> None:
+    """Otherwise a trunk that always challenges would cause an endless loop."""
 
     def caller(peer: Peer) -> None:
-        peer.answers(peer.gets("INVITE"), "200 OK", DESCRIPTION)
-        bye = challenged(peer, "BYE")
-        peer.answers(bye, "407 Proxy Authentication Required", headers=(CHALLENGE,))
-        peer.hears_nothing(1.0)
+        peer.respond(peer.receive("INVITE"), "200 OK", SDP)
+        bye = challenge(peer, "BYE")
+        peer.respond(bye, "407 Proxy Authentication Required", headers=(CHALLENGE,))
+        peer.expect_nothing(1.0)
 
-    with playing(caller) as (port, a):
-        lines.gateway(A, port, **credentials)
-        lines.place()  # there is no way to B
+    with running_peer(caller) as (port, a):
+        service.gateway(A, port, **credentials)
+        service.place()  # no gateway leads to B
         a.result(20)
 
 
-def test_after_a_wrong_password_the_call_is_not_tried_again(
-    lines: Lines, credentials: dict[str, str], monkeypatch: pytest.MonkeyPatch
+def test_the_call_fails_after_a_wrong_password(
+    service: SipService, credentials: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TRUNK_PASSWORD", "wrong")
 
     def caller(peer: Peer) -> None:
-        invite = challenged(peer, "INVITE")
-        assert not is_right(invite)
-        peer.answers(invite, "407 Proxy Authentication Required", headers=(CHALLENGE,))
-        peer.gets("ACK")
+        invite = challenge(peer, "INVITE")
+        assert not has_valid_digest(invite)
+        peer.respond(invite, "407 Proxy Authentication Required", headers=(CHALLENGE,))
+        peer.receive("ACK")
 
-    with playing(caller) as (port, a):
-        lines.gateway(A, port, **credentials)
-        call = lines.place()
+    with running_peer(caller) as (port, a):
+        service.gateway(A, port, **credentials)
+        call = service.place()
         a.result(20)
 
     assert (call.status, call.hangup_cause) == (2, Cause.REJECTED)

@@ -1,6 +1,4 @@
-"""Calls through Kamailio: as a proxy that asks for a password and stays in the route, and as the
-edge to a trunk over TCP.
-"""
+"""Calls through Kamailio: a proxy with authentication and Record-Route, and an edge to TCP."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ import pytest
 from django_poketalk.server.switch.machine.facts_and_commands import Cause
 
 from . import kamailio, phones
-from .conftest import A, B, Lines, free_port, wait_for
+from .conftest import A, B, SipService, free_port, wait_until_bound
 
 pytestmark = [
     pytest.mark.needs("sipp", "sippy", "kamailio"),
@@ -21,7 +19,7 @@ pytestmark = [
 
 
 def register(proxy: int, number: str, phone: int) -> None:
-    """Tell the registrar where a number's phone is."""
+    """Register the contact of a number's phone."""
     request = "\r\n".join(
         [
             f"REGISTER sip:127.0.0.1:{proxy} SIP/2.0",
@@ -44,29 +42,29 @@ def register(proxy: int, number: str, phone: int) -> None:
         assert sender.recv(4096).startswith(b"SIP/2.0 200")
 
 
-def test_a_proxy_that_asks_for_a_password_and_stays_in_the_route(
-    lines: Lines, monkeypatch: pytest.MonkeyPatch
+def test_a_call_through_a_proxy_with_authentication_and_record_route(
+    service: SipService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TRUNK_PASSWORD", phones.PASSWORD)
     proxy = free_port()
     config = kamailio.REGISTRAR.replace("PORT", str(proxy)).replace("PASSWORD", phones.PASSWORD)
     with (
         kamailio.running(config, proxy),
-        phones.ringing(phones.ANSWERS_AS_A, free_port()) as a,
-        phones.ringing(phones.ANSWERS_AS_B, free_port()) as b,
+        phones.running(phones.CALL_WITH_REINVITE, free_port()) as a,
+        phones.running(phones.CALL_WITHOUT_REINVITE, free_port()) as b,
     ):
-        wait_for(a.port)
-        wait_for(b.port)
+        wait_until_bound(a.port)
+        wait_until_bound(b.port)
         register(proxy, f"{A}01", a.port)
         register(proxy, f"{B}02", b.port)
-        lines.gateway("", proxy, username=phones.USERNAME, password_variable="TRUNK_PASSWORD")
+        service.gateway("", proxy, username=phones.USERNAME, password_variable="TRUNK_PASSWORD")
 
-        call = lines.place(max_duration=2)
+        call = service.place(max_duration=2)
 
         assert (a.result(), b.result()) == ("", "")
         received = a.messages() + b.messages()
     assert (call.status, call.hangup_cause) == (8, Cause.MAX_DURATION)
-    # Not one message went past the proxy that has put itself into the route.
+    # Every request in the dialogs goes through the proxy.
     assert f"Via: SIP/2.0/UDP 127.0.0.1:{proxy}" in received
     assert received.count("Record-Route:") > 0
     for request in ("ACK", "BYE", "INVITE"):
@@ -75,20 +73,20 @@ def test_a_proxy_that_asks_for_a_password_and_stays_in_the_route(
                 assert f"SIP/2.0/UDP 127.0.0.1:{proxy};branch" in message
 
 
-def test_a_trunk_over_tcp_is_reached_by_way_of_a_local_edge(lines: Lines) -> None:
+def test_a_call_to_a_tcp_trunk_through_a_local_edge_proxy(service: SipService) -> None:
     edge = free_port()
-    with phones.ringing(phones.ANSWERS_AS_A, free_port(), transport="t1") as a:
-        wait_for(a.port, "tcp")
+    with phones.running(phones.CALL_WITH_REINVITE, free_port(), transport="t1") as a:
+        wait_until_bound(a.port, "tcp")
         config = (
             kamailio.EDGE.read_text()
             .replace("127.0.0.1:5080", f"127.0.0.1:{edge}")
             .replace("sip:trunk.example.com:5060", f"sip:127.0.0.1:{a.port}")
         )
         with kamailio.running(config, edge):
-            lines.gateway(A, edge)
-            b = lines.phone(B, phones.ANSWERS_AS_B)
+            service.gateway(A, edge)
+            b = service.phone(B, phones.CALL_WITHOUT_REINVITE)
 
-            call = lines.place(max_duration=2)
+            call = service.place(max_duration=2)
 
             assert (a.result(), b.result()) == ("", "")
             assert "TCP message received" in a.messages()

@@ -1,4 +1,4 @@
-"""Two soft phones that really send sound: it flows between them, and nothing of it through us."""
+"""RTP between two soft phones, which does not pass through the switch."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 
 from django_poketalk.server.switch.machine.facts_and_commands import Cause
 
-from .baresip import listening
-from .conftest import A, B, Lines
+from .baresip import running_baresip
+from .conftest import A, B, SipService
 
 pytestmark = [
     pytest.mark.needs("baresip", "sippy"),
@@ -15,28 +15,28 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-A_SECOND = 1000 / 20  # packets
-ON_THE_WAY = 5  # when the phones are put down, one after the other
+PACKETS_PER_SECOND = 1000 / 20
+IN_TRANSIT = 5  # packets when the call ends: the phones do not receive BYE at the same time
 
 
 @pytest.mark.parametrize(
     ("option", "seconds", "lost"),
-    # Only a long call hears by RTCP what the other has not heard.
+    # RTCP reports losses only in the longer call.
     [("", 8, 0), ("early_media", 3, None), ("late_offer", 3, None)],
 )
-def test_each_hears_all_that_the_other_says(
-    lines: Lines, option: str, seconds: int, lost: int | None
+def test_each_phone_receives_all_audio_of_the_other(
+    service: SipService, option: str, seconds: int, lost: int | None
 ) -> None:
     trunk = {option: True} if option else {}
-    with listening(f"{A}01", 440) as a, listening(f"{B}02", 880) as b:
-        lines.gateway(A, a.port, **trunk)
-        lines.gateway(B, b.port, **trunk)
+    with running_baresip(f"{A}01", 440) as a, running_baresip(f"{B}02", 880) as b:
+        service.gateway(A, a.port, **trunk)
+        service.gateway(B, b.port, **trunk)
 
-        call = lines.place(max_duration=seconds)
+        call = service.place(max_duration=seconds)
 
-        at_a, at_b = a.heard(), b.heard()
+        at_a, at_b = a.media_stats(), b.media_stats()
     assert (call.status, call.hangup_cause) == (8, Cause.MAX_DURATION)
     for mine, others in ((at_a, at_b), (at_b, at_a)):
-        assert (seconds - 2) * A_SECOND < mine.sent < (seconds + 2) * A_SECOND
-        assert mine.received >= others.sent - ON_THE_WAY
+        assert (seconds - 2) * PACKETS_PER_SECOND < mine.sent < (seconds + 2) * PACKETS_PER_SECOND
+        assert mine.received >= others.sent - IN_TRANSIT
         assert (mine.errors, mine.lost) == (0, lost)

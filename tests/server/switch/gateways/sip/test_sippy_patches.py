@@ -16,20 +16,20 @@ import pytest
 
 from django_poketalk.server.switch.gateways.sip import thread
 
-from .peer import DESCRIPTION
+from .peer import SDP
 
 pytestmark = [
     pytest.mark.needs("sippy"),
-    # Of a socket that sippy leaves open.
+    # sippy leaves a socket open.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-BODY = DESCRIPTION.replace("\n", "\r\n") + "\r\n"
+BODY = SDP.replace("\n", "\r\n") + "\r\n"
 PEER = ("127.0.0.1", 5090)
 
 
 def in_sip_thread(test: Callable[..., None]) -> Callable[..., None]:
-    """The first `Timeout` of a process decides on sippy's thread, so that must be ours."""
+    """Run the test in the SIP thread: sippy uses the thread that creates the first `Timeout`."""
 
     @functools.wraps(test)
     def run(**fixtures: Any) -> None:
@@ -39,7 +39,7 @@ def in_sip_thread(test: Callable[..., None]) -> Callable[..., None]:
 
 
 class Dialog:
-    """sippy's own user agent and transaction manager, with lists in place of a socket."""
+    """sippy's unpatched user agent and transaction manager, with lists instead of a socket."""
 
     def __init__(self, on_event: Callable[[Any, Any], None] = lambda event, agent: None) -> None:
         from sippy.SipTransactionManager import SipTransactionManager
@@ -82,7 +82,7 @@ class Dialog:
     def answer(
         self, status: str = "200 OK", *headers: str, body: str = BODY, kind: str = "application/sdp"
     ) -> Dialog:
-        """Answer the last request that was sent."""
+        """Respond to the last request that was sent."""
         names = ("Via", "From", "To", "Call-ID", "CSeq")
         lines = [line for line in self.sent[-1].split("\r\n") if line.startswith(names)]
         lines = [
@@ -94,7 +94,7 @@ class Dialog:
         return self._receive([f"SIP/2.0 {status}", *lines, *headers], body, kind)
 
     def request(self, method: str) -> None:
-        """A request of the peer within the dialog, without a body."""
+        """Receive a request from the peer in the dialog, without a body."""
         agent = self.agent
         lines = [
             f"{method} sip:1@127.0.0.1 SIP/2.0",
@@ -111,8 +111,8 @@ class Dialog:
         from sippy.Network_server import Remote_address
         from sippy.Time.MonoTime import MonoTime
 
-        typed = [f"Content-Type: {kind}"] if body else []
-        message = "\r\n".join([*lines, *typed, f"Content-Length: {len(body)}", "", body])
+        content_type = [f"Content-Type: {kind}"] if body else []
+        message = "\r\n".join([*lines, *content_type, f"Content-Length: {len(body)}", "", body])
         source = Remote_address(PEER, "udp")
         self.transactions.handleIncoming(message.encode(), source, self.server, MonoTime())
         return self
@@ -257,7 +257,7 @@ def test_unusable_contact() -> None:
         dialog.answer("200 OK", "Contact: *")
 
 
-# What is changed in sippy itself, in a process of its own
+# Patches of sippy's own modules; each test runs in a separate process
 
 CLOCK = """
 from sippy.Time import MonoTime, clock_dtime

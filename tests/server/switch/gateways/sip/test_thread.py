@@ -1,4 +1,4 @@
-"""sippy and its one thread, whoever else in the process has to do with sippy."""
+"""The SIP thread, and requests outside dialogs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .conftest import free_port
 
 pytestmark = [
     pytest.mark.needs("sippy"),
-    # Of a socket that sippy leaves open.
+    # sippy leaves a socket open.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-# What a project might do before its switch takes a call.
-ELSEWHERE = """
+# What a project might do before its switch serves a call.
+IMPORT_IN_MAIN_THREAD = """
 import threading
 from sippy.Core.EventDispatcher import ED2
 from sippy.Time.Timeout import Timeout  # in the main thread
@@ -37,16 +37,20 @@ assert ED2.my_ident == thread.submit(threading.get_ident).result(10)
 """
 
 
-def test_sippy_keeps_to_its_thread_though_another_imports_it_first() -> None:
+def test_sippy_runs_in_the_sip_thread_even_if_the_main_thread_imports_it_first() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", IMPORT_IN_MAIN_THREAD],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
-    # Its warning of "Bad Stuff" would go to stdout.
+    # sippy would print its warning "Bad Stuff" to stdout.
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_work_is_done_in_the_order_in_which_threads_ask_for_it() -> None:
+def test_the_work_of_each_calling_thread_is_done_in_order() -> None:
     done: list[tuple[int, int]] = []
 
     def call(caller: int) -> None:
@@ -65,13 +69,13 @@ def test_work_is_done_in_the_order_in_which_threads_ask_for_it() -> None:
         assert [number for each, number in done if each == caller] == list(range(500))
 
 
-def test_an_error_in_the_thread_is_logged_and_ends_nothing(
+def test_an_error_in_the_thread_is_logged_and_the_thread_continues(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def fails() -> None:
+    def fail() -> None:
         raise LookupError("on purpose")
 
-    thread.call_soon(fails)
+    thread.call_soon(fail)
 
     assert thread.submit(lambda: 7).result(10) == 7
     assert "on purpose" in caplog.text
@@ -79,14 +83,14 @@ def test_an_error_in_the_thread_is_logged_and_ends_nothing(
 
 @pytest.fixture
 def stack() -> Iterator[Any]:
-    def opened() -> Any:
+    def open_stack() -> Any:
         from unittest.mock import Mock
 
         from django_poketalk.server.switch.gateways.sip.stack import Stack
 
         return Stack("127.0.0.1", free_port(), Mock())
 
-    opened_stack = thread.submit(opened).result(30)
+    opened_stack = thread.submit(open_stack).result(30)
     yield opened_stack
     thread.submit(opened_stack.close).result(10)
 
@@ -99,29 +103,29 @@ def peer() -> Iterator[socket.socket]:
         yield bound
 
 
-def _port(stack: Any) -> Any:
+def _server(stack: Any) -> Any:
     return stack.config["_sip_tm"].l4r.getServer(("127.0.0.1", 0))
 
 
-def test_an_impossible_port_in_a_contact_stops_nobody_else(
+def test_sending_to_an_invalid_port_is_logged_and_later_messages_are_sent(
     stack: Any, peer: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
-    port = _port(stack)
-    thread.call_soon(port.send_to, "lost", ("127.0.0.1", 99_999))
-    thread.call_soon(port.send_to, "heard", peer.getsockname())
+    server = _server(stack)
+    thread.call_soon(server.send_to, "lost", ("127.0.0.1", 99_999))
+    thread.call_soon(server.send_to, "sent", peer.getsockname())
 
-    assert peer.recv(100) == b"heard"
+    assert peer.recv(100) == b"sent"
     assert "127.0.0.1:99999" in caplog.text
 
 
-def test_a_name_in_a_contact_is_looked_up_and_one_that_nobody_knows_is_passed_over(
+def test_a_host_name_is_resolved_and_one_that_does_not_resolve_is_ignored(
     stack: Any, peer: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
-    port = _port(stack)
-    thread.call_soon(port.send_to, "lost", ("no-such-host.invalid", 5060))
-    thread.call_soon(port.send_to, "heard", ("localhost", peer.getsockname()[1]))
+    server = _server(stack)
+    thread.call_soon(server.send_to, "lost", ("no-such-host.invalid", 5060))
+    thread.call_soon(server.send_to, "sent", ("localhost", peer.getsockname()[1]))
 
-    assert peer.recv(100) == b"heard"
+    assert peer.recv(100) == b"sent"
     assert "Cannot look up no-such-host.invalid" in caplog.text
 
 
@@ -136,29 +140,29 @@ CSeq: 1 INVITE
 """
 
 
-def test_a_message_that_makes_no_sense_is_neither_printed_nor_the_end(
+def test_a_malformed_message_is_logged_without_its_text_and_the_next_is_answered(
     stack: Any,
     peer: socket.socket,
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    ours = _port(stack).uopts.laddress
-    sensible = INVITE.format(port=peer.getsockname()[1], headers="")
-    for nonsense in (
+    address = _server(stack).uopts.laddress
+    valid = INVITE.format(port=peer.getsockname()[1], headers="")
+    for malformed in (
         b"\xff" * 40,
         b"SIP/2.0 200 OK\r\nVia: nothing\r\nsecret: 1\r\n\r\n",
         b"INVITE sip:us SIP/2.0\r\nsecret: 1\r\n\r\n",
-        sensible.replace("INVITE sip:us@127.0.0.1 SIP/2.0", "SIP/2.0 99 secret", 1).encode(),
-        sensible.replace("CSeq: 1", "CSeq: x").encode(),
-        sensible.replace("Length: 0", "Length: 900").encode(),
-        sensible.replace("Length: 0", "Length: 6").encode() + b"v=0\r\n",
+        valid.replace("INVITE sip:us@127.0.0.1 SIP/2.0", "SIP/2.0 99 secret", 1).encode(),
+        valid.replace("CSeq: 1", "CSeq: x").encode(),
+        valid.replace("Length: 0", "Length: 900").encode(),
+        valid.replace("Length: 0", "Length: 6").encode() + b"v=0\r\n",
     ):
-        peer.sendto(nonsense, ours)
-    peer.sendto(sensible.replace("branch=z9hG4bK1", "branch=z9hG4bK2").encode(), ours)
+        peer.sendto(malformed, address)
+    peer.sendto(valid.replace("branch=z9hG4bK1", "branch=z9hG4bK2").encode(), address)
 
-    while b"branch=z9hG4bK2" not in (heard := peer.recv(2000)):
-        assert heard.startswith((b"SIP/2.0 4", b"SIP/2.0 5")), heard
-    assert heard.startswith(b"SIP/2.0 403")
+    while b"branch=z9hG4bK2" not in (response := peer.recv(2000)):
+        assert response.startswith((b"SIP/2.0 4", b"SIP/2.0 5")), response
+    assert response.startswith(b"SIP/2.0 403")
     assert capsys.readouterr() == ("", "")
     assert "can't parse SIP" in caplog.text
     assert "secret" not in caplog.text
@@ -173,26 +177,26 @@ def test_a_message_that_makes_no_sense_is_neither_printed_nor_the_end(
         ("BYE", ";tag=gone", b"481"),
     ],
 )
-def test_what_comes_in_unasked_is_answered(
+def test_a_request_outside_our_dialogs_is_answered(
     stack: Any, peer: socket.socket, method: str, to: str, status: bytes
 ) -> None:
     text = INVITE.format(port=peer.getsockname()[1], headers="").replace("INVITE", method)
     text = text.replace("To: <sip:us@127.0.0.1>", f"To: <sip:us@127.0.0.1>{to}")
-    peer.sendto(text.encode(), _port(stack).uopts.laddress)
+    peer.sendto(text.encode(), _server(stack).uopts.laddress)
 
     assert peer.recv(2000).startswith(b"SIP/2.0 " + status)
 
 
 @pytest.mark.parametrize("header", ["Authorization", "proxy-authorization"])
-def test_answers_to_challenges_are_not_in_the_log_of_messages(
+def test_credentials_are_removed_from_the_message_log(
     stack: Any, peer: socket.socket, caplog: pytest.LogCaptureFixture, header: str
 ) -> None:
     caplog.set_level(logging.DEBUG, "django_poketalk.server.switch.gateways.sip")
     credentials = f'{header}: Digest username="me",\r\n response="0123456789abcdef"\r\n'
     text = INVITE.format(port=peer.getsockname()[1], headers=credentials)
-    peer.sendto(text.encode(), _port(stack).uopts.laddress)
+    peer.sendto(text.encode(), _server(stack).uopts.laddress)
 
     assert peer.recv(2000).startswith(b"SIP/2.0 403")
     assert f"{header}: …" in caplog.text
-    assert "CSeq: 1 INVITE" in caplog.text  # but for that, it is whole
+    assert "CSeq: 1 INVITE" in caplog.text  # the rest is logged
     assert "0123456789abcdef" not in caplog.text

@@ -1,4 +1,4 @@
-"""What a trunk asks for, and what it can bear: digest, numbers, failing over, limits."""
+"""Options of SIP trunks: authentication, number formats, failover, limits, keep-alive."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from django_poketalk.server.switch.machine.facts_and_commands import Cause, LegF
 from tests.server.switch.conftest import closing, ended, eventually, serve
 
 from . import phones
-from .conftest import A, B, Lines, free_port, leg
-from .peer import Peer, playing
+from .conftest import A, B, SipService, free_port, leg
+from .peer import Peer, running_peer
 from .phones import CHALLENGE, PASSWORD, USERNAME, Step
 
 pytestmark = [
@@ -31,15 +31,15 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-CHALLENGED: list[Step] = [
-    phones.invited(),
-    phones.answered_with("401 Unauthorized", headers=(CHALLENGE,), tag=";tag=challenged"),
-    phones.gets_with_digest("INVITE"),
-    phones.gets("ACK"),
+CHALLENGE_INVITE: list[Step] = [
+    phones.receive_invite(),
+    phones.respond_to_invite("401 Unauthorized", headers=(CHALLENGE,), tag=";tag=challenged"),
+    phones.receive_with_digest("INVITE"),
+    phones.receive("ACK"),
 ]
-LETS_IN = phones.checks_digest(
-    phones.answered_with("200 OK", phones.sdp(), late=True),
-    phones.answered_with("403 Forbidden", late=True),
+CHECK_CREDENTIALS = phones.branch_on_digest(
+    phones.respond_to_invite("200 OK", phones.sdp(), saved_headers=True),
+    phones.respond_to_invite("403 Forbidden", saved_headers=True),
 )
 
 
@@ -49,11 +49,17 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return {"username": USERNAME, "password_variable": "TRUNK_PASSWORD"}
 
 
-def test_a_challenge_is_answered(lines: Lines, credentials: dict[str, str]) -> None:
-    a = lines.phone(A, [*CHALLENGED, LETS_IN, phones.gets("ACK"), *phones.PUT_DOWN], **credentials)
-    lines.phone(B, phones.refuses("486 Busy Here"))
+def test_a_challenge_to_invite_is_answered(
+    service: SipService, credentials: dict[str, str]
+) -> None:
+    a = service.phone(
+        A,
+        [*CHALLENGE_INVITE, CHECK_CREDENTIALS, phones.receive("ACK"), *phones.ACCEPT_BYE],
+        **credentials,
+    )
+    service.phone(B, phones.reject("486 Busy Here"))
 
-    call = lines.place()
+    call = service.place()
 
     assert a.result() == ""
     assert (call.status, call.hangup_cause) == (6, Cause.BUSY)
@@ -61,39 +67,41 @@ def test_a_challenge_is_answered(lines: Lines, credentials: dict[str, str]) -> N
 
 
 @pytest.mark.parametrize("password", ["wrong", ""])
-def test_without_the_right_password_the_call_fails(
-    lines: Lines, credentials: dict[str, str], monkeypatch: pytest.MonkeyPatch, password: str
+def test_the_call_fails_without_the_correct_password(
+    service: SipService, credentials: dict[str, str], monkeypatch: pytest.MonkeyPatch, password: str
 ) -> None:
     monkeypatch.setenv("TRUNK_PASSWORD", password)
-    refuses = [*CHALLENGED, LETS_IN, phones.gets("ACK")]
-    challenges = phones.refuses("401 Unauthorized", headers=(CHALLENGE,))
-    a = lines.phone(A, refuses if password else challenges, **credentials)
+    reject = [*CHALLENGE_INVITE, CHECK_CREDENTIALS, phones.receive("ACK")]
+    only_challenge = phones.reject("401 Unauthorized", headers=(CHALLENGE,))
+    a = service.phone(A, reject if password else only_challenge, **credentials)
 
-    call = lines.place()
+    call = service.place()
 
     assert a.result() == ""
     assert (call.status, call.hangup_cause) == (2, Cause.REJECTED)
     assert leg(call, Side.A).sip_status == (403 if password else 401)
 
 
-def test_a_challenge_to_bye_is_answered(lines: Lines, credentials: dict[str, str]) -> None:
-    challenges = [
-        phones.gets("BYE"),
-        phones.responds("401 Unauthorized", headers=(CHALLENGE,)),
-        phones.gets_with_digest("BYE"),
-        phones.checks_digest(phones.responds("200 OK"), phones.responds("403 Forbidden")),
+def test_a_challenge_to_bye_is_answered(service: SipService, credentials: dict[str, str]) -> None:
+    challenge_bye = [
+        phones.receive("BYE"),
+        phones.respond("401 Unauthorized", headers=(CHALLENGE,)),
+        phones.receive_with_digest("BYE"),
+        phones.branch_on_digest(phones.respond("200 OK"), phones.respond("403 Forbidden")),
     ]
-    a = lines.phone(A, [*phones.PICKED_UP, *challenges], **credentials)
-    lines.phone(B, phones.refuses("486 Busy Here"))
+    a = service.phone(A, [*phones.ANSWER, *challenge_bye], **credentials)
+    service.phone(B, phones.reject("486 Busy Here"))
 
-    lines.place()
+    service.place()
 
     assert a.result() == ""
     assert "SIP/2.0 403" not in a.messages()
 
 
-def test_the_password_is_nowhere_to_be_seen(lines: Lines, credentials: dict[str, str]) -> None:
-    row = lines.gateway(A, 5999, **credentials)
+def test_the_password_is_not_in_the_row_or_in_a_repr(
+    service: SipService, credentials: dict[str, str]
+) -> None:
+    row = service.gateway(A, 5999, **credentials)
 
     assert row.trunk is not None
     assert row.trunk.password == PASSWORD
@@ -101,10 +109,10 @@ def test_the_password_is_nowhere_to_be_seen(lines: Lines, credentials: dict[str,
     assert PASSWORD not in str(vars(row))
 
 
-def test_numbers_are_written_as_the_trunk_wants_them(lines: Lines) -> None:
-    a = lines.phone(
+def test_numbers_are_formatted_as_the_trunk_is_configured(service: SipService) -> None:
+    a = service.phone(
         A,
-        phones.refuses("486 Busy Here"),
+        phones.reject("486 Busy Here"),
         strip_digits=2,
         add_prefix="+44",
         from_domain="trunk.example",
@@ -112,7 +120,7 @@ def test_numbers_are_written_as_the_trunk_wants_them(lines: Lines) -> None:
         caller_number="442079460000",
     )
 
-    lines.place()
+    service.place()
 
     assert a.result() == ""
     assert f"INVITE sip:+44{A[2:]}01@127.0.0.1" in a.messages()
@@ -120,16 +128,16 @@ def test_numbers_are_written_as_the_trunk_wants_them(lines: Lines) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shown", "header"),
+    ("caller_id", "header"),
     [
         ("other", f"From: <sip:{B}02@127.0.0.1>"),
         ("anonymous", "<sip:anonymous@anonymous.invalid>"),
     ],
 )
-def test_caller_id(lines: Lines, shown: str, header: str) -> None:
-    a = lines.phone(A, phones.refuses("486 Busy Here"), caller_id=shown)
+def test_the_configured_caller_id_is_sent(service: SipService, caller_id: str, header: str) -> None:
+    a = service.phone(A, phones.reject("486 Busy Here"), caller_id=caller_id)
 
-    lines.place()
+    service.place()
 
     assert header in a.messages()
 
@@ -144,12 +152,12 @@ def test_caller_id(lines: Lines, shown: str, header: str) -> None:
         "504 Server Time-out",
     ],
 )
-def test_another_gateway_is_tried(lines: Lines, status: str) -> None:
-    down = lines.phone(A, phones.refuses(status), priority=1)
-    up = lines.phone(A, [*phones.PICKED_UP, *phones.PUT_DOWN], priority=2)
-    lines.phone(B, phones.refuses("486 Busy Here"))
+def test_the_next_gateway_is_tried_if_a_trunk_fails(service: SipService, status: str) -> None:
+    down = service.phone(A, phones.reject(status), priority=1)
+    up = service.phone(A, [*phones.ANSWER, *phones.ACCEPT_BYE], priority=2)
+    service.phone(B, phones.reject("486 Busy Here"))
 
-    call = lines.place()
+    call = service.place()
 
     assert (down.result(), up.result()) == ("", "")
     assert call.status == 6
@@ -158,73 +166,77 @@ def test_another_gateway_is_tried(lines: Lines, status: str) -> None:
     assert second.answered_at is not None
 
 
-def test_another_gateway_is_tried_when_nobody_answers_at_all(
-    lines: Lines, monkeypatch: pytest.MonkeyPatch
+def test_the_next_gateway_is_tried_if_a_trunk_does_not_respond(
+    service: SipService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sip_leg, "NO_REPLY", 0.5)
-    monkeypatch.setattr(gateway, "CLOSE_TIMEOUT", 0.5)  # nobody answers CANCEL either
-    lines.gateway(A, free_port(), priority=1)
-    up = lines.phone(A, phones.refuses("486 Busy Here"), priority=2)
+    monkeypatch.setattr(gateway, "CLOSE_TIMEOUT", 0.5)  # there is no response to CANCEL either
+    service.gateway(A, free_port(), priority=1)
+    up = service.phone(A, phones.reject("486 Busy Here"), priority=2)
 
-    call = lines.place()
+    call = service.place()
 
     assert up.result() == ""
     assert leg(call, Side.A).hangup_cause == Cause.GATEWAY_DOWN
     assert (call.status, call.hangup_cause) == (2, Cause.BUSY)
 
 
-def test_a_trunk_that_has_said_anything_is_not_taken_for_down(
-    lines: Lines, monkeypatch: pytest.MonkeyPatch
+def test_a_trunk_that_has_responded_with_100_trying_is_not_down(
+    service: SipService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sip_leg, "NO_REPLY", 0.5)
-    rings_long = [phones.invited(), phones.answered_with("100 Trying", tag=""), phones.pauses(900)]
-    refuses = [phones.answered_with("486 Busy Here", late=True), phones.gets("ACK")]
-    a = lines.phone(A, [*rings_long, *refuses], priority=1)
-    spare = lines.phone(A, phones.RINGS, priority=2)
+    respond_with_trying = [
+        phones.receive_invite(),
+        phones.respond_to_invite("100 Trying", tag=""),
+        phones.pause(900),
+    ]
+    reject = [phones.respond_to_invite("486 Busy Here", saved_headers=True), phones.receive("ACK")]
+    a = service.phone(A, [*respond_with_trying, *reject], priority=1)
+    spare = service.phone(A, phones.RING, priority=2)
 
-    call = lines.place()
+    call = service.place()
 
     assert (a.result(), spare.messages()) == ("", "")
     assert (call.status, call.hangup_cause) == (2, Cause.BUSY)
 
 
-def test_an_invite_expires_when_the_phone_has_rung_long_enough(lines: Lines) -> None:
-    """So that none rings on for a switch that has died."""
-    a = lines.phone(A, phones.refuses("486 Busy Here"), ring_timeout=17)
+def test_the_invite_expires_after_the_ring_timeout(service: SipService) -> None:
+    """So no phone keeps ringing after its switch was killed."""
+    a = service.phone(A, phones.reject("486 Busy Here"), ring_timeout=17)
 
-    lines.place()
+    service.place()
 
     assert a.result() == ""
     assert "Expires: 17\n" in a.messages()
 
 
-def test_a_trunk_that_comes_to_life_after_it_was_given_up_is_cancelled(
-    lines: Lines, monkeypatch: pytest.MonkeyPatch
+def test_a_trunk_that_responds_after_the_next_gateway_was_tried_is_canceled(
+    service: SipService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else two phones would ring for one call."""
+    """Otherwise two phones would ring for one call."""
     monkeypatch.setattr(sip_leg, "NO_REPLY", 0.3)
 
-    def sleeper(peer: Peer) -> None:
-        invite = peer.gets("INVITE")
-        assert given_up.wait(20)
-        peer.answers(invite, "180 Ringing")
-        peer.answers(peer.gets("CANCEL", past=("INVITE",)), "200 OK")
-        peer.answers(invite, "487 Request Terminated")
-        peer.gets("ACK", past=("INVITE", "CANCEL"))
+    def slow_trunk(peer: Peer) -> None:
+        invite = peer.receive("INVITE")
+        assert failed_over.wait(20)
+        peer.respond(invite, "180 Ringing")
+        peer.respond(peer.receive("CANCEL", skip=("INVITE",)), "200 OK")
+        peer.respond(invite, "487 Request Terminated")
+        peer.receive("ACK", skip=("INVITE", "CANCEL"))
 
-    def spare(peer: Peer) -> None:
-        invite = peer.gets("INVITE")
-        given_up.set()
-        peer.answers(invite, "180 Ringing")
+    def next_trunk(peer: Peer) -> None:
+        invite = peer.receive("INVITE")
+        failed_over.set()
+        peer.respond(invite, "180 Ringing")
         assert cancelled.wait(20)
-        peer.answers(invite, "486 Busy Here")
+        peer.respond(invite, "486 Busy Here")
 
-    given_up, cancelled = threading.Event(), threading.Event()
-    with playing(sleeper) as (slow_port, slow), playing(spare) as (port, up):
+    failed_over, cancelled = threading.Event(), threading.Event()
+    with running_peer(slow_trunk) as (slow_port, slow), running_peer(next_trunk) as (port, up):
         slow.add_done_callback(lambda done: cancelled.set())
-        lines.gateway(A, slow_port, priority=1)
-        lines.gateway(A, port, priority=2)
-        call = lines.place()
+        service.gateway(A, slow_port, priority=1)
+        service.gateway(A, port, priority=2)
+        call = service.place()
         slow.result(20)
         up.result(20)
 
@@ -232,40 +244,42 @@ def test_a_trunk_that_comes_to_life_after_it_was_given_up_is_cancelled(
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "sip..example.com"])
-def test_a_host_that_nobody_knows_is_a_gateway_that_is_down(lines: Lines, host: str) -> None:
-    row = lines.gateway(A, 5060, ring_timeout=2)
+def test_a_trunk_whose_host_does_not_resolve_is_down(service: SipService, host: str) -> None:
+    row = service.gateway(A, 5060, ring_timeout=2)
     type(row).objects.update(host=host)
 
-    call = lines.place()
+    call = service.place()
 
     assert (call.status, call.hangup_cause) == (2, Cause.GATEWAY_DOWN)
 
 
-def test_a_port_that_is_taken_is_a_gateway_that_is_down(lines: Lines) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", lines.port))
-        lines.phone(A, phones.RINGS)
+def test_the_gateway_is_down_if_the_sip_port_is_in_use(service: SipService) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", service.port))
+        service.phone(A, phones.RING)
 
-        call = lines.place()
+        call = service.place()
 
     assert (call.status, call.hangup_cause) == (2, Cause.GATEWAY_DOWN)
 
 
-def test_calls_past_a_trunk_s_channels_go_another_way(lines: Lines) -> None:
-    full = lines.phone(A, [*phones.PICKED_UP, *phones.PUT_DOWN], priority=1, max_channels=1)
-    spare = lines.phone(A, phones.refuses("486 Busy Here"), priority=2)
-    lines.phone(B, [*phones.RINGS, *phones.CANCELLED], ring_timeout=2)
-    first, second = lines.queue(max_duration=30), lines.queue(max_duration=30)
+def test_calls_beyond_the_channels_of_a_trunk_use_the_next_gateway(service: SipService) -> None:
+    full = service.phone(A, [*phones.ANSWER, *phones.ACCEPT_BYE], priority=1, max_channels=1)
+    spare = service.phone(A, phones.reject("486 Busy Here"), priority=2)
+    service.phone(B, [*phones.RING, *phones.ACCEPT_CANCEL], ring_timeout=2)
+    first, second = service.queue(max_duration=30), service.queue(max_duration=30)
 
-    lines.place_all(first, second)
+    service.place_all(first, second)
 
     assert (full.result(), spare.result()) == ("", "")
     assert {first.status, second.status} == {2, 6}
 
 
-def test_a_phone_that_is_put_down_makes_room_and_is_not_rung_any_more(lines: Lines) -> None:
-    async def ring_twice(port: int) -> None:
-        sip = gateway.SipGateway(Clock(), lambda call, fact: told.append(fact))
+def test_a_leg_that_is_hung_up_at_once_frees_its_channel_and_sends_no_invite(
+    service: SipService,
+) -> None:
+    async def originate_twice(port: int) -> None:
+        sip = gateway.SipGateway(Clock(), lambda call, fact: facts.append(fact))
         route = Route(1, "sip", 30, SipTrunk("127.0.0.1", port, max_channels=1))
         await sip.open()
         for call in (1, 2):
@@ -274,29 +288,29 @@ def test_a_phone_that_is_put_down_makes_room_and_is_not_rung_any_more(lines: Lin
             sip.hang_up(leg, Cause.HANG_UP_REQUESTED)
         await sip.close()
 
-    told: list[LegFact] = []
+    facts: list[LegFact] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
         phone.bind(("127.0.0.1", 0))
         phone.setblocking(False)
-        asyncio.run(ring_twice(phone.getsockname()[1]))
+        asyncio.run(originate_twice(phone.getsockname()[1]))
         with pytest.raises(BlockingIOError):
             phone.recv(1)
 
-    assert told == []
+    assert facts == []
 
 
-def test_calls_past_a_trunk_s_rate_go_another_way(lines: Lines) -> None:
-    slow = lines.phone(A, phones.refuses("486 Busy Here"), priority=1, calls_per_second=1)
-    spare = lines.phone(A, phones.refuses("603 Decline"), priority=2)
-    first, second = lines.queue(), lines.queue()
+def test_calls_beyond_the_rate_of_a_trunk_use_the_next_gateway(service: SipService) -> None:
+    slow = service.phone(A, phones.reject("486 Busy Here"), priority=1, calls_per_second=1)
+    spare = service.phone(A, phones.reject("603 Decline"), priority=2)
+    first, second = service.queue(), service.queue()
 
-    lines.place_all(first, second)  # both are taken at one look
+    service.place_all(first, second)  # one query claims both
 
     assert (slow.result(), spare.result()) == ("", "")
     assert {first.hangup_cause, second.hangup_cause} == {Cause.BUSY, Cause.DECLINED}
 
 
-def test_a_trunk_is_down_after_two_probes_without_an_answer() -> None:
+def test_a_trunk_is_down_after_two_failed_probes() -> None:
     state, trunk = TrunkHealth(), SipTrunk("127.0.0.1", keep_alive=10)
     assert state.probe_due(0, trunk)
     assert not state.probe_due(9, trunk)
@@ -306,71 +320,71 @@ def test_a_trunk_is_down_after_two_probes_without_an_answer() -> None:
     assert (state.record(405), state.up) == (True, True)
 
 
-def test_a_trunk_that_was_down_and_is_asked_no_more_is_tried(lines: Lines) -> None:
-    """It could never rise, as nothing would tell."""
+def test_a_trunk_that_was_down_is_tried_if_probes_are_disabled(service: SipService) -> None:
+    """No probe could report it as up again."""
 
-    async def ring(keep_alive: int) -> bool:
-        trunk = SipTrunk("127.0.0.1", lines.port, keep_alive=keep_alive)
-        sip = gateway.SipGateway(Clock(), lambda call, fact: told.append(fact))
+    async def originate(keep_alive: int) -> bool:
+        trunk = SipTrunk("127.0.0.1", service.port, keep_alive=keep_alive)
+        sip = gateway.SipGateway(Clock(), lambda call, fact: facts.append(fact))
         await sip.open()
         sip._health[1] = TrunkHealth(up=False)
         sip.originate(LegKey(CallKey(1, 1), Side.A, 1), "1", "2", Route(1, "sip", 30, trunk))
         await asyncio.sleep(0)
         await sip.close()
-        return not told
+        return not facts
 
-    told: list[LegFact] = []
-    assert asyncio.run(ring(keep_alive=0))
-    assert not asyncio.run(ring(keep_alive=10))
+    facts: list[LegFact] = []
+    assert asyncio.run(originate(keep_alive=0))
+    assert not asyncio.run(originate(keep_alive=10))
 
 
-def test_a_trunk_that_is_down_is_passed_over_until_it_answers_again(
-    lines: Lines, monkeypatch: pytest.MonkeyPatch
+def test_a_trunk_that_is_down_is_skipped_until_it_responds_again(
+    service: SipService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "WATCH", 0.2)
     monkeypatch.setattr(health, "DOWN_AFTER", 1)
-    is_down, may_rise, is_up = threading.Event(), threading.Event(), threading.Event()
+    is_down, may_respond, is_up = threading.Event(), threading.Event(), threading.Event()
 
     def trunk(peer: Peer) -> None:
-        peer.answers(peer.gets("OPTIONS"), "503 Service Unavailable")
-        probe = peer.gets("OPTIONS")  # so the first answer has been taken
+        peer.respond(peer.receive("OPTIONS"), "503 Service Unavailable")
+        probe = peer.receive("OPTIONS")  # the first response has been processed
         is_down.set()
-        assert may_rise.wait(30)
-        peer.answers(probe, "200 OK")
-        while peer.gets("OPTIONS") == probe:  # sent again meanwhile
+        assert may_respond.wait(30)
+        peer.respond(probe, "200 OK")
+        while peer.receive("OPTIONS") == probe:  # a retransmission
             pass
         is_up.set()
-        invite = peer.gets("INVITE", past=("OPTIONS",))
-        peer.answers(invite, "486 Busy Here")
+        invite = peer.receive("INVITE", skip=("OPTIONS",))
+        peer.respond(invite, "486 Busy Here")
 
-    spare = lines.phone(A, phones.refuses("603 Decline"), priority=2)
+    spare = service.phone(A, phones.reject("603 Decline"), priority=2)
     calls: list[Call] = []
 
     def place() -> None:
-        calls.append(lines.queue())
+        calls.append(service.queue())
 
     async def during() -> None:
         assert await asyncio.to_thread(is_down.wait, 30)
         await asyncio.to_thread(closing, place)
         await eventually(ended(*calls))
-        may_rise.set()
+        may_respond.set()
         assert await asyncio.to_thread(is_up.wait, 30)
         await asyncio.to_thread(closing, place)
 
-    with playing(trunk) as (port, played):
-        lines.gateway(A, port, priority=1, keep_alive=1)
+    with running_peer(trunk) as (port, trunk_done):
+        service.gateway(A, port, priority=1, keep_alive=1)
         serve(Engine("test"), until=lambda: len(calls) == 2 and ended(*calls)(), during=during)
-        played.result(30)
+        trunk_done.result(30)
 
     assert spare.result() == ""
-    tried = [[(row.sip_status, row.hangup_cause) for row in call.legs.all()] for call in calls]
-    assert tried == [[(0, "gateway_down"), (603, "declined")], [(486, "busy")]]
+    attempts = [[(row.sip_status, row.hangup_cause) for row in call.legs.all()] for call in calls]
+    assert attempts == [[(0, "gateway_down"), (603, "declined")], [(486, "busy")]]
 
 
-def test_options_are_sent_and_answered(lines: Lines) -> None:
-    answers = ['<recv request="OPTIONS"></recv>', phones.responds("200 OK")]
-    trunk = lines.phone(A, answers, keep_alive=5)
+def test_options_requests_are_sent_to_the_trunk(service: SipService) -> None:
+    respond_to_options = ['<recv request="OPTIONS"></recv>', phones.respond("200 OK")]
+    trunk = service.phone(A, respond_to_options, keep_alive=5)
 
-    lines.idle(until=lambda: trunk.process.poll() is not None)
+    service.run_idle(until=lambda: trunk.process.poll() is not None)
 
     assert trunk.result() == ""

@@ -1,4 +1,4 @@
-"""A switch that dies or freezes while real phones talk: they are put down, by somebody."""
+"""A switch that stops, is killed or freezes during calls: every phone receives a BYE."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.server.switch.conftest import ended, serve
 from tests.server.switch.processes import switch, talking, wait_for
 
 from . import phones
-from .conftest import A, B, Lines, free_port
+from .conftest import A, B, SipService, free_port
 
 pytestmark = [
     pytest.mark.needs("sipp", "sippy"),
@@ -22,9 +22,12 @@ pytestmark = [
 ]
 
 
-def test_the_next_switch_puts_down_the_phones_of_a_killed_one(lines: Lines) -> None:
-    a, b = lines.phone(A, phones.ANSWERS_AS_A), lines.phone(B, phones.ANSWERS_AS_B)
-    call = lines.queue(max_duration=60)
+def test_the_next_switch_hangs_up_the_calls_of_a_killed_switch(service: SipService) -> None:
+    a, b = (
+        service.phone(A, phones.CALL_WITH_REINVITE),
+        service.phone(B, phones.CALL_WITHOUT_REINVITE),
+    )
+    call = service.queue(max_duration=60)
     with switch(speed=1, SWITCH_SIP_PORT=str(free_port())) as process:
         wait_for(talking(call))
         process.kill()
@@ -33,26 +36,28 @@ def test_the_next_switch_puts_down_the_phones_of_a_killed_one(lines: Lines) -> N
 
     serve(Engine("next"), until=ended(call))
 
-    assert (a.result(), b.result()) == ("", "")  # each got its BYE
+    assert (a.result(), b.result()) == ("", "")  # each has received a BYE
     call.refresh_from_db()
     assert (call.status, call.hangup_cause, call.held) == (8, Cause.SWITCH_LOST, 0)
     assert not call.legs.exclude(dialog="").exists()
 
 
-def test_a_challenge_to_that_bye_is_answered(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_switch_answers_a_challenge_to_its_bye(
+    service: SipService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TRUNK_PASSWORD", phones.PASSWORD)
-    challenges = [
-        phones.gets("BYE"),
-        phones.responds("401 Unauthorized", headers=(phones.CHALLENGE,)),
-        phones.gets_with_digest("BYE"),
-        phones.checks_digest(phones.responds("200 OK"), phones.responds("403 Forbidden")),
+    challenge = [
+        phones.receive("BYE"),
+        phones.respond("401 Unauthorized", headers=(phones.CHALLENGE,)),
+        phones.receive_with_digest("BYE"),
+        phones.branch_on_digest(phones.respond("200 OK"), phones.respond("403 Forbidden")),
     ]
     credentials = {"username": phones.USERNAME, "password_variable": "TRUNK_PASSWORD"}
-    a = lines.phone(A, [*phones.PICKED_UP, *challenges], **credentials)
-    lines.phone(B, phones.RINGS)
-    call = lines.queue(max_duration=60)
-    # On the same port: SIPp responds to where its call came from, whatever Via says.
-    with switch(speed=1, SWITCH_SIP_PORT=str(lines.port)) as process:
+    a = service.phone(A, [*phones.ANSWER, *challenge], **credentials)
+    service.phone(B, phones.RING)
+    call = service.queue(max_duration=60)
+    # Use the same port: SIPp sends responses to the source of the INVITE and ignores Via.
+    with switch(speed=1, SWITCH_SIP_PORT=str(service.port)) as process:
         wait_for(lambda: Call.objects.filter(pk=call.pk, status=5).exists())
         process.kill()
         process.wait()
@@ -63,10 +68,12 @@ def test_a_challenge_to_that_bye_is_answered(lines: Lines, monkeypatch: pytest.M
     assert "SIP/2.0 403" not in a.messages()
 
 
-def test_a_switch_that_wakes_past_its_lease_puts_its_phones_down_itself(lines: Lines) -> None:
-    a = lines.phone(A, [*phones.PICKED_UP, *phones.JOINED_AS_A, *phones.PUT_DOWN])
-    b = lines.phone(B, [*phones.PICKED_UP, *phones.PUT_DOWN])
-    call = lines.queue(max_duration=60)
+def test_a_switch_that_resumes_after_its_lease_expired_hangs_up_its_calls(
+    service: SipService,
+) -> None:
+    a = service.phone(A, [*phones.ANSWER, *phones.ACCEPT_REINVITE, *phones.ACCEPT_BYE])
+    b = service.phone(B, [*phones.ANSWER, *phones.ACCEPT_BYE])
+    call = service.queue(max_duration=60)
     with switch(speed=1, SWITCH_SIP_PORT=str(free_port())) as process:
         wait_for(talking(call))
         process.send_signal(signal.SIGSTOP)
@@ -81,9 +88,12 @@ def test_a_switch_that_wakes_past_its_lease_puts_its_phones_down_itself(lines: L
     assert Call.objects.values().get() == row
 
 
-def test_sigterm_puts_the_phones_down(lines: Lines) -> None:
-    a, b = lines.phone(A, phones.ANSWERS_AS_A), lines.phone(B, phones.ANSWERS_AS_B)
-    call = lines.queue(max_duration=60)
+def test_sigterm_hangs_up_all_calls(service: SipService) -> None:
+    a, b = (
+        service.phone(A, phones.CALL_WITH_REINVITE),
+        service.phone(B, phones.CALL_WITHOUT_REINVITE),
+    )
+    call = service.queue(max_duration=60)
     with switch(speed=1, SWITCH_SIP_PORT=str(free_port())) as process:
         wait_for(talking(call))
         process.send_signal(signal.SIGTERM)

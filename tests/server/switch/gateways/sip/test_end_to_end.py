@@ -1,5 +1,6 @@
-"""The whole path once, with nothing simulated: a button, a Celery worker, HTTP to the service, a
-switch, two soft phones that talk; and the caller's side that ends it at its limit.
+"""One call end to end: button, Celery worker, HTTP, service, switch and two soft phones.
+
+The caller's side ends the call at its limit.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from tests.caller import people
 from tests.caller.calls.test_brokers import BROKER, broker  # noqa: F401
 from tests.server.switch.processes import ROOT, switch, wait_for
 
-from .baresip import listening
-from .conftest import A, B, Lines, free_port
+from .baresip import running_baresip
+from .conftest import A, B, SipService, free_port
 
 pytestmark = [
     pytest.mark.needs("baresip", "sippy", "rabbitmq" if BROKER.startswith("amqp") else "redis"),
@@ -34,12 +35,12 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-LIMIT = 2  # seconds that the caller's side allows
+LIMIT = 2  # seconds; the maximum duration that the caller's side allows
 
 
 @contextmanager
-def working(app: Celery, site: str, api_key: str) -> Iterator[None]:
-    """A Celery worker that places calls with the service at `site`."""
+def running_worker(app: Celery, site: str, api_key: str) -> Iterator[None]:
+    """Run a Celery worker that places calls with the service at `site`, until the block ends."""
     queue = app.conf.task_default_queue
     command = ["worker", "--concurrency=1", "--loglevel=WARNING", "--queues", queue]
     worker = subprocess.Popen(
@@ -47,7 +48,7 @@ def working(app: Celery, site: str, api_key: str) -> Iterator[None]:
         cwd=ROOT,
         env={
             **os.environ,
-            "DJANGO_SETTINGS_MODULE": "tests.server.switch.gateways.sip.chain_settings",
+            "DJANGO_SETTINGS_MODULE": "tests.server.switch.gateways.sip.end_to_end_settings",
             "WORKER_DATABASE_NAME": str(connection.settings_dict["NAME"]),
             "WORKER_SERVICE_URL": f"{site}/index.php/api/click2call",
             "WORKER_BROKER_URL": app.conf.broker_url,
@@ -64,7 +65,7 @@ def working(app: Celery, site: str, api_key: str) -> Iterator[None]:
 
 
 def press(from_number: str, to_number: str) -> None:
-    """Press the button beside a contact, as a user with this phone."""
+    """Press a contact's call button, as a user with this number."""
     anna = people.agent()
     CallerNumber.objects.filter(user=anna).update(number=from_number)
     tag = f'call_button contact field="phone" max_duration={LIMIT}'
@@ -73,41 +74,41 @@ def press(from_number: str, to_number: str) -> None:
     assert response.status_code == 302
 
 
-def test_from_the_button_to_two_people_who_talk_and_are_cut_off_at_the_limit(
-    lines: Lines,
+def test_a_call_from_the_button_is_connected_and_ends_at_its_limit(
+    service: SipService,
     broker: Celery,  # noqa: F811
     live_server: Any,
 ) -> None:
-    AllowedAddress.objects.create(account=lines.account, network="127.0.0.1")
-    _, api_key = ApiKey.issue(lines.account)
+    AllowedAddress.objects.create(account=service.account, network="127.0.0.1")
+    _, api_key = ApiKey.issue(service.account)
     with (
-        listening(f"{A}01", 440) as a,
-        listening(f"{B}02", 880) as b,
-        working(broker, live_server.url, api_key),
+        running_baresip(f"{A}01", 440) as a,
+        running_baresip(f"{B}02", 880) as b,
+        running_worker(broker, live_server.url, api_key),
         switch(speed=1, SWITCH_SIP_PORT=str(free_port()), SWITCH_EVENT_INTERVAL="1") as process,
     ):
-        lines.gateway(A, a.port)
-        lines.gateway(B, b.port)
+        service.gateway(A, a.port)
+        service.gateway(B, b.port)
 
         press(from_number=f"+{A}01", to_number=f"+{B}02")
 
-        finals = CallRequest.objects.filter(status=CallStatus.AB_DISCONNECTED)
-        wait_for(finals.exists)
-        at_a, at_b = a.heard(), b.heard()  # which each says when it was put down
+        ended_requests = CallRequest.objects.filter(status=CallStatus.AB_DISCONNECTED)
+        wait_for(ended_requests.exists)
+        at_a, at_b = a.media_stats(), b.media_stats()  # available after the BYE
         wait_for(Call.objects.filter(state=Call.State.ENDED).exists)
         process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=30)
 
-    mine, theirs = CallRequest.objects.get(), Call.objects.get()
-    assert theirs.custom == mine.webcallid
-    assert (mine.status, theirs.status) == (8, 8)
-    assert theirs.hangup_cause == Cause.VETOED
-    assert mine.events.filter(answer=412, status=7, duration=LIMIT).count() == 1
-    assert mine.duration == theirs.duration >= LIMIT
-    assert mine.cost == theirs.cost == -sum(entry.amount for entry in theirs.entries.all()) > 0
+    request, call = CallRequest.objects.get(), Call.objects.get()
+    assert call.custom == request.webcallid
+    assert (request.status, call.status) == (8, 8)
+    assert call.hangup_cause == Cause.VETOED
+    assert request.events.filter(answer=412, status=7, duration=LIMIT).count() == 1
+    assert request.duration == call.duration >= LIMIT
+    assert request.cost == call.cost == -sum(entry.amount for entry in call.entries.all()) > 0
     for one, other in ((at_a, at_b), (at_b, at_a)):
         assert other.sent > 0
-        assert one.received >= other.sent - 5  # on their way when it was put down
+        assert one.received >= other.sent - 5  # in transit when the call ended
         assert one.errors == 0
-    assert "Traceback" not in said
-    assert "wrong thread" not in said
+    assert "Traceback" not in output
+    assert "wrong thread" not in output

@@ -1,5 +1,6 @@
-"""The settings of the full chain's Celery worker: as the tests' worker's, with the service's key
-and with the caller's side where events reach it.
+"""Settings of the Celery worker of the end-to-end test.
+
+They add the service's API key and the base URL of EventURLs to the tests' worker settings.
 """
 
 from __future__ import annotations
