@@ -1,4 +1,4 @@
-"""A real browser at a real server, whose calls go over HTTP to a service that the test drives."""
+"""A browser, a live server, and a service under the test's control."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.needs import CHROMIUM
 from . import demo
 from .service import Service
 
-PATIENCE = 20_000  # milliseconds, on a busy machine
+TIMEOUT = 20_000  # milliseconds; long enough for a busy machine
 REPORT_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>
-    console.error(`refused by the policy: ${event.violatedDirective}`));
+    console.error(`violates the policy: ${event.violatedDirective}`));
 """
 
-expect.set_options(timeout=PATIENCE)
+expect.set_options(timeout=TIMEOUT)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright, pytest.MonkeyPatch.context() as environment:
-        # Playwright's loop runs in this thread, so Django takes all of the test to be asynchronous.
+        # Playwright's event loop runs in this thread, so Django assumes asynchronous code.
         environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         started = playwright.chromium.launch(
             executable_path=CHROMIUM.path(),
@@ -52,15 +52,17 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def demo_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the demo, in which a call has been made."""
+    """The address of the demo, in which one call has been placed."""
     with demo.running(tmp_path_factory.mktemp("demo")) as address:
-        demo.call(address, "/contacts/1/")
+        demo.place_call(address, "/contacts/1/")
         yield address
 
 
 @pytest.fixture(scope="session")
 def server(django_db_setup: None) -> Iterator[LiveServer]:
-    with override_settings(MIDDLEWARE=["tests.browser.site.strict", *project.MIDDLEWARE]):
+    with override_settings(
+        MIDDLEWARE=["tests.browser.site.content_security_policy", *project.MIDDLEWARE]
+    ):
         live = LiveServer("127.0.0.1")
     yield live
     live.stop()
@@ -78,7 +80,7 @@ def service() -> Iterator[Service]:
 
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Takes each wake-up at once, in a thread of its own, as a Celery worker would."""
+    """Place each published call at once in a new thread, as a Celery worker would."""
     threads: list[threading.Thread] = []
 
     def work(pk: int) -> None:
@@ -99,7 +101,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def no_worker(worker: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody takes a wake-up: calls stay queued."""
+    """No worker: calls stay queued."""
     monkeypatch.setattr("django_poketalk.calls.task_publisher.wake", lambda pk, delay=0: None)
 
 
@@ -107,7 +109,7 @@ def no_worker(worker: None, monkeypatch: pytest.MonkeyPatch) -> None:
 def site(
     transactional_db: None, server: LiveServer, service: Service, worker: None, settings: Any
 ) -> str:
-    """The address of the site, which asks the service for its calls."""
+    """The address of the site, which places its calls with the service."""
     settings.ROOT_URLCONF = "tests.browser.site"
     settings.POKETALK = {
         **settings.POKETALK,
@@ -130,18 +132,21 @@ def bob(site: str) -> Contact:
 
 @pytest.fixture
 def problems() -> list[str]:
-    """What the browser's consoles complained of, violations of the policy included: nothing may be
-    left at the end. A test that provokes something takes it away.
+    """Errors and warnings in the browser's console, including violations of the policy.
+
+    The list must be empty at the end of each test. A test that causes an entry removes it.
     """
     return []
 
 
-def listen(page: Page, problems: list[str]) -> None:
-    """Write down what the page's console complains of."""
+def record_problems(page: Page, problems: list[str]) -> None:
+    """Record the page's errors, and errors and warnings in its console."""
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on(
         "console",
-        lambda said: problems.append(said.text) if said.type in ("error", "warning") else None,
+        lambda message: (
+            problems.append(message.text) if message.type in ("error", "warning") else None
+        ),
     )
 
 
@@ -149,14 +154,14 @@ def listen(page: Page, problems: list[str]) -> None:
 def visit(
     browser: Browser, site: str, anna: Any, bob: Contact, problems: list[str]
 ) -> Iterator[Callable[..., Page]]:
-    """Open Bob's page as Anna, in a browser with these options; `context` for one more tab."""
+    """Open Bob's page as Anna, in a new browser context with these options, or in `context`."""
     contexts: list[BrowserContext] = []
 
     def open_page(context: BrowserContext | None = None, **options: Any) -> Page:
         if context is None:
             context = browser.new_context(**{"base_url": site, **options})
             contexts.append(context)
-            context.set_default_timeout(PATIENCE)
+            context.set_default_timeout(TIMEOUT)
             context.add_init_script(REPORT_VIOLATIONS)
             client = Client()
             client.force_login(anna)
@@ -165,7 +170,7 @@ def visit(
                 [{"name": project.SESSION_COOKIE_NAME, "value": session, "url": site}]
             )
         page = context.new_page()
-        listen(page, problems)
+        record_problems(page, problems)
         page.goto(f"/contacts/{bob.pk}/")
         return page
 

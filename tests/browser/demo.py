@@ -1,6 +1,4 @@
-"""The demo, as people start it: web, worker, beat and switch, with simulated phones that live fast,
-and data of its own.
-"""
+"""The demo in a separate process: web, worker, beat and switch, with simulated phones."""
 
 from __future__ import annotations
 
@@ -14,13 +12,13 @@ from pathlib import Path
 
 from tests.example.conftest import PROJECT, environment
 
-SPEED = 10  # a call's seconds in a real one
-READY_WITHIN = 90.0  # seconds
+SPEED = 10  # call seconds per real second
+START_TIMEOUT = 90.0  # seconds
 
 
 @contextmanager
 def running(var: Path) -> Iterator[str]:
-    """Its address, once it is ready; `var` is the folder for all that it writes."""
+    """Run the demo until the block ends. Yield its address; `var` is the folder for its files."""
     from demo import ports
 
     port = ports.any_free()
@@ -34,7 +32,7 @@ def running(var: Path) -> Iterator[str]:
             stderr=subprocess.STDOUT,
         )
     try:
-        until = time.monotonic() + READY_WITHIN
+        until = time.monotonic() + START_TIMEOUT
         while "is ready" not in output.read_text():
             if process.poll() is not None or time.monotonic() > until:
                 raise AssertionError(f"The demo did not start:\n{output.read_text()}")
@@ -49,8 +47,8 @@ def running(var: Path) -> Iterator[str]:
             process.wait()
 
 
-def call(address: str, contact: str) -> int:
-    """Have the user `demo` press the button on this contact's page; the call's primary key."""
+def place_call(address: str, contact: str) -> int:
+    """Press the call button on a contact's page as user `demo`. Return the call's primary key."""
     from demo.visitor import Visitor
 
     visitor = Visitor(address)

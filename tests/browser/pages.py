@@ -1,7 +1,4 @@
-"""Every page of the example, for the tests that look at all of them. A new page is one line here.
-
-`click` is the link that leads on to the page, where its address is not known before.
-"""
+"""Every page of the example, for the tests that visit all of them. Add a line for each new page."""
 
 from __future__ import annotations
 
@@ -10,7 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a page is: a path, and a link (CSS) to follow from there. `visitor` is who looks."""
+    """The address of a page.
+
+    `click` is the CSS selector of a link to follow from `path`, for pages whose path varies.
+    `visitor` is the user who is logged in; empty: nobody.
+    """
 
     path: str
     click: str = ""

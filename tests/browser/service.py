@@ -1,6 +1,4 @@
-"""A Click-2-Call service under the test's control: it answers as it is told, and tells of its calls
-when it is told to.
-"""
+"""A Click-2-Call service whose answers and events the test controls."""
 
 from __future__ import annotations
 
@@ -17,24 +15,24 @@ TIMEOUT = 10.0  # seconds
 
 
 class Service(http.server.ThreadingHTTPServer):
-    """Answers each request with `answer`; `asked` are the requests so far."""
+    """Answers each request with `answer`, and keeps all requests in `requests`."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answer = "00"
-        self.asked: list[dict[str, str]] = []
+        self.requests: list[dict[str, str]] = []
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/index.php/api/click2call"
 
-    def tell(self, status: int, duration: int = 0, cost: str = "0") -> int:
-        """Send an event of the latest call; the status that it was answered with."""
-        order = self.asked[-1]
-        event = eventurl.Event(CallStatus(status), order["custom"], duration, Decimal(cost))
-        address = eventurl.expand(order["eventurl"], event)
+    def send_event(self, status: int, duration: int = 0, cost: str = "0") -> int:
+        """Send an event of the latest call. Return the HTTP status of the response."""
+        request = self.requests[-1]
+        event = eventurl.Event(CallStatus(status), request["custom"], duration, Decimal(cost))
+        address = eventurl.expand(request["eventurl"], event)
         return requests.get(address, timeout=TIMEOUT).status_code
 
 
@@ -43,7 +41,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self.server.asked.append(dict(parse_qsl(body)))
+        self.server.requests.append(dict(parse_qsl(body)))
         answer = self.server.answer.encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
@@ -52,4 +50,4 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
     def log_message(self, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""

@@ -1,5 +1,5 @@
-"""The site that the browser visits: a contact's page with a call button, and a policy on all pages
-under which nothing inline runs or applies.
+"""The site under test: pages with call buttons, and a Content Security Policy that forbids inline
+scripts and styles.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import path
 
-from tests.crm.admin_site import urlpatterns as usual
+from tests.crm.admin_site import urlpatterns as crm_urlpatterns
 from tests.crm.models import Contact
 
 POLICY = "; ".join(
@@ -30,14 +30,14 @@ POLICY = "; ".join(
 ADMIN_POLICY = POLICY.removesuffix("; require-trusted-types-for 'script'")
 
 
-def strict(
+def content_security_policy(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """A middleware that puts the policy on every page."""
+    """A middleware that adds the policy to every response."""
 
     def with_policy(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        # The admin's own scripts know no trusted types.
+        # The admin's own scripts do not support trusted types.
         admin = request.path.startswith(("/admin/", "/crm/"))
         response.headers["Content-Security-Policy"] = ADMIN_POLICY if admin else POLICY
         return response
@@ -49,20 +49,20 @@ def contact(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "crm/contact.html", {"contact": get_object_or_404(Contact, pk=pk)})
 
 
-def marked(request: HttpRequest, pk: int) -> HttpResponse:
-    """The contact's card, with a button for the number in its text, inside a form of its own."""
+def card(request: HttpRequest, pk: int) -> HttpResponse:
+    """A page with a call button beside the phone number in its text, inside another form."""
     return render(request, "crm/card.html", {"contact": get_object_or_404(Contact, pk=pk)})
 
 
 @login_not_required
 def favicon(request: HttpRequest) -> HttpResponse:
-    """Browsers ask for one on their own account."""
+    """Browsers request it on every site."""
     return HttpResponse(status=204)
 
 
 urlpatterns = [
     path("contacts/<int:pk>/", contact, name="contact"),
-    path("cards/<int:pk>/", marked, name="card"),
+    path("cards/<int:pk>/", card, name="card"),
     path("favicon.ico", favicon),
-    *usual,
+    *crm_urlpatterns,
 ]

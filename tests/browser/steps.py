@@ -1,4 +1,4 @@
-"""What Anna does at Bob's page, and what she sees there."""
+"""Steps that the tests of the call element share. The user Anna calls the contact Bob."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ def hang_up_button(page: Page) -> Locator:
     return page.get_by_role("button", name="Hang up: Bob")
 
 
-def says(page: Page, sentence: str | re.Pattern[str]) -> None:
-    """The element's live region comes to say this."""
+def expect_status(page: Page, sentence: str | re.Pattern[str]) -> None:
+    """Wait until the element's live region has this text."""
     expect(page.locator("poketalk-call").get_by_role("status")).to_have_text(sentence)
 
 
-def reach(page: Page, service: Service, *statuses: int) -> None:
-    """Press the button, and have the service tell these statuses once it was asked."""
+def place_call(page: Page, service: Service, *statuses: int) -> None:
+    """Press the button, wait for the request, and send events with these statuses."""
     call_button(page).click()
     expect(page.locator("poketalk-call")).to_have_attribute("phase", "calling")
-    asked(page, service)
+    wait_for_request(page, service)
     for status in statuses:
-        assert service.tell(status, cost="0.08" if status > 5 else "0") == 200
+        assert service.send_event(status, cost="0.08" if status > 5 else "0") == 200
 
 
-def asked(page: Page, service: Service, times: int = 1) -> None:
-    """Wait until the service was asked for so many calls and its answer is in the row."""
+def wait_for_request(page: Page, service: Service, times: int = 1) -> None:
+    """Wait until the service has received `times` requests and its answers are recorded."""
     for _ in range(200):
         done = CallRequest.objects.exclude(placement__in=[Placement.QUEUED, Placement.SENDING])
-        if len(service.asked) >= times and done.count() >= times:
+        if len(service.requests) >= times and done.count() >= times:
             return
         page.wait_for_timeout(50)
-    raise AssertionError(f"The service was asked for {len(service.asked)} calls, not {times}.")
+    raise AssertionError(f"The service received {len(service.requests)} requests, not {times}.")

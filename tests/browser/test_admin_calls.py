@@ -1,5 +1,5 @@
-"""The list of calls in the admin, in a browser: rows of live calls keep up by themselves, and all
-works without script, on narrow screens, for everybody.
+"""The admin's list of calls: live rows update themselves. The list works without JavaScript, on
+narrow screens and with assistive technology.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from tests.caller.conftest import CALLEE, CALLER
 from tests.caller.people import connected, someone
 
 from . import site as site_module
-from .axe import barriers
-from .conftest import PATIENCE, REPORT_VIOLATIONS, listen
+from .axe import accessibility_violations
+from .conftest import REPORT_VIOLATIONS, TIMEOUT, record_problems
 
 CALLS = "/admin/poketalk/callrequest/"
 
@@ -39,8 +39,8 @@ def new_call(no_worker: None, site: str) -> Callable[..., CallRequest]:
 def watch(
     browser: Browser, site: str, problems: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Page]]:
-    """Open the list as somebody who may do everything, in a browser with these options."""
-    # The admin's own jQuery writes markup, which the strictest policy refuses.
+    """Open the list as a superuser, in a browser context with these options."""
+    # The admin's own jQuery inserts markup, which the stricter policy forbids.
     policy = site_module.POLICY.replace("; require-trusted-types-for 'script'", "")
     monkeypatch.setattr(site_module, "POLICY", policy)
     boss = someone("boss", is_staff=True, is_superuser=True)
@@ -49,7 +49,7 @@ def watch(
     def open_list(query: str = "", **options: Any) -> Page:
         context = browser.new_context(base_url=site, **options)
         contexts.append(context)
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(TIMEOUT)
         client = Client()
         client.force_login(boss)
         session = client.cookies[project.SESSION_COOKIE_NAME].value
@@ -57,7 +57,7 @@ def watch(
         page = context.new_page()
         if options.get("java_script_enabled", True):
             page.add_init_script(REPORT_VIOLATIONS)
-        listen(page, problems)
+        record_problems(page, problems)
         page.goto(f"{CALLS}{query}")
         return page
 
@@ -75,20 +75,20 @@ def pill(page: Page, call: CallRequest) -> Any:
     return row(page, call).locator(".poketalk-pill")
 
 
-def test_live_rows_keep_up_and_stop_when_all_is_over(
+def test_live_rows_update_until_all_calls_have_ended(
     watch: Callable[..., Page], new_call: Callable[..., CallRequest]
 ) -> None:
     talking, waiting = connected(new_call()), new_call()
     page = watch()
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
     expect(pill(page, talking)).to_have_text("Connected")
     expect(pill(page, waiting)).to_have_text("Waiting")
 
     connected(waiting, status=3, cost="0.11", b_answered_at=None)
     expect(pill(page, waiting)).to_have_attribute("data-phase", "ringing")
     expect(row(page, waiting).locator(".field-cost")).to_have_text("0.110")
-    expect(page.locator("[data-poketalk-live]")).to_be_empty()  # nothing to interrupt people for
+    expect(page.locator("[data-poketalk-live]")).to_be_empty()  # ringing is not announced
 
     connected(talking, status=8, ended_at=timezone.now(), veto_reason="maximum cost")
     connected(waiting, status=4, ended_at=timezone.now())
@@ -101,13 +101,13 @@ def test_live_rows_keep_up_and_stop_when_all_is_over(
         "Call to +44 20 7946 0123: Ended after talking"
     )
 
-    assert all(f"id={talking.pk}" in url or f"id={waiting.pk}" in url for url in asked)
-    asked.clear()
+    assert all(f"id={talking.pk}" in url or f"id={waiting.pk}" in url for url in requests)
+    requests.clear()
     page.wait_for_timeout(4000)
-    assert asked == []
+    assert requests == []
 
 
-def test_the_duration_of_a_live_call_runs(
+def test_the_duration_of_a_live_call_keeps_counting(
     watch: Callable[..., Page], new_call: Callable[..., CallRequest]
 ) -> None:
     call = connected(new_call(), duration=0, a_answered_at=timezone.now() - timedelta(seconds=55))
@@ -116,12 +116,12 @@ def test_the_duration_of_a_live_call_runs(
 
     length = row(page, call).locator(".field-length")
     expect(length).to_have_text(re.compile(r"1:0\d"))
-    shown = length.inner_text()
-    expect(length).not_to_have_text(shown)
-    assert length.inner_text() > shown
+    first_text = length.inner_text()
+    expect(length).not_to_have_text(first_text)
+    assert length.inner_text() > first_text
 
 
-def test_a_hidden_page_asks_for_nothing(
+def test_a_hidden_page_does_not_poll(
     watch: Callable[..., Page], new_call: Callable[..., CallRequest]
 ) -> None:
     call = connected(new_call())
@@ -131,18 +131,18 @@ def test_a_hidden_page_asks_for_nothing(
         document.dispatchEvent(new Event("visibilitychange"));
     }"""
     page.evaluate(hide, True)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
     connected(call, status=8, ended_at=timezone.now())
     page.wait_for_timeout(4000)
-    assert asked == []
+    assert requests == []
 
     page.evaluate(hide, False)
 
     expect(pill(page, call)).to_have_text("Ended after talking")
 
 
-def test_a_site_that_does_not_answer_is_asked_again(
+def test_polling_continues_after_a_failed_request(
     watch: Callable[..., Page], new_call: Callable[..., CallRequest], problems: list[str]
 ) -> None:
     call = connected(new_call())
@@ -158,7 +158,7 @@ def test_a_site_that_does_not_answer_is_asked_again(
     problems[:] = [each for each in problems if "Failed to load resource" not in each]
 
 
-def test_everything_works_without_script(
+def test_the_list_works_without_javascript(
     watch: Callable[..., Page], new_call: Callable[..., CallRequest]
 ) -> None:
     failed, talking = new_call(), connected(new_call())
@@ -182,7 +182,7 @@ def test_everything_works_without_script(
 
 @pytest.mark.parametrize("language", ["en", "he"])
 @pytest.mark.parametrize("width", [360, 800, 1280, 1920])
-def test_no_line_is_cut_off(
+def test_all_columns_are_visible_at_every_width(
     width: int,
     language: str,
     watch: Callable[..., Page],
@@ -202,7 +202,7 @@ def test_no_line_is_cut_off(
 
 @pytest.mark.parametrize("language", ["en", "he"])
 @pytest.mark.parametrize("width", [360, 800, 1024, 1100, 1280, 1400, 1920])
-def test_nothing_in_a_line_covers_another_thing(
+def test_nothing_overlaps_within_a_row(
     width: int,
     language: str,
     watch: Callable[..., Page],
@@ -216,13 +216,13 @@ def test_nothing_in_a_line_covers_another_thing(
     page = watch(viewport={"width": width, "height": 800})
 
     overlaps = """(row) => {
-        const things = [...row.querySelectorAll("time, bdi, .field-user a, [data-poketalk]")];
+        const elements = [...row.querySelectorAll("time, bdi, .field-user a, [data-poketalk]")];
         const pills = row.querySelectorAll(".poketalk-pill");
-        const seen = [...things, ...pills].filter((thing) => thing.textContent.trim());
-        const meet = (a, b) => a.left < b.right - 1 && b.left < a.right - 1
+        const visible = [...elements, ...pills].filter((element) => element.textContent.trim());
+        const overlap = (a, b) => a.left < b.right - 1 && b.left < a.right - 1
             && a.top < b.bottom - 1 && b.top < a.bottom - 1;
-        return seen.flatMap((one, index) => seen.slice(index + 1)
-            .filter((other) => meet(one.getBoundingClientRect(), other.getBoundingClientRect()))
+        return visible.flatMap((one, index) => visible.slice(index + 1)
+            .filter((other) => overlap(one.getBoundingClientRect(), other.getBoundingClientRect()))
             .map((other) => `${one.textContent} | ${other.textContent}`));
     }"""
     assert row(page, call).evaluate(overlaps) == []
@@ -231,18 +231,18 @@ def test_nothing_in_a_line_covers_another_thing(
 @pytest.mark.needs("axe")
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_is_in_the_way(
+def test_the_list_and_its_action_are_accessible(
     scheme: Any,
     width: int,
     watch: Callable[..., Page],
     new_call: Callable[..., CallRequest],
     problems: list[str],
 ) -> None:
-    over = {"ended_at": timezone.now()}
+    ended = {"ended_at": timezone.now()}
     for facts in (
         *({"status": status} for status in (1, 3, 7)),
-        {"status": 6, **over},
-        {"status": 8, **over},
+        {"status": 6, **ended},
+        {"status": 8, **ended},
         {"placement": "unknown", "status": None},
         {"hangup_requested_at": timezone.now()},
     ):
@@ -250,10 +250,10 @@ def test_nothing_is_in_the_way(
 
     page = watch(viewport={"width": width, "height": 800}, color_scheme=scheme)
     assert problems == []
-    assert barriers(page) == []
+    assert accessibility_violations(page) == []
     page.get_by_label("Select all objects on this page for an action").check()
     page.locator("select[name=action]").select_option("call_again")
     page.get_by_role("button", name=re.compile("^(Go|Run)$")).click()
     expect(page.get_by_role("button", name="Yes, call again")).to_be_visible()
-    assert barriers(page) == []
+    assert accessibility_violations(page) == []
     problems.clear()  # axe-core's own styles

@@ -1,4 +1,4 @@
-"""How the call element looks: narrow, from right to left, light and dark, under a strict policy."""
+"""The call element on narrow screens, right to left, in light and dark, under a strict policy."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tests.crm.models import Contact
 
 from .service import Service
 from .site import POLICY
-from .steps import Visit, asked, hang_up_button, says
+from .steps import Visit, expect_status, hang_up_button, wait_for_request
 
 LONG = "Wolfeschlegelsteinhausenbergerdorff-Featherstonehaugh & Partners " * 2
-READABLE = 4.5  # contrast of text, WCAG 2.2 AA
+MINIMUM_CONTRAST = 4.5  # of text, WCAG 2.2 AA
 
 
 def element(page: Page) -> Any:
@@ -23,19 +23,19 @@ def element(page: Page) -> Any:
 
 
 def fits(page: Page) -> bool:
-    """Whether nothing has to be scrolled to sideways."""
+    """Whether the page needs no horizontal scrolling."""
     width = "document.documentElement"
     return bool(page.evaluate(f"{width}.scrollWidth <= {width}.clientWidth"))
 
 
 def start(page: Page, service: Service, *statuses: int) -> None:
     element(page).locator("[type=submit]").click()
-    asked(page, service)
+    wait_for_request(page, service)
     for status in statuses:
-        service.tell(status, cost="0.08")
+        service.send_event(status, cost="0.08")
 
 
-def test_everything_fits_a_narrow_screen(visit: Visit, service: Service, bob: Contact) -> None:
+def test_the_element_fits_a_narrow_screen(visit: Visit, service: Service, bob: Contact) -> None:
     Contact.objects.update(name=LONG[:100])
     page = visit(viewport={"width": 360, "height": 640})
     assert fits(page)
@@ -43,15 +43,17 @@ def test_everything_fits_a_narrow_screen(visit: Visit, service: Service, bob: Co
     start(page, service, 1, 3)
     expect(element(page)).to_have_attribute("phase", "ringing")
     assert fits(page)
-    service.tell(7, cost="12345.678")
+    service.send_event(7, cost="12345.678")
     expect(element(page)).to_have_attribute("phase", "talking")
     assert fits(page)
-    service.tell(8, 3, "12345.678")
+    service.send_event(8, 3, "12345.678")
     expect(element(page)).to_have_attribute("phase", "ended")
     assert fits(page)
 
 
-def test_it_runs_from_right_to_left(visit: Visit, service: Service, settings: Any) -> None:
+def test_the_layout_is_mirrored_in_right_to_left_languages(
+    visit: Visit, service: Service, settings: Any
+) -> None:
     settings.LANGUAGE_CODE = "he"
     page = visit(viewport={"width": 360, "height": 640})
 
@@ -68,23 +70,26 @@ def test_it_runs_from_right_to_left(visit: Visit, service: Service, settings: An
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_can_be_read_in_light_and_dark(
+def test_all_text_has_enough_contrast_in_light_and_dark(
     scheme: str, visit: Visit, service: Service
 ) -> None:
     page = visit(color_scheme=scheme)
     start(page, service, 1, 3, 5, 7)
-    says(page, "Connected")
+    expect_status(page, "Connected")
 
-    ground = color(page, "body", "background-color")
-    assert (sum(ground) > 3 * 128) == (scheme == "light")
+    background = color(page, "body", "background-color")
+    assert (sum(background) > 3 * 128) == (scheme == "light")
     for part in ("sentence", "figures", "link"):
-        assert contrast(color(page, f"[data-poketalk={part}]", "color"), ground) >= READABLE
+        assert (
+            contrast(color(page, f"[data-poketalk={part}]", "color"), background)
+            >= MINIMUM_CONTRAST
+        )
     hang_up = "[data-poketalk=hang-up]"
-    written = color(page, hang_up, "color")
-    assert contrast(written, color(page, hang_up, "background-color")) >= READABLE
+    text = color(page, hang_up, "color")
+    assert contrast(text, color(page, hang_up, "background-color")) >= MINIMUM_CONTRAST
 
 
-def test_a_project_sets_the_colors(visit: Visit, service: Service) -> None:
+def test_a_project_can_set_the_colors(visit: Visit, service: Service) -> None:
     page = visit()
     page.evaluate(
         """() => {
@@ -99,21 +104,23 @@ def test_a_project_sets_the_colors(visit: Visit, service: Service) -> None:
     expect(hang_up_button(page)).to_have_css("background-color", "rgb(1, 2, 3)")
 
 
-def test_the_policy_is_there_and_its_violations_are_seen(visit: Visit, problems: list[str]) -> None:
+def test_the_policy_is_sent_and_its_violations_are_recorded(
+    visit: Visit, problems: list[str]
+) -> None:
     page = visit()
-    answer = page.request.get(page.url)
-    assert answer.headers["content-security-policy"] == POLICY
+    response = page.request.get(page.url)
+    assert response.headers["content-security-policy"] == POLICY
 
     page.evaluate("document.body.setAttribute('style', 'color: red')")
     page.wait_for_timeout(100)
 
-    assert any("refused by the policy: style-src" in problem for problem in problems)
+    assert any("violates the policy: style-src" in problem for problem in problems)
     problems.clear()
 
 
-def color(page: Page, selector: str, which: str) -> tuple[int, int, int]:
+def color(page: Page, selector: str, property_name: str) -> tuple[int, int, int]:
     value = page.locator(selector).first.evaluate(
-        "(element, which) => getComputedStyle(element)[which]", which
+        "(element, name) => getComputedStyle(element)[name]", property_name
     )
     red, green, blue = map(int, re.findall(r"\d+", value)[:3])
     return red, green, blue

@@ -1,4 +1,4 @@
-"""The whole of it in a browser: the demo's pages, worker, service, switch and simulated phones."""
+"""The demo end to end: its pages, worker, service, switch and simulated phones."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from .conftest import PATIENCE, REPORT_VIOLATIONS, listen
+from .conftest import REPORT_VIOLATIONS, TIMEOUT, record_problems
 
 
 @pytest.fixture
 def page(browser: Browser, demo_site: str, problems: list[str]) -> Iterator[Page]:
-    """The demo, as the user `demo` sees it."""
+    """A page of the demo, with the user `demo` logged in."""
     context = browser.new_context(base_url=demo_site)
-    context.set_default_timeout(PATIENCE)
+    context.set_default_timeout(TIMEOUT)
     context.add_init_script(REPORT_VIOLATIONS)
     page = context.new_page()
-    listen(page, problems)
+    record_problems(page, problems)
     page.goto("/login/")
     page.get_by_label("User name").fill("demo")
     page.get_by_label("Password").fill("demo")
@@ -41,21 +41,21 @@ def press(page: Page) -> None:
     page.locator("poketalk-call [type=submit]").first.click()
 
 
-def shows(page: Page, phase: str) -> None:
+def expect_phase(page: Page, phase: str) -> None:
     expect(page.locator("poketalk-call").first).to_have_attribute("phase", phase)
 
 
-def says(page: Page, sentence: str | re.Pattern[str]) -> None:
+def expect_status(page: Page, sentence: str | re.Pattern[str]) -> None:
     expect(page.locator("poketalk-call").first.get_by_role("status")).to_have_text(sentence)
 
 
-def test_a_call_from_the_press_to_its_end(page: Page) -> None:
+def test_a_call_from_start_to_end(page: Page) -> None:
     open_contact(page, "Sid Sixty")
 
     press(page)
-    shows(page, "talking")
+    expect_phase(page, "talking")
     expect(page.locator("poketalk-call").get_by_role("timer")).to_have_text(re.compile(r"^\d\d:"))
-    says(page, re.compile(r"^Ended, 1 min( \d s)?, 0\.\d\d"))
+    expect_status(page, re.compile(r"^Ended, 1 min( \d s)?, 0\.\d\d"))
 
     page.reload()
     expect(page.get_by_role("row").nth(1)).to_contain_text("Ended after talking")
@@ -65,11 +65,11 @@ def test_a_call_from_the_press_to_its_end(page: Page) -> None:
 def test_a_call_is_hung_up(phase: str, page: Page) -> None:
     open_contact(page, "Sloane Slow" if phase == "ringing" else "Stacy Stays")
     press(page)
-    shows(page, phase)
+    expect_phase(page, phase)
 
     page.get_by_role("button", name=re.compile("Hang up")).first.click()
 
-    says(page, re.compile("^(Ended|Canceled before)"))
+    expect_status(page, re.compile("^(Ended|Canceled before)"))
 
 
 @pytest.mark.parametrize(
@@ -81,22 +81,22 @@ def test_a_call_is_hung_up(phase: str, page: Page) -> None:
         ("Ruby Rateless", re.compile("^Refused: not enough credit")),
     ],
 )
-def test_why_there_is_no_conversation_is_told(
+def test_the_reason_of_a_failed_call_is_displayed(
     name: str, sentence: str | re.Pattern[str], page: Page
 ) -> None:
     open_contact(page, name)
 
     press(page)
 
-    says(page, sentence)
+    expect_status(page, sentence)
 
 
-def test_staff_call_from_the_admin(page: Page) -> None:
+def test_staff_place_a_call_from_the_admin(page: Page) -> None:
     page.goto("/admin/contacts/contact/?q=Quinn")
     press(page)
-    shows(page, "talking")
+    expect_phase(page, "talking")
 
     page.get_by_role("link", name="Quinn Quick").click()
-    shows(page, "talking")  # the same call
+    expect_phase(page, "talking")  # the same call
     page.get_by_role("button", name=re.compile("Hang up")).first.click()
-    says(page, re.compile("^Ended"))
+    expect_status(page, re.compile("^Ended"))

@@ -1,4 +1,4 @@
-"""A real browser reads a marked page as it reads the page, but for the buttons."""
+"""A browser parses a page with inserted call buttons like the original, except for the buttons."""
 
 from __future__ import annotations
 
@@ -25,45 +25,47 @@ title='020~7946~0123'|<u~title=02079460123>|</u>|<script>|</script>|<script/>|<s
     .split("|")
 )
 
-# The page as the browser reads it: without our buttons, the same as the page without marks. What a
-# DOMParser reads is read as where no scripts run, which is another matter inside <noscript>.
+# Compares the parsed original with the parsed page, without its buttons. DOMParser parses like a
+# browser without scripting, which makes a difference inside <noscript>.
 COMPARE = """
-([pages, scripts]) => pages.map(([plain, marked]) => {
-  const read = (html) => {
+([pages, scripts]) => pages.map(([original, linked]) => {
+  const parse = (html) => {
     if (!scripts) return new DOMParser().parseFromString(html, "text/html").body;
     const element = document.createElement("div");
     element.innerHTML = html;
     return element;
   };
-  const ours = read(marked);
-  for (const each of ours.querySelectorAll("poketalk-call")) {
+  const body = parse(linked);
+  for (const each of body.querySelectorAll("poketalk-call")) {
     each.replaceWith(each.querySelector("button")?.textContent ?? "lost");
   }
-  ours.normalize();
-  return ours.innerHTML === read(plain).innerHTML;
+  body.normalize();
+  return body.innerHTML === parse(original).innerHTML;
 })
 """
 
 
 def pages(count: int) -> list[tuple[str, str]]:
-    """Random pages of the fragments that have been marked somewhere."""
-    dice = random.Random(4)
-    made: list[tuple[str, str]] = []
-    while len(made) < count:
-        html = "".join(dice.choices(FRAGMENTS, k=dice.randint(2, 9)))
-        html += f"{NUMBER} onmouseover=x {NUMBER}" if dice.random() < 0.6 else NUMBER
-        marked = number_linker.mark(html, lambda digits, written: BUTTON % written)
-        if marked != html:
-            made.append((html, marked))
-    return made
+    """Random pages made of the fragments, with and without call buttons."""
+    rng = random.Random(4)
+    found: list[tuple[str, str]] = []
+    while len(found) < count:
+        html = "".join(rng.choices(FRAGMENTS, k=rng.randint(2, 9)))
+        html += f"{NUMBER} onmouseover=x {NUMBER}" if rng.random() < 0.6 else NUMBER
+        linked = number_linker.mark(html, lambda digits, text: BUTTON % text)
+        if linked != html:
+            found.append((html, linked))
+    return found
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-def test_marks_change_nothing_that_a_browser_reads(scripts: bool, browser: Browser) -> None:
+def test_call_buttons_do_not_change_how_the_page_is_parsed(scripts: bool, browser: Browser) -> None:
     page = browser.new_page()
-    made = pages(3000)
+    examples = pages(3000)
 
-    same = page.evaluate(COMPARE, [made, scripts])
+    same = page.evaluate(COMPARE, [examples, scripts])
     page.close()
 
-    assert [plain for (plain, _marked), equal in zip(made, same, strict=True) if not equal] == []
+    assert [
+        original for (original, _linked), equal in zip(examples, same, strict=True) if not equal
+    ] == []

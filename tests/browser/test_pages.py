@@ -1,4 +1,4 @@
-"""Every page of the example: no barrier, no complaint of the browser, room enough."""
+"""Every page of the example is accessible, fits narrow screens, and causes no console errors."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from .axe import barriers
-from .conftest import PATIENCE, REPORT_VIOLATIONS, listen
+from .axe import accessibility_violations
+from .conftest import REPORT_VIOLATIONS, TIMEOUT, record_problems
 from .pages import PAGES, Address
 
 
@@ -16,11 +16,11 @@ from .pages import PAGES, Address
 def visitors(
     request: pytest.FixtureRequest, browser: Browser, demo_site: str
 ) -> Iterator[dict[str, BrowserContext]]:
-    """A browser of each visitor, in light or in dark."""
+    """A browser context for each visitor, in light or dark mode."""
     contexts = {}
     for name in ("", "demo", "agent"):
         context = browser.new_context(base_url=demo_site, color_scheme=request.param)
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(TIMEOUT)
         context.add_init_script(REPORT_VIOLATIONS)
         contexts[name] = context
         if name:
@@ -42,7 +42,7 @@ def log_in(page: Page, name: str) -> None:
 @pytest.fixture
 def page(visitors: dict[str, BrowserContext], address: Address, problems: list[str]) -> Page:
     page = visitors[address.visitor].new_page()
-    listen(page, problems)
+    record_problems(page, problems)
     page.goto(address.path)
     if address.click:
         page.locator(address.click).first.click()
@@ -50,8 +50,8 @@ def page(visitors: dict[str, BrowserContext], address: Address, problems: list[s
     return page
 
 
-# How many of an admin page's tools lie on its title.
-ON_THE_TITLE = """() => {
+# Counts the links of an admin page's object tools that overlap its title.
+OVERLAPPING_TOOLS = """() => {
     const text = document.createRange();
     const boxes = [...document.querySelectorAll("#content > h1, #content > h2")].flatMap(
         (title) => { text.selectNodeContents(title); return [...text.getClientRects()]; });
@@ -64,14 +64,12 @@ ON_THE_TITLE = """() => {
 
 @pytest.mark.needs("axe")
 @pytest.mark.parametrize("address", PAGES, ids=str)
-def test_a_page_keeps_nobody_out_and_has_room(
-    page: Page, address: Address, problems: list[str]
-) -> None:
-    assert problems == []  # first: axe-core itself writes styles into the page
-    assert barriers(page) == []
+def test_the_page_is_accessible_and_fits(page: Page, address: Address, problems: list[str]) -> None:
+    assert problems == []  # before axe-core adds its own inline styles
+    assert accessibility_violations(page) == []
     if address.path.startswith("/admin/"):
-        page.set_viewport_size({"width": 800, "height": 900})  # beside an open side bar
-        assert page.evaluate(ON_THE_TITLE) == 0
+        page.set_viewport_size({"width": 800, "height": 900})  # narrow beside the open sidebar
+        assert page.evaluate(OVERLAPPING_TOOLS) == 0
     else:
         page.set_viewport_size({"width": 360, "height": 640})
         width = "document.documentElement"
