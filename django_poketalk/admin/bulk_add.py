@@ -16,7 +16,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
-from django.urls import path as route
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext_lazy as _
@@ -29,6 +28,7 @@ from ..blacklist.preview import Preview, add_entries, preview
 from ..conf import settings
 from ..models import BlacklistedNumber
 from ..models.numbers import REASON_LENGTH
+from ..shared.admin_pages import page_path, render_page
 from ..shared.admin_urls import admin_url
 from . import blacklist_matches
 
@@ -93,11 +93,7 @@ class BulkAdd(admin.ModelAdmin):  # type: ignore[type-arg]
     bulk_add_template = "poketalk/admin/bulk_add.html"
 
     def get_urls(self) -> list[URLPattern]:
-        bulk_add = route(
-            "add-in-bulk/",
-            self.admin_site.admin_view(self.bulk_add_view),
-            name="poketalk_blacklistednumber_bulk_add",
-        )
+        bulk_add = page_path(self, "add-in-bulk/", self.bulk_add_view, "bulk_add")
         return [bulk_add, *super().get_urls()]
 
     def bulk_add_view(self, request: HttpRequest) -> HttpResponse:
@@ -172,17 +168,14 @@ class BulkAdd(admin.ModelAdmin):  # type: ignore[type-arg]
         shown: Any = form  # the admin draws any form; its stubs know those of models alone
         fieldsets = [(None, {"fields": ["lines", "direction", "reason", "until"]})]
         context = {
-            **self.admin_site.each_context(request),
             "title": _("Add in bulk"),
-            "opts": self.opts,
             "form": form,
             "adminform": AdminForm(shown, fieldsets, {}),
             "media": self.media + form.media,
             "found": found,
             "has_view_permission": self.has_view_permission(request),
         }
-        request.current_app = self.admin_site.name
-        return TemplateResponse(request, self.bulk_add_template, context)
+        return render_page(self, request, self.bulk_add_template, context)
 
 
 def _log(user: Any, entries: list[BlacklistedNumber], flag: int) -> None:

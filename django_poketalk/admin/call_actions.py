@@ -14,7 +14,6 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
@@ -22,6 +21,7 @@ from .. import permissions
 from ..calls import requesting
 from ..forms import ResolveForm
 from ..models import BlacklistedNumber, CallRequest, Placement
+from ..shared.admin_pages import render_page
 from ..shared.admin_urls import admin_url
 
 
@@ -77,14 +77,12 @@ def resolve_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) ->
         )
         return _back(model_admin, call)
     context = {
-        **model_admin.admin_site.each_context(request),
         "title": _("Resolve this call manually"),
         "form": form,
         "call": call,
-        "opts": model_admin.opts,
         "back": admin_url(model_admin.admin_site, "poketalk_callrequest_change", call.pk),
     }
-    return TemplateResponse(request, "poketalk/admin/resolve.html", context)
+    return render_page(model_admin, request, "poketalk/admin/resolve.html", context)
 
 
 def block_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> HttpResponse:

@@ -21,6 +21,7 @@ from django.utils.translation import get_language
 from .. import permissions
 from ..calls import subjects
 from ..models import BlacklistedNumber, CallEvent, CallRequest
+from ..shared.admin_pages import render_page
 from ..shared.admin_urls import admin_url
 from ..shared.etags import weak_etag
 from . import call_detail_context
@@ -44,7 +45,6 @@ def page_view(
     now = timezone.now()
     user: Any = request.user
     context = {
-        **model_admin.admin_site.each_context(request),
         **_live_context(model_admin, request, call, now),
         **call_detail_context.request_and_answer(call, user),
         "numbers": _numbers(model_admin.admin_site, call, user, now),
@@ -52,7 +52,6 @@ def page_view(
         "history": _actions(call, user),
         "title": str(call),
         "subtitle": None,
-        "opts": model_admin.opts,
         "original": call,
         "media": forms.Media(),
         "add": False,
@@ -65,8 +64,7 @@ def page_view(
         "absolute_url": model_admin.get_view_on_site_url(call),
         **(extra_context or {}),
     }
-    request.current_app = model_admin.admin_site.name
-    return TemplateResponse(request, "poketalk/admin/call.html", context)
+    return render_page(model_admin, request, "poketalk/admin/call.html", context)
 
 
 def mask_history(request: HttpRequest, response: HttpResponse) -> HttpResponse:

@@ -10,7 +10,6 @@ from django.contrib.admin import ModelAdmin, helpers
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
-from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.cache import get_conditional_response
 from django.utils.html import format_html
@@ -25,6 +24,7 @@ from ..models import CallRequest
 from ..models.calls import IS_OPEN
 from ..presentation import call_status
 from ..shared import csv_export
+from ..shared.admin_pages import render_page
 from ..shared.admin_urls import admin_url
 from ..shared.etags import weak_etag
 from . import columns
@@ -145,19 +145,13 @@ def _confirm(
 ) -> HttpResponseBase:
     """The confirmation page, which says for each call why its phones may have rung."""
     subjects.load(calls)
-    request.current_app = model_admin.admin_site.name
-    return TemplateResponse(
-        request,
-        "poketalk/admin/call_again.html",
-        {
-            **model_admin.admin_site.each_context(request),
-            "title": gettext("Call again?"),
-            "opts": model_admin.opts,
-            "media": model_admin.media,
-            "calls": [_to_confirm(call, request.user) for call in calls],
-            "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
-        },
-    )
+    context = {
+        "title": gettext("Call again?"),
+        "media": model_admin.media,
+        "calls": [_to_confirm(call, request.user) for call in calls],
+        "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
+    }
+    return render_page(model_admin, request, "poketalk/admin/call_again.html", context)
 
 
 def _to_confirm(call: CallRequest, user: Any) -> dict[str, Any]:

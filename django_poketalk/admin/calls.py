@@ -12,13 +12,14 @@ from django.core.exceptions import ValidationError
 from django.db.models import F, Q
 from django.forms.widgets import Script
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils.translation import gettext_lazy as _
 
 from .. import permissions
 from ..models import CallRequest
 from ..reports import outcomes
 from ..shared.admin_names import NumbersInNames
+from ..shared.admin_pages import page_path
 from ..shared.changelist import LongList, NoNul
 from . import call_actions, call_detail, call_list, columns, filters, place, reports, search
 from .changelist import CallChangeList
@@ -78,13 +79,9 @@ class CallRequestAdmin(NoNul, NumbersInNames, LongList):
 
     def get_urls(self) -> list[URLPattern]:
         return [
-            path(
-                route,
-                self.admin_site.admin_view(partial(view, self)),
-                name=f"poketalk_callrequest_{name}",
-            )
-            for route, name, view in PAGES
-        ] + super().get_urls()
+            *(page_path(self, route, partial(view, self), name) for route, name, view in PAGES),
+            *super().get_urls(),
+        ]
 
     def has_hang_up_permission(self, request: HttpRequest) -> bool:
         return permissions.may_hang_up_any(request.user)

@@ -12,7 +12,6 @@ from django.contrib.admin.helpers import AdminForm
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
@@ -28,6 +27,7 @@ from ..exceptions import CallRefused, IdempotencyConflict
 from ..forms import PhoneNumberField
 from ..models import BlacklistedNumber, CallerNumber, CallRequest
 from ..presentation import call_status
+from ..shared.admin_pages import render_page
 from ..shared.admin_urls import admin_url
 
 CAPS = {
@@ -187,9 +187,7 @@ def _render(
     fields = ["from_number", "to_number", "minutes", "max_cost"]
     any_form: Any = form  # AdminForm accepts any form, but its stubs only model forms
     context = {
-        **model_admin.admin_site.each_context(request),
         "title": _("Place a call"),
-        "opts": model_admin.opts,
         "form": form,
         "adminform": AdminForm(any_form, [(None, {"fields": fields})], {}),
         "order": form.token(),
@@ -199,8 +197,7 @@ def _render(
         else quote_context(quote, request.user, model_admin.admin_site),
         "has_view_permission": model_admin.has_view_permission(request),
     }
-    request.current_app = model_admin.admin_site.name
-    return TemplateResponse(request, "poketalk/admin/place.html", context)
+    return render_page(model_admin, request, "poketalk/admin/place.html", context)
 
 
 def quote_context(quote: Quote, user: Any, site: AdminSite) -> dict[str, Any]:

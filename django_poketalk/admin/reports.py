@@ -13,7 +13,6 @@ from django.contrib.admin import ModelAdmin
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
-from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.http import urlencode
@@ -25,6 +24,7 @@ from ..models import CallRequest
 from ..reports import charts, outcomes, traffic
 from ..reports.traffic import Figures, Period, Report, Row
 from ..shared import csv_export
+from ..shared.admin_pages import render_page
 from ..shared.admin_urls import admin_url
 from ..templatetags.poketalk import clock
 
@@ -122,8 +122,6 @@ def reports_view(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpResp
     asked = {name: str(request.GET.get(name) or value) for name, value in defaults.items()}
     form = ReportForm(asked)
     context = {
-        **model_admin.admin_site.each_context(request),
-        "opts": model_admin.opts,
         "title": _("Reports"),
         "form": form,
         "presets": [*_presets(today, asked["by"], asked["user"])],
@@ -141,7 +139,7 @@ def reports_view(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpResp
         context |= _shown(by, period, report, user, model_admin.admin_site)
         context |= _charts_of(by, report) if by in GROUPED else _charts(found, period)
         context["csv"] = urlencode({**asked, "format": "csv"})
-    return TemplateResponse(request, "poketalk/admin/reports.html", context)
+    return render_page(model_admin, request, "poketalk/admin/reports.html", context)
 
 
 def _presets(today: date, by: str, user: str) -> Iterator[dict[str, Any]]:

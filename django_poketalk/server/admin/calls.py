@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.forms.widgets import Script
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext
@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from django_poketalk.protocol import eventurl, number_search, numbers
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.shared.admin_names import named
+from django_poketalk.shared.admin_pages import page_path
 from django_poketalk.shared.admin_urls import admin_url
 from django_poketalk.shared.changelist import LongList
 
@@ -150,11 +151,7 @@ class CallAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage, LongList):
         return queryset.filter(found), False
 
     def get_urls(self) -> list[URLPattern]:
-        hang_up = path(
-            "<int:pk>/hang-up/",
-            self.admin_site.admin_view(self.hang_up_view),
-            name="poketalk_server_call_hang_up",
-        )
+        hang_up = page_path(self, "<int:pk>/hang-up/", self.hang_up_view, "hang_up")
         return [hang_up, *super().get_urls()]
 
     def change_view(

@@ -15,7 +15,7 @@ from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from import_export.admin import ImportMixin
@@ -23,6 +23,7 @@ from import_export.exceptions import ImportExportError
 from import_export.forms import ConfirmImportForm, ImportForm
 
 from django_poketalk.shared import csv_export
+from django_poketalk.shared.admin_pages import page_path
 from django_poketalk.shared.admin_urls import admin_url
 from django_poketalk.shared.changelist import NoNul
 
@@ -97,9 +98,8 @@ class RateDecks(NoNul, ImportMixin, admin.ModelAdmin):  # type: ignore[misc,type
         css = {"all": ("poketalk_server/admin.css",)}
 
     def get_urls(self) -> list[URLPattern]:
-        export = self.admin_site.admin_view(self.export_view)
-        name = "{}_{}_export".format(*self.get_model_info())
-        return [path("export/<int:owner>/", export, name=name), *super().get_urls()]
+        export = page_path(self, "export/<int:owner>/", self.export_view, "export")
+        return [export, *super().get_urls()]
 
     def has_import_permission(self, request: HttpRequest) -> bool:
         """Whoever may add, change and delete rates."""

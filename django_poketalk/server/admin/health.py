@@ -7,9 +7,10 @@ from typing import Any
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.template.response import TemplateResponse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+
+from django_poketalk.shared.admin_pages import render_page
 
 from .. import health
 from ..database.clock import database_now
@@ -42,13 +43,11 @@ class SwitchAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         if request.GET.get("format") == "json":
             return JsonResponse(found.as_json(), status=503 if found.problems else 200)
         context = {
-            **self.admin_site.each_context(request),
             "title": _("Health"),
-            "opts": self.model._meta,
             "health": found,
             "problems": [PROBLEMS[code] for code in found.problems],
             "switches": [(switch, switch.is_alive(found.now)) for switch in found.switches],
             "may_see_accounts": request.user.has_perm("poketalk_server.view_account"),
             **(extra_context or {}),
         }
-        return TemplateResponse(request, "admin/poketalk_server/health.html", context)
+        return render_page(self, request, "admin/poketalk_server/health.html", context)

@@ -12,12 +12,12 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
+from django_poketalk.shared.admin_pages import render_page
 from django_poketalk.shared.changelist import NoNul
 
 from ..billing import ledger
@@ -102,19 +102,16 @@ class ApiKeyAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None
     ) -> HttpResponse:
         """The page with the new key, and the other valid keys of the account."""
-        request.current_app = self.admin_site.name
         usable = Q(revoked_at=None) | Q(revoked_at__gt=timezone.now())
         others = ApiKey.objects.filter(usable, account=obj.account_id).exclude(pk=obj.pk)
         context = {
-            **self.admin_site.each_context(request),
             "title": gettext("The new key of %(account)s") % {"account": obj.account},
-            "opts": self.opts,
             "original": obj,
             "media": self.media,
             "secret": getattr(request, "poketalk_secret", None),
             "others": list(others.order_by("-pk")),
         }
-        response = TemplateResponse(request, self.issued_template, context)
+        response = render_page(self, request, self.issued_template, context)
         response.headers["Cache-Control"] = "no-store, private"
         return response.render()
 

@@ -11,14 +11,14 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.shared import csv_export
+from django_poketalk.shared.admin_pages import page_path, render_page
 from django_poketalk.shared.periods import DAY, midnight
 
 from ..billing.statements import Statement, statement
@@ -73,12 +73,8 @@ class StatementPage(admin.ModelAdmin):  # type: ignore[type-arg]
     statement_template = "admin/poketalk_server/account/statement.html"
 
     def get_urls(self) -> list[URLPattern]:
-        page = path(
-            "<int:pk>/statement/",
-            self.admin_site.admin_view(self.statement_view),
-            name="poketalk_server_account_statement",
-        )
-        return [page, *super().get_urls()]
+        shown = page_path(self, "<int:pk>/statement/", self.statement_view, "statement")
+        return [shown, *super().get_urls()]
 
     def may_see_ledger(self, request: HttpRequest) -> bool:
         """Whether the user may see the ledger."""
@@ -100,11 +96,8 @@ class StatementPage(admin.ModelAdmin):  # type: ignore[type-arg]
         found = form.statement(account) if form.is_valid() else None
         if found is not None and request.GET.get("format") == "csv":
             return self._file(request, account, form, found)
-        request.current_app = self.admin_site.name
         context = {
-            **self.admin_site.each_context(request),
             "title": gettext("Statement of %(account)s") % {"account": account},
-            "opts": self.opts,
             "original": account,
             "media": self.media,
             "form": form,
@@ -112,7 +105,7 @@ class StatementPage(admin.ModelAdmin):  # type: ignore[type-arg]
             "statement": found,
             **(_entries(found.entries) if found else {}),
         }
-        return TemplateResponse(request, self.statement_template, context)
+        return render_page(self, request, self.statement_template, context)
 
     def _file(
         self, request: HttpRequest, account: Account, form: PeriodForm, found: Statement

@@ -12,12 +12,12 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from django_poketalk.shared.admin_pages import page_path, render_page
 from django_poketalk.shared.admin_urls import admin_url
 
 from ..billing import ledger
@@ -68,12 +68,8 @@ class TopUpPage(admin.ModelAdmin):  # type: ignore[type-arg]
     top_up_template = "admin/poketalk_server/account/top_up.html"
 
     def get_urls(self) -> list[URLPattern]:
-        page = path(
-            "<int:pk>/top-up/",
-            self.admin_site.admin_view(self.top_up_view),
-            name="poketalk_server_account_top_up",
-        )
-        return [page, *super().get_urls()]
+        top_up = page_path(self, "<int:pk>/top-up/", self.top_up_view, "top_up")
+        return [top_up, *super().get_urls()]
 
     def may_top_up(self, request: HttpRequest) -> bool:
         """Whether the user may book payments."""
@@ -95,17 +91,14 @@ class TopUpPage(admin.ModelAdmin):  # type: ignore[type-arg]
             if entry is not None:
                 self._confirm(request, account, entry)
                 return redirect(admin_url(self.admin_site, "poketalk_server_account_change", pk))
-        request.current_app = self.admin_site.name
         context = {
-            **self.admin_site.each_context(request),
             "title": gettext("Top up %(account)s, in %(currency)s")
             % {"account": account, "currency": account.currency},
-            "opts": self.opts,
             "original": account,
             "media": self.media,
             "top_up": form,
         }
-        return TemplateResponse(request, self.top_up_template, context)
+        return render_page(self, request, self.top_up_template, context)
 
     def _log(self, request: HttpRequest, account: Account, entry: LedgerEntry) -> None:
         amount = f"{entry.amount:.3f} {account.currency}"
