@@ -62,6 +62,7 @@ PAGES = [
     Address(f"{SERVICE}/testcall/"),
     Address(f"{SERVICE}/testcall/add/"),
     Address(f"{SERVICE}/rate/"),
+    Address(f"{SERVICE}/rate/import/"),
     Address(f"{SERVICE}/buyrate/"),
     Address(f"{SERVICE}/serviceprovider/"),
     Address(f"{SERVICE}/serviceprovider/", click=FIRST),
