@@ -32,9 +32,9 @@ def contact_page(site: str, session: requests.Session, query: str) -> str:
 
 @pytest.mark.parametrize("path", ["/", "/contacts/1/", "/poketalk/my-number/", "/admin/"])
 def test_pages_require_a_login(site: str, path: str) -> None:
-    answer = requests.get(f"{site}{path}", timeout=10)
+    response = requests.get(f"{site}{path}", timeout=10)
 
-    assert "/login/?next=" in answer.url
+    assert "/login/?next=" in response.url
 
 
 def test_a_visitor_chooses_the_language_and_keeps_it(site: str) -> None:
@@ -42,13 +42,13 @@ def test_a_visitor_chooses_the_language_and_keeps_it(site: str) -> None:
     page = visitor.session.get(f"{site}/login/", timeout=10).text
     token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[0]
     choice = {"language": "he", "csrfmiddlewaretoken": token}
-    answer = visitor.session.post(
+    response = visitor.session.post(
         f"{site}/language/", choice, headers={"Referer": f"{site}/login/"}, timeout=10
     )
 
-    assert answer.url == f"{site}/login/"
-    assert '<html lang="he" dir="rtl">' in answer.text
-    assert "סיסמה" in answer.text
+    assert response.url == f"{site}/login/"
+    assert '<html lang="he" dir="rtl">' in response.text
+    assert "סיסמה" in response.text
     visitor.log_in("demo", "demo")
     contact = visitor.session.get(f"{site}/contacts/1/", timeout=10)
     assert "התקשרות" in contact.text
@@ -135,11 +135,11 @@ def test_a_missing_contact_is_not_found(site: str, demo: requests.Session) -> No
 @pytest.mark.parametrize("path", ["/", "/login/", "/poketalk/my-number/", "/admin/"])
 def test_no_page_has_inline_style_or_script(site: str, demo: requests.Session, path: str) -> None:
     session = requests.Session() if path == "/login/" else demo
-    answer = session.get(f"{site}{path}", timeout=10)
+    response = session.get(f"{site}{path}", timeout=10)
 
-    assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
-    assert "unsafe" not in answer.headers["Content-Security-Policy"]
-    assert not re.search(r"<style|\sstyle=|<script(?![^>]*\ssrc=)|\son\w+=", answer.text)
+    assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+    assert "unsafe" not in response.headers["Content-Security-Policy"]
+    assert not re.search(r"<style|\sstyle=|<script(?![^>]*\ssrc=)|\son\w+=", response.text)
 
 
 def test_logging_out_ends_the_session(site: str, demo: requests.Session) -> None:
@@ -152,6 +152,6 @@ def test_logging_out_ends_the_session(site: str, demo: requests.Session) -> None
 
 
 def test_the_service_responds_at_the_protocols_path(site: str) -> None:
-    answer = requests.post(f"{site}/index.php/api/click2call", data={}, timeout=10)
+    response = requests.post(f"{site}/index.php/api/click2call", data={}, timeout=10)
 
-    assert (answer.status_code, answer.text) == (200, "10")
+    assert (response.status_code, response.text) == (200, "10")

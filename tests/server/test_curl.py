@@ -35,7 +35,7 @@ def test_returns_every_code(customer: Customer, live_server: Any) -> None:
     def request_call() -> str:
         return curl(url, key, caller, callee)
 
-    answers = [
+    responses = [
         curl(url, caller, callee),
         curl(url, key, callee),
         curl(url, key, caller),
@@ -43,30 +43,30 @@ def test_returns_every_code(customer: Customer, live_server: Any) -> None:
         request_call(),
     ]
     BlacklistedNumber.objects.create(number=CALLEE)
-    answers.append(request_call())
+    responses.append(request_call())
     BlacklistedNumber.objects.all().delete()
     Rate.objects.all().delete()
-    answers.append(request_call())
+    responses.append(request_call())
     customer.gateway.delete()
-    answers.append(request_call())
+    responses.append(request_call())
     customer.provider.is_active = False
     customer.provider.save()
-    answers.append(request_call())
+    responses.append(request_call())
     AllowedAddress.objects.all().delete()
-    answers.append(request_call())
+    responses.append(request_call())
 
     codes = ["10", "20", "30", "40", "00", "60", "90", "70", "50", "100"]
-    assert answers == [f"{code} 200" for code in codes]
+    assert responses == [f"{code} 200" for code in codes]
 
 
 def test_400_names_a_malformed_field(customer: Customer, live_server: Any) -> None:
     url = f"{live_server.url}{PATH}"
     request = (f"api_key={customer.secret}", f"from={CALLER}", "to=0044 20")
 
-    answer = curl(url, *request)
+    response = curl(url, *request)
 
-    assert answer.endswith(" 400")
-    assert "0044 20" in answer
+    assert response.endswith(" 400")
+    assert "0044 20" in response
 
 
 def test_405_for_a_get(live_server: Any) -> None:
@@ -76,11 +76,11 @@ def test_405_for_a_get(live_server: Any) -> None:
 def test_90_for_an_account_without_money(customer: Customer, live_server: Any) -> None:
     ledger.adjust(customer.account, Decimal("-100.000"))
 
-    answer = curl(
+    response = curl(
         f"{live_server.url}{PATH}",
         f"api_key={customer.secret}",
         f"from={CALLER}",
         f"to={CALLEE}",
     )
 
-    assert answer == "90 200"
+    assert response == "90 200"

@@ -1,4 +1,4 @@
-"""Rate decks for the tests: files, and the two pages that a person goes through."""
+"""Helpers for tests of rate decks: files, and the two pages of an import."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FRANCE = HEADER + "33,France,0.09,0,1,1\n"
 MAY = ("add_rate", "change_rate", "delete_rate", "view_rate")
 
 
-def look(client: Client, carrier: ServiceProvider, csv: str | bytes, **more: Any) -> str:
+def preview(client: Client, carrier: ServiceProvider, csv: str | bytes, **more: Any) -> str:
     content = csv.encode() if isinstance(csv, str) else csv
     file = SimpleUploadedFile("rates.csv", content, "text/csv")
     data = {"owner": carrier.pk, "import_file": file, "format": "0", **more}

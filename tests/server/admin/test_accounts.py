@@ -49,9 +49,9 @@ def test_tops_up_an_account_from_its_page(customer: Customer) -> None:
     html = client.get(link).content.decode()
     [key] = re.findall(r'name="top_up-key" value="([0-9a-f]{32})"', html)
 
-    answer = top_up(client, customer.account, key=key).content.decode()
+    html = top_up(client, customer.account, key=key).content.decode()
 
-    assert "The balance of ACME is 125.500 EUR." in answer
+    assert "The balance of ACME is 125.500 EUR." in html
     assert balance(customer.account) == Decimal("125.5")
     entry = LedgerEntry.objects.latest("id")
     assert (entry.kind, entry.amount, entry.note) == ("top_up", Decimal("25.5"), "Invoice 7")
@@ -77,9 +77,9 @@ def test_a_repeated_top_up_form_is_booked_once(customer: Customer) -> None:
     client = staff(*BOOKER)
     top_up(client, customer.account)
 
-    answer = top_up(client, customer.account).content.decode()
+    html = top_up(client, customer.account).content.decode()
 
-    assert "is already booked. It was not booked again" in answer
+    assert "is already booked. It was not booked again" in html
     assert balance(customer.account) == Decimal("125.5")
     assert history(customer.account) == ["Topped up by 25.500 EUR."]
 
@@ -99,8 +99,8 @@ def test_rejects_a_key_of_another_payment(customer: Customer) -> None:
     top_up(client, customer.account)
 
     for account, amount in ((customer.account, "26"), (other.account, "25.5")):
-        answer = top_up(client, account, amount=amount)
-        assert "already booked" in answer.context["top_up"].errors["amount"][0]
+        response = top_up(client, account, amount=amount)
+        assert "already booked" in response.context["top_up"].errors["amount"][0]
     assert (balance(customer.account), balance(other.account)) == (Decimal("125.5"), Decimal(100))
 
 
@@ -122,10 +122,10 @@ def test_rejects_a_key_of_another_payment(customer: Customer) -> None:
 def test_an_invalid_payment_is_an_error_of_the_form(
     customer: Customer, fields: dict[str, str]
 ) -> None:
-    answer = top_up(staff(*BOOKER), customer.account, **fields)
+    response = top_up(staff(*BOOKER), customer.account, **fields)
 
-    assert answer.status_code == 200
-    assert answer.context["top_up"].errors
+    assert response.status_code == 200
+    assert response.context["top_up"].errors
     assert balance(customer.account) == 100
 
 
@@ -248,11 +248,11 @@ def test_the_statement_page_contains_only_its_account(booked: Account) -> None:
 
 
 def test_the_csv_file_contains_every_entry_and_no_formula(booked: Account) -> None:
-    answer = staff(*BOOKKEEPER).get(
+    response = staff(*BOOKKEEPER).get(
         page(Account, "statement", booked.pk),
         {"first": "2026-03-01", "last": "2026-04-30", "format": "csv"},
     )
-    text = b"".join(answer.streaming_content).decode("utf-8-sig")
+    text = b"".join(response.streaming_content).decode("utf-8-sig")
     lines = list(csv.reader(io.StringIO(text)))
 
     assert lines[0][0] == "Time"
@@ -276,16 +276,16 @@ def test_the_csv_file_contains_every_entry_and_no_formula(booked: Account) -> No
 def test_rejects_invalid_periods(booked: Account, period: dict[str, str]) -> None:
     for format_ in ("", "csv"):
         query = period | {"format": format_}
-        answer = staff(*BOOKKEEPER).get(page(Account, "statement", booked.pk), query)
-        assert answer.status_code == 200
-        assert answer.context["form"].errors
-        assert answer.context["statement"] is None
+        response = staff(*BOOKKEEPER).get(page(Account, "statement", booked.pk), query)
+        assert response.status_code == 200
+        assert response.context["form"].errors
+        assert response.context["statement"] is None
 
 
 def test_a_statement_requires_the_permission_to_see_the_ledger(booked: Account) -> None:
     for codenames in (["view_account"], ["view_ledgerentry"]):
-        answer = staff(*codenames).get(page(Account, "statement", booked.pk), MARCH)
-        assert answer.status_code == 403
+        response = staff(*codenames).get(page(Account, "statement", booked.pk), MARCH)
+        assert response.status_code == 403
 
 
 def test_the_number_of_queries_does_not_grow_with_the_entries(

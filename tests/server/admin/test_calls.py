@@ -173,8 +173,8 @@ def test_exports_call_detail_records_as_csv(customer: Customer, queued: Queued) 
         "plain": staff("view_leg"),
         "whole": staff("view_leg", "view_numbers"),
     }.items():
-        answer = client.post(LEGS, export)
-        text = b"".join(answer.streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]
+        response = client.post(LEGS, export)
+        text = b"".join(response.streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]
         header, row = csv.reader(io.StringIO(text))
         rows[who] = dict(zip(header, row, strict=True))
 
@@ -201,8 +201,8 @@ def test_the_margin_is_the_cost_less_the_buy_cost(customer: Customer, queued: Qu
     assert re.findall(r'<td class="field-margin[^"]*">([^<]*)</td>', listed) == ["—", "-0.100"]
 
     export = {"action": "export_csv", "_selected_action": [known.pk, unknown.pk]}
-    answer = reader.post(LEGS, export)
-    text = b"".join(answer.streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]
+    response = reader.post(LEGS, export)
+    text = b"".join(response.streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]
     without, with_rate = csv.DictReader(io.StringIO(text))
     assert (with_rate["buy_cost"], with_rate["margin"]) == ("1.300", "-0.100")
     assert with_rate["buy_price_per_minute"] == "0.300000"
@@ -226,8 +226,8 @@ def test_a_legs_cost_can_be_computed_from_its_exported_record(
     prefix = "buy_" if side == "bought" else ""
     Leg.objects.update(**{prefix + name: value for name, value in example.items()})
 
-    answer = staff("view_leg").post(LEGS, {"action": "export_csv", "_selected_action": [leg.pk]})
-    text = b"".join(answer.streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]
+    response = staff("view_leg").post(LEGS, {"action": "export_csv", "_selected_action": [leg.pk]})
+    text = b"".join(response.streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]
     [record] = csv.DictReader(io.StringIO(text))
 
     tariff = Tariff(

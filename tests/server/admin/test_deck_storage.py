@@ -1,4 +1,4 @@
-"""Rate decks between preview and import: who may confirm which file."""
+"""Temporary storage of rate decks between preview and import."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ from django_poketalk.server.admin import decks
 from django_poketalk.server.models import Rate, ServiceProvider
 
 from ..staff import staff
-from .decks import CONFIRM, FRANCE, HEADER, MAY, confirm, confirm_form, deck, look
+from .decks import CONFIRM, FRANCE, HEADER, MAY, confirm, confirm_form, deck, preview
 
 pytestmark = pytest.mark.django_db
 
 
-def test_a_confirm_form_that_was_changed_is_refused(
-    clerk: Client, carrier: ServiceProvider
-) -> None:
-    signed = confirm_form(look(clerk, carrier, FRANCE))["import_file_name"]
+def test_rejects_a_changed_confirm_form(clerk: Client, carrier: ServiceProvider) -> None:
+    signed = confirm_form(preview(clerk, carrier, FRANCE))["import_file_name"]
 
     for name in (f"{signed}x", "", "/etc/hostname", "hostname"):
         response = clerk.post(CONFIRM, {"import_file_name": name, "format": "0"}, follow=True)
@@ -32,22 +30,20 @@ def test_a_confirm_form_that_was_changed_is_refused(
     assert "33" not in deck(carrier)
 
 
-def test_a_deck_is_imported_by_the_person_who_previewed_it(
-    clerk: Client, carrier: ServiceProvider
-) -> None:
-    page = look(clerk, carrier, FRANCE)
+def test_only_the_user_of_the_preview_can_import(clerk: Client, carrier: ServiceProvider) -> None:
+    page = preview(clerk, carrier, FRANCE)
 
     assert "Check the file again" in confirm(staff(*MAY), page)
     assert "33" not in deck(carrier)
     assert "1 new" in confirm(clerk, page)
 
 
-def test_a_temporary_file_that_is_gone_or_changed_is_not_imported(
+def test_rejects_a_missing_or_changed_temporary_file(
     clerk: Client, carrier: ServiceProvider, stored: Path
 ) -> None:
-    page = look(clerk, carrier, FRANCE)
+    page = preview(clerk, carrier, FRANCE)
     (file,) = stored.iterdir()
-    assert file.stat().st_mode & 0o077 == 0  # for nobody else on the host
+    assert file.stat().st_mode & 0o077 == 0  # not readable by other users
 
     for other in (FRANCE.replace("0.09", "0.01"), "no deck"):
         file.write_text(other)
@@ -57,22 +53,22 @@ def test_a_temporary_file_that_is_gone_or_changed_is_not_imported(
     assert "33" not in deck(carrier)
 
 
-def test_the_owner_of_a_previewed_deck_may_be_gone(clerk: Client, carrier: ServiceProvider) -> None:
-    page = look(clerk, carrier, FRANCE)
+def test_rejects_a_deck_whose_owner_was_deleted(clerk: Client, carrier: ServiceProvider) -> None:
+    page = preview(clerk, carrier, FRANCE)
     carrier.delete()
 
     assert "Check the file again" in confirm(clerk, page)
 
 
-def test_no_temporary_file_stays_that_is_not_for_confirmation(
+def test_deletes_temporary_files_that_are_no_longer_needed(
     clerk: Client, carrier: ServiceProvider, stored: Path
 ) -> None:
-    look(clerk, carrier, "no deck")
-    look(clerk, carrier, HEADER + "33,France,much,0,1,1\n")
-    look(clerk, carrier, HEADER + "44,UK,0.12,0,1,1\n")  # changes nothing
+    preview(clerk, carrier, "no deck")
+    preview(clerk, carrier, HEADER + "33,France,much,0,1,1\n")
+    preview(clerk, carrier, HEADER + "44,UK,0.12,0,1,1\n")  # changes nothing
     assert not os.listdir(stored)
 
-    page = look(clerk, carrier, FRANCE)
+    page = preview(clerk, carrier, FRANCE)
     assert len(os.listdir(stored)) == 1
     confirm(clerk, page)
     assert not os.listdir(stored)
@@ -85,43 +81,43 @@ def test_the_storage_between_preview_and_import_is_a_setting(
     settings.IMPORT_EXPORT_TMP_STORAGE_CLASS = f"import_export.tmp_storages.{storage}"
     settings.MEDIA_ROOT = stored / "media"
 
-    page = look(clerk, carrier, FRANCE)
+    page = preview(clerk, carrier, FRANCE)
     assert "Check the file again" in confirm(staff(*MAY), page)
     assert "1 new" in confirm(clerk, page)
     assert "Check the file again" in confirm(clerk, page)
 
 
-def test_a_deck_may_be_larger_than_a_form(
+def test_a_deck_may_exceed_the_limit_of_forms(
     clerk: Client, carrier: ServiceProvider, settings: Any
 ) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 6000
     rows = "".join(f"{number},,0.1,0,1,1\n" for number in range(10**14, 10**14 + 400))
 
-    assert "400 new" in confirm(clerk, look(clerk, carrier, HEADER + rows))
+    assert "400 new" in confirm(clerk, preview(clerk, carrier, HEADER + rows))
 
 
-def test_a_file_that_is_too_large_is_not_stored(
+def test_rejects_a_large_file_without_storing_it(
     clerk: Client, carrier: ServiceProvider, stored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decks, "MAX_BYTES", 100)
 
-    assert "The file is too large." in look(clerk, carrier, HEADER + "33,France,0.09,0,1,1\n")
+    assert "The file is too large." in preview(clerk, carrier, HEADER + "33,France,0.09,0,1,1\n")
     assert not os.listdir(stored)
 
 
-def test_no_setting_for_other_imports_skips_the_preview(
+def test_ignores_the_setting_that_skips_the_preview(
     clerk: Client, carrier: ServiceProvider, settings: Any
 ) -> None:
     settings.IMPORT_EXPORT_SKIP_ADMIN_CONFIRM = True
 
-    assert confirm_form(look(clerk, carrier, FRANCE))
+    assert confirm_form(preview(clerk, carrier, FRANCE))
     assert "33" not in deck(carrier)
 
 
-def test_what_the_database_refuses_is_not_imported(
+def test_imports_nothing_if_the_database_rejects_a_row(
     clerk: Client, carrier: ServiceProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = look(clerk, carrier, FRANCE + "49,Germany,0.2,0,1,1\n")
+    page = preview(clerk, carrier, FRANCE + "49,Germany,0.2,0,1,1\n")
     # As if another import had created the rate in between.
     Rate.objects.create(provider=carrier, prefix="33", price_per_minute=9)
     find = decks.rate_decks.DeckResource.get_instance

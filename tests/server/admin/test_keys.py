@@ -19,9 +19,9 @@ ISSUER = ("view_account", "add_apikey", "change_apikey", "view_apikey")
 
 def issue(client: Client, account: Account, **fields: object) -> str:
     form = {"account": account.pk, "label": "CRM", **fields}
-    answer = client.post(page(ApiKey, "add"), form)
-    assert answer.status_code == 200
-    return answer.content.decode()
+    response = client.post(page(ApiKey, "add"), form)
+    assert response.status_code == 200
+    return response.content.decode()
 
 
 def secrets_in(html: str) -> list[str]:
@@ -56,9 +56,9 @@ def test_a_key_is_displayed_once_and_not_stored(
 def test_the_response_with_the_key_is_not_cached(customer: Customer) -> None:
     form = {"account": customer.account.pk, "label": ""}
 
-    answer = staff(*ISSUER).post(page(ApiKey, "add"), form)
+    response = staff(*ISSUER).post(page(ApiKey, "add"), form)
 
-    assert "no-store" in answer.headers["Cache-Control"]
+    assert "no-store" in response.headers["Cache-Control"]
 
 
 @pytest.mark.parametrize("button", ["_addanother", "_continue", "_popup"])
@@ -91,11 +91,11 @@ def test_rotates_a_key_without_interruption(customer: Customer) -> None:
     initial = client.get(link.replace("&amp;", "&")).context["adminform"].form.initial
     assert (initial["account"], initial["label"]) == (str(customer.account.pk), "CRM")
 
-    answer = issue(client, customer.account, label=initial["label"], newest=initial["newest"])
+    html = issue(client, customer.account, label=initial["label"], newest=initial["newest"])
 
-    [secret] = secrets_in(answer)
-    assert "still work" in answer
-    assert page(ApiKey, "change", customer.key.pk) in answer
+    [secret] = secrets_in(html)
+    assert "still work" in html
+    assert page(ApiKey, "change", customer.key.pk) in html
     assert ApiKey.find(secret) != ApiKey.find(customer.secret)
     assert customer.request_call() == "00"
 

@@ -67,8 +67,8 @@ def test_a_nul_is_an_invalid_filter(model: Any, admin_client: Client) -> None:
     filters = [getattr(each, "parameter_name", "") for each in model_admin.list_filter]
 
     for name in filter(None, [*fields, *filters]):
-        answer = admin_client.get(page, {name: "1\x00"})
-        assert answer.status_code == (400 if name == "eventurl" else 302), name
+        response = admin_client.get(page, {name: "1\x00"})
+        assert response.status_code == (400 if name == "eventurl" else 302), name
     assert admin_client.get(page, {"q": "\x00"}).status_code == 200
 
 

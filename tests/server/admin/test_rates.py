@@ -1,4 +1,4 @@
-"""Rate decks: previewed first, then imported whole or not at all."""
+"""Rate decks are previewed, and then imported completely or not at all."""
 
 from __future__ import annotations
 
@@ -30,21 +30,19 @@ from .decks import (
     confirm_form,
     deck,
     import_deck,
-    look,
+    preview,
 )
 
 pytestmark = pytest.mark.django_db
 
 
-def test_nothing_is_written_before_somebody_has_seen_what_it_does(
-    clerk: Client, carrier: ServiceProvider
-) -> None:
+def test_the_preview_writes_nothing(clerk: Client, carrier: ServiceProvider) -> None:
     csv = HEADER + "44,UK,0.12,0,1,1\n49,Germany,0.2,0,1,1\n33,France,0.09,0.01,60,6\n"
 
-    page = look(clerk, carrier, csv)
+    page = preview(clerk, carrier, csv)
 
     figures = re.findall(r"<dd>(\d+)</dd>", page)
-    assert figures == ["1", "1", "0", "1", "0"]  # new, changed, deleted, as they are, wrong
+    assert figures == ["1", "1", "0", "1", "0"]  # new, changed, deleted, unchanged, wrong
     assert len(deck(carrier)) == 2
 
     assert "1 new, 1 changed, 0 deleted, 1 unchanged" in confirm(clerk, page)
@@ -54,22 +52,22 @@ def test_nothing_is_written_before_somebody_has_seen_what_it_does(
     assert LogEntry.objects.get().object_id == str(carrier.pk)
 
 
-def test_rates_that_the_file_does_not_have_go_only_if_that_was_asked(
-    clerk: Client, carrier: ServiceProvider
-) -> None:
+def test_deletes_missing_rates_only_on_request(clerk: Client, carrier: ServiceProvider) -> None:
     csv = HEADER + "44,UK,0.12,0,1,1\n"
 
-    assert "The file changes nothing." in look(clerk, carrier, csv)
-    confirm(clerk, look(clerk, carrier, csv, delete_missing="on"))
+    assert "The file changes nothing." in preview(clerk, carrier, csv)
+    confirm(clerk, preview(clerk, carrier, csv, delete_missing="on"))
 
     assert deck(carrier) == {"44": Decimal("0.12")}
 
 
-def test_another_providers_rates_are_left_alone(clerk: Client, carrier: ServiceProvider) -> None:
+def test_an_import_keeps_the_rates_of_other_providers(
+    clerk: Client, carrier: ServiceProvider
+) -> None:
     other = ServiceProvider.objects.create(name="Other")
     Rate.objects.create(provider=other, prefix="44", price_per_minute=9)
 
-    page = look(clerk, carrier, HEADER + "44,UK,0.5,0,1,1\n", delete_missing="on")
+    page = preview(clerk, carrier, HEADER + "44,UK,0.5,0,1,1\n", delete_missing="on")
     confirm(clerk, page)
 
     assert deck(other) == {"44": Decimal(9)}
@@ -77,7 +75,7 @@ def test_another_providers_rates_are_left_alone(clerk: Client, carrier: ServiceP
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [
         ("4x,UK,0.1,0,1,1", "prefix"),
         ("44,UK,-0.1,0,1,1", "price_per_minute"),
@@ -93,26 +91,26 @@ def test_another_providers_rates_are_left_alone(clerk: Client, carrier: ServiceP
         ("44,UK,1234567890,0,1,1", "price_per_minute"),
     ],
 )
-def test_a_row_that_is_wrong_is_named_and_nothing_is_imported(
-    clerk: Client, carrier: ServiceProvider, row: str, said: str
+def test_names_an_invalid_row_and_imports_nothing(
+    clerk: Client, carrier: ServiceProvider, row: str, message: str
 ) -> None:
-    page = look(clerk, carrier, f"{HEADER}33,France,0.09,0,1,1\n{row}\n")
+    page = preview(clerk, carrier, f"{HEADER}33,France,0.09,0,1,1\n{row}\n")
 
-    assert re.search(rf"Row 2: .*{said}", page)
+    assert re.search(rf"Row 2: .*{message}", page)
     assert 'name="import_file_name"' not in page
     result = import_deck(carrier, f"{HEADER}33,France,0.09,0,1,1\n{row}\n")
     assert [number for number, _words in result.errors] == [2]
     assert "33" not in deck(carrier)
 
 
-def test_a_prefix_that_stands_twice_is_wrong(clerk: Client, carrier: ServiceProvider) -> None:
-    page = look(clerk, carrier, f"{HEADER}33,France,0.09,0,1,1\n+33,France,0.08,0,1,1\n")
+def test_rejects_a_repeated_prefix(clerk: Client, carrier: ServiceProvider) -> None:
+    page = preview(clerk, carrier, f"{HEADER}33,France,0.09,0,1,1\n+33,France,0.08,0,1,1\n")
 
     assert "Row 2: prefix: This prefix is in the file twice." in page
 
 
 @pytest.mark.parametrize(
-    ("file", "said"),
+    ("file", "message"),
     [
         ("", "empty"),
         ("prefix,price\n1,2\n", "price_per_minute"),
@@ -124,14 +122,14 @@ def test_a_prefix_that_stands_twice_is_wrong(clerk: Client, carrier: ServiceProv
         ("prefix;price_per_minute\n33;0,09\n", "Separate columns with commas."),
     ],
 )
-def test_what_is_no_deck_says_why(
-    clerk: Client, carrier: ServiceProvider, file: str | bytes, said: str
+def test_explains_why_a_file_is_not_a_deck(
+    clerk: Client, carrier: ServiceProvider, file: str | bytes, message: str
 ) -> None:
-    assert said in look(clerk, carrier, file)
+    assert message in preview(clerk, carrier, file)
 
 
 def test_optional_columns_may_be_missing(clerk: Client, carrier: ServiceProvider) -> None:
-    page = look(clerk, carrier, "\ufeffPrefix , price_per_minute\n*,0.5\n44,0.12\n")
+    page = preview(clerk, carrier, "\ufeffPrefix , price_per_minute\n*,0.5\n44,0.12\n")
     confirm(clerk, page)
 
     anywhere = carrier.rates.get(prefix="")
@@ -139,14 +137,14 @@ def test_optional_columns_may_be_missing(clerk: Client, carrier: ServiceProvider
     assert carrier.rates.get(prefix="44").destination == "UK"
 
 
-def test_what_the_file_says_is_no_markup(clerk: Client, carrier: ServiceProvider) -> None:
-    page = look(clerk, carrier, f"{HEADER}33,<script>alert(1)</script>,0.09,0,1,1\n")
+def test_the_preview_escapes_the_file(clerk: Client, carrier: ServiceProvider) -> None:
+    page = preview(clerk, carrier, f"{HEADER}33,<script>alert(1)</script>,0.09,0,1,1\n")
 
     assert "<script>alert" not in page
 
 
 @pytest.mark.parametrize("lacks", ["add_rate", "change_rate", "delete_rate"])
-def test_importing_wants_all_permissions(carrier: ServiceProvider, lacks: str) -> None:
+def test_importing_requires_all_permissions(carrier: ServiceProvider, lacks: str) -> None:
     client = staff(*(name for name in MAY if name != lacks))
 
     assert client.get(IMPORT).status_code == 403
@@ -154,14 +152,14 @@ def test_importing_wants_all_permissions(carrier: ServiceProvider, lacks: str) -
     assert "Import a deck" not in client.get("/admin/poketalk_server/rate/").content.decode()
 
 
-def test_an_exported_deck_changes_nothing_when_it_is_imported(
+def test_importing_an_exported_deck_changes_nothing(
     clerk: Client, carrier: ServiceProvider
 ) -> None:
     response = clerk.get(f"/admin/poketalk_server/rate/export/{carrier.pk}/")
 
     csv = b"".join(response.streaming_content).decode()  # type: ignore[attr-defined]
     assert csv.count("\n") == 3
-    assert "The file changes nothing." in look(clerk, carrier, csv, delete_missing="on")
+    assert "The file changes nothing." in preview(clerk, carrier, csv, delete_missing="on")
 
 
 def test_a_large_deck_takes_few_queries(
@@ -177,7 +175,7 @@ def test_a_large_deck_takes_few_queries(
     assert import_deck(carrier, csv, is_preview=True).totals["skip"] == 3000
 
 
-def test_a_gateways_buy_rates_are_a_deck_too(carrier: ServiceProvider) -> None:
+def test_imports_a_gateways_buy_rates(carrier: ServiceProvider) -> None:
     trunk = Gateway.objects.create(provider=carrier, name="Trunk", kind="simulated")
     other = Gateway.objects.create(provider=carrier, name="Other", kind="simulated")
     BuyRate.objects.create(gateway=trunk, prefix="44", price_per_minute=Decimal("0.05"))
@@ -201,20 +199,20 @@ def test_a_gateways_buy_rates_are_a_deck_too(carrier: ServiceProvider) -> None:
     assert lines.splitlines()[1:] == [",,1.000000,0.000000,1,1", "44,,0.060000,0.000000,1,1"]
 
 
-def test_selling_and_buying_want_permissions_of_their_own(
+def test_rates_and_buy_rates_require_separate_permissions(
     clerk: Client, carrier: ServiceProvider
 ) -> None:
-    """And what was previewed as one side's rates is not imported as the other's."""
+    """A deck that was previewed as rates cannot be imported as buy rates."""
     trunk = Gateway.objects.create(pk=carrier.pk, provider=carrier, name="Trunk", kind="simulated")
     assert clerk.get(IMPORT_BUYING).status_code == 403
     assert clerk.get(f"/admin/poketalk_server/buyrate/export/{trunk.pk}/").status_code == 403
     both = staff(*MAY, "add_buyrate", "change_buyrate", "delete_buyrate", "view_buyrate")
-    page = look(both, carrier, HEADER + "44,UK,0.5,0,1,1\n")
+    page = preview(both, carrier, HEADER + "44,UK,0.5,0,1,1\n")
     assert "Check the file again" in confirm(both, page, CONFIRM_BUYING)
     assert not BuyRate.objects.exists()
 
 
-def test_without_import_export_there_are_rates_and_no_decks() -> None:
+def test_rates_work_without_import_export() -> None:
     code = """
 import sys
 sys.modules["import_export"] = None
