@@ -1,6 +1,4 @@
-"""System checks: what is missing or mistaken in the settings, found before the first call. None of
-them asks the database.
-"""
+"""System checks of the settings of the caller's side. They do not query the database."""
 
 from __future__ import annotations
 
@@ -30,7 +28,7 @@ from .shared import app_settings
 from .shared.client_address import networks
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-MORE_THAN_NOTHING = (
+POSITIVE = (
     "connect_timeout",
     "read_timeout",
     "stale_after",
@@ -39,7 +37,7 @@ MORE_THAN_NOTHING = (
     "place_within",
     "button_max_age",
 )
-NOT_LESS_THAN_NOTHING = (
+NOT_NEGATIVE = (
     "calls_per_hour_per_user",
     "calls_per_hour_per_callee",
     "calls_per_hour",
@@ -52,14 +50,14 @@ NOT_LESS_THAN_NOTHING = (
 
 
 def register() -> None:
-    """Register all of them with Django; those about production run with `check --deploy`."""
+    """Register all checks with Django. Those for production run with `check --deploy`."""
     checks.register(check_settings, "poketalk")
     checks.register(check_encryption, "poketalk", deploy=True)
     checks.register(check_host, "poketalk", deploy=True)
 
 
 def check_settings(**kwargs: Any) -> Iterator[checks.CheckMessage]:
-    """The keys first; what the values mean is looked at once they have the right types."""
+    """Check the keys first. The values are only checked if they have the right types."""
     if wrong_keys := check_keys():
         yield from wrong_keys
         return
@@ -77,12 +75,12 @@ def check_settings(**kwargs: Any) -> Iterator[checks.CheckMessage]:
 
 
 def check_keys() -> list[checks.CheckMessage]:
-    """E001, E002: unknown keys and values of a wrong type."""
+    """E001, E002: unknown keys, and values of a wrong type."""
     return app_settings.check("POKETALK", Settings, "poketalk")
 
 
 def check_service() -> Iterator[checks.CheckMessage]:
-    """E003: no usable backend. W001, W002: no service, or no key, to place calls with."""
+    """E003: the backend is invalid. W001, W002: the service's URL, or the API key, is not set."""
     try:
         backend = get_backend()
     except ImproperlyConfigured as error:
@@ -106,8 +104,8 @@ def check_service() -> Iterator[checks.CheckMessage]:
 
 
 def check_events() -> Iterator[checks.CheckMessage]:
-    """E004: the event URL is too long. E005: a trusted proxy that is none. E006: no route. W003: no
-    events at all. W006: a path that stands twice.
+    """E004: the EventURL is too long. E005: a trusted proxy is invalid. E006: the event view has no
+    URL. W003: events are disabled. W006: the base URL repeats the path of the event view.
     """
     try:
         networks(settings.trusted_proxies)
@@ -151,7 +149,7 @@ def check_events() -> Iterator[checks.CheckMessage]:
 
 
 def check_veto_rules() -> Iterator[checks.CheckMessage]:
-    """E007: a veto rule that is no function."""
+    """E007: a veto rule is not a function."""
     for path in settings.veto_rules:
         try:
             problem = "" if callable(import_string(path)) else "is not a function"
@@ -166,7 +164,7 @@ def check_veto_rules() -> Iterator[checks.CheckMessage]:
 
 
 def check_quiet_hours() -> Iterator[checks.CheckMessage]:
-    """E008: quiet hours that are none."""
+    """E008: the quiet hours are invalid."""
     try:
         limits.hours()
     except ImproperlyConfigured as error:
@@ -178,9 +176,7 @@ def check_quiet_hours() -> Iterator[checks.CheckMessage]:
 
 
 def check_urls() -> Iterator[checks.CheckMessage]:
-    """E009: a URL that cannot be read, or has no scheme or host; a base with a query, which the
-    events' own follows.
-    """
+    """E009: a URL is invalid, has no scheme or host, or is a base URL with a query."""
     for key, url in (("URL", settings.url), ("EVENT_BASE_URL", settings.event_base_url)):
         parts = _split(url)
         is_base = not (parts.query or parts.fragment) or key == "URL"
@@ -193,14 +189,12 @@ def check_urls() -> Iterator[checks.CheckMessage]:
 
 
 def check_ranges() -> Iterator[checks.CheckMessage]:
-    """E011: a time or a limit of nothing or less, with which no call could be made, or beyond what
-    can be stored and signed.
-    """
-    for field in (*MORE_THAN_NOTHING, *NOT_LESS_THAN_NOTHING):
+    """E011: a duration or limit is zero or negative, or too large to be stored and signed."""
+    for field in (*POSITIVE, *NOT_NEGATIVE):
         value = getattr(settings, field)
         if value is None:
             continue
-        if field in MORE_THAN_NOTHING:
+        if field in POSITIVE:
             is_right, says = 0 < value <= MOST, f"more than 0, and not more than {MOST}"
         else:
             is_right, says = value >= 0, "0 or more, or None for no limit"
@@ -213,7 +207,7 @@ def check_ranges() -> Iterator[checks.CheckMessage]:
 
 
 def check_countries() -> Iterator[checks.CheckMessage]:
-    """E012: a country that does not exist, in which no number would be found."""
+    """E012: a country does not exist."""
     regions = () if settings.default_region is None else (settings.default_region,)
     for key, codes in (
         ("DEFAULT_REGION", regions),
@@ -229,7 +223,7 @@ def check_countries() -> Iterator[checks.CheckMessage]:
 
 
 def check_prefixes() -> Iterator[checks.CheckMessage]:
-    """E013: a prefix with which no number begins, or every one."""
+    """E013: a prefix is invalid, or empty."""
     try:
         limits.allowed_prefixes()
     except ImproperlyConfigured as error:
@@ -238,7 +232,7 @@ def check_prefixes() -> Iterator[checks.CheckMessage]:
 
 
 def check_database() -> Iterator[checks.CheckMessage]:
-    """E015: calls in a database of their own."""
+    """E015: calls are in another database than the users."""
     alias = router.db_for_write(CallRequest)
     if alias != DEFAULT_DB_ALIAS:
         yield checks.Error(
@@ -249,7 +243,7 @@ def check_database() -> Iterator[checks.CheckMessage]:
 
 
 def check_broker() -> Iterator[checks.CheckMessage]:
-    """W008: no broker, mostly because the project's Celery app is not loaded with Django."""
+    """W008: there is no broker, usually because the project's Celery app is not imported."""
     celery = current_app.conf
     if not (celery.broker_url or celery.broker_write_url or celery.task_always_eager):
         yield checks.Warning(
@@ -260,7 +254,7 @@ def check_broker() -> Iterator[checks.CheckMessage]:
 
 
 def check_encryption(**kwargs: Any) -> Iterator[checks.CheckMessage]:
-    """W004, W005: the key, or the events, would travel in the clear."""
+    """W004, W005: the API key, or the events, would be sent without encryption."""
     if check_keys():
         return
     for key, url, ident in (
@@ -277,10 +271,10 @@ def check_encryption(**kwargs: Any) -> Iterator[checks.CheckMessage]:
 
 
 def check_host(**kwargs: Any) -> Iterator[checks.CheckMessage]:
-    """W007: Django would answer every event with 400."""
+    """W007: Django would answer all events with 400."""
     host = "" if check_keys() else _split(settings.event_base_url).hostname or ""
-    shown = f"[{host}]" if ":" in host else host
-    if host and not validate_host(shown, project.ALLOWED_HOSTS):
+    netloc = f"[{host}]" if ":" in host else host
+    if host and not validate_host(netloc, project.ALLOWED_HOSTS):
         yield checks.Warning(
             f"POKETALK['EVENT_BASE_URL'] has the host {host}, which is not in ALLOWED_HOSTS:"
             " events would be answered with 400.",
@@ -290,7 +284,7 @@ def check_host(**kwargs: Any) -> Iterator[checks.CheckMessage]:
 
 
 def _split(url: str) -> SplitResult:
-    """The URL's parts; none for what is no URL, such as `http://[x` or `http://host:port`."""
+    """The parts of the URL. Empty for an invalid URL, such as `http://[x` or `http://host:port`."""
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018  # is read only now
@@ -300,5 +294,5 @@ def _split(url: str) -> SplitResult:
 
 
 def _longest_call() -> CallRequest:
-    """A call whose event URL is as long as it gets: the largest key and limits."""
+    """A call with the longest possible EventURL: the largest primary key and limits."""
     return CallRequest(pk=10**18, max_duration=2**31 - 1, max_cost=Decimal("999999999.999999"))

@@ -1,4 +1,4 @@
-"""What the page of a call shows, to whoever looks: the facts, the picture in words, the events."""
+"""The template context of a call's page in the admin: facts, timeline and events."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ KINDS: dict[Kind, str | Promise] = {
     Kind.REPEATED: gettext_lazy("repeated"),
     Kind.LATE: gettext_lazy("late or out of order"),
 }
-LETTER = 7.2  # of the picture's units that one takes
+LETTER = 7.2  # the width of a letter, in units of the timeline
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A line of the facts: text, a time, or a number to be read from left to right."""
+    """A fact: a text, a time, or a code that is always written from left to right."""
 
     label: str
     text: str = ""
@@ -57,7 +57,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """An event with its words; `reason` as it may be read."""
+    """An event for display. Numbers in `reason` are masked if the user may not see them."""
 
     event: CallEvent
     kind: Kind
@@ -72,17 +72,18 @@ class EventRow:
 def call_detail_context(
     call: CallRequest, user: Any, now: datetime, events: list[CallEvent], older: CallEvent | None
 ) -> dict[str, Any]:
-    """The template's context for what changes while a call is live.
+    """The context of the parts that change while a call is open.
 
-    `events` are the newest in the order in which they came, `older` the one before them, if there
-    are more.
+    `events` are the newest events in the order in which they were received. `older` is the event
+    before them, if there are more.
     """
     whole = permissions.may_see_numbers(user, call)
     numbers = [
         permissions.display_number(number, whole) for number in (call.from_number, call.to_number)
     ]
-    told = [_happened(event, whole) for event in events]
-    picture = timeline.draw(facts_of(call), told, now, _happened(older, whole) if older else None)
+    received = [_received(event, whole) for event in events]
+    previous = _received(older, whole) if older else None
+    picture = timeline.draw(facts_of(call), received, now, previous)
     may_see_events = permissions.may_see_events(user, call)
     if not may_see_events:
         picture = dataclasses.replace(picture, gaps=(), height=picture.events_y + timeline.MARGIN)
@@ -112,7 +113,7 @@ def call_detail_context(
 
 
 def facts_of(call: CallRequest) -> timeline.Facts:
-    """The call's moments, as the picture wants them."""
+    """The call's times, for the timeline."""
     return timeline.Facts(
         asked_at=call.created_at,
         sent_at=call.sent_at,
@@ -127,16 +128,14 @@ def facts_of(call: CallRequest) -> timeline.Facts:
 
 
 def _closed_at(call: CallRequest) -> datetime | None:
-    """When a call that never rang was over; None where that is not known better than by its last
-    moment.
-    """
+    """When a call that never rang was cancelled or expired. None for all other calls."""
     if call.placement == Placement.CANCELLED:
         return call.hangup_requested_at
     return call.expires_at if call.placement == Placement.EXPIRED else None
 
 
 def advice(call: CallRequest, user: Any) -> str:
-    """One sentence on what the state means for whoever looks; "" where it speaks for itself."""
+    """A sentence that explains the state, or "" if it needs no explanation."""
     if call.placement == Placement.UNKNOWN and call.status is None:
         return _(
             "The service gave no clear answer, so the phones may or may not ring. The request"
@@ -152,35 +151,35 @@ def advice(call: CallRequest, user: Any) -> str:
 
 
 def summary(call: CallRequest, picture: timeline.Picture) -> str:
-    """The picture in a few words, for whoever cannot see it."""
-    said = [capfirst(call.state)]
+    """A short text alternative for the timeline."""
+    parts = [capfirst(call.state)]
     for lane in picture.lanes:
         stages = [
             _span_in_words(call, span) for span in lane.spans if span.stage is not Stage.ENDED
         ]
-        said.append(f"{LANES[lane.name]}: {', '.join(stages) or _nothing(call)}")
+        parts.append(f"{LANES[lane.name]}: {', '.join(stages) or _nothing(call)}")
     missing = sum(gap.missing for gap in picture.gaps)
     if count := len(picture.marks):
-        said.append(ngettext("%d event", "%d events", count) % count)
+        parts.append(ngettext("%d event", "%d events", count) % count)
     if missing:
-        said.append(ngettext("%d tick missing", "%d ticks missing", missing) % missing)
-    return ". ".join(said) + "."
+        parts.append(ngettext("%d tick missing", "%d ticks missing", missing) % missing)
+    return ". ".join(parts) + "."
 
 
 def rows(events: list[CallEvent], older: CallEvent | None, whole: bool) -> list[EventRow]:
     """The events for the table, newest first."""
     kinds = event_kinds.classify(
-        [_happened(event, whole) for event in events], _happened(older, whole) if older else None
+        [_received(event, whole) for event in events], _received(older, whole) if older else None
     )
-    told = [
+    oldest_first = [
         EventRow(event, kind, str(KINDS[kind]), permissions.display_text(event.reason, whole))
         for event, kind in zip(events, kinds, strict=True)
     ]
-    return told[::-1]
+    return oldest_first[::-1]
 
 
 def request_and_answer(call: CallRequest, user: Any) -> dict[str, Any]:
-    """What the service was asked and what it answered, without anything secret."""
+    """The request that was sent to the service, without secrets, and the answer."""
     whole = permissions.may_see_numbers(user, call)
     try:
         sent, problem = sent_request.request_of(call, whole), ""
@@ -195,7 +194,7 @@ def request_and_answer(call: CallRequest, user: Any) -> dict[str, Any]:
 
 
 def groups(call: CallRequest, numbers: list[str], whole: bool) -> Iterator[tuple[str, list[Fact]]]:
-    """The facts, in groups with a title. What is not known is left out."""
+    """The facts, in groups with a title. Unknown facts are left out."""
     forgotten = _("forgotten")
     who = [
         Fact(_("Caller’s phone"), numbers[0] or forgotten, is_code=True),
@@ -204,34 +203,34 @@ def groups(call: CallRequest, numbers: list[str], whole: bool) -> Iterator[tuple
         Fact(_("About"), str(call.subject) if call.subject else ""),
     ]
     how = [
-        _told(call, "status", f"{call.status} {call.get_status_display()}", call.status),
-        _told(call, "duration", call_status.length(call.duration), call.duration),
-        _told(call, "cost", call_status.cost(call.cost)),
+        _fact(call, "status", f"{call.status} {call.get_status_display()}", call.status),
+        _fact(call, "duration", call_status.length(call.duration), call.duration),
+        _fact(call, "cost", call_status.cost(call.cost)),
         *_times(call, "a_initiated_at", "a_answered_at", "b_initiated_at", "b_answered_at"),
         *_times(call, "ended_at", "stale_at", "last_event_at"),
     ]
-    asking = [
-        _told(call, "placement", call.get_placement_display()),
+    request = [
+        _fact(call, "placement", call.get_placement_display()),
         Fact(_name(call, "webcallid"), call.webcallid, is_code=True),
         *_times(call, "created_at", "not_before", "expires_at", "sent_at"),
-        _told(call, "attempts", str(call.attempts), call.attempts),
+        _fact(call, "attempts", str(call.attempts), call.attempts),
         *_times(call, "placed_at"),
-        _told(call, "response_code", call.get_response_code_display()),
+        _fact(call, "response_code", call.get_response_code_display()),
     ]
     ending = [
-        _told(call, "max_duration", call_status.length(call.max_duration)),
+        _fact(call, "max_duration", call_status.length(call.max_duration)),
         Fact(
             _name(call, "max_cost"),
             call_status.cost(call.max_cost) if call.max_cost is not None else _("no limit"),
         ),
         *_times(call, "hangup_requested_at"),
-        _told(call, "hangup_requested_by", str(call.hangup_requested_by or "")),
-        _told(call, "veto_reason", permissions.display_text(call.veto_reason, whole)),
+        _fact(call, "hangup_requested_by", str(call.hangup_requested_by or "")),
+        _fact(call, "veto_reason", permissions.display_text(call.veto_reason, whole)),
     ]
     for title, facts in (
         (_("People"), who),
         (_("The call"), how),
-        (_("The request"), asking),
+        (_("The request"), request),
         (_("Limits and end"), ending),
     ):
         known = [fact for fact in facts if fact.text or fact.at]
@@ -239,7 +238,7 @@ def groups(call: CallRequest, numbers: list[str], whole: bool) -> Iterator[tuple
             yield title, known
 
 
-def _told(call: CallRequest, field: str, text: str, given: Any = True) -> Fact:
+def _fact(call: CallRequest, field: str, text: str, given: Any = True) -> Fact:
     return Fact(_name(call, field), text if given is not None and given != 0 else "")
 
 
@@ -251,7 +250,7 @@ def _name(call: CallRequest, field: str) -> str:
     return capfirst(str(call._meta.get_field(field).verbose_name))  # type: ignore[union-attr]
 
 
-def _happened(event: CallEvent, whole: bool) -> ReceivedEvent:
+def _received(event: CallEvent, whole: bool) -> ReceivedEvent:
     return ReceivedEvent(
         at=event.received_at,
         status=CallStatus(event.status),
@@ -266,7 +265,7 @@ def _happened(event: CallEvent, whole: bool) -> ReceivedEvent:
 def _lanes(
     call: CallRequest, picture: timeline.Picture
 ) -> Iterator[tuple[timeline.Lane, str, list[Any]]]:
-    """Each lane, its name, and its spans with their words: those that fit in, and all."""
+    """Each lane, its name, and its spans, each with the text that fits in and the full text."""
     for lane in picture.lanes:
         spans = []
         for span in lane.spans:
@@ -291,7 +290,7 @@ def _stage_in_words(call: CallRequest, stage: Stage) -> str:
 
 
 def _nothing(call: CallRequest) -> str:
-    """What an empty lane means: whether it certainly did not ring."""
+    """The text for an empty lane: whether it is certain that the phone did not ring."""
     if call.is_open or call.placement in (Placement.ACCEPTED, Placement.UNKNOWN):
         return _("no report")
     return _("did not ring")
@@ -299,14 +298,14 @@ def _nothing(call: CallRequest) -> str:
 
 def _mark_in_words(mark: timeline.Mark) -> str:
     event = mark.event
-    said = [f"{event.status.value} {Status(event.status).label}", str(KINDS[mark.kind])]
+    parts = [f"{event.status.value} {Status(event.status).label}", str(KINDS[mark.kind])]
     if event.duration is not None:
-        said.append(call_status.length(event.duration))
+        parts.append(call_status.length(event.duration))
     if event.cost:
-        said.append(call_status.cost(event.cost))
+        parts.append(call_status.cost(event.cost))
     answered = _("answered %(code)d") % {"code": event.answer}
-    said.append(f"{answered}: {event.reason}" if event.reason else answered)
-    return " · ".join(said)
+    parts.append(f"{answered}: {event.reason}" if event.reason else answered)
+    return " · ".join(parts)
 
 
 def _gap_in_words(gap: timeline.Gap) -> str:

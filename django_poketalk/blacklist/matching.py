@@ -46,10 +46,10 @@ def find_matches(
     among: CallRequestQuerySet,
     now: datetime,
 ) -> Matches:
-    """Those of the calls, of the last `DAYS` days, that the entries would have refused if they had
-    held in this direction.
+    """The calls of the last `DAYS` days that the entries would have refused, had they been in force
+    for this direction.
 
-    Each query is by an index on a number and ends at `MOST` calls.
+    Each query uses an index on a number, and reads at most `MOST` calls.
     """
     recent = among.filter(created_at__gt=now - timedelta(days=DAYS), created_at__lte=now)
     found: dict[int, datetime] = {}

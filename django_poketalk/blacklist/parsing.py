@@ -18,8 +18,8 @@ _QUOTES = "\"' "
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one line means: an E.164 number, or with `is_prefix` the beginning of numbers. `at` is
-    the line's number, from 1; `repeats` that of the earlier line that says the same, or None.
+    """A parsed line: an E.164 number, or a prefix if `is_prefix`. `at` is its line number, from 1.
+    `repeats` is the line number of an earlier line with the same number, or None.
     """
 
     at: int
@@ -31,7 +31,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A line that means nothing, as it was `written`, and why, for people."""
+    """An invalid line as it was `written`, and the reason for people."""
 
     at: int
     written: str
@@ -40,7 +40,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class BulkInput:
-    """All lines of a text: those to use, those that repeat one of them, those that mean nothing."""
+    """The lines of a text: valid lines, lines that repeat one of them, and invalid lines."""
 
     lines: tuple[Line, ...]
     repeated: tuple[Line, ...]
@@ -48,11 +48,11 @@ class BulkInput:
 
 
 def parse(text: str, region: str | None) -> BulkInput:
-    """Each line of the text: a number in any usual way of writing, or the beginning of numbers and
-    `*`; then, after a comma, a semicolon or a tab, a reason.
+    """Parse one number per line, in any usual format, or a prefix followed by `*`. A reason can
+    follow after a comma, a semicolon or a tab.
 
-    Numbers without country code belong to `region`. Empty lines, and those that begin with `#`,
-    mean nothing and do no harm.
+    Numbers without a country code are read as numbers of `region`. Empty lines, and lines that
+    begin with `#`, are ignored.
     """
     lines: dict[tuple[str, bool], Line] = {}
     repeated: list[Line] = []

@@ -1,10 +1,10 @@
-"""The numbers of a page's objects, where they stand in its text, made into buttons, and not a
-character more changed.
+"""Replaces the numbers of a page's objects in the page's text with call buttons, and changes
+nothing else.
 
-The page is edited in place, so we have to read it exactly as every browser does: what we take for
-text must never be the inside of an attribute or a script. A parser that forgives does not help: it
-either writes the whole page anew or guesses otherwise than the browser. So this one reads what is
-plainly well-formed, and at the first thing that is not, it leaves all the rest as it is.
+The HTML is edited in place, so this parser must read it exactly as browsers do. Otherwise it could
+mistake the inside of an attribute or a script for text. A lenient parser would rewrite the whole
+page, or repair errors differently from browsers. This parser only accepts well-formed HTML. It
+leaves everything after the first error unchanged.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ TOKEN = re.compile(
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
 
-# What browsers read as text up to the end tag, whatever is in it.
+# Browsers read the content of these elements as text, up to the end tag.
 RAW = {"script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes", "noscript"}
-FOREIGN = {"svg", "math"}  # other rules hold inside
-# A button may not stand in these, or nobody would see it there.
+FOREIGN = {"svg", "math"}  # their content has other parsing rules
+# Elements in which a button is not allowed, or not visible.
 CLOSED_TO_BUTTONS = FOREIGN | {
     "a",
     "button",
@@ -63,7 +63,7 @@ CLOSED_TO_BUTTONS = FOREIGN | {
 }
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta"}
 VOID |= {"param", "source", "track", "wbr"}
-# Such elements are one thing, or are written in by people.
+# Elements with these attributes are a single control, or can be edited by users.
 CLOSED_BY_ATTRIBUTE = re.compile(
     r"""\s(?:contenteditable(?!\s*=\s*["']?false)
         |role\s*=\s*["']?(?:button|checkbox|img|link|menuitem\w*|option|radio|slider|switch|tab)\b)
@@ -73,8 +73,8 @@ CLOSED_BY_ATTRIBUTE = re.compile(
 
 SPACE = r"(?:[ \u00a0\u2009\u202f]|&nbsp;|&\#160;|&\#xa0;)"
 SIGN = r"[-.()/\u2010\u2011]"
-# Digits that belong together: with a space, or a sign or two, between them. A slash with spaces on
-# both sides parts two numbers.
+# Digits that belong together, with a space or up to two signs between them. A slash with spaces on
+# both sides separates two numbers.
 RUN = re.compile(
     rf"""
     (?:\+|&\#43;|&\#x2b;)?+\(?[0-9]
@@ -83,7 +83,7 @@ RUN = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 ENTITY = re.compile(rf"{SPACE}|&\#43;|&\#x2b;", re.IGNORECASE)
-# Next to these, digits are a part of something else: a word, an address, an amount, an entity.
+# Digits next to these are part of a word, a URL, an amount or an entity.
 BEFORE = re.compile(r"[\w+@#=/&.,:-]\Z")
 AFTER = re.compile(r"[\w@#=/%]|[.,:-][0-9]")
 LABELED = re.compile(r"(?:^|[^\w+@#=/&.,:-])[^\W\d_]+\.?:\Z")  # "Tel.:", as in "Tel.:020 …"
@@ -96,10 +96,11 @@ def link_numbers(
     fields: str,
     look: render.Look,
 ) -> str:
-    """The HTML with each of the objects' numbers a button; `fields` as in `{% call_buttons %}`.
+    """The HTML with a button in place of each number of the objects. `fields` is the argument of
+    `{% call_buttons %}`.
 
-    The buttons belong to the form `look.form`. Raises `ImproperlyConfigured` for fields that there
-    are not, and where none is named and none found.
+    The buttons belong to the form `look.form`. Raises `ImproperlyConfigured` if a field does not
+    exist, or if none is named and the model has no columns for phone numbers.
     """
     sources = _sources(objects, fields)
     numbers_by_spelling = {
@@ -116,8 +117,8 @@ def link_numbers(
 
 
 def _sources(objects: Iterable[models.Model], fields: str) -> Sources:
-    """The objects' numbers (E.164), and whose each is: objects and fields. What is no phone number
-    is passed over: it could not be called.
+    """The objects' numbers (E.164), each with the objects and fields that contain it. Values that
+    are not phone numbers are skipped.
     """
     sources: Sources = defaultdict(list)
     for each in objects:
@@ -134,7 +135,7 @@ def _sources(objects: Iterable[models.Model], fields: str) -> Sources:
 
 
 def _fields_of(model: type[models.Model], fields: str) -> list[str]:
-    """The names, separated by commas; without any, those of the model's phone numbers."""
+    """The comma-separated names, or by default the model's columns for phone numbers."""
     named = [name.strip() for name in fields.split(",") if name.strip()]
     found = named or signed_call.number_fields(model)
     if not found:
@@ -151,7 +152,7 @@ def _button(
     written: str,
     look: render.Look,
 ) -> str:
-    """The button that is labeled with the number as it is written there."""
+    """A button whose label is the number as it is written in the page."""
     source, field = owners[0] if len(owners) == 1 else (None, "")
     order = signed_call.Button(
         nonce=signed_call.new_nonce(),
@@ -159,26 +160,28 @@ def _button(
         source=signed_call.Reference.to(source) if source else None,
         field=field,
     )
-    # Digits, signs and spaces out of the page's own HTML, which may have the latter as `&nbsp;`.
+    # Digits, signs and spaces from the page's own HTML, where a space can be `&nbsp;`.
     label = mark_safe(written)  # noqa: S308
-    shown = render.context(request, order, number, source, replace(look, label=label))
-    # Contains what is seen, for WCAG 2.5.3
+    context = render.context(request, order, number, source, replace(look, label=label))
+    # WCAG 2.5.3: the accessible name contains the visible label.
     name = _("Call %(number)s") % {"number": unescape(written)}
-    return render_to_string("poketalk/call_button.html", {**shown, "number": True, "spoken": name})
+    return render_to_string(
+        "poketalk/call_button.html", {**context, "number": True, "spoken": name}
+    )
 
 
 def mark(html: str, replace: Replace) -> str:
-    """The HTML with each run of digits in its text replaced by what `replace` gives for it.
+    """The HTML with each run of digits in its text replaced by the result of `replace`.
 
-    `replace` gets the run's digits, with a leading "+" if there is one, and the run as it is
-    written, which is digits, signs and spaces; None leaves it as it is.
+    The arguments of `replace` are the run's digits, with a leading "+" if it has one, and the run
+    as it is written, with signs and spaces. If it returns None, the run is not changed.
     """
     return "".join(_marked(html, replace))
 
 
 def _marked(html: str, replace: Replace) -> Iterator[str]:
     position = 0
-    closed, depth = "", 0  # the element that is closed to buttons, and how often it is open
+    closed, depth = "", 0  # the current element without buttons, and its nesting depth
     while found := TOKEN.match(html, position):
         position = found.end()
         if found["text"]:
@@ -203,31 +206,31 @@ def _marked(html: str, replace: Replace) -> Iterator[str]:
 
 
 def _closes(tag: re.Match[str], name: str) -> bool:
-    """Whether this tag begins an element that no button may stand in."""
+    """Whether this tag begins an element in which no button is allowed."""
     if not tag["start"] or _alone(tag, name):
         return False
     return name in CLOSED_TO_BUTTONS or bool(CLOSED_BY_ATTRIBUTE.search(tag["attributes"]))
 
 
 def _alone(tag: re.Match[str], name: str) -> bool:
-    """Whether nothing stands inside: in HTML only of void elements, elsewhere also by a slash."""
+    """Whether the element is empty: a void element, or in foreign content one with a slash."""
     return name in VOID or (name in FOREIGN and bool(tag["closed"]))
 
 
 def _raw(html: str, begins: int, name: str) -> int | None:
-    """Where the text of this element and its end tag end; None when that is not clear."""
+    """The position after the end tag of this element, or None if it is ambiguous."""
     end = re.compile(rf"</{name}[ \t\n\f\r]*>", re.IGNORECASE | re.ASCII).search(html, begins)
     ambiguous = re.compile(rf"<!--|</{name}(?![a-z0-9:-])", re.IGNORECASE | re.ASCII)
     first = ambiguous.search(html, begins)
     if end is None or first is None or first.start() != end.start():
         return None
     if name == "noscript" and not _plain(html[begins : end.start()]):
-        return None  # where no scripts run, it is read as HTML, and may end elsewhere
+        return None  # without scripting, browsers parse it as HTML, so it could end elsewhere
     return end.end()
 
 
 def _plain(html: str) -> bool:
-    """Whether it is of text and tags alone, so that all of it has been read at its end."""
+    """Whether the HTML consists only of text and complete tags."""
     position = 0
     while position < len(html):
         found = TOKEN.match(html, position)
@@ -238,7 +241,7 @@ def _plain(html: str) -> bool:
 
 
 def _text(text: str, replace: Replace) -> str:
-    """The text with its runs replaced."""
+    """The text, with its runs of digits replaced."""
 
     def replaced(run: re.Match[str]) -> str:
         before, after = text[: run.start()], text[run.end() : run.end() + 2]

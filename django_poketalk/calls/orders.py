@@ -1,4 +1,4 @@
-"""Orders of users, whether a button or the REST API brings them: request or quote their calls."""
+"""Requests and quotes calls for a user, from a button or the REST API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .quote import Quote
 
 
 class UserOrder(TypedDict, total=False):
-    """A `requesting.Order` without its user. `from_number` is by default the user's own number."""
+    """A `requesting.Order` without the user. The default `from_number` is the user's own number."""
 
     to_number: Required[str]
     from_number: str
@@ -29,20 +29,21 @@ class UserOrder(TypedDict, total=False):
 
 def place(order: UserOrder, user: Any, key: str | None) -> CallRequest:
     """Request the call, or return the one that the user requested with this key before.
-    `CallRefused`, `IdempotencyConflict`, `PermissionDenied`.
+
+    Raises `CallRefused`, `IdempotencyConflict` or `PermissionDenied`.
     """
     earlier = requesting.made_with(key, user) if key is not None else None
     return requesting.request_call(**_complete(order, user, earlier), idempotency_key=key)
 
 
 def quote(order: UserOrder, user: Any) -> Quote:
-    """What `place` would do now. `CallRefused`, `PermissionDenied`."""
+    """What `place` would do now. Raises `CallRefused` or `PermissionDenied`."""
     return requesting.quote(**_complete(order, user))
 
 
 def subject_for(user: Any, model: str, pk: str) -> Model:
-    """The object that the user wants to call about: its model as `app_label.model`, and its primary
-    key as text. `CallRefused` if there is none, or the user may not call about it.
+    """The object of this model (`app_label.model`) with this primary key as text. Raises
+    `CallRefused` if it does not exist, or if the user may not call about it.
     """
     found = subjects.find(model, pk)
     if found is None or not permissions.may_call_about(user, found):
@@ -56,9 +57,9 @@ def subject_for(user: Any, model: str, pk: str) -> Model:
 
 
 def _complete(order: UserOrder, user: Any, earlier: CallRequest | None = None) -> requesting.Order:
-    """The order in the user's name, with the caller's number."""
+    """The arguments of `request_call`: the order with its user and the caller's number."""
     if "from_number" not in order:
-        # That of the earlier call, even if the user's own number has changed since
+        # The number of the earlier call, even if the user's own number has changed since.
         number = earlier.from_number if earlier else requesting.own_number(user)
     elif permissions.may_choose_caller(user):
         number = order["from_number"]

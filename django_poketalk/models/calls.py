@@ -1,8 +1,8 @@
-"""Call requests: what we asked for and what became of it.
+"""Call requests.
 
-A call request holds two facts in two columns: `placement`, what became of our asking, and `status`,
-what became of the call. Every change of placement is a compare-and-set; only `events.record` writes
-what the service tells.
+A call request has two states in two columns: `placement` is the state of our request to the
+service, and `status` is the state of the call. Each change of the placement is a compare-and-set.
+Only `events.recording` writes the columns that events update.
 """
 
 from __future__ import annotations
@@ -35,35 +35,35 @@ IS_OPEN = Q(placement__in=OPEN_PLACEMENTS, ended_at=None, stale_at=None)
 
 
 def new_webcallid() -> str:
-    """An unguessable id that is unique among all calls of all projects (128 bits, 32 hexadecimal
+    """A random id that is unique among the calls of all projects (128 bits, 32 hexadecimal
     digits).
     """
     return secrets.token_hex(16)
 
 
 class CallRequestQuerySet(models.QuerySet["CallRequest"]):
-    """Call requests by state. Times are compared with `now`, an aware datetime."""
+    """Call requests by state. `now` and `moment` are aware datetimes."""
 
     def due(self, now: datetime) -> CallRequestQuerySet:
-        """Queued, their time has come and has not passed."""
+        """Queued, after `not_before` and before `expires_at`."""
         return self.open().filter(
             placement=Placement.QUEUED, not_before__lte=now, expires_at__gt=now
         )
 
     def past_expiry(self, now: datetime) -> CallRequestQuerySet:
-        """Queued, but too late to ring anybody."""
+        """Queued, but expired."""
         return self.open().filter(placement=Placement.QUEUED, expires_at__lte=now)
 
     def open(self) -> CallRequestQuerySet:
-        """Neither refused nor over, as far as we know."""
+        """Neither refused nor ended, as far as is known."""
         return self.filter(IS_OPEN)
 
     def sending_since(self, moment: datetime) -> CallRequestQuerySet:
-        """Still being sent, and that since before `moment`: whoever was sending them is gone."""
+        """Being sent since before `moment`, so that the worker must have died."""
         return self.open().filter(placement=Placement.SENDING, sent_at__lte=moment)
 
     def stale_since(self, moment: datetime) -> CallRequestQuerySet:
-        """Sent before `moment` and not over, but neither answered nor reported on since."""
+        """Sent before `moment` and not ended, without an answer or an event since then."""
         return (
             self.open()
             .filter(placement__in=[Placement.ACCEPTED, Placement.UNKNOWN], sent_at__lte=moment)
@@ -73,10 +73,10 @@ class CallRequestQuerySet(models.QuerySet["CallRequest"]):
 
 
 class CallRequest(NamedByNumbers):
-    """One wish to connect two phones, from the click to the last event.
+    """A request to connect two phones, and the call that results from it.
 
-    Leg A (`from_number`) rings first, leg B (`to_number`) once A has answered. Both are E.164 with
-    "+".
+    Leg A (`from_number`) rings first, and leg B (`to_number`) when A has answered. Both numbers are
+    E.164 with "+".
     """
 
     webcallid = models.CharField(_("call id"), max_length=64, unique=True, default=new_webcallid)
@@ -120,7 +120,7 @@ class CallRequest(NamedByNumbers):
         help_text=_("The call ends at this cost. Leave empty for no limit."),
     )
 
-    # What became of our asking
+    # The state of our request
     placement = models.CharField(
         _("placement"), max_length=10, choices=Placement.choices, default=Placement.QUEUED
     )
@@ -143,7 +143,7 @@ class CallRequest(NamedByNumbers):
         help_text=_("The service’s answer, or why there was none."),
     )
 
-    # What became of the call
+    # The state of the call
     status = models.SmallIntegerField(_("status"), null=True, blank=True, choices=Status.choices)
     duration = models.PositiveIntegerField(
         _("duration"), default=0, help_text=_("Seconds since the caller answered.")
@@ -165,7 +165,7 @@ class CallRequest(NamedByNumbers):
         ),
     )
 
-    # Why we ended it
+    # Why we ended the call
     hangup_requested_at = models.DateTimeField(_("hang-up requested"), null=True, blank=True)
     hangup_requested_by = models.ForeignKey(
         project.AUTH_USER_MODEL,
@@ -182,7 +182,7 @@ class CallRequest(NamedByNumbers):
         help_text=_("Why an event was answered with 412 for the first time."),
     )
 
-    # Not stored: whether `request_call` gave back what was asked for before with the same key
+    # Not stored: whether `request_call` returned an earlier call with the same idempotency key
     repeated = False
 
     objects = CallRequestQuerySet.as_manager()
@@ -229,9 +229,7 @@ class CallRequest(NamedByNumbers):
 
     @property
     def state(self) -> str:
-        """The two facts as one word for people: the call's status once there is one, else our
-        asking's.
-        """
+        """The state of the call for people: its status, or its placement if it has none yet."""
         if self.status is None:
             return str(self.get_placement_display())
         if self.stale_at is not None and self.ended_at is None:
@@ -240,63 +238,72 @@ class CallRequest(NamedByNumbers):
 
     @property
     def is_open(self) -> bool:
-        """Whether, as far as we know, it waits, rings or is talked on."""
+        """Whether the call is waiting, ringing or connected, as far as is known."""
         return self.placement in OPEN_PLACEMENTS and self.ended_at is None and self.stale_at is None
 
     def begin_sending(self, now: datetime) -> bool:
-        """Claim a due request for this process, before its first byte leaves. False: somebody else
-        has it.
+        """Claim a due request for this process, before its first byte is sent. Returns False if
+        another process has claimed it.
         """
         due = CallRequest.objects.due(now).filter(attempts=self.attempts)
         return self._move(due, Placement.SENDING, sent_at=now, attempts=self.attempts + 1)
 
     def accept(self, now: datetime, detail: str) -> bool:
-        """The service said 00. Also settles a request that was given up as unknown meanwhile, and
-        completes one whose first event has overtaken this answer.
+        """Record that the service answered 00. This also works if the request was marked as unknown
+        in the meantime, or if the first event arrived before this answer.
         """
         return self._record_answer(Placement.ACCEPTED, now, ResponseCode.OK.value, detail)
 
     def reject(self, now: datetime, code: ResponseCode | None, detail: str) -> bool:
-        """The service said no: with a code, or (bad input, which has none) with a sentence."""
+        """Record that the service refused the request: with a code, or only with a message for
+        invalid input, which has no code.
+        """
         return self._record_answer(Placement.REJECTED, now, code.value if code else "", detail)
 
     def lose(self, detail: str) -> bool:
-        """No clear answer came: it may ring or not. Never sent again by itself."""
+        """Record that there was no clear answer, so that it is unknown whether phones ring. The
+        request is not sent again.
+        """
         sending = CallRequest.objects.filter(placement=Placement.SENDING)
         return self._move(sending, Placement.UNKNOWN, response_detail=_cut(detail))
 
     def retry(self, at: datetime, detail: str) -> bool:
-        """The service could not be reached, so nothing was sent: queue again, or fail when `at` is
-        past the expiry.
+        """Record that the service could not be reached, so that nothing was sent. Queue the request
+        again for `at`, or fail if that is after its expiry.
         """
         sending = CallRequest.objects.filter(placement=Placement.SENDING)
         placement = Placement.QUEUED if at < self.expires_at else Placement.FAILED
         return self._move(sending, placement, not_before=at, response_detail=_cut(detail))
 
     def expire(self, now: datetime) -> bool:
-        """Nobody placed it in time, so nobody is rung any more."""
+        """Expire a request that was not placed in time. No phone rings."""
         return self._move(CallRequest.objects.past_expiry(now), Placement.EXPIRED)
 
     def cancel(self, now: datetime, user: Any = None) -> bool:
-        """Withdraw a request that has not been sent. False: too late."""
+        """Cancel a request that has not been sent. Returns False if it has."""
         queued = CallRequest.objects.filter(placement=Placement.QUEUED)
         changes = {"hangup_requested_at": now, "hangup_requested_by": user}
         return self._move(queued, Placement.CANCELLED, **changes)
 
     def request_hang_up(self, now: datetime, user: Any = None) -> bool:
-        """Have the next event answered with 412. False: it is over, or was asked before."""
+        """Make the next event be answered with 412. Returns False if the call has ended, or if this
+        was requested before.
+        """
         among = CallRequest.objects.open().filter(hangup_requested_at=None)
         return self._update(among, hangup_requested_at=now, hangup_requested_by=user)
 
     def mark_stale(self, now: datetime) -> bool:
-        """Nothing was heard for too long: take it to be over. The next event revives it."""
+        """Assume that the call has ended, because there were no events for too long. If another
+        event arrives, the call is open again.
+        """
         among = CallRequest.objects.open().filter(last_event_at=self.last_event_at)
         return self._update(among, stale_at=now)
 
     def resolve(self, outcome: ManualResolution, now: datetime) -> bool:
-        """A person says what became of a request without a clear answer. False: it is known by now.
+        """Record the outcome that a person found out for a request without a clear answer. Returns
+        False if the outcome is already known.
 
-        It stays what it is, something said from outside: the next event proves better.
+        Later events override it.
         """
         among = CallRequest.objects.filter(placement=Placement.UNKNOWN)
         if outcome is ManualResolution.NEVER_RANG:
@@ -318,7 +325,7 @@ class CallRequest(NamedByNumbers):
         )
 
     def _move(self, among: CallRequestQuerySet, placement: Placement, **changes: Any) -> bool:
-        """`_update` to the new placement, which is announced after commit."""
+        """`_update` the placement, and send `placement_changed` after the commit."""
         previous = Placement(self.placement)
         if not self._update(among, placement=placement.value, **changes):
             return False
@@ -332,7 +339,9 @@ class CallRequest(NamedByNumbers):
         return True
 
     def _update(self, among: CallRequestQuerySet, **changes: Any) -> bool:
-        """Compare-and-set: change the row, and then this object, if the row is still `among`."""
+        """Compare-and-set: update the row if it is still `among`, and then this object. Returns
+        whether it was.
+        """
         if not among.filter(pk=self.pk).update(**changes):
             return False
         for field, value in changes.items():
@@ -341,5 +350,5 @@ class CallRequest(NamedByNumbers):
 
 
 def _cut(text: str) -> str:
-    """What fits a 255-character column, on one line."""
+    """The text on one line, truncated to the 255 characters of its column."""
     return " ".join(on_one_line(text).split())[:255]

@@ -1,4 +1,4 @@
-"""Numbers with a meaning of their own: those that may not be used, and each user's own phone."""
+"""Blacklisted numbers, and the users' own phone numbers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHORTEST_NUMBER = 7  # digits of a phone number
 
 
 def validate_number(value: str) -> None:
-    """Accept E.164 as it is stored, "+" and digits."""
+    """Accept only E.164 as it is stored: "+" and digits."""
     try:
         normal = numbers.normalize(value)
     except numbers.InvalidNumber as error:
@@ -36,9 +36,7 @@ def validate_number(value: str) -> None:
 
 
 class BlacklistedNumber(NamedByNumbers):
-    """A number, or a range of numbers by prefix, that may not call (`from`), be called (`to`), or
-    either.
-    """
+    """A number or prefix that may not call (`from`), may not be called (`to`), or both."""
 
     class Direction(models.TextChoices):
         FROM = "from", _("as caller")
@@ -85,13 +83,13 @@ class BlacklistedNumber(NamedByNumbers):
 
     @property
     def needs_masking(self) -> bool:
-        """Whether it tells somebody's number: any but a prefix too short to be one."""
+        """Whether it can be somebody's number. A short prefix cannot."""
         return not self.is_prefix or len(numbers.wire(self.number)) >= SHORTEST_NUMBER
 
     def clean(self) -> None:
-        """Store E.164, however the number was written; a prefix needs "+" and a digit."""
+        """Convert the number to E.164. A prefix requires "+" and a digit."""
         super().clean()
-        if not self.number:  # which was told already, where that is an error
+        if not self.number:  # the field has already reported this
             return
         try:
             self.number = (
@@ -100,11 +98,11 @@ class BlacklistedNumber(NamedByNumbers):
                 else numbers.normalize(self.number)
             )
         except numbers.InvalidNumber as error:
-            told = NO_PREFIX if self.is_prefix else NO_NUMBER
-            raise ValidationError({"number": told}) from error
+            message = NO_PREFIX if self.is_prefix else NO_NUMBER
+            raise ValidationError({"number": message}) from error
 
     def is_in_force(self, now: datetime) -> bool:
-        """Whether it holds at this moment: its time has not passed."""
+        """Whether the entry applies at this time, because it has not expired."""
         return self.until is None or self.until > now
 
     @classmethod
@@ -122,9 +120,9 @@ class BlacklistedNumber(NamedByNumbers):
     def block(
         cls, number: str, direction: Direction, reason: str, user: Any
     ) -> BlacklistedNumber | None:
-        """Forbid this E.164 number in this direction for good. None: it is forbidden already.
+        """Blacklist this E.164 number in this direction permanently. Returns None if it already is.
 
-        An entry of the same number whose time has passed comes into force again.
+        An expired entry for the same number is renewed.
         """
         with transaction.atomic():
             if cls.matching(number, direction, timezone.now()):
@@ -144,7 +142,7 @@ class BlacklistedNumber(NamedByNumbers):
 
 
 class CallerNumber(NamedByNumbers):
-    """A user's own phone: leg A of the calls that the user places."""
+    """A user's own phone, which is leg A of the user's calls."""
 
     user = models.OneToOneField(
         project.AUTH_USER_MODEL,
@@ -165,13 +163,13 @@ class CallerNumber(NamedByNumbers):
 
     @classmethod
     def of(cls, user: Any) -> str:
-        """The user's own number (E.164), or "" if it is not known."""
+        """The user's own number (E.164), or "" if it is not set."""
         return cls.objects.filter(user=user).values_list("number", flat=True).first() or ""
 
     def clean(self) -> None:
-        """Store E.164, however the number was written."""
+        """Convert the number to E.164."""
         super().clean()
-        if not self.number:  # which was told already
+        if not self.number:  # the field has already reported this
             return
         try:
             self.number = numbers.normalize(self.number)

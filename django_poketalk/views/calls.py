@@ -1,7 +1,7 @@
-"""What people touch: the button's order, the call's page, hanging up, and the user's own number.
+"""The views for users: placing a call, the call's page, hanging up, and the user's own number.
 
-Each page works without script. Nothing is decided here: `calls.orders` and `calls.requesting` say
-whether a call may be made, `permissions` who may do what, and `presentation` what to display.
+All pages work without JavaScript. The views contain no rules: `calls.orders` and `calls.requesting`
+decide whether a call is allowed, `permissions` who may do what, and `presentation` what to display.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ View = Callable[..., HttpResponseBase]
 
 
 def post_by_user(view: View) -> View:
-    """POST only, by a logged-in user: to others the script gets 401 with a sentence.
+    """Allow only POST by a logged-in user. Otherwise, a script gets 401 with a sentence.
 
-    Somebody whose session is over is brought back, after the login, to the page that the button was
-    on: this view's own address, which `login_required` would choose, has nothing to show.
+    Users whose session has expired return to the page of the button after they log in.
+    `login_required` would return to this view, which has no page for GET.
     """
 
     @wraps(view)
@@ -56,9 +56,8 @@ def post_by_user(view: View) -> View:
 
 @post_by_user
 def place(request: HttpRequest) -> HttpResponse:
-    """The press of a call button: to the call's page, or (422) a page that says why not.
-
-    To a script that asks for JSON, the same in `answers`.
+    """Place the call of a button, and redirect to the call's page. If the call is refused, 422 and
+    a page with the reason. Scripts that prefer JSON get a response of `answers`.
     """
     back = way_back(request)
     if not permissions.may_place(request.user):
@@ -80,25 +79,27 @@ def place(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def call(request: HttpRequest, pk: int) -> HttpResponse:
-    """One call's page: its state, its story, a way to end it. Reloads itself while it is open."""
-    shown = visible_call(request, pk)
-    subjects.load([shown])
-    whole = permissions.may_see_numbers(request.user, shown)
-    own = shown.user_id == request.user.pk
+    """A call's page, with its state, its log and a button to hang up. It reloads itself while the
+    call is open.
+    """
+    found = visible_call(request, pk)
+    subjects.load([found])
+    whole = permissions.may_see_numbers(request.user, found)
+    own = found.user_id == request.user.pk
     return render(
         request,
         "poketalk/call.html",
         {
-            "call": shown,
-            "log": call_log.steps(shown),
-            "from_number": permissions.display_number(shown.from_number, whole),
-            "to_number": permissions.display_number(shown.to_number, whole),
-            "detail": permissions.display_text(shown.response_detail, whole),
-            "ended_because": permissions.display_text(shown.veto_reason, whole),
+            "call": found,
+            "log": call_log.steps(found),
+            "from_number": permissions.display_number(found.from_number, whole),
+            "to_number": permissions.display_number(found.to_number, whole),
+            "detail": permissions.display_text(found.response_detail, whole),
+            "ended_because": permissions.display_text(found.veto_reason, whole),
             "own": own,
-            "may_hang_up": permissions.may_hang_up_now(request.user, shown),
-            "refresh": call_status.refresh_after(shown),
-            "etag": answers.etag(call_status.serialize(shown, request.user)),
+            "may_hang_up": permissions.may_hang_up_now(request.user, found),
+            "refresh": call_status.refresh_after(found),
+            "etag": answers.etag(call_status.serialize(found, request.user)),
             "paused": request.GET.get("refresh") == "off",
             "back": way_back(request),
         },
@@ -122,16 +123,16 @@ def status(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 @post_by_user
 def hang_up(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """End a call, then show its page, or as JSON how it stands. A call that is over already stays
-    as it is.
+    """End a call, and redirect to its page, or return its status as JSON. Does nothing if the call
+    has already ended.
     """
-    shown = visible_call(request, pk)
-    if not permissions.may_hang_up(request.user, shown):
+    found = visible_call(request, pk)
+    if not permissions.may_hang_up(request.user, found):
         return refuse(request, _("You are not allowed to end this call."))
-    requesting.hang_up(shown, request.user)
+    requesting.hang_up(found, request.user)
     if answers.wants_json(request):
-        return answers.state(request, shown)
-    page = reverse("poketalk:call", args=[shown.pk])
+        return answers.state(request, found)
+    page = reverse("poketalk:call", args=[found.pk])
     return redirect(call_status.with_way_back(page, way_back(request)))
 
 
@@ -139,8 +140,8 @@ def hang_up(request: HttpRequest, pk: int) -> HttpResponseBase:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def own_number(request: HttpRequest) -> HttpResponse:
-    """The user's own phone, which is leg A of the calls that the user places."""
-    user: Any = request.user  # a stored one, says login_required
+    """The user's own phone, which is leg A of the user's calls."""
+    user: Any = request.user  # not anonymous, because of login_required
     if not permissions.may_place(user):
         raise PermissionDenied
     if request.method == "POST":
@@ -157,14 +158,14 @@ def own_number(request: HttpRequest) -> HttpResponse:
 
 
 def refuse(request: HttpRequest, sentence: str) -> HttpResponse:
-    """403: the project's page for it, or for a script the sentence."""
+    """403: the project's error page, or the sentence as JSON for a script."""
     if answers.wants_json(request):
         return answers.not_allowed(sentence)
     raise PermissionDenied(sentence)
 
 
 def visible_call(request: HttpRequest, pk: int) -> CallRequest:
-    """The call, or 404, also when there is one that this user may not see."""
+    """The call. 404 if it does not exist, or if this user may not see it."""
     found = get_object_or_404(
         CallRequest.objects.select_related("user", "hangup_requested_by"), pk=pk
     )
@@ -174,9 +175,9 @@ def visible_call(request: HttpRequest, pk: int) -> CallRequest:
 
 
 def way_back(request: HttpRequest) -> str:
-    """Where the button was, as the page said in `next`; "" when that leads to another site."""
-    claimed = request.POST.get("next") or request.GET.get("next", "")
-    here = url_has_allowed_host_and_scheme(
-        claimed, {request.get_host()}, require_https=request.is_secure()
+    """The page of the button, from the parameter `next`. "" if that is a URL of another site."""
+    url = request.POST.get("next") or request.GET.get("next", "")
+    is_allowed = url_has_allowed_host_and_scheme(
+        url, {request.get_host()}, require_https=request.is_secure()
     )
-    return claimed if here else ""
+    return url if is_allowed else ""
