@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import permissions
 from ..models import CallRequest
-from ..reports import outcomes
+from ..reports.outcomes import Outcome
 from ..shared.admin_names import NumbersInNames
 from ..shared.admin_pages import page_path
 from ..shared.changelist import LongList, NoNul
@@ -136,7 +136,7 @@ class CallRequestAdmin(NoNul, NumbersInNames, LongList):
         """Newest first, in whichever words let the database use the index that finds the calls."""
         if "day" in request.GET:
             return ("-created_at", "-id")
-        if request.GET.get("outcome") == outcomes.LIVE:
+        if request.GET.get("outcome") == Outcome.LIVE:
             # They are few, but PostgreSQL takes them for many, and would look for them one by one
             # from the newest call back: an order that no index has keeps it from that.
             return ((F("id") + 0).desc(),)

@@ -26,7 +26,7 @@ from ..models.calls import IS_OPEN
 from ..models.indexes import IS_HANGUP_REQUESTED, IS_STALE, IS_VETOED
 from ..models.states import ANSWERS
 from ..protocol.codes import CallStatus, ResponseCode
-from ..reports import outcomes
+from ..reports.outcomes import Outcome
 from ..shared.changelist import ChoiceFilter
 from ..shared.periods import DAY, midnight
 from . import periods
@@ -45,17 +45,17 @@ SPANS = {"7": timedelta(days=6), "30": timedelta(days=29)}  # the days before to
 IS_UNSENT = Q(placement__in=redialing.UNSENT)
 # Each outcome has the same calls as in reports, except that unknown outcomes here include calls
 # that are still open, because somebody may have to resolve them.
-OUTCOMES: dict[str, Q] = {
-    outcomes.LIVE: IS_OPEN,
-    outcomes.CONNECTED: Q(status=CallStatus.AB_DISCONNECTED)
+OUTCOMES: dict[Outcome, Q] = {
+    Outcome.LIVE: IS_OPEN,
+    Outcome.CONNECTED: Q(status=CallStatus.AB_DISCONNECTED)
     | Q(status=CallStatus.B_ANSWERED) & IS_STALE,
-    outcomes.CALLEE: Q(status=CallStatus.B_FAILED),
-    outcomes.CALLER: Q(status=CallStatus.A_FAILED),
-    outcomes.EARLY: Q(status=CallStatus.A_DISCONNECTED),
-    outcomes.REFUSED: Q(placement=Placement.REJECTED),
-    outcomes.UNREACHABLE: Q(placement=Placement.FAILED),
-    outcomes.WITHDRAWN: Q(placement__in=[Placement.CANCELLED, Placement.EXPIRED]),
-    outcomes.UNKNOWN: (Q(placement=Placement.UNKNOWN) | IS_STALE & ~IS_UNSENT)
+    Outcome.CALLEE: Q(status=CallStatus.B_FAILED),
+    Outcome.CALLER: Q(status=CallStatus.A_FAILED),
+    Outcome.EARLY: Q(status=CallStatus.A_DISCONNECTED),
+    Outcome.REFUSED: Q(placement=Placement.REJECTED),
+    Outcome.UNREACHABLE: Q(placement=Placement.FAILED),
+    Outcome.WITHDRAWN: Q(placement__in=[Placement.CANCELLED, Placement.EXPIRED]),
+    Outcome.UNKNOWN: (Q(placement=Placement.UNKNOWN) | IS_STALE & ~IS_UNSENT)
     & (Q(status=None) | Q(status__in=UNDECIDED)),
 }
 ENDINGS: dict[str, tuple[Words, Q]] = {
@@ -80,9 +80,7 @@ class OutcomeFilter(ChoiceFilter):
 
     title = _("outcome")
     parameter_name = "outcome"
-    conditions = {
-        outcome: (outcomes.WORDS[outcome], condition) for outcome, condition in OUTCOMES.items()
-    }
+    conditions = {outcome: (outcome.label, condition) for outcome, condition in OUTCOMES.items()}
 
 
 class EndingFilter(ChoiceFilter):

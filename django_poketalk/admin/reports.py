@@ -21,7 +21,8 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import permissions
 from ..models import CallRequest
-from ..reports import charts, outcomes, traffic
+from ..reports import charts, traffic
+from ..reports.outcomes import Outcome
 from ..reports.traffic import Figures, Period, Report, Row
 from ..shared import csv_export
 from ..shared.admin_pages import render_page
@@ -52,6 +53,14 @@ COLUMNS = {
     "acd": _("Average talk time"),
     "pdd": _("Time to ring"),
     "spend": _("Spend"),
+}
+CSV_COLUMNS = {
+    **{name: name for name in ("calls", "seizures", "answered", "asked", "delivered")},
+    "asr": "asr",
+    "ner": "ner",
+    "acd": "acd_seconds",
+    "pdd": "pdd_seconds",
+    "spend": "spend",
 }
 FROM_DAYS = {"day": traffic.days_of, "outcome": traffic.outcomes_of}  # no query more
 MEANINGS = {
@@ -167,17 +176,15 @@ def _shown(
         }
         for row in report.rows
     ]
-    total = _cells(report.total)
+    columns = [
+        {"words": words, "why": MEANINGS.get(key), "total": total}
+        for (key, words), total in zip(COLUMNS.items(), _cells(report.total), strict=True)
+    ]
     return {
         "period": period,
         "by": GROUPS[by],
-        "columns": [{"words": words, "why": MEANINGS.get(key)} for key, words in COLUMNS.items()],
+        "columns": columns,
         "rows": rows,
-        "total": total,
-        "tiles": [
-            {"words": words, "value": value, "why": MEANINGS.get(key)}
-            for (key, words), value in zip(COLUMNS.items(), total, strict=True)
-        ],
         "is_empty": report.total.calls == 0,
     }
 
@@ -189,7 +196,7 @@ def _charts(found: traffic.OutcomesByDay, period: Period) -> dict[str, Any]:
         counts.append((label, {row.key: row.figures.calls for row in parts.rows}))
         spend.append((label, {"spend": float(parts.total.spend)}))
     seen = {key for _label, values in counts for key in values}
-    words = {key: str(words) for key, words in outcomes.WORDS.items() if key in seen}
+    words = {outcome: str(outcome.label) for outcome in Outcome if outcome in seen}
     return _drawn(DAILY if len(period) <= BARS else WEEKLY, counts, words, spend)
 
 
@@ -239,7 +246,7 @@ def _label(by: str, row: Row) -> Any:
         case "country":
             return row.key or _("not known")
         case _:
-            return outcomes.WORDS[row.key]
+            return Outcome(row.key).label
 
 
 def _link(by: str, row: Row, period: Period, user: Any, site: admin.AdminSite) -> str:
@@ -292,30 +299,20 @@ def _seconds(length: timedelta | None) -> str:
 
 
 def _csv(by: str, period: Period, report: Report) -> HttpResponseBase:
-    header = [
-        GROUPS[by],
-        *("calls", "seizures", "answered", "asked", "delivered"),
-        *("asr", "ner", "acd_seconds", "pdd_seconds", "spend"),
+    named = [
+        (row.key.isoformat() if by == "day" else _label(by, row), row.figures)
+        for row in report.rows
     ]
-    named = [(_csv_key(by, row), row.figures) for row in report.rows]
-    rows = [(key, *_csv_figures(figures)) for key, figures in [*named, (_("all"), report.total)]]
-    return csv_export.stream(f"calls-by-{by}-{period.first}-{period.last}.csv", header, rows)
+    rows = [
+        (name, *(_csv_cell(getattr(figures, figure)) for figure in CSV_COLUMNS))
+        for name, figures in [*named, (_("all"), report.total)]
+    ]
+    filename = f"calls-by-{by}-{period.first}-{period.last}.csv"
+    return csv_export.stream(filename, [GROUPS[by], *CSV_COLUMNS.values()], rows)
 
 
-def _csv_key(by: str, row: Row) -> Any:
-    return row.key.isoformat() if by == "day" else _label(by, row)
-
-
-def _csv_figures(figures: Figures) -> tuple[Any, ...]:
-    return (
-        figures.calls,
-        figures.seizures,
-        figures.answered,
-        figures.asked,
-        figures.delivered,
-        None if figures.asr is None else round(figures.asr, 4),
-        None if figures.ner is None else round(figures.ner, 4),
-        None if figures.acd is None else round(figures.acd.total_seconds(), 1),
-        None if figures.pdd is None else round(figures.pdd.total_seconds(), 1),
-        figures.spend,
-    )
+def _csv_cell(figure: Any) -> Any:
+    """Shares with four decimals, times in seconds with one."""
+    if isinstance(figure, timedelta):
+        return round(figure.total_seconds(), 1)
+    return round(figure, 4) if isinstance(figure, float) else figure

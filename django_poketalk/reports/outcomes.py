@@ -2,51 +2,43 @@
 
 from __future__ import annotations
 
-from django.utils.functional import Promise
+from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Placement
 from ..protocol.codes import CallStatus
 
-LIVE = "live"
-CONNECTED = "connected"
-CALLEE = "callee"
-CALLER = "caller"
-EARLY = "early"
-REFUSED = "refused"
-UNREACHABLE = "unreachable"
-WITHDRAWN = "withdrawn"
-UNKNOWN = "unknown"
 
-# In the order of display: successful calls first.
-WORDS: dict[str, str | Promise] = {
-    CONNECTED: _("Connected"),
-    CALLEE: _("Callee not reached"),
-    EARLY: _("Ended before the callee answered"),
-    CALLER: _("Caller not reached"),
-    REFUSED: _("Refused by the service"),
-    UNREACHABLE: _("Service unreachable"),
-    WITHDRAWN: _("Canceled or expired"),
-    UNKNOWN: _("Outcome unknown"),
-    LIVE: _("In progress"),
-}
+class Outcome(TextChoices):
+    """In the order of display: successful calls first."""
+
+    CONNECTED = "connected", _("Connected")
+    CALLEE = "callee", _("Callee not reached")
+    EARLY = "early", _("Ended before the callee answered")
+    CALLER = "caller", _("Caller not reached")
+    REFUSED = "refused", _("Refused by the service")
+    UNREACHABLE = "unreachable", _("Service unreachable")
+    WITHDRAWN = "withdrawn", _("Canceled or expired")
+    UNKNOWN = "unknown", _("Outcome unknown")
+    LIVE = "live", _("In progress")
+
 
 _BY_STATUS = {
-    CallStatus.B_ANSWERED: CONNECTED,
-    CallStatus.AB_DISCONNECTED: CONNECTED,
-    CallStatus.B_FAILED: CALLEE,
-    CallStatus.A_FAILED: CALLER,
-    CallStatus.A_DISCONNECTED: EARLY,
+    CallStatus.B_ANSWERED: Outcome.CONNECTED,
+    CallStatus.AB_DISCONNECTED: Outcome.CONNECTED,
+    CallStatus.B_FAILED: Outcome.CALLEE,
+    CallStatus.A_FAILED: Outcome.CALLER,
+    CallStatus.A_DISCONNECTED: Outcome.EARLY,
 }
-_BY_PLACEMENT: dict[str, str] = {
-    Placement.REJECTED: REFUSED,
-    Placement.FAILED: UNREACHABLE,
-    Placement.CANCELLED: WITHDRAWN,
-    Placement.EXPIRED: WITHDRAWN,
+_BY_PLACEMENT: dict[str, Outcome] = {
+    Placement.REJECTED: Outcome.REFUSED,
+    Placement.FAILED: Outcome.UNREACHABLE,
+    Placement.CANCELLED: Outcome.WITHDRAWN,
+    Placement.EXPIRED: Outcome.WITHDRAWN,
 }
 
 
-def of(placement: str, status: int | None, is_open: bool) -> str:
+def of(placement: str, status: int | None, is_open: bool) -> Outcome:
     """The outcome of a call with this placement and status. `is_open`: it is neither over nor
     stale.
 
@@ -54,6 +46,6 @@ def of(placement: str, status: int | None, is_open: bool) -> str:
     unknown.
     """
     if is_open:
-        return LIVE
+        return Outcome.LIVE
     by_status = None if status is None else _BY_STATUS.get(CallStatus(status))
-    return by_status or _BY_PLACEMENT.get(placement, UNKNOWN)
+    return by_status or _BY_PLACEMENT.get(placement, Outcome.UNKNOWN)

@@ -38,6 +38,7 @@ from ..protocol import numbers
 from ..protocol.codes import CallStatus, ResponseCode
 from ..shared import periods
 from . import outcomes
+from .outcomes import Outcome
 
 MAX_DAYS = 366
 EARLIEST, LATEST = date(1970, 1, 1), date(9998, 12, 31)  # each midnight is a time everywhere
@@ -244,7 +245,7 @@ def days_of(found: OutcomesByDay) -> Report:
 def outcomes_of(found: OutcomesByDay) -> Report:
     """The report by outcome, of what `outcomes_by_day` has found."""
     rows = []
-    for outcome in outcomes.WORDS:
+    for outcome in Outcome:
         parts = [day[outcome] for day in found.values() if outcome in day]
         if parts:
             rows.append(Row(outcome, "", sum(parts, Figures())))

@@ -100,13 +100,13 @@ def test_each_outcome_finds_the_calls_that_reports_count_under_it(
                 )
     told = Q(status=None) | Q(placement__in=["accepted", "unknown"])  # of nothing else is heard
     calls = CallRequest.objects.filter(told)
-    expected: dict[str, set[int]] = {outcome: set() for outcome in outcomes.WORDS}
+    expected: dict[str, set[int]] = {outcome: set() for outcome in outcomes.Outcome}
     for call in calls:
         expected[outcomes.of(call.placement, call.status, call.is_open)].add(call.pk)
     waiting = calls.filter(placement="unknown").exclude(status__in=[2, 4, 6, 7, 8])
     expected["unknown"] |= set(waiting.values_list("pk", flat=True))
 
-    for outcome in outcomes.WORDS:
+    for outcome in outcomes.Outcome:
         shown = found(boss, outcome=outcome, all="") & set(calls.values_list("pk", flat=True))
         assert shown == expected[outcome], outcome
 

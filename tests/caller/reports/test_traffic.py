@@ -13,7 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_poketalk.models import CallRequest, Placement
-from django_poketalk.reports import outcomes, traffic
+from django_poketalk.reports import traffic
+from django_poketalk.reports.outcomes import Outcome
 from django_poketalk.reports.traffic import Figures, Period
 
 from ..people import someone
@@ -116,20 +117,20 @@ def test_where_nothing_was_counted_there_is_no_ratio() -> None:
 @pytest.mark.parametrize(
     ("facts", "outcome"),
     [
-        ({"placement": "queued"}, outcomes.LIVE),
-        ({"status": 7}, outcomes.LIVE),
-        ({"status": 7, "stale_at": NOON}, outcomes.CONNECTED),
-        ({"status": 5, "stale_at": NOON}, outcomes.UNKNOWN),
-        ({"status": 8, "ended_at": NOON}, outcomes.CONNECTED),
-        ({"status": 6, "ended_at": NOON}, outcomes.CALLEE),
-        ({"status": 4, "ended_at": NOON}, outcomes.EARLY),
-        ({"status": 2, "ended_at": NOON}, outcomes.CALLER),
-        ({"placement": "rejected", "response_code": "70"}, outcomes.REFUSED),
-        ({"placement": "failed"}, outcomes.UNREACHABLE),
-        ({"placement": "expired"}, outcomes.WITHDRAWN),
-        ({"placement": "unknown"}, outcomes.LIVE),
-        ({"placement": "unknown", "stale_at": NOON}, outcomes.UNKNOWN),
-        ({"placement": "unknown", "status": 8, "ended_at": NOON}, outcomes.CONNECTED),
+        ({"placement": "queued"}, Outcome.LIVE),
+        ({"status": 7}, Outcome.LIVE),
+        ({"status": 7, "stale_at": NOON}, Outcome.CONNECTED),
+        ({"status": 5, "stale_at": NOON}, Outcome.UNKNOWN),
+        ({"status": 8, "ended_at": NOON}, Outcome.CONNECTED),
+        ({"status": 6, "ended_at": NOON}, Outcome.CALLEE),
+        ({"status": 4, "ended_at": NOON}, Outcome.EARLY),
+        ({"status": 2, "ended_at": NOON}, Outcome.CALLER),
+        ({"placement": "rejected", "response_code": "70"}, Outcome.REFUSED),
+        ({"placement": "failed"}, Outcome.UNREACHABLE),
+        ({"placement": "expired"}, Outcome.WITHDRAWN),
+        ({"placement": "unknown"}, Outcome.LIVE),
+        ({"placement": "unknown", "stale_at": NOON}, Outcome.UNKNOWN),
+        ({"placement": "unknown", "status": 8, "ended_at": NOON}, Outcome.CONNECTED),
     ],
 )
 def test_each_call_has_one_outcome(facts: dict[str, Any], outcome: str) -> None:
