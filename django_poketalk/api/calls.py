@@ -51,7 +51,6 @@ class CallViewSet(Resource, mixins.ListModelMixin, GenericViewSet[CallRequest]):
     queryset = CallRequest.objects.none()
 
     def get_queryset(self) -> QuerySet[CallRequest]:
-        """The visible calls, each with its user."""
         return permissions.visible_calls(self.request.user).select_related("user")
 
     def get_throttles(self) -> list[Any]:
@@ -61,7 +60,6 @@ class CallViewSet(Resource, mixins.ListModelMixin, GenericViewSet[CallRequest]):
 
     @operation("list_calls", {200: CallSerializer(many=True)}, 400)
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Newest first."""
         return super().list(request, *args, **kwargs)
 
     def paginate_queryset(self, queryset: Any) -> Any:

@@ -114,7 +114,6 @@ class BlacklistViewSet(
 
     @operation("list_blacklist", {200: BlacklistSerializer(many=True)}, 400)
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Newest first."""
         return super().list(request, *args, **kwargs)
 
     @operation("retrieve_blacklisted", {200: BlacklistSerializer}, 404)
@@ -139,7 +138,6 @@ class BlacklistViewSet(
 
     @operation("delete_blacklisted", {204: None}, 404)
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Delete an entry."""
         return super().destroy(request, *args, **kwargs)
 
 

@@ -38,11 +38,9 @@ class NumbersInNames(NumbersInDeletions):
     """For rows with numbers in their names. The history masks them, because others can read it."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """The rows, with whole numbers in their names if the user may see them."""
         return named(super().get_queryset(request), self.whole_numbers(request))
 
     def response_add(self, request: HttpRequest, obj: Any, *args: Any) -> HttpResponse:
-        """The response, with a message that contains the new row's name."""
         obj.shows_numbers = self.whole_numbers(request) is True
         return super().response_add(request, obj, *args)
 

@@ -40,7 +40,6 @@ class JSONView(APIView):
         return problems.handle
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """The response, marked as not cacheable."""
         final = super().finalize_response(request, response, *args, **kwargs)
         add_never_cache_headers(final)
         return final

@@ -67,7 +67,6 @@ class LegInline(LegNumber, HangupCauseColumn, ReadOnly, MaskedNumbers, admin.Tab
     )
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """The legs, named for this reader."""
         return named(super().get_queryset(request), may_see_numbers(request))
 
 

@@ -115,7 +115,6 @@ class RateDecks(NoNul, ImportMixin, admin.ModelAdmin):  # type: ignore[misc,type
         return False
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """The list, with links to import and export."""
         decks = [(named(owner), owner.pk) for owner in self._owners()]
         return super().changelist_view(request, {"decks": decks, **(extra_context or {})})
 

@@ -52,11 +52,9 @@ class MaskedNumbers(NoNumberLookups):
     masks: ClassVar[Mapping[str, str]] = {}
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """The fields, masked or not."""
         return self._for(request, super().get_fields(request, obj))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """The read-only fields, masked or not."""
         return self._for(request, super().get_readonly_fields(request, obj))
 
     def _for(self, request: HttpRequest, names: Any) -> list[Any]:
@@ -70,7 +68,6 @@ class NamesItsCall(admin.ModelAdmin):  # type: ignore[type-arg]
     """Rows that belong to a call, whose page names it by the numbers that the reader may see."""
 
     def get_object(self, request: HttpRequest, *args: Any) -> Any:
-        """The row with its call."""
         row: Any = super().get_object(request, *args)
         if row is not None and row.call is not None:
             row.call.shows_numbers = may_see_numbers(request)
@@ -93,7 +90,6 @@ class MaskedNumbersPage(MaskedNumbers, NamesNumbers, NumbersInNames):
         css = {"all": ("poketalk_server/admin.css",)}
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """The columns, masked or not."""
         return self._for(request, super().get_list_display(request))
 
     def get_search_fields(self, request: HttpRequest) -> Any:

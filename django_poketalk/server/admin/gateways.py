@@ -148,7 +148,6 @@ class TestCallAdmin(HangupCauseColumn, MaskedNumbersPage):
         return False
 
     def get_fields(self, request: HttpRequest, obj: TestCall | None = None) -> Any:
-        """The fields of the form, or those of an existing test call."""
         if obj is None:
             return ("gateway", "number")
         facts = ("outcome", "gateway", "masked_number", "created_at", "created_by", "switch")

@@ -66,18 +66,15 @@ class ApiKeyAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
     def get_form(
         self, request: HttpRequest, obj: ApiKey | None = None, change: bool = False, **kwargs: Any
     ) -> Any:
-        """The form: `IssueForm` for a new key."""
         if obj is None:
             kwargs["form"] = IssueForm
         return super().get_form(request, obj, change, **kwargs)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """The initial data, with the newest of all keys."""
         newest = ApiKey.objects.order_by("-pk").values_list("pk", flat=True).first()
         return {**super().get_changeform_initial_data(request), "newest": newest or 0}
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
-        """The fields of the form for a new key, or those of an existing key."""
         if obj is None:
             return ("account", "label", "newest")
         return ("account", "label", "prefix", "created_at", "revoked_at")
@@ -88,7 +85,6 @@ class ApiKeyAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
 
     @sensitive_variables()
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
-        """Issue a new key, or save the changes to an existing one."""
         if change:
             super().save_model(request, obj, form, change)
             return

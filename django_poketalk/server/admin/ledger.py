@@ -87,7 +87,6 @@ class LedgerEntryAdmin(NoNul, NamesItsCall):
     show_full_result_count = False
 
     def get_fields(self, request: HttpRequest, obj: LedgerEntry | None = None) -> Any:
-        """The fields of the form, or those of an existing entry."""
         if obj is None:
             return (*BookingForm.Meta.fields, "key")
         return (

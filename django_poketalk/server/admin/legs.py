@@ -197,7 +197,6 @@ class EventDeliveryAdmin(ResponseTimeColumn, ReadOnly, LongList):
     ordering = ("-id",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EventDelivery]:
-        """The deliveries with their calls, which are named for this reader."""
         calls = named(Call.objects.all(), may_see_numbers(request))
         return super().get_queryset(request).prefetch_related(Prefetch("call", calls))
 

@@ -77,7 +77,6 @@ class StatementPage(admin.ModelAdmin):  # type: ignore[type-arg]
         return [shown, *super().get_urls()]
 
     def may_see_ledger(self, request: HttpRequest) -> bool:
-        """Whether the user may see the ledger."""
         return request.user.has_perm("poketalk_server.view_ledgerentry")
 
     def statement_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:

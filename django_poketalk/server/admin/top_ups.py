@@ -72,7 +72,6 @@ class TopUpPage(admin.ModelAdmin):  # type: ignore[type-arg]
         return [top_up, *super().get_urls()]
 
     def may_top_up(self, request: HttpRequest) -> bool:
-        """Whether the user may book payments."""
         return request.user.has_perm("poketalk_server.add_ledgerentry")
 
     def top_up_view(self, request: HttpRequest, pk: int) -> HttpResponse:

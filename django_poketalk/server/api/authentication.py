@@ -43,7 +43,6 @@ class ApiKeyAuthentication(BaseAuthentication):
                 return AnonymousUser(), key
 
     def authenticate_header(self, request: Request) -> str:
-        """The challenge of a 401."""
         return SCHEME
 
 
@@ -51,5 +50,4 @@ class HasApiKey(BasePermission):
     """Allows requests with a valid key."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Whether `ApiKeyAuthentication` accepted a key."""
         return isinstance(request.auth, ApiKey)

@@ -27,7 +27,6 @@ class CallQueryView(JSONView, GenericAPIView[Call]):
     filter_backends: Any = ()
 
     def get_queryset(self) -> QuerySet[Call]:
-        """The calls of the key's account, with their legs."""
         key = cast("ApiKey", self.request.auth)  # HasApiKey requires it
         return (
             Call.objects.filter(account=key.account)

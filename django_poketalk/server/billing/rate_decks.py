@@ -185,7 +185,6 @@ class DeckResource(ModelResource):  # type: ignore[misc]
     def skip_row(
         self, instance: Any, original: Any, row: Any, import_validation_errors: Any = None
     ) -> bool:
-        """Whether nothing changes."""
         return not import_validation_errors and self._before == _values(instance)
 
     def save_instance(self, instance: Any, is_create: bool, row: Any, **kwargs: Any) -> None:

@@ -238,7 +238,6 @@ class AllowedAddress(models.Model):
         return self.network
 
     def save(self, **options: Any) -> None:
-        """Save in canonical form."""
         self.clean()
         super().save(**options)
 

@@ -102,5 +102,4 @@ class LedgerEntry(models.Model):
         super().save(**options)
 
     def delete(self, using: Any = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
-        """Always a `TypeError`."""
         raise TypeError("Ledger entries are append-only. Correct the balance with an adjustment.")

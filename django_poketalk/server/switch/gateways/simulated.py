@@ -58,7 +58,6 @@ class SimulatedGateway(BaseGateway):
         self._timers: dict[LegKey, list[asyncio.TimerHandle]] = {}
 
     async def close(self) -> None:
-        """Stop all phones."""
         for leg in list(self._timers):
             self._stop(leg)
 
@@ -80,7 +79,6 @@ class SimulatedGateway(BaseGateway):
         """Simulated phones have no media."""
 
     def hang_up(self, leg: LegKey, cause: Cause) -> None:
-        """Stop the phone."""
         self._stop(leg)
 
     def _answer(self, leg: LegKey, talks: float | None) -> None:

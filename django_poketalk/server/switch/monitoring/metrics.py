@@ -32,7 +32,6 @@ class _SwitchCollector(Collector):
         self._now = now
 
     def collect(self) -> Iterator[Metric]:
-        """All metrics."""
         now, stats = self._now, self._now.stats
         lease_age = settings.lease - now.lease_left
         yield _gauge("calls_live", "Calls in progress.", now.calls)

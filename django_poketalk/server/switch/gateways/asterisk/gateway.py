@@ -28,7 +28,6 @@ class AsteriskGateway(TrunkGateway):
         self._applications: dict[Address, StasisApplication] = {}
 
     async def close(self) -> None:
-        """Hang up all legs and disconnect from each Asterisk."""
         for address in list(self._applications):
             self._disconnect(address)
         if self._tasks:
@@ -51,12 +50,10 @@ class AsteriskGateway(TrunkGateway):
             application.originate(leg, endpoint, caller_id, route.ring_timeout)
 
     def bridge(self, leg_a: LegKey, leg_b: LegKey) -> None:
-        """Connect two legs."""
         if (application := self._application_of(leg_b)) is not None:
             application.bridge(leg_a, leg_b)
 
     def hang_up(self, leg: LegKey, cause: Cause) -> None:
-        """Hang up a leg."""
         self._limits.release(leg)
         if (application := self._application_of(leg)) is not None:
             application.hang_up(leg, cause)

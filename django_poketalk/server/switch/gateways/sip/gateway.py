@@ -44,7 +44,6 @@ class SipGateway(TrunkGateway):
         self._probes: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
-        """Hang up all legs and close the port."""
         for probe in self._probes:
             probe.cancel()
         if self._tasks:
@@ -70,18 +69,15 @@ class SipGateway(TrunkGateway):
             self._start(self._originate(leg, number, caller, trunk, route.ring_timeout))
 
     def bridge(self, leg_a: LegKey, leg_b: LegKey) -> None:
-        """Connect the media of two phones."""
         if (stack := self._stack()) is not None:
             thread.call_soon(stack.bridge, leg_a, leg_b)
 
     def hang_up(self, leg: LegKey, cause: Cause) -> None:
-        """Hang up a leg."""
         self._limits.release(leg)
         if (stack := self._stack()) is not None:
             thread.call_soon(stack.hang_up, leg, cause)
 
     def end_dialog(self, dialog: str, route: Route) -> None:
-        """Hang up a leg that another switch, now gone, has originated."""
         if isinstance(route.trunk, SipTrunk):
             self._start(self._end_dialog(dialog, route.trunk))
 

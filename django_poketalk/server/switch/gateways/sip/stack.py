@@ -99,7 +99,6 @@ class Stack:
             call.bridge(leg_a, leg_b)
 
     def hang_up(self, leg: LegKey, cause: Cause) -> None:
-        """Hang up a leg."""
         if call := self._calls.get(leg.call):
             call.hang_up(leg, cause)
 

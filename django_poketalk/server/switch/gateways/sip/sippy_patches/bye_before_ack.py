@@ -19,7 +19,6 @@ class ByeAfterAck(UA):  # type: ignore[misc]
     _in_response = False
 
     def recvResponse(self, resp: Any, tr: Any) -> Any:
-        """Handle a response."""
         self._in_response = True
         try:
             return super().recvResponse(resp, tr)

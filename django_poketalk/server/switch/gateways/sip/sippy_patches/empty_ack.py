@@ -14,6 +14,5 @@ class EmptyAck(UA):  # type: ignore[misc]
     """Ignores an ACK without a body."""
 
     def recvACK(self, req: Any) -> None:
-        """Handle an ACK."""
         if req.getBody() is not None:
             super().recvACK(req)

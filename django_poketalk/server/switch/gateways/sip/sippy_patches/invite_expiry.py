@@ -27,7 +27,6 @@ class InviteExpiry(UA):  # type: ignore[misc]
         return request
 
     def newTransaction(self, req: Any, req_extra_headers: Any = None, **kwargs: Any) -> Any:
-        """Send a request."""
         transaction = super().newTransaction(req, req_extra_headers=req_extra_headers, **kwargs)
         if req.getMethod() == "INVITE":
             transaction.expires = self.ring_timeout + CANCEL_TIMEOUT

@@ -20,19 +20,16 @@ class MultipartBody(UA):  # type: ignore[misc]
     """Keeps only the session description of a body."""
 
     def recvResponse(self, resp: Any, tr: Any) -> Any:
-        """Handle a response."""
         if resp.getHFBody("cseq").getCSeq()[1] == "INVITE":
             _keep_description(resp)
         return super().recvResponse(resp, tr)
 
     def recvRequest(self, req: Any, sip_t: Any) -> Any:
-        """Handle a request."""
         if req.getMethod() in ("INVITE", "UPDATE"):
             _keep_description(req)
         return super().recvRequest(req, sip_t)
 
     def recvACK(self, req: Any) -> None:
-        """Handle an ACK."""
         _keep_description(req)
         super().recvACK(req)
 

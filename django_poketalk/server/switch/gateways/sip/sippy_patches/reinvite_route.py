@@ -16,7 +16,6 @@ class ReinviteRoute(UA):  # type: ignore[misc]
     """Sets the dialog's route in each response to a re-INVITE."""
 
     def recvResponse(self, resp: Any, tr: Any) -> Any:
-        """Handle a response."""
         if self.isConnected() and tr.needack and self.routes:
             resp.delHFs("record-route")
             resp.appendHeaders(

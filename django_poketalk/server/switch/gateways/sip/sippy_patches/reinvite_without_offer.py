@@ -18,7 +18,6 @@ class ReinviteWithoutOffer(RequestMethods):
     """Offers the negotiated media."""
 
     def recvRequest(self, req: Any, sip_t: Any) -> Any:
-        """Handle a request."""
         is_reinvite = req.getMethod() == "INVITE" and type(self.state) is UaStateConnected
         if not is_reinvite or req.getBody() is not None or not self.is_next(req):
             return super().recvRequest(req, sip_t)

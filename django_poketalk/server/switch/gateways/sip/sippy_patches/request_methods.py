@@ -18,7 +18,6 @@ class RequestMethods(UA):  # type: ignore[misc]
     """Accepts an UPDATE without an offer, and declines other requests."""
 
     def recvRequest(self, req: Any, sip_t: Any) -> Any:
-        """Handle a request."""
         method = req.getMethod()
         if method not in ("UPDATE", *NOT_IMPLEMENTED) or not self.is_next(req):
             return super().recvRequest(req, sip_t)

@@ -17,7 +17,6 @@ class UdpTransport(UA):  # type: ignore[misc]
     rAddr: Any
 
     def genRequest(self, *args: Any, **kwargs: Any) -> Any:
-        """Create a request that is sent by UDP."""
         if str(self.rAddr[1]) != "udp":
             self.rAddr = (self.rAddr[0], "udp")
         return super().genRequest(*args, **kwargs)

@@ -61,7 +61,6 @@ class UdpServer(Network_server):  # type: ignore[misc]
             self._look_up(data, host, port)
 
     def shutdown(self) -> None:
-        """Close the socket."""
         ED2.elp.unwatch(self._socket)
         self._socket.close()
         self._unsent.clear()

@@ -15,12 +15,10 @@ class UnusableContact(UA):  # type: ignore[misc]
     """Ignores such a Contact: requests keep their previous destination."""
 
     def recvResponse(self, resp: Any, tr: Any) -> Any:
-        """Handle a response."""
         _drop_unusable_contact(resp)
         return super().recvResponse(resp, tr)
 
     def recvRequest(self, req: Any, sip_t: Any) -> Any:
-        """Handle a request."""
         _drop_unusable_contact(req)
         return super().recvRequest(req, sip_t)
 
