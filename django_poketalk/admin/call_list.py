@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.contrib import admin, messages
@@ -34,24 +34,6 @@ Calls = QuerySet[CallRequest]
 
 MAX_CALLS = 20  # the most calls that one action may place
 MAX_LIVE_ROWS = 200  # the most rows in one request for updates
-
-HEADER = (
-    _("call id"),
-    _("created"),
-    _("user"),
-    _("from"),
-    _("to"),
-    _("about"),
-    _("placement"),
-    _("response code"),
-    _("state"),
-    _("why"),
-    _("duration"),
-    _("cost"),
-    _("caller answered at"),
-    _("callee answered at"),
-    _("ended"),
-)
 
 
 @admin.action(description=_("Hang up selected calls"), permissions=["hang_up"])
@@ -100,7 +82,7 @@ def export_csv(
     how_many = "all in the list" if everything else str(chosen)
     csv_export.log(request, CallRequest, f"Exported calls as CSV: {how_many}.")
     today = timezone.localdate().isoformat()
-    header = [capfirst(str(title)) for title in HEADER]
+    header = [capfirst(str(title)) for title, _value in COLUMNS]
     return csv_export.stream(f"calls-{today}.csv", header, _rows(queryset, request.user))
 
 
@@ -179,34 +161,40 @@ def _to_confirm(call: CallRequest, user: Any) -> dict[str, Any]:
     }
 
 
-def _rows(calls: Calls, user: Any) -> Iterator[list[Any]]:
-    related = calls.select_related("user", "hangup_requested_by")
-    for batch in csv_export.batches(related):
-        subjects.load(batch)
-        for call in batch:
-            whole = permissions.may_see_numbers(user, call)
-            yield [
-                call.webcallid,
-                _moment(call.created_at),
-                call.user.get_username() if call.user else "",
-                permissions.display_number(call.from_number, whole),
-                permissions.display_number(call.to_number, whole),
-                str(call.subject) if call.subject else "",
-                call.get_placement_display(),
-                call.response_code,
-                call.state,
-                columns.reason(call, user),
-                call.duration,
-                call.cost,
-                _moment(call.a_answered_at),
-                _moment(call.b_answered_at),
-                _moment(call.ended_at),
-            ]
+def _number(call: CallRequest, number: str, user: Any) -> str:
+    return permissions.display_number(number, permissions.may_see_numbers(user, call))
 
 
 def _moment(at: Any) -> str:
     """A time in the current time zone, in a format that spreadsheets understand."""
     return timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S") if at else ""
+
+
+# The columns of the CSV file, and a call's value in each for this user.
+COLUMNS: tuple[tuple[Any, Callable[[CallRequest, Any], Any]], ...] = (
+    (_("call id"), lambda call, user: call.webcallid),
+    (_("created"), lambda call, user: _moment(call.created_at)),
+    (_("user"), lambda call, user: call.user.get_username() if call.user else ""),
+    (_("from"), lambda call, user: _number(call, call.from_number, user)),
+    (_("to"), lambda call, user: _number(call, call.to_number, user)),
+    (_("about"), lambda call, user: str(call.subject) if call.subject else ""),
+    (_("placement"), lambda call, user: call.get_placement_display()),
+    (_("response code"), lambda call, user: call.response_code),
+    (_("state"), lambda call, user: call.state),
+    (_("why"), columns.reason),
+    (_("duration"), lambda call, user: call.duration),
+    (_("cost"), lambda call, user: call.cost),
+    (_("caller answered at"), lambda call, user: _moment(call.a_answered_at)),
+    (_("callee answered at"), lambda call, user: _moment(call.b_answered_at)),
+    (_("ended"), lambda call, user: _moment(call.ended_at)),
+)
+
+
+def _rows(calls: Calls, user: Any) -> Iterator[list[Any]]:
+    for batch in csv_export.batches(calls.select_related("user", "hangup_requested_by")):
+        subjects.load(batch)
+        for call in batch:
+            yield [value(call, user) for _title, value in COLUMNS]
 
 
 def _is_key(text: str) -> bool:

@@ -16,7 +16,8 @@ def named(rows: QuerySet[Any], whole: bool | Q) -> QuerySet[Any]:
     names.
     """
     value = ExpressionWrapper(whole, BooleanField()) if isinstance(whole, Q) else Value(whole)
-    return rows.annotate(shows_numbers=value)
+    found: QuerySet[Any] = rows.annotate(shows_numbers=value)
+    return found
 
 
 class NumbersInDeletions(admin.ModelAdmin):  # type: ignore[type-arg]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -30,36 +31,35 @@ from .display import (
 )
 from .filters import CauseFilter, DeliveryFilter, LegDayFilter
 
-CDR = (
-    "leg id",
-    "call id",
-    "custom",
-    "account",
-    "side",
-    "attempt",
-    "gateway",
-    "number",
-    "initiated",
-    "ringing",
-    "answered",
-    "ended",
-    "hangup_cause",
-    "sip_status",
-    "q850",
-    "duration",
-    "price_per_minute",
-    "connect_fee",
-    "initial_increment",
-    "subsequent_increment",
-    "cost",
-    "currency",
-    "buy_price_per_minute",
-    "buy_connect_fee",
-    "buy_initial_increment",
-    "buy_subsequent_increment",
-    "buy_cost",
-    "margin",
-)
+Column = Callable[[Leg], Any]
+
+
+def _fields(*names: str) -> dict[str, Column]:
+    return {name: attrgetter(name) for name in names}
+
+
+# The columns of the CSV file, and a leg's value in each.
+CDR: dict[str, Column] = {
+    "leg id": attrgetter("pk"),
+    "call id": attrgetter("call_id"),
+    "custom": attrgetter("call.custom"),
+    "account": attrgetter("call.account.name"),
+    **_fields("side", "attempt"),
+    "gateway": lambda leg: leg.gateway.name if leg.gateway else "",
+    **_fields("number"),
+    "initiated": lambda leg: seconds(leg.initiated_at),
+    "ringing": lambda leg: seconds(leg.ringing_at),
+    "answered": lambda leg: seconds(leg.answered_at),
+    "ended": lambda leg: seconds(leg.ended_at),
+    **_fields("hangup_cause"),
+    "sip_status": lambda leg: leg.sip_status or None,
+    "q850": lambda leg: leg.q850 or None,
+    **_fields("duration", "price_per_minute", "connect_fee"),
+    **_fields("initial_increment", "subsequent_increment", "cost"),
+    "currency": attrgetter("call.account.currency"),
+    **_fields("buy_price_per_minute", "buy_connect_fee"),
+    **_fields("buy_initial_increment", "buy_subsequent_increment", "buy_cost", "margin"),
+}
 
 
 class LegNumber:
@@ -137,42 +137,15 @@ class LegAdmin(LegNumber, HangupCauseColumn, ReadOnly, MaskedNumbersPage, NamesI
         rows = queryset.select_related("call__account", "gateway")
         csv_export.log(request, Leg, f"Exported call detail records as CSV: {count(queryset)}.")
         name = f"cdr-{timezone.localdate()}.csv"
-        return csv_export.stream(name, CDR, _records(rows, may_see_numbers(request)))
+        return csv_export.stream(name, [*CDR], _records(rows, may_see_numbers(request)))
 
 
-def _records(legs: QuerySet[Leg], whole: bool) -> Iterator[tuple[Any, ...]]:
+def _records(legs: QuerySet[Leg], whole: bool) -> Iterator[list[Any]]:
     for batch in csv_export.batches(legs):
         for leg in batch:
-            yield (
-                leg.pk,
-                leg.call_id,
-                leg.call.custom,
-                leg.call.account.name,
-                leg.side,
-                leg.attempt,
-                leg.gateway.name if leg.gateway else "",
-                leg.number if whole else numbers.mask(leg.number),
-                seconds(leg.initiated_at),
-                seconds(leg.ringing_at),
-                seconds(leg.answered_at),
-                seconds(leg.ended_at),
-                leg.hangup_cause,
-                leg.sip_status or None,
-                leg.q850 or None,
-                leg.duration,
-                leg.price_per_minute,
-                leg.connect_fee,
-                leg.initial_increment,
-                leg.subsequent_increment,
-                leg.cost,
-                leg.call.account.currency,
-                leg.buy_price_per_minute,
-                leg.buy_connect_fee,
-                leg.buy_initial_increment,
-                leg.buy_subsequent_increment,
-                leg.buy_cost,
-                leg.margin,
-            )
+            if not whole:
+                leg.number = numbers.mask(leg.number)
+            yield [value(leg) for value in CDR.values()]
 
 
 class ResponseTimeColumn:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -26,15 +26,16 @@ from ..models import Account, LedgerEntry
 from .display import one_or_404, seconds
 
 MAX_ENTRIES = 200  # on the page; the CSV file has all
-HEADER = (
-    _("time"),
-    _("kind"),
-    _("leg"),
-    _("call"),
-    _("note"),
-    _("created by"),
-    _("amount"),
-    _("balance after"),
+# The columns of the CSV file, and an entry's value in each.
+COLUMNS: tuple[tuple[Any, Callable[[LedgerEntry], Any]], ...] = (
+    (_("time"), lambda entry: seconds(entry.created_at)),
+    (_("kind"), lambda entry: entry.get_kind_display()),
+    (_("leg"), lambda entry: entry.side),
+    (_("call"), lambda entry: entry.call.custom if entry.call else ""),
+    (_("note"), lambda entry: entry.note),
+    (_("created by"), lambda entry: entry.created_by.get_username() if entry.created_by else ""),
+    (_("amount"), lambda entry: entry.amount),
+    (_("balance after"), lambda entry: entry.balance),
 )
 
 
@@ -111,7 +112,7 @@ class StatementPage(admin.ModelAdmin):  # type: ignore[type-arg]
     ) -> HttpResponseBase:
         first, last = form.cleaned_data["first"], form.cleaned_data["last"]
         self.log_change(request, account, f"Exported statement as CSV: {first} to {last}.")
-        header = [capfirst(str(title)) for title in HEADER]
+        header = [capfirst(str(title)) for title, _value in COLUMNS]
         name = f"statement-{account.pk}-{first}-{last}.csv"
         return csv_export.stream(name, header, _lines(found))
 
@@ -123,20 +124,11 @@ def _entries(entries: QuerySet[LedgerEntry]) -> dict[str, Any]:
 
 def _lines(found: Statement) -> Iterator[list[Any]]:
     """The rows of the file: closing balance, entries (newest first), opening balance."""
-    empty = [""] * (len(HEADER) - 2)
+    empty = [""] * (len(COLUMNS) - 2)
     yield [gettext("Closing balance"), *empty, found.closing]
     for batch in csv_export.batches(found.entries.select_related("created_by", "call")):
         for entry in batch:
-            yield [
-                seconds(entry.created_at),
-                entry.get_kind_display(),
-                entry.side,
-                entry.call.custom if entry.call else "",
-                entry.note,
-                entry.created_by.get_username() if entry.created_by else "",
-                entry.amount,
-                entry.balance,
-            ]
+            yield [value(entry) for _title, value in COLUMNS]
     yield [gettext("Opening balance"), *empty, found.opening]
 
 
