@@ -80,11 +80,11 @@ def _e164(text: str, region: str | None, quoted: str) -> str:
 
 
 def normalize_prefix(text: str) -> str:
-    """The beginning of an E.164 number with "+", e.g. `+4420` of `+44 20`."""
+    """The beginning of an E.164 number, with "+", from any usual spelling: `+4420` for `44 20`."""
     digits = _SEPARATORS.sub("", text)
     if not _PREFIX.fullmatch(f"+{digits}"):
         raise InvalidNumber(
-            f"{text[:40]!r} is not the beginning of an international number, e.g. +4420."
+            f"{text[:40]!r} is not the beginning of an international number, such as +4420."
         )
     return f"+{digits}"
 

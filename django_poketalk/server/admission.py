@@ -74,7 +74,9 @@ class CallForm:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The call is queued; answer 00. `repeated`: by an earlier request with this `custom`."""
+    """The call is queued. The response is 00. `repeated`: an earlier request with this `custom`
+    queued it.
+    """
 
     call: Call
     repeated: bool = False
@@ -82,14 +84,16 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """No call; answer this code."""
+    """There is no call. The response is this code."""
 
     code: ResponseCode
 
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """No call, and the protocol has no code for it: answer HTTP 400 with this line."""
+    """There is no call, and the protocol has no code for the reason. The response is HTTP 400 with
+    this line.
+    """
 
     reason: str
 
@@ -107,7 +111,9 @@ def admit(form: CallForm) -> Admitted | Refused | Malformed:
         return Malformed(on_one_line(str(error))[:REASON_LENGTH])
     try:
         return _queue_call(key.account_id, cleaned)
-    except IntegrityError:  # a rate or the provider was deleted meanwhile: now it is not found
+    except (
+        IntegrityError
+    ):  # a rate or the provider was deleted in the meantime: try again without it
         return _queue_call(key.account_id, cleaned)
 
 
@@ -145,7 +151,7 @@ def _check_custom(text: str) -> None:
 def _queue_call(account_id: int, form: CallForm) -> Admitted | Refused:
     """Apply the rules that need the account, and queue the call.
 
-    The account stays locked meanwhile: `custom`, caps and funds are checked and used in one piece.
+    The account stays locked, so that no other request changes its calls and funds in between.
     """
     account = ledger.lock(account_id)
     if repeated := _live_call(account, form.custom):

@@ -35,7 +35,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The state at `now`. Ages are in seconds, None if there is no such object."""
+    """The state at `now`. Ages are in seconds, or None if there is no such row."""
 
     now: datetime
     switches: list[Switch]

@@ -17,7 +17,7 @@ from . import admission
 from .conf import settings
 
 FIELDS = ("api_key", "from", "to", "custom", "eventurl")
-MAX_BODY = 16 * 1024  # bytes: several times what the longest request needs, percent-encoded
+MAX_BODY = 16 * 1024  # bytes: several times the longest valid request, percent-encoded
 # Malformed, too many fields, unknown encoding (ValueError, LookupError), connection lost (OSError).
 UNREADABLE = (
     BadRequest,

@@ -48,8 +48,8 @@ def check_time_zone(ident: str) -> list[checks.CheckMessage]:
         return []
     return [
         checks.Error(
-            "USE_TZ is False, and django-poketalk needs to know when something happens.",
-            hint="Set USE_TZ = True, as it is in every new project.",
+            "USE_TZ is False, but django-poketalk requires time zone support.",
+            hint="Set USE_TZ = True, as in every new project.",
             id=ident,
         )
     ]

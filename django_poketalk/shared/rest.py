@@ -46,7 +46,7 @@ class JSONView(APIView):
 
 
 class NewestFirst(CursorPagination):
-    """Newest first. A page costs the same however many rows there are."""
+    """Pages of the newest rows first. The cost of a page does not depend on the number of rows."""
 
     page_size = 50
     page_size_query_param = "page_size"
@@ -54,7 +54,7 @@ class NewestFirst(CursorPagination):
     ordering = "-id"
 
     def decode_cursor(self, request: Request) -> Cursor | None:
-        """The cursor. `InvalidParameter` if it is invalid or its position is no primary key."""
+        """The cursor. `InvalidParameter` if it is invalid or its position is not a primary key."""
         try:
             cursor = super().decode_cursor(request)
         except NotFound as error:
@@ -90,7 +90,7 @@ def form_errors(form: BaseForm) -> dict[str, list[ErrorDetail]]:
 
 
 def primary_key(text: str) -> int:
-    """The primary key in a URL. 404 if it is no ASCII number of up to 19 digits."""
+    """The primary key in a URL. 404 if it is not an ASCII number of up to 19 digits."""
     if not _PRIMARY_KEY.fullmatch(text):
         raise Http404
     return int(text)

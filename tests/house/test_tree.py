@@ -52,5 +52,5 @@ def write(root: Path, name: str, text: str = "") -> None:
 
 
 def test_static_files_are_named_with_underscores() -> None:
-    """As in Django's own admin."""
+    """The names follow those of Django's own admin."""
     assert [path.name for path in tree.PACKAGE.rglob("static/**/*-*")] == []

@@ -34,7 +34,7 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(
         not connection.features.has_select_for_update,
-        reason="Needs a database with row locks, e.g. DATABASE_URL=postgres://…",
+        reason="Requires a database with row locks, such as DATABASE_URL=postgres://…",
     ),
 ]
 D = Decimal

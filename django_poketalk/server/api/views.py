@@ -19,7 +19,7 @@ from .serializers import CallDetailSerializer, CallSerializer
 
 
 class CallQueryView(JSONView, GenericAPIView[Call]):
-    """What both views have in common: authentication, and the account's calls."""
+    """Base class of both views: authentication, and the account's calls."""
 
     authentication_classes = (ApiKeyAuthentication,)
     permission_classes = (HasApiKey,)

@@ -116,7 +116,7 @@ class LedgerBatch:
             self._account = lock(account)
 
     def extend(self, call: int, amount: Decimal) -> Decimal:
-        """Raise the call's hold to `amount`, or as far as the funds and the day's limit allow.
+        """Raise the call's hold to `amount`, but only within the funds and the day's limit.
         Returns the new hold, 0 if the call is not in the batch.
         """
         row = self._rows.get(call)
@@ -142,7 +142,7 @@ class LedgerBatch:
         """Charge the costs of the call's legs and release its hold, if the call is in the batch. A
         leg without cost gets no entry.
 
-        Costs above the hold and the funds are charged as far as the credit limit allows.
+        Costs above the hold and the funds are charged up to the credit limit.
         """
         costs = {Side.A: _money(a_cost), Side.B: _money(b_cost)}
         if min(costs.values()) < 0:

@@ -17,7 +17,7 @@ class DatabaseNow(Now):
     """The time of the statement by the database's clock, as an expression."""
 
     def as_mysql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        """In UTC, as Django stores times; `CURRENT_TIMESTAMP` is in the session's time zone."""
+        """SQL for MySQL. Times are stored in UTC; `CURRENT_TIMESTAMP` uses the session's zone."""
         return self.as_sql(compiler, connection, template="UTC_TIMESTAMP(6)", **extra)
 
 

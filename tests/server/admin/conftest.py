@@ -17,7 +17,7 @@ from .decks import MAY
 
 @pytest.fixture
 def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the files between preview and import are."""
+    """The folder of the files between preview and import."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
 
