@@ -72,7 +72,7 @@ urlpatterns = [
 
 
 def event_urls() -> list[str]:
-    """The EventURLs of periodic events of new calls."""
+    """The URLs of ticks of new calls."""
     CallRequest.objects.all().delete()
     urls: list[str] = []
     for _ in range(CALLS):

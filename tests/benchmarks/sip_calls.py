@@ -261,7 +261,7 @@ def report(
     )
     print(f"request → INVITE A       {milliseconds(first)}")
     print(f"A's 200 → INVITE B       {milliseconds(second)}")
-    print(f"periodic events, delay   {milliseconds(lateness({CONNECTED}))}")
+    print(f"ticks, delay             {milliseconds(lateness({CONNECTED}))}")
     print(f"final events, delay      {milliseconds(lateness({ENDED}))}")
     print("RSS         {} MB, peak {} MB".format(*switch.memory()), flush=True)
 

@@ -34,7 +34,7 @@ from .measured_switch import (
 
 BATCHES = 20  # per second
 LONGEST = 120.0  # seconds to wait for calls to be connected or to end
-INTERVAL = 60.0  # seconds between periodic events
+INTERVAL = 60.0  # seconds between ticks
 
 
 def main() -> None:
@@ -118,11 +118,11 @@ def hold(service: Service, measured: Measured, held: int, rate: float) -> None:
         f"RSS             {measured.rss():.0f} MB, {before:.0f} MB of it before (goal: 600 or less)"
     )
     print(f"CPU share       {share:.2f} of a core")
-    print(f"event delay     {spread(late())} (goal: 1000 or less)", flush=True)
+    print(f"tick delay      {spread(late())} (goal: 1000 or less)", flush=True)
 
 
 def late() -> list[float]:
-    """Delays of periodic events in seconds."""
+    """The delays of ticks in seconds."""
     answered = dict(
         Leg.objects.filter(side="A", call__custom="benchmark").values_list("call", "answered_at")
     )

@@ -20,7 +20,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between retries
-BATCH_PAUSE_FACTOR = 3  # pause before the next batch, relative to what the last one took
+BATCH_PAUSE_FACTOR = 3  # pause before the next batch, relative to the duration of the last one
 LONGEST_BATCH_PAUSE = 0.1  # seconds
 
 
@@ -34,19 +34,19 @@ def batch_pause(took: float, least: float) -> float:
 class DatabaseThreads:
     """Runs functions in its own threads, which keep their connections.
 
-    Each function must be one transaction and idempotent: it is retried for up to `patience` seconds
-    when the database is locked, aborts a deadlock or has lost the connection.
+    Each function must be one transaction and idempotent: it is retried for up to `retry_for`
+    seconds when the database is locked, aborts a deadlock or has lost the connection.
     """
 
-    def __init__(self, threads: int, patience: float) -> None:
+    def __init__(self, threads: int, retry_for: float) -> None:
         self._threads = threads
-        self._patience = patience
+        self._retry_for = retry_for
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="poketalk-database")
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Return what the function returns, or raise what it raises."""
         loop = asyncio.get_running_loop()
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + self._retry_for
         pause = FIRST_PAUSE
         while True:
             try:

@@ -86,12 +86,12 @@ class Engine:
 
         # Lease renewals must not wait for other writes, nor writes without money for locked
         # accounts. SQLite has a single writer, so more threads would only compete for it.
-        self._lease_threads = DatabaseThreads(1, patience=settings.lease)
-        self._plain_threads = DatabaseThreads(1, patience=settings.lease)
+        self._lease_threads = DatabaseThreads(1, retry_for=settings.lease)
+        self._plain_threads = DatabaseThreads(1, retry_for=settings.lease)
         self._threads = (
             self._plain_threads
             if connection.vendor == "sqlite"
-            else DatabaseThreads(THREADS, patience=settings.lease)
+            else DatabaseThreads(THREADS, retry_for=settings.lease)
         )
         self._write_queue = WriteQueue(self._plain_threads, self._threads, self.stats.write.add)
 
@@ -136,7 +136,7 @@ class Engine:
 
     @property
     def state(self) -> State:
-        """What the switch is doing."""
+        """The phase of the switch."""
         if self._ending.is_set():
             return State.ENDING
         return State.DRAINING if self._closed.is_set() else State.SERVING
@@ -233,7 +233,7 @@ class Engine:
         began = time.monotonic()
         while more and not self._closed.is_set() and self.lease.holds():
             claim_began = time.monotonic()
-            claimed, more = await self._intake.take()
+            claimed, more = await self._intake.claim()
             if claimed and time.monotonic() >= claim_began + settings.lease:
                 logger.error("Abandoning %d calls: claiming them took too long.", len(claimed))
                 for each in claimed:

@@ -110,10 +110,10 @@ class ProbeCalls:
         """Make the call; the columns to store at its end."""
         row, route = probe.row, probe.route
         gateway.originate(probe.leg, row.number, "", route)
-        patience, timeout_cause = float(route.ring_timeout), Cause.NO_ANSWER
+        seconds, timeout_cause = float(route.ring_timeout), Cause.NO_ANSWER
         while True:
             try:
-                async with asyncio.timeout(patience / self._clock.speed):
+                async with asyncio.timeout(seconds / self._clock.speed):
                     fact = await facts.get()
             except TimeoutError:
                 return _ended(timeout_cause)
@@ -121,7 +121,7 @@ class ProbeCalls:
                 case Ringing():
                     await self._store(row, ringing_at=timezone.now())
                 case Answered():
-                    patience, timeout_cause = TALK, Cause.NORMAL
+                    seconds, timeout_cause = TALK, Cause.NORMAL
                     await self._store(row, answered_at=timezone.now())
                 case Failed() | HungUp():
                     return _ended(fact.cause) | {"sip_status": fact.sip_status, "q850": fact.q850}

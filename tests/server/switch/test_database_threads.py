@@ -19,9 +19,9 @@ from .conftest import SPEED, Service, closing, eventually, serve
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def run(function: object, patience: float = 5.0) -> object:
+def run(function: object, retry_for: float = 5.0) -> object:
     async def once() -> object:
-        database = DatabaseThreads(2, patience)
+        database = DatabaseThreads(2, retry_for)
         try:
             return await database.run(function)  # type: ignore[arg-type]
         finally:
@@ -48,12 +48,12 @@ def test_temporary_errors_are_retried_on_a_new_connection(
     assert len({id(each) for each in used}) == 3
 
 
-def test_retries_end_after_the_patience() -> None:
+def test_retries_end_after_their_time_limit() -> None:
     def work() -> None:
         raise OperationalError("gone for good")
 
     with pytest.raises(OperationalError, match="gone for good"):
-        run(work, patience=0.2)
+        run(work, retry_for=0.2)
 
 
 def test_other_errors_are_not_retried() -> None:

@@ -66,10 +66,10 @@ class LegRow:
 
     @classmethod
     def of_lost(
-        cls, leg: Leg, seconds: int | None, paid: int | None, proof_of_life: datetime
+        cls, leg: Leg, seconds: int | None, paid: int | None, last_seen_at: datetime
     ) -> LegRow:
-        """A stored leg whose switch was lost: it lasted for `seconds`, of which `paid` are charged
-        if it was answered.
+        """A stored leg of a recovered call. If it was answered, it lasted `seconds`, and `paid`
+        seconds are charged.
         """
         if leg.answered_at is None:
             seconds = paid = None
@@ -82,7 +82,7 @@ class LegRow:
             initiated_at=leg.initiated_at,
             ringing_at=leg.ringing_at,
             answered_at=leg.answered_at,
-            ended_at=max(proof_of_life, leg.answered_at or leg.initiated_at),
+            ended_at=max(last_seen_at, leg.answered_at or leg.initiated_at),
             cause=Cause.SWITCH_LOST,
             duration=seconds or 0,
             cost=FREE if paid is None else rating.cost(leg.tariff, paid),
@@ -122,5 +122,5 @@ class Change:
 
 
 def time_of_day(moment: float | None, zero: datetime) -> datetime | None:
-    """The time at which a machine's clock shows `moment`."""
+    """The time of day at `moment` of a machine's clock, whose zero is at `zero`."""
     return None if moment is None else zero + timedelta(seconds=moment)

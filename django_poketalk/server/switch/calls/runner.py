@@ -52,7 +52,7 @@ class CallContext:
     """The objects that all calls of a switch share.
 
     `owned` returns whether the switch still holds its calls' leases. `closed` is called once, when
-    nothing is left to do for the call here; before it `abandon`, if the call must be recovered.
+    the switch has nothing left to do for the call; before it, `abandon` if the call needs recovery.
     """
 
     clock: Clock

@@ -33,8 +33,8 @@ class LostCall(Exception):
 
 
 def save(changes: Sequence[Change]) -> list[Decimal | None]:
-    """Write the changes of different calls in one transaction. Return the hold in force for each
-    change that requested one, else None. Blocking and idempotent.
+    """Write the changes of different calls in one transaction. For each change, return the hold in
+    force if it requested one, else None. Blocking and idempotent.
 
     If any change cannot be written, none is; the caller can then retry them one by one. Changes
     that move money must belong to one account, whose row stays locked until the commit.
@@ -57,8 +57,8 @@ def save(changes: Sequence[Change]) -> list[Decimal | None]:
 
 
 def _lock(changes: Sequence[Change]) -> None:
-    """Lock the rows in primary key order, as everything does that locks several calls: the
-    statements that follow have their own order.
+    """Lock the rows in primary key order, like all code that locks several calls. The statements
+    that follow may use another order.
     """
     if connection.features.has_select_for_update:
         no_key = connection.features.has_select_for_no_key_update

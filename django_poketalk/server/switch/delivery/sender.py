@@ -163,7 +163,7 @@ class EventQueue:
             self._task = asyncio.create_task(self._send())
 
     def stop(self) -> None:
-        """Discard waiting events, and call `delivered` no more."""
+        """Discard waiting events, and do not call `delivered` again."""
         self._waiting.clear()
         self._delivered = _ignore
         if self._task is not None:

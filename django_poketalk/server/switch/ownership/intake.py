@@ -20,7 +20,7 @@ BATCH = 50  # calls claimed at once
 OVERLOADED = 2.0  # seconds that a write may wait while new calls are claimed
 
 
-class Pace:
+class RateLimit:
     """A rate limit per second; up to one second's worth of unused room carries over. Pure: `now` is
     in seconds of any monotonic clock.
     """
@@ -36,7 +36,7 @@ class Pace:
         self._at = now
         return int(self._left + 1e-9)
 
-    def take(self, number: int) -> None:
+    def use(self, number: int) -> None:
         """Use up room."""
         self._left -= number
 
@@ -59,11 +59,11 @@ class Intake:
         self._kinds = kinds
         self._live = live
         self._backlog = backlog
-        self._pace = Pace()
+        self._rate_limit = RateLimit()
         self.is_limited = False  # whether the last round may have left calls in the queue
         self._is_overloaded = False
 
-    async def take(self) -> tuple[list[ClaimedCall], bool]:
+    async def claim(self) -> tuple[list[ClaimedCall], bool]:
         """Claim calls. Return them, and whether to try again at once."""
         room = self._room()
         self.is_limited = room < BATCH
@@ -73,7 +73,7 @@ class Intake:
             claimed += await self._claim(BATCH, overdue=True)
         if room > 0:
             taken = await self._claim(room, overdue=False)
-            self._pace.take(sum(each.refused is None for each in taken))
+            self._rate_limit.use(sum(each.refused is None for each in taken))
             claimed += taken
         return claimed, len(claimed) >= BATCH
 
@@ -87,7 +87,9 @@ class Intake:
         if settings.switch_calls is not None:
             room = min(room, settings.switch_calls - self._live())
         if settings.switch_calls_per_second is not None:
-            room = min(room, self._pace.room(settings.switch_calls_per_second, time.monotonic()))
+            room = min(
+                room, self._rate_limit.room(settings.switch_calls_per_second, time.monotonic())
+            )
         return max(0, room) if self._keeps_up() else 0
 
     def _keeps_up(self) -> bool:

@@ -87,13 +87,13 @@ def _final_event(call: Call) -> tuple[Event, ...]:
 
 def _end_now(key: CallKey, call: Call) -> tuple[Event, ...]:
     legs = list(call.legs.all())
-    proof_of_life = call.seen_at or call.created_at
-    seconds = known_seconds(call, legs, proof_of_life)
+    last_seen_at = call.seen_at or call.created_at
+    seconds = known_seconds(call, legs, last_seen_at)
     charged: dict[Side, int | None] = {**seconds}
     if call.leg_a_billed == LegABilling.CONNECTED:
         charged[Side.A] = seconds.get(Side.B)
     rows = tuple(
-        LegRow.of_lost(leg, seconds.get(Side(leg.side)), charged.get(Side(leg.side)), proof_of_life)
+        LegRow.of_lost(leg, seconds.get(Side(leg.side)), charged.get(Side(leg.side)), last_seen_at)
         for leg in legs
         if leg.ended_at is None
     )
@@ -109,7 +109,7 @@ def _end_now(key: CallKey, call: Call) -> tuple[Event, ...]:
         cost=cost,
         legs=rows,
         finish=finish,
-        ended_at=max([proof_of_life, *(row.ended_at or proof_of_life for row in rows)]),
+        ended_at=max([last_seen_at, *(row.ended_at or last_seen_at for row in rows)]),
     )
     store.save([change])
     logger.warning("Call %s ended with status %d after %d s.", key.pk, status, duration)
@@ -122,7 +122,7 @@ def _end_now(key: CallKey, call: Call) -> tuple[Event, ...]:
     return (final,)
 
 
-def known_seconds(call: Call, legs: list[Leg], proof_of_life: datetime) -> dict[Side, int]:
+def known_seconds(call: Call, legs: list[Leg], last_seen_at: datetime) -> dict[Side, int]:
     """How long each answered leg is known to have lasted at the last sign of life.
 
     The call's machine would have computed the same: at least the stored duration (which may have
@@ -146,7 +146,7 @@ def known_seconds(call: Call, legs: list[Leg], proof_of_life: datetime) -> dict[
         offset,
         a_free_until_connected=call.leg_a_billed == LegABilling.CONNECTED,
     )
-    until = min(proof_of_life, began + timedelta(seconds=paid))
+    until = min(last_seen_at, began + timedelta(seconds=paid))
     return {
         side: max(leg.duration, whole_seconds((until - since).total_seconds()))
         for side, (leg, since) in answered.items()

@@ -67,7 +67,7 @@ def history(claimed: ClaimedCall, seed: int) -> list[Change]:
     rung = leg(claimed, Side.A)
     up = leg(claimed, Side.A, answered_at=answered, dialog="<dialog>", cost=Decimal("0.01"))
     other = leg(claimed, Side.B)
-    over = leg(
+    ended = leg(
         claimed, Side.A, answered_at=answered, ended_at=NOW, cause="normal", sip_status=200, q850=16
     )
     finish = Finish(CallStatus.A_DISCONNECTED, Cause.NORMAL, 9, Decimal("0.09"), Decimal(0))
@@ -99,7 +99,7 @@ def history(claimed: ClaimedCall, seed: int) -> list[Change]:
             finish.status,
             9,
             Decimal("0.09"),
-            legs=(over,),
+            legs=(ended,),
             finish=finish,
             ended_at=NOW,
             done=not has_eventurl,
@@ -153,7 +153,7 @@ def test_each_field_of_a_change_is_stored(service: Service) -> None:
     bought = Tariff(Decimal("0.2"), Decimal("0.01"), 2, 3)
     at = [NOW + timedelta(seconds=second) for second in range(4)]
     began = leg(claimed, Side.A, buy_tariff=bought)
-    over = leg(
+    ended = leg(
         claimed,
         Side.A,
         ringing_at=at[1],
@@ -185,13 +185,13 @@ def test_each_field_of_a_change_is_stored(service: Service) -> None:
                 9,
                 77,
                 Decimal("0.09"),
-                legs=(over,),
+                legs=(ended,),
                 finish=finish,
                 ended_at=at[3],
             )
         ]
     )
-    assert Leg.objects.values(*columns(over)).get() == columns(over)
+    assert Leg.objects.values(*columns(ended)).get() == columns(ended)
     assert Leg.objects.values_list(
         "price_per_minute", "connect_fee", "initial_increment", "subsequent_increment"
     ).get() == astuple(claimed.plan.tariff(Side.A))
@@ -233,7 +233,7 @@ def test_a_change_that_cannot_be_written_does_not_affect_others(
     changes[1] = replace(changes[1], duration=-1)  # violates a constraint
 
     async def write() -> list[Any]:
-        database = DatabaseThreads(1, patience=5)
+        database = DatabaseThreads(1, retry_for=5)
         writer = WriteQueue(database, database, lambda seconds: None)
         try:
             return await asyncio.gather(*map(writer.save, changes), return_exceptions=True)

@@ -205,7 +205,7 @@ def test_a_requested_hang_up_ends_both_legs_with_the_status_of_the_phase(
     assert call.handle(HangUpRequested(cause), START + 9) == []
 
 
-def test_periodic_events_are_sent_every_60_seconds_of_leg_a() -> None:
+def test_ticks_are_sent_every_60_seconds_of_leg_a() -> None:
     machine = ringing_b(plan(routes_b=(Route(1, "simulated", 100),)))
     assert machine.deadline == START + 60
     assert sent(machine.handle(TimeUp(), START + 60)) == [(5, 60, Decimal("0.600"))]
@@ -215,7 +215,7 @@ def test_periodic_events_are_sent_every_60_seconds_of_leg_a() -> None:
     assert machine.deadline == START + 180
 
 
-def test_periodic_events_missed_by_a_stalled_switch_are_not_sent_later() -> None:
+def test_ticks_missed_by_a_stalled_switch_are_not_sent_later() -> None:
     machine = talking()
     assert sent(machine.handle(TimeUp(), START + 200))[0][:2] == (7, 200)
     assert machine.deadline == START + 240
@@ -252,7 +252,7 @@ def test_a_larger_hold_is_requested_when_half_a_slice_is_left() -> None:
     assert requested_holds(machine.handle(TimeUp(), START + 60)) == [Decimal("4.8")]
     assert requested_holds(machine.handle(TimeUp(), START + 61)) == []
     machine.handle(HoldGranted(Decimal("4.8")), START + 62)
-    assert machine.deadline == START + 120  # a periodic event
+    assert machine.deadline == START + 120  # a tick
     assert requested_holds(machine.handle(TimeUp(), START + 180)) == [Decimal("7.2")]
 
 

@@ -68,7 +68,7 @@ attempts = st.integers(1, 3)
 causes = st.sampled_from([cause for cause in Cause if cause is not Cause.NO_FUNDS])
 waits = st.one_of(st.just(0.0), st.floats(0, 10), st.floats(0, 400))
 
-# The statuses that may follow each status (protocol, EventURL). Repeats of 3, 5 and 7 are periodic.
+# The statuses that may follow each status (protocol, EventURL). Repeats of 3, 5 and 7 are ticks.
 MAY_FOLLOW: dict[CallStatus | None, set[int]] = {
     None: {1},
     CallStatus.A_INITIATED: {2, 3},
@@ -94,7 +94,7 @@ class AnyCall(RuleBasedStateMachine):
         plan=plans,
         begin=st.floats(0, 1e9),
         refused=st.sampled_from([None, None, None, None, Cause.NO_RATE]),
-        patience=st.integers(0, 25),
+        steps_before_end=st.integers(0, 25),
         answers=st.lists(st.floats(0, 40), max_size=2),
     )
     def begin(
@@ -102,12 +102,12 @@ class AnyCall(RuleBasedStateMachine):
         plan: Plan,
         begin: float,
         refused: Cause | None,
-        patience: int,
+        steps_before_end: int,
         answers: list[float],
     ) -> None:
         self.machine = CallMachine(plan)
         self.now = begin
-        self.patience = patience  # steps before the call may be ended, so that some calls last long
+        self.steps_before_end = steps_before_end  # so that some calls last long
         self.costs: list[Decimal] = []
         self.has_ended = False
         self.collect(self.machine.start(self.now, refused))
@@ -121,7 +121,7 @@ class AnyCall(RuleBasedStateMachine):
         self.has_ended = self.machine.ended
 
     def handle(self, fact: Fact) -> None:
-        self.patience -= 1
+        self.steps_before_end -= 1
         self.collect(self.machine.handle(fact, self.now))
 
     @rule(wait=waits)
@@ -154,7 +154,7 @@ class AnyCall(RuleBasedStateMachine):
         for attempt in list(self.machine.attempts):
             self.handle(Answered(attempt.side, attempt.number))
 
-    @precondition(lambda self: self.patience <= 0)
+    @precondition(lambda self: self.steps_before_end <= 0)
     @rule(side=sides, attempt=attempts, cause=causes, transport=st.booleans())
     def fail(self, side: Side, attempt: int, cause: Cause, transport: bool) -> None:
         self.handle(Failed(side, attempt, cause, transport))
@@ -163,13 +163,13 @@ class AnyCall(RuleBasedStateMachine):
     def fail_at_the_gateway(self, side: Side, attempt: int) -> None:
         self.handle(Failed(side, attempt, Cause.GATEWAY_DOWN, transport=True))
 
-    @precondition(lambda self: self.patience <= 0)
+    @precondition(lambda self: self.steps_before_end <= 0)
     @rule(side=sides, attempt=attempts, wait=waits)
     def hang_up(self, side: Side, attempt: int, wait: float) -> None:
         self.now += wait
         self.handle(HungUp(side, attempt))
 
-    @precondition(lambda self: self.patience <= 0)
+    @precondition(lambda self: self.steps_before_end <= 0)
     @rule(cause=causes)
     def request_hang_up(self, cause: Cause) -> None:
         self.handle(HangUpRequested(cause))
@@ -241,10 +241,10 @@ class AnyCall(RuleBasedStateMachine):
             assert all(a.ended is not None and a.cause is not None for a in self.machine.attempts)
 
     @invariant()
-    def there_is_at_most_one_periodic_event_per_interval(self) -> None:
+    def there_is_at_most_one_tick_per_interval(self) -> None:
         statuses = [c.event.status for c in self.commands if isinstance(c, SendEvent)]
-        repeats = sum(one is other for one, other in itertools.pairwise(statuses))
-        assert repeats <= self.machine.duration // self.machine.plan.event_interval
+        ticks = sum(one is other for one, other in itertools.pairwise(statuses))
+        assert ticks <= self.machine.duration // self.machine.plan.event_interval
 
     @invariant()
     def the_cost_never_decreases_and_stays_within_the_hold(self) -> None:

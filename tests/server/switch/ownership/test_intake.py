@@ -15,7 +15,7 @@ from django_poketalk.server.models import Account, Call
 from django_poketalk.server.switch.database_threads import DatabaseThreads
 from django_poketalk.server.switch.engine import Engine
 from django_poketalk.server.switch.ownership import intake
-from django_poketalk.server.switch.ownership.intake import Intake, Pace
+from django_poketalk.server.switch.ownership.intake import Intake, RateLimit
 
 from ..conftest import SPEED, Service, ended, serve
 
@@ -27,12 +27,12 @@ from ..conftest import SPEED, Service, ended, serve
 def test_no_second_has_more_calls_than_its_limit_and_the_unused_rest_of_the_last(
     per_second: int, steps: list[tuple[float, int]]
 ) -> None:
-    pace, now = Pace(), 0.0
+    limit, now = RateLimit(), 0.0
     claimed: list[tuple[float, int]] = []
     for passed, requested in steps:
         now += passed
-        allowed = min(requested, pace.room(per_second, now))
-        pace.take(allowed)
+        allowed = min(requested, limit.room(per_second, now))
+        limit.use(allowed)
         claimed.append((now, allowed))
     for at, _number in claimed:
         assert sum(n for when, n in claimed if at <= when < at + 1) <= 2 * per_second
@@ -40,12 +40,12 @@ def test_no_second_has_more_calls_than_its_limit_and_the_unused_rest_of_the_last
 
 @pytest.mark.django_db(transaction=True)
 class TestLimits:
-    def take(self, service: Service, live: int = 0, backlog: float = 0.0) -> list[Any]:
+    def claim(self, service: Service, live: int = 0, backlog: float = 0.0) -> list[Any]:
         async def once() -> list[Any]:
             database = DatabaseThreads(1, 5.0)
-            taking = Intake("one", database, ("simulated",), lambda: live, lambda: backlog)
+            switch_intake = Intake("one", database, ("simulated",), lambda: live, lambda: backlog)
             try:
-                claimed, _more = await taking.take()
+                claimed, _more = await switch_intake.claim()
                 return claimed
             finally:
                 await asyncio.to_thread(database.close)
@@ -56,34 +56,34 @@ class TestLimits:
         settings.POKETALK_SERVER = {"SWITCH_CALLS": 5}
         for _ in range(4):
             service.queue()
-        assert len(self.take(service, live=3)) == 2
+        assert len(self.claim(service, live=3)) == 2
         assert Call.objects.queued().count() == 2
 
     def test_a_full_switch_leaves_calls_in_the_queue(self, service: Service, settings: Any) -> None:
         settings.POKETALK_SERVER = {"SWITCH_CALLS": 5}
         service.queue()
-        assert self.take(service, live=5) == []
-        assert len(self.take(service)) == 1
+        assert self.claim(service, live=5) == []
+        assert len(self.claim(service)) == 1
 
     def test_calls_per_second_are_limited(self, service: Service, settings: Any) -> None:
         settings.POKETALK_SERVER = {"SWITCH_CALLS_PER_SECOND": 3}
         for _ in range(5):
             service.queue()
-        assert len(self.take(service)) == 3
+        assert len(self.claim(service)) == 3
 
     def test_a_full_switch_still_fails_overdue_calls(self, service: Service, settings: Any) -> None:
         settings.POKETALK_SERVER = {"SWITCH_CALLS": 1}
         old, young = service.queue(), service.queue()
         Call.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(seconds=31))
-        [claimed] = self.take(service, live=1)
+        [claimed] = self.claim(service, live=1)
         assert (claimed.key.pk, claimed.refused) == (old.pk, "queue_timeout")
         assert Call.objects.queued().get() == young
 
     def test_an_overloaded_switch_claims_nothing(self, service: Service) -> None:
         service.queue()
-        assert self.take(service, backlog=intake.OVERLOADED + 1) == []
+        assert self.claim(service, backlog=intake.OVERLOADED + 1) == []
         assert Call.objects.queued().exists()
-        assert len(self.take(service, backlog=0.1)) == 1
+        assert len(self.claim(service, backlog=0.1)) == 1
 
     def test_a_switch_with_limits_serves_all_calls_in_turn(
         self, service: Service, settings: Any

@@ -50,7 +50,7 @@ class StasisApplication:
 
     @property
     def is_idle(self) -> bool:
-        """Whether closing it would cost nothing."""
+        """Whether it can be closed: it has no legs, and no request is unfinished."""
         return not (self._legs or self._tasks or self._hang_ups.pending)
 
     async def close(self) -> None:
