@@ -11,8 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from .conf import settings
 from .models import BlacklistedNumber, CallerNumber, ManualResolution
 from .protocol import numbers
-
-WRITTEN_LENGTH = 40  # an E.164 number with brackets, spaces and dashes
+from .shared.number_errors import explain
 
 
 class PhoneNumberField(forms.CharField):
@@ -23,7 +22,7 @@ class PhoneNumberField(forms.CharField):
     widget = forms.TextInput(attrs={"type": "tel", "autocomplete": "tel", "dir": "ltr"})
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"max_length": WRITTEN_LENGTH, **options})
+        super().__init__(**{"max_length": numbers.MAX_TEXT_LENGTH, **options})
 
     def clean(self, value: Any) -> str:
         written: str = super().clean(value)
@@ -32,11 +31,7 @@ class PhoneNumberField(forms.CharField):
         try:
             return numbers.normalize(written, settings.default_region)
         except numbers.InvalidNumber as error:
-            raise ValidationError(
-                _("“%(number)s” is not a phone number. Enter it with + and country code."),
-                code="number_invalid",
-                params={"number": written},
-            ) from error
+            raise ValidationError(explain(error), code="number_invalid") from error
 
 
 class OwnNumberForm(forms.Form):
@@ -83,7 +78,7 @@ class BlacklistedNumberForm(forms.ModelForm):  # type: ignore[type-arg]
 
     number = forms.CharField(
         label=_("Number or prefix"),
-        max_length=WRITTEN_LENGTH,
+        max_length=numbers.MAX_TEXT_LENGTH,
         help_text=_("With + and country code, such as +4420."),
         widget=PhoneNumberField.widget,
     )
@@ -102,11 +97,8 @@ class BlacklistedNumberForm(forms.ModelForm):  # type: ignore[type-arg]
         elif "number" in cleaned:
             try:
                 cleaned["number"] = numbers.normalize_prefix(cleaned["number"])
-            except numbers.InvalidNumber:
-                self.add_error(
-                    "number",
-                    _("Enter the prefix with + and country code, such as +4420."),
-                )
+            except numbers.InvalidNumber as error:
+                self.add_error("number", explain(error))
         return cleaned
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -10,7 +9,7 @@ from django.db.models import Q
 
 from .. import permissions
 from ..conf import settings
-from ..protocol import number_search
+from ..protocol import number_search, numbers
 
 NOTHING = Q(pk__in=[])
 MAX_USERS = 50  # the most users whose names begin with the same text
@@ -23,7 +22,7 @@ def condition(text: str, user: Any) -> Q:
     a number, in any format, including `tel:` links and full-width digits. A call must match all of
     them. Users who may not see numbers find nothing by number.
     """
-    text = unicodedata.normalize("NFKC", text).strip().removeprefix("tel:")
+    text = numbers.clean(text).removeprefix("tel:")
     words = [word for word in text.split() if _is_word(word)]
     number = " ".join(word for word in text.split() if not _is_word(word))
     found = Q()

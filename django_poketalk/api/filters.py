@@ -16,9 +16,10 @@ from django.utils.translation import gettext as _
 from django_filters.fields import IsoDateTimeField
 
 from .. import permissions
-from ..forms import WRITTEN_LENGTH, PhoneNumberField
+from ..forms import PhoneNumberField
 from ..models import BlacklistedNumber, CallRequest, Placement, Status
 from ..models.calls import IS_OPEN
+from ..protocol.numbers import MAX_TEXT_LENGTH
 from .fields import YEARS
 
 TRUE_OR_FALSE = {"true": True, "1": True, "false": False, "0": False}
@@ -110,7 +111,7 @@ class CallFilter(django_filters.FilterSet):
     subject_id = django_filters.CharFilter(field_name="subject_id", max_length=64)
     number = NumberFilter(
         method="by_number",
-        max_length=WRITTEN_LENGTH,
+        max_length=MAX_TEXT_LENGTH,
         help_text="Either phone's number, in any usual notation. Only searches calls whose numbers"
         " the user may see.",
     )
@@ -145,7 +146,7 @@ class BlacklistFilter(django_filters.FilterSet):
     is_prefix = TrueOrFalseFilter()
     number = NumberFilter(
         method="by_number",
-        max_length=WRITTEN_LENGTH,
+        max_length=MAX_TEXT_LENGTH,
         help_text="The exact number. Finds nothing for users who may not see numbers.",
     )
 

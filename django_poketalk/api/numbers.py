@@ -19,8 +19,9 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from .. import permissions
-from ..forms import WRITTEN_LENGTH, BlacklistedNumberForm, OwnNumberForm
+from ..forms import BlacklistedNumberForm, OwnNumberForm
 from ..models import BlacklistedNumber, CallerNumber
+from ..protocol.numbers import MAX_TEXT_LENGTH
 from ..shared.rest import FilterBackend, NewestFirst, form_errors, primary_key
 from .fields import MomentField, TextField
 from .filters import BlacklistFilter
@@ -40,7 +41,7 @@ ACTIONS: dict[str, Any] = {
 class BlacklistSerializer(serializers.ModelSerializer[BlacklistedNumber]):
     """A blacklist entry. A number (not a prefix) is masked for users who may not see numbers."""
 
-    number = TextField(max_length=WRITTEN_LENGTH)
+    number = TextField(max_length=MAX_TEXT_LENGTH)
     reason = TextField(max_length=200, required=False, allow_blank=True)
     until = MomentField(required=False, allow_null=True, help_text="Null: no end.")
     created_at = MomentField(read_only=True)
@@ -155,7 +156,7 @@ def _save(serializer: BaseSerializer[BlacklistedNumber], **more: Any) -> None:
 class OwnNumberSerializer(serializers.Serializer[CallerNumber]):
     """The user's own phone number, which rings first."""
 
-    number = TextField(max_length=WRITTEN_LENGTH)
+    number = TextField(max_length=MAX_TEXT_LENGTH)
 
 
 class MayHaveNumber(BasePermission):

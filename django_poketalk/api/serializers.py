@@ -9,10 +9,10 @@ from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from .. import permissions
-from ..forms import WRITTEN_LENGTH
 from ..models import CallEvent, CallRequest
 from ..presentation import call_status
 from ..protocol import numbers
+from ..protocol.numbers import MAX_TEXT_LENGTH
 from .fields import IntegerField, MomentField, MoneyField, TextField
 from .openapi import component, returns
 
@@ -39,9 +39,9 @@ class SubjectSerializer(ReferenceSerializer):
 class OrderSerializer(serializers.Serializer[Any]):
     """The request for a call. All fields but `to_number` may be missing or null."""
 
-    to_number = TextField(max_length=WRITTEN_LENGTH, help_text="Callee's phone, any notation.")
+    to_number = TextField(max_length=MAX_TEXT_LENGTH, help_text="Callee's phone, any notation.")
     from_number = TextField(
-        max_length=WRITTEN_LENGTH,
+        max_length=MAX_TEXT_LENGTH,
         required=False,
         allow_null=True,
         help_text="The caller's phone. Default: the user's own number.",

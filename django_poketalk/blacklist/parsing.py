@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 
 from ..models.numbers import REASON_LENGTH
 from ..protocol import numbers
+from ..shared.number_errors import explain
 
-WRITTEN_LENGTH = 40  # a number with brackets, spaces and dashes
 MOST_LINES = 5000
 _REASON = re.compile(r"[,;\t]")
 _QUOTES = "\"' "
@@ -91,18 +91,9 @@ def _meaning(line: str, region: str | None) -> tuple[str, bool, str]:
             _("The reason has %(length)d characters; the maximum is %(most)d.")
             % {"length": len(reason), "most": REASON_LENGTH}
         )
-    if len(written) > WRITTEN_LENGTH:
-        raise ValueError(_("This is too long for a phone number."))
-    if written.endswith("*"):
-        return _prefix(written.rstrip("* ")), True, reason
     try:
+        if written.endswith("*") and not written.endswith("**"):
+            return numbers.normalize_prefix(written.removesuffix("*")), True, reason
         return numbers.normalize(written, region), False, reason
-    except numbers.InvalidNumber:
-        raise ValueError(_("Enter a phone number with + and country code.")) from None
-
-
-def _prefix(written: str) -> str:
-    try:
-        return numbers.normalize_prefix(written)
-    except numbers.InvalidNumber:
-        raise ValueError(_("Enter the prefix with + and country code, such as +4420*.")) from None
+    except numbers.InvalidNumber as error:
+        raise ValueError(explain(error)) from None

@@ -27,6 +27,7 @@ from ..exceptions import CallRefused
 from ..models import CallRequest
 from ..models.numbers import validate_number
 from ..permissions import Person
+from ..protocol import numbers
 
 SALT = "django_poketalk.button"
 PROPERTIES = (property, functools.cached_property, cached_property)
@@ -165,12 +166,13 @@ def read(token: str, user: Person) -> Button:
 
 
 def read_field(stored: models.Model, name: str) -> str:
-    """The number in a column or property of the object, or "" if it has none.
+    """The number in a column or property of the object, or "" if it has none. A phone number object
+    is returned with its country code.
 
     Raises `ImproperlyConfigured` for anything else, such as relations and methods.
     """
     check_field(type(stored), name)
-    return str(getattr(stored, name) or "").strip()
+    return numbers.as_text(getattr(stored, name)).strip()
 
 
 def number_fields(model: type[models.Model]) -> list[str]:

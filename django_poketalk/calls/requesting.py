@@ -20,6 +20,7 @@ from ..conf import settings
 from ..exceptions import CallRefused, IdempotencyConflict
 from ..models import CallerNumber, CallRequest, ManualResolution
 from ..protocol import numbers
+from ..shared.number_errors import explain
 from . import limits, task_publisher
 from . import quote as quotes
 from .quote import Quote
@@ -161,12 +162,11 @@ def _too_late(call: CallRequest) -> Iterator[CallRefused]:
         )
 
 
-def _e164(field: str, text: str) -> str:
+def _e164(field: str, number: Any) -> str:
     try:
-        return numbers.normalize(text, settings.default_region)
+        return numbers.normalize(number, settings.default_region)
     except numbers.InvalidNumber as error:
-        sentence = _("“%(number)s” is not a phone number. Enter it with + and country code.")
-        raise CallRefused("number_invalid", sentence % {"number": text[:40]}, field) from error
+        raise CallRefused("number_invalid", explain(error), field) from error
 
 
 def _limited(field: str, requested: Any, allowed: Any) -> Any:

@@ -14,10 +14,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..protocol import numbers
+from ..shared.number_errors import explain
 from ..shared.number_names import NamedByNumbers
 
-NO_NUMBER = _("Enter a phone number with + and country code.")
-NO_PREFIX = _("Enter the prefix with + and country code, such as +4420.")
 NUMBER_LENGTH = 16  # "+" and at most 15 digits (E.164)
 REASON_LENGTH = 200
 SHORTEST_NUMBER = 7  # digits of a phone number
@@ -28,7 +27,7 @@ def validate_number(value: str) -> None:
     try:
         normal = numbers.normalize(value)
     except numbers.InvalidNumber as error:
-        raise ValidationError(NO_NUMBER, code="number_invalid") from error
+        raise ValidationError(explain(error), code="number_invalid") from error
     if normal != value:
         raise ValidationError(
             _("Enter the number as %(number)s."), code="number_not_e164", params={"number": normal}
@@ -98,8 +97,7 @@ class BlacklistedNumber(NamedByNumbers):
                 else numbers.normalize(self.number)
             )
         except numbers.InvalidNumber as error:
-            message = NO_PREFIX if self.is_prefix else NO_NUMBER
-            raise ValidationError({"number": message}) from error
+            raise ValidationError({"number": explain(error)}) from error
 
     def is_in_force(self, now: datetime) -> bool:
         """Whether the entry applies at this time, because it has not expired."""
@@ -174,4 +172,4 @@ class CallerNumber(NamedByNumbers):
         try:
             self.number = numbers.normalize(self.number)
         except numbers.InvalidNumber as error:
-            raise ValidationError({"number": NO_NUMBER}) from error
+            raise ValidationError({"number": explain(error)}) from error

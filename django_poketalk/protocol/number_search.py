@@ -10,7 +10,7 @@ from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, country_cod
 
 from . import numbers
 
-_SEPARATORS = re.compile(r"[\s\-./()\[\]\u2010-\u2015\u00a0\u202a-\u202e\u2066-\u2069]")
+_SEPARATORS = re.compile(r"[\s\-./()\[\]]")
 _TRUNK_IN_BRACKETS = re.compile(r"[(\[]\s*0\s*[)\]]")
 _SHAPE = re.compile(r"\+?[0-9]{1,20}")
 
@@ -21,7 +21,7 @@ def beginnings(text: str, region: str | None = None) -> list[str]:
     `+49 (0)30 1`, `0049 30 1` and, with the region `DE`, `030 1` all mean `+49301`. Digits without
     "+" are read as beginning with a country code and, with a region, also as a national number.
     """
-    digits = _SEPARATORS.sub("", _TRUNK_IN_BRACKETS.sub("", text))
+    digits = _SEPARATORS.sub("", _TRUNK_IN_BRACKETS.sub("", numbers.clean(text)))
     if not _SHAPE.fullmatch(digits):
         return []
     found = set(_readings(digits, region))

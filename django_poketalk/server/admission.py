@@ -64,8 +64,8 @@ class CallForm:
 
     def cleaned(self) -> CallForm:
         """The same with both numbers as digits. `ValueError` names the first malformed field."""
-        from_number = numbers.without_trunk_zero(numbers.read_wire(self.from_number))
-        to_number = numbers.without_trunk_zero(numbers.read_wire(self.to_number))
+        from_number = numbers.read_wire(self.from_number)
+        to_number = numbers.read_wire(self.to_number)
         _check_custom(self.custom)
         if self.eventurl:
             destinations.check(self.eventurl)

@@ -15,6 +15,7 @@ from django.utils.safestring import mark_safe
 from .. import permissions
 from ..button import number_linker, render, signed_call
 from ..calls import subjects
+from ..protocol import numbers
 
 register = template.Library()
 
@@ -200,7 +201,7 @@ def _target(callee: Any, field: str) -> tuple[Model | None, str]:
             raise template.TemplateSyntaxError(
                 f'call_button: which field of {callee._meta.label} is the number? Add field="...".'
             )
-        return None, str(callee).strip()
+        return None, numbers.as_text(callee).strip()
     if not isinstance(callee, Model):
         raise template.TemplateSyntaxError(
             f"call_button: field={field!r} needs an object, not a {type(callee).__name__}."

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django_poketalk.protocol import numbers
 from django_poketalk.shared.admin_urls import admin_url
 from django_poketalk.shared.changelist import NoNul
+from django_poketalk.shared.number_errors import explain
 
 from ..models import Gateway, TestCall
 from .causes import HangupCauseColumn
@@ -115,7 +116,7 @@ class TestCallForm(forms.ModelForm):  # type: ignore[type-arg]
 
     number = forms.CharField(
         label=_("number"),
-        max_length=40,
+        max_length=numbers.MAX_TEXT_LENGTH,
         help_text=_("International format, such as +44 20 7946 0123. The phone really rings."),
     )
 
@@ -128,7 +129,7 @@ class TestCallForm(forms.ModelForm):  # type: ignore[type-arg]
         try:
             return numbers.wire(numbers.normalize(self.cleaned_data["number"]))
         except numbers.InvalidNumber as error:
-            raise ValidationError(_("Enter a phone number with + and country code.")) from error
+            raise ValidationError(explain(error)) from error
 
 
 @admin.register(TestCall)

@@ -151,11 +151,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         max_length=15,
-                        validators=[
-                            django.core.validators.RegexValidator(
-                                "^[0-9]{0,15}\\Z", "Enter digits only, without + and spaces."
-                            )
-                        ],
+                        validators=[django_poketalk.server.models.routes.validate_prefix],
                         verbose_name="prefix",
                     ),
                 ),
@@ -525,11 +521,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         help_text="Number prefixes, separated by spaces. Leave empty for all numbers.",
                         max_length=500,
-                        validators=[
-                            django.core.validators.RegexValidator(
-                                "^[0-9]+( [0-9]+)*\\Z", "Enter digits separated by single spaces."
-                            )
-                        ],
+                        validators=[django_poketalk.server.models.routes.validate_prefixes],
                         verbose_name="prefixes",
                     ),
                 ),
@@ -999,11 +991,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         max_length=15,
-                        validators=[
-                            django.core.validators.RegexValidator(
-                                "^[0-9]{0,15}\\Z", "Enter digits only, without + and spaces."
-                            )
-                        ],
+                        validators=[django_poketalk.server.models.routes.validate_prefix],
                         verbose_name="prefix",
                     ),
                 ),

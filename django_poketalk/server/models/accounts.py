@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from django_poketalk.protocol import numbers
+from django_poketalk.shared.number_errors import explain
 from django_poketalk.shared.number_names import NamedByNumbers
 
 from .routes import ServiceProvider
@@ -301,16 +302,9 @@ class BlacklistedNumber(NamedByNumbers):
             if self.is_prefix:
                 self.number = numbers.wire(numbers.normalize_prefix(self.number))
             else:
-                self.number = numbers.without_trunk_zero(numbers.read_wire(self.number))
+                self.number = numbers.wire(numbers.normalize(self.number))
         except numbers.InvalidNumber as error:
-            message = (
-                _("Enter the prefix with + and country code, such as +4420.")
-                if self.is_prefix
-                else _("Enter a phone number with + and country code.")
-            )
-            raise ValidationError({"number": message}) from error
-        if not self.number:
-            raise ValidationError({"number": _("Enter a phone number.")})
+            raise ValidationError({"number": explain(error)}) from error
 
     @classmethod
     def matches(cls, account: Account, *wire_numbers: str) -> bool:

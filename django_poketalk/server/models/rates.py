@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from ..billing.rating import Tariff
-from .routes import Gateway, ServiceProvider, prefix_validator
+from .routes import Gateway, ServiceProvider, validate_prefix
 
 
 class PrefixRate(models.Model):
@@ -21,7 +21,7 @@ class PrefixRate(models.Model):
 
     owner_field: ClassVar[str]  # names the owner of the rate deck
 
-    prefix = models.CharField(_("prefix"), max_length=15, blank=True, validators=[prefix_validator])
+    prefix = models.CharField(_("prefix"), max_length=15, blank=True, validators=[validate_prefix])
     destination = models.CharField(_("destination"), max_length=100, blank=True)
     price_per_minute = models.DecimalField(
         _("price per minute"),

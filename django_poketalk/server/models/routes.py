@@ -13,9 +13,33 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from django_poketalk.protocol import numbers
+from django_poketalk.shared.number_errors import explain
+
 from ..routing.trunk import ANONYMOUS, NUMBER, AsteriskTrunk, SipTrunk, Trunk
 
-prefix_validator = RegexValidator(r"^[0-9]{0,15}\Z", _("Enter digits only, without + and spaces."))
+digits_validator = RegexValidator(r"^[0-9]{0,15}\Z", _("Enter digits only, without + and spaces."))
+
+
+def validate_prefix(text: str) -> None:
+    """`ValidationError` unless international numbers can begin so, in digits. Empty is for all."""
+    digits_validator(text)
+    if text:
+        _check_prefix(text)
+
+
+def validate_prefixes(text: str) -> None:
+    """`ValidationError` unless these are prefixes, separated by single spaces."""
+    RegexValidator(r"^[0-9]+( [0-9]+)*\Z", _("Enter digits separated by single spaces."))(text)
+    for prefix in text.split():
+        _check_prefix(prefix)
+
+
+def _check_prefix(digits: str) -> None:
+    try:
+        numbers.normalize_prefix(digits)
+    except numbers.InvalidNumber as error:
+        raise ValidationError(explain(error), code="prefix_invalid") from error
 
 
 host_validator = RegexValidator(
@@ -96,9 +120,7 @@ class Gateway(models.Model):
         _("prefixes"),
         max_length=500,
         blank=True,
-        validators=[
-            RegexValidator(r"^[0-9]+( [0-9]+)*\Z", _("Enter digits separated by single spaces."))
-        ],
+        validators=[validate_prefixes],
         help_text=_("Number prefixes, separated by spaces. Leave empty for all numbers."),
     )
     priority = models.PositiveSmallIntegerField(
@@ -137,7 +159,7 @@ class Gateway(models.Model):
         _("caller number"),
         max_length=15,
         blank=True,
-        validators=[prefix_validator],
+        validators=[digits_validator],
         help_text=_("The number that all calls display, if it is always the same."),
     )
     strip_digits = models.PositiveSmallIntegerField(

@@ -58,7 +58,7 @@ def test_a_prefix_is_blacklisted(boss: Client) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "on"])
-@pytest.mark.parametrize("written", ["nobody", "+", "٣٣٣", INJECTED])
+@pytest.mark.parametrize("written", ["nobody", "+", "٣x", INJECTED])
 def test_what_is_no_number_is_not_blacklisted(written: str, prefix: str, boss: Client) -> None:
     data = entry(written) | ({"is_prefix": prefix} if prefix else {})
 

@@ -151,7 +151,7 @@ def test_what_is_no_number_is_told_once_and_in_the_readers_language(is_prefix: b
 
     [error] = told["errors"]
     assert error["pointer"] == "#/number"
-    assert "Ländervorwahl" in error["detail"]
+    assert error["detail"].startswith("„x1“ ")
 
 
 def test_an_entry_that_came_in_between_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +173,7 @@ def test_an_entry_that_came_in_between_is_told(monkeypatch: pytest.MonkeyPatch) 
         ({"number": "12"}, "#/number"),
         ({"number": "\x00"}, "#/number"),
         ({"number": "+"}, "#/number"),
-        ({"number": "٣", "is_prefix": True}, "#/number"),
+        ({"number": "٣x", "is_prefix": True}, "#/number"),
         ({"number": CALLEE, "is_prefix": "perhaps"}, "#/is_prefix"),
         ({"number": CALLEE, "is_prefix": None}, "#/is_prefix"),
         ({"number": CALLEE, "is_prefix": []}, "#/is_prefix"),

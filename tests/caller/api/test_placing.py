@@ -130,7 +130,7 @@ def test_a_refusal_tells_its_code_and_its_field() -> None:
         assert "Asked not to be called." in told["detail"]
     with translation.override("de"):
         told = problem(post(asking, CALLS, {"to_number": "12"}), 422, "number_invalid")
-    assert told["detail"].startswith("„12“ ist keine Rufnummer.")
+    assert told["detail"].startswith("„12“ ist zu kurz.")
     assert told["field"] == "to_number"
 
 
@@ -272,7 +272,7 @@ def test_a_quote_tells_the_call_and_makes_none(woken: Any) -> None:
         ({"to_number": 442079460123}, "#/to_number"),
         ({"to_number": True}, "#/to_number"),
         ({"to_number": ["1"]}, "#/to_number"),
-        ({"to_number": "1" * 41}, "#/to_number"),
+        ({"to_number": "1" * 81}, "#/to_number"),
         ({"to_number": "+44\x00"}, "#/to_number"),
         ({"from_number": {}}, "#/from_number"),
         ({"subject": "crm.contact"}, "#/subject"),

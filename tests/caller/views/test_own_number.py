@@ -42,7 +42,7 @@ def test_a_national_number_belongs_to_the_default_region(
 def test_what_is_no_number_stays_in_the_form_with_a_sentence(anna: Any) -> None:
     html = page(logged_in(anna).post(OWN_NUMBER, {"number": INJECTED}))
 
-    assert "is not a phone number" in html
+    assert "Enter a phone number, such as" in html or "is not a phone number" in html
     assert "<script" not in html
     assert "<title>Error:" in html
     assert CallerNumber.objects.get().number == CALLER

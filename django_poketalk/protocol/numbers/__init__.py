@@ -1,0 +1,54 @@
+"""Phone numbers: E.164 with "+" inside, digits only on the wire (seed, Parameters and Good
+Practice), grouped or masked for people.
+"""
+
+from .charges import is_premium
+from .cleaning import clean
+from .countries import (
+    COUNTRY_LENGTH,
+    COUNTRY_LENGTHS,
+    country,
+    country_of_code,
+    is_country,
+    is_satellite,
+)
+from .display import display, mask, mask_within, spellings
+from .errors import InvalidNumber, Reason, example
+from .reading import (
+    MAX_TEXT_LENGTH,
+    Reading,
+    as_text,
+    has_digits,
+    normalize,
+    normalize_prefix,
+    read,
+    read_wire,
+    wire,
+)
+
+__all__ = [
+    "COUNTRY_LENGTH",
+    "COUNTRY_LENGTHS",
+    "MAX_TEXT_LENGTH",
+    "InvalidNumber",
+    "Reading",
+    "Reason",
+    "as_text",
+    "clean",
+    "country",
+    "country_of_code",
+    "display",
+    "example",
+    "has_digits",
+    "is_country",
+    "is_premium",
+    "is_satellite",
+    "mask",
+    "mask_within",
+    "normalize",
+    "normalize_prefix",
+    "read",
+    "read_wire",
+    "spellings",
+    "wire",
+]

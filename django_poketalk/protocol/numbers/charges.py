@@ -1,0 +1,80 @@
+"""Which numbers cost extra to call, also with digits behind them, which networks ignore."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import phonenumbers
+from phonenumbers import PhoneMetadata, PhoneNumberType
+
+from .countries import parse
+
+_DEAR = {
+    PhoneNumberType.PREMIUM_RATE,
+    PhoneNumberType.SHARED_COST,
+    PhoneNumberType.UAN,
+    PhoneNumberType.PAGER,
+    PhoneNumberType.PERSONAL_NUMBER,
+}
+_DIRECTORY_ENQUIRIES = "118"  # in Europe by ECC Recommendation (97)01
+
+# Countries whose company numbers (universal access numbers) cost what a call to a landline costs.
+_NORMAL_PRICE_UAN = {
+    "BE": "078: BIPT, royal decree of 27 April 2007, tariff of a geographic number",
+    "CH": "058 and 051: OFCOM, corporate numbers, tariff of a landline",
+    "FR": "0806 to 0809: Arcep decision 2012-0856, free service at the price of a normal call",
+    "GB": "03 and 055: Ofcom, General Conditions B1, charged as 01 and 02",
+    "GG": "as GB",
+    "IE": "0818: ComReg 18/106, charged as a landline since 2021",
+    "IM": "as GB",
+    "JE": "as GB",
+    "NL": "088 and 14 0xx: ACM number plan, charged as geographic numbers",
+    "PK": "111: PTA, universal access numbers, price of a local call",
+}
+
+
+def is_premium(number: str) -> bool:
+    """Whether calling this E.164 number costs extra: premium rate, shared cost, personal numbers,
+    pagers, directory enquiries, and company numbers where the law lets them.
+
+    The longest beginning that is a known number decides, so that digits behind it change nothing.
+    """
+    parsed = parse(number)
+    if parsed is None or parsed.country_code is None:
+        return False
+    if _is_directory_enquiry(parsed):
+        return True
+    for beginning in _beginnings(parsed):
+        kind = phonenumbers.number_type(beginning)
+        if kind != PhoneNumberType.UNKNOWN:
+            return kind in _DEAR and not _is_normal_price(kind, beginning)
+    return False
+
+
+def _beginnings(number: phonenumbers.PhoneNumber) -> Iterator[phonenumbers.PhoneNumber]:
+    """The number, and what is left of it without its last digits, longest first."""
+    national = phonenumbers.national_significant_number(number)
+    for length in range(len(national), 2, -1):
+        shorter = parse(f"{number.country_code}{national[:length]}")
+        if shorter is not None:
+            yield shorter
+
+
+def _is_normal_price(kind: int, number: phonenumbers.PhoneNumber) -> bool:
+    region = phonenumbers.region_code_for_number(number)
+    return kind == PhoneNumberType.UAN and region in _NORMAL_PRICE_UAN
+
+
+def _is_directory_enquiry(number: phonenumbers.PhoneNumber) -> bool:
+    """Whether it begins as a directory enquiry service of its country does."""
+    national = phonenumbers.national_significant_number(number)
+    if not national.startswith(_DIRECTORY_ENQUIRIES):
+        return False
+    region = phonenumbers.region_code_for_country_code(number.country_code or 0)
+    metadata = PhoneMetadata.short_metadata_for_region(region)
+    return metadata is not None and any(
+        phonenumbers.is_possible_short_number_for_region(
+            phonenumbers.PhoneNumber(number.country_code, int(national[:length])), region
+        )
+        for length in range(3, 7)
+    )

@@ -1,0 +1,146 @@
+"""What holds for the numbers of every country: reading them, showing them and judging them."""
+
+from __future__ import annotations
+
+import random
+
+import phonenumbers
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from phonenumbers import PhoneNumberFormat, PhoneNumberType
+
+from django_poketalk.protocol import numbers
+from django_poketalk.protocol.numbers import InvalidNumber
+
+REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
+KINDS = [
+    PhoneNumberType.FIXED_LINE,
+    PhoneNumberType.MOBILE,
+    PhoneNumberType.TOLL_FREE,
+    PhoneNumberType.PREMIUM_RATE,
+    PhoneNumberType.SHARED_COST,
+    PhoneNumberType.VOIP,
+    PhoneNumberType.PERSONAL_NUMBER,
+    PhoneNumberType.PAGER,
+    PhoneNumberType.UAN,
+]
+DEAR = [
+    PhoneNumberType.PREMIUM_RATE,
+    PhoneNumberType.SHARED_COST,
+    PhoneNumberType.PERSONAL_NUMBER,
+    PhoneNumberType.PAGER,
+]
+LOCAL = {"+13101234"}  # Canada: universal access numbers without area code
+SEPARATORS = ["", " ", "-", ".", " (", ") ", "\u00a0", "\u2009", "\u200e", "\u00ad"]
+
+MARKS = ["", " ", "-", "/", ".", ",", "x", ";", "0", "00", "1", "(0)", "\u200f", "\n", "e"]
+
+
+def example(region: str, kind: int) -> str | None:
+    """The E.164 example number of this kind in this region, if it has one."""
+    number = phonenumbers.example_number_for_type(region, kind)
+    return number and phonenumbers.format_number(number, PhoneNumberFormat.E164)
+
+
+EXAMPLES = [
+    (region, number)
+    for region in REGIONS
+    for kind in KINDS
+    if (number := example(region, kind)) and number not in LOCAL and len(number) > 7
+]
+
+
+@given(st.sampled_from(EXAMPLES), st.sampled_from(MARKS), st.integers(1, 14), st.booleans())
+@settings(max_examples=500)
+def test_reading_is_idempotent(
+    example: tuple[str, str], mark: str, at: int, is_national: bool
+) -> None:
+    region, number = example
+    text = number[:at] + mark + number[at:]
+    if is_national:
+        text = text.removeprefix(f"+{phonenumbers.country_code_for_region(region)}")
+    try:
+        reading = numbers.read(text, region)
+    except InvalidNumber:
+        assume(False)
+
+    assert numbers.read(reading.e164, region) == numbers.Reading(reading.e164)
+    assert numbers.read(numbers.wire(reading.e164)).e164 == reading.e164
+
+
+def test_what_is_shown_reads_back_to_itself_in_every_region() -> None:
+    for region, number in EXAMPLES:
+        normal = numbers.normalize(number)
+        national = phonenumbers.format_number(
+            phonenumbers.parse(normal), PhoneNumberFormat.NATIONAL
+        )
+
+        assert normal == number
+        assert numbers.normalize(numbers.display(normal)) == normal
+        assert numbers.normalize(numbers.display(normal), region) == normal
+        assert numbers.normalize(national, region) == normal, (region, national)
+
+
+@given(st.sampled_from(EXAMPLES), st.data())
+def test_separators_never_change_the_number(example: tuple[str, str], data: st.DataObject) -> None:
+    region, number = example
+    separators = data.draw(
+        st.lists(st.sampled_from(SEPARATORS), min_size=len(number), max_size=len(number))
+    )
+    text = number[0] + "".join(map("".join, zip(number[1:], separators, strict=False)))
+
+    assert numbers.normalize(text, region) == number
+
+
+@given(st.sampled_from(EXAMPLES), st.sampled_from("0123456789"))
+@settings(max_examples=500)
+def test_a_digit_more_is_refused_or_makes_an_assigned_number(
+    example: tuple[str, str], digit: str
+) -> None:
+    region, number = example
+    for text, of_region in [(number + digit, None), (number + digit, region)]:
+        try:
+            longer = numbers.normalize(text, of_region)
+        except InvalidNumber:
+            continue
+        assert phonenumbers.is_valid_number(phonenumbers.parse(longer)), (number, longer)
+
+
+@pytest.mark.parametrize("kind", DEAR)
+def test_no_dear_number_passes_plain_or_with_digits_behind_it(kind: int) -> None:
+    """With its region allowed. A longer number that is assigned itself is another number."""
+    rng = random.Random(kind)
+    for region in REGIONS:
+        number = example(region, kind)
+        if number is None:
+            continue
+        tails = [""] + ["".join(rng.choices("0123456789", k=1 + at % 5)) for at in range(15)]
+        tails += ["0" * length for length in range(1, 6)]
+        for tail in tails:
+            try:
+                longer = numbers.normalize(number + tail)
+            except InvalidNumber:
+                continue
+            is_another = tail and phonenumbers.is_valid_number(phonenumbers.parse(longer))
+            may_be_called = numbers.country(longer) == region and not numbers.is_premium(longer)
+            assert is_another or not may_be_called, (region, longer)
+
+
+def test_ordinary_numbers_of_every_region_are_not_dear() -> None:
+    for region in REGIONS:
+        for kind in (PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE, PhoneNumberType.TOLL_FREE):
+            number = example(region, kind)
+            assert number is None or not numbers.is_premium(number), number
+
+
+@pytest.mark.parametrize("prefix", ["0", "0044", "01133", "00", "999", "210", "+0"])
+def test_a_prefix_that_no_number_has_is_refused(prefix: str) -> None:
+    with pytest.raises(InvalidNumber):
+        numbers.normalize_prefix(prefix)
+
+
+def test_each_beginning_of_a_number_is_a_prefix() -> None:
+    for _region, number in EXAMPLES:
+        for length in range(2, len(number) + 1):
+            assert numbers.normalize_prefix(number[:length]) == number[:length]
