@@ -6,7 +6,6 @@ All texts come from here, in the user's language. The script on the page contain
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -25,8 +24,6 @@ from ..exceptions import CallRefused
 from ..models import CallRequest, Placement
 from ..protocol import numbers
 from ..protocol.codes import CallStatus, ResponseCode
-
-Words = Callable[[CallRequest], str]
 
 TALKING = (CallStatus.B_ANSWERED,)
 RINGING = (CallStatus.A_ANSWERED, CallStatus.B_INITIATED)
@@ -140,7 +137,26 @@ def phase(call: CallRequest) -> str:
 
 def sentence(call: CallRequest) -> str:
     """The state of the call and, if it failed, the reason, as a sentence for the caller."""
-    return str(SENTENCES[phase(call)](call))
+    match phase(call):
+        case "calling" if call.placement == Placement.QUEUED and call.attempts:
+            return _("The service cannot be reached yet. Trying again …")
+        case "calling":
+            return _("Calling your phone …")
+        case "ringing":
+            return _("Ringing %(name)s …") % {"name": callee(call)}
+        case "talking":
+            return _("Connected")
+        case "ending":
+            return _("Hanging up … The call ends at the service’s next report, within a minute.")
+        case "unknown":
+            return _(
+                "The service gave no clear answer, so the phones may or may not ring. Check before"
+                " you call again."
+            )
+        case "ended":
+            return _ended(call)
+        case _:
+            return _failed(call)
 
 
 def callee(call: CallRequest) -> str:
@@ -183,31 +199,6 @@ def length(seconds: int) -> str:
     return (_("%(minutes)d min %(seconds)d s") if rest else _("%(minutes)d min")) % parts
 
 
-def _calling(call: CallRequest) -> str:
-    if call.placement == Placement.QUEUED and call.attempts:
-        return _("The service cannot be reached yet. Trying again …")
-    return _("Calling your phone …")
-
-
-def _ringing(call: CallRequest) -> str:
-    return _("Ringing %(name)s …") % {"name": callee(call)}
-
-
-def _connected(call: CallRequest) -> str:
-    return _("Connected")
-
-
-def _ending(call: CallRequest) -> str:
-    return _("Hanging up … The call ends at the service’s next report, within a minute.")
-
-
-def _unknown(call: CallRequest) -> str:
-    return _(
-        "The service gave no clear answer, so the phones may or may not ring. Check before you"
-        " call again."
-    )
-
-
 def _ended(call: CallRequest) -> str:
     if call.placement == Placement.CANCELLED:
         return _("Canceled before a phone rang.")
@@ -238,17 +229,6 @@ def _failed(call: CallRequest) -> str:
     if call.placement == Placement.UNKNOWN:
         return _("The outcome of the call is not known. Check before you call again.")
     return _("No further updates from the service. The call is assumed to have ended.")
-
-
-SENTENCES: dict[str, Words] = {
-    "calling": _calling,
-    "ringing": _ringing,
-    "talking": _connected,
-    "ending": _ending,
-    "unknown": _unknown,
-    "ended": _ended,
-    "failed": _failed,
-}
 
 
 def _ended_by_us(call: CallRequest) -> bool:
