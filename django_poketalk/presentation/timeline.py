@@ -31,7 +31,6 @@ TICK_WIDTH = 1.2
 DEBIT = 56.0
 MARGIN = 14.0
 MIN_SPAN = 2.0
-BASELINE = 4.0  # the distance from the middle of a text down to its baseline
 
 
 class Stage(enum.StrEnum):
@@ -91,10 +90,6 @@ class Lane:
     def middle(self) -> float:
         return self.y + self.height / 2
 
-    @property
-    def text_y(self) -> float:
-        return self.middle + BASELINE
-
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -127,11 +122,7 @@ class Picture:
     line from the beginning to the end. It is empty without a cost.
     """
 
-    width: float
     height: float
-    left: float
-    right: float
-    axis_y: float
     moments: tuple[Moment, ...]
     lanes: tuple[Lane, ...]
     events_y: float
@@ -139,42 +130,25 @@ class Picture:
     marks: tuple[Mark, ...]
     gaps: tuple[Gap, ...]
     cost_y: float
-    cost_height: float
     cost_steps: tuple[tuple[float, float], ...]
     total: Decimal
     now_x: float | None
+    width: float = WIDTH
+    left: float = LEFT
+    right: float = RIGHT
+    axis_y: float = AXIS
 
     @property
     def axis_line_y(self) -> float:
         return self.axis_y + 6
 
     @property
-    def nothing_x(self) -> float:
-        return self.left + 2 * BASELINE
-
-    @property
     def bottom(self) -> float:
-        return self.height - BASELINE
-
-    @property
-    def now_text_x(self) -> float | None:
-        return None if self.now_x is None else self.now_x + BASELINE
-
-    @property
-    def events_text_y(self) -> float:
-        return self.events_y + ROW / 2 + BASELINE
-
-    @property
-    def cost_text_y(self) -> float:
-        return self.cost_y + ROW / 2 + BASELINE
-
-    @property
-    def total_text_y(self) -> float:
-        return self.cost_text_y + ROW
+        return self.height - 4
 
     @property
     def cost_bottom(self) -> float:
-        return self.cost_y + self.cost_height
+        return self.cost_y + DEBIT
 
 
 def draw(
@@ -200,11 +174,7 @@ def draw(
     cost_y = events_y + events_height + BETWEEN / 2
     total = max((event.cost or Decimal(0) for event in events), default=Decimal(0))
     return Picture(
-        width=WIDTH,
         height=cost_y + DEBIT + MARGIN,
-        left=LEFT,
-        right=RIGHT,
-        axis_y=AXIS,
         moments=tuple(scale.moments()),
         lanes=lanes,
         events_y=events_y - ROW / 2,
@@ -212,7 +182,6 @@ def draw(
         marks=marks,
         gaps=tuple(_gaps(facts, events, scale, over_at or scale.last, previous)),
         cost_y=cost_y,
-        cost_height=DEBIT,
         cost_steps=tuple(_steps(events, scale, cost_y, total, previous)) if total else (),
         total=total,
         now_x=scale.x(now) if facts.is_open else None,
