@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def uses_database(item: pytest.Item) -> bool:
-    """Whether a test can depend on which database there is."""
+    """Whether the result of a test can depend on the database."""
     fixtures = {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))
     is_django_test_case = issubclass(getattr(item, "cls", None) or object, SimpleTestCase)
     return bool(fixtures) or is_django_test_case or any(item.iter_markers("django_db"))

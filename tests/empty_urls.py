@@ -1,3 +1,3 @@
-"""A project that forgot to include our URLs."""
+"""The URLs of a project that does not include ours."""
 
 urlpatterns: list[object] = []

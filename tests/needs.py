@@ -25,7 +25,7 @@ TRUE = {"1", "true", "yes"}
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A server: on loopback, or at the variable's URL if that has one of the schemes."""
+    """A server, at the URL in the variable if it has one of the schemes, otherwise on loopback."""
 
     variable: str
     schemes: tuple[str, ...]
@@ -45,7 +45,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program in the PATH, by any of its names."""
+    """A program in the PATH, under any of its names."""
 
     names: tuple[str, ...]
     install: str
@@ -74,7 +74,7 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class NodePackage:
-    """A package of npm in the folder `node_modules` of the checkout, of this very version."""
+    """An npm package of exactly this version, in the folder `node_modules` of the checkout."""
 
     name: str
     version: str
@@ -131,7 +131,7 @@ NEEDS: dict[str, Service | Program | NodePackage | Module] = {
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", f"needs(*names): wants something real, of {', '.join(NEEDS)}"
+        "markers", f"needs(*names): requires a service or program, of {', '.join(NEEDS)}"
     )
 
 

@@ -117,7 +117,7 @@ def test_a_site_with_half_of_the_models_has_no_broken_page(boss: Client) -> None
 
 
 @pytest.mark.usefixtures("rows")
-def test_what_people_do_in_another_site_leads_back_to_it(boss: Client) -> None:
+def test_actions_in_another_site_redirect_to_it(boss: Client) -> None:
     call = caller.CallRequest.objects.get()
     base = f"/staff/poketalk/callrequest/{call.pk}"
 

@@ -1,4 +1,4 @@
-"""The tests' own rule: what a missing service means here and on CI."""
+"""Tests whose service is missing are skipped, and fail on CI."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Run = Callable[..., pytest.RunResult]
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a test that needs Redis, with this environment, in a pytest of its own."""
+    """A function that runs a test that needs Redis in another pytest, with this environment."""
 
     def run(needs: str = "redis", **environment: str) -> pytest.RunResult:
         for variable in ("CI", "CELERY_BROKER_URL"):
@@ -42,19 +42,19 @@ def open_port() -> Iterator[int]:
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port that is held, so that nobody else listens on it, but not listened on."""
+    """A port that is reserved, so that no other process listens on it."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]
 
 
-def test_a_test_runs_where_its_service_answers(run: Run, open_port: int) -> None:
+def test_runs_a_test_whose_service_is_available(run: Run, open_port: int) -> None:
     result = run(CELERY_BROKER_URL=f"redis://127.0.0.1:{open_port}/0", CI="true")
 
     result.assert_outcomes(passed=1)
 
 
-def test_a_missing_service_skips_with_the_command_that_installs_it(
+def test_skips_without_the_service_and_names_the_command_to_install_it(
     run: Run, closed_port: int
 ) -> None:
     result = run(CELERY_BROKER_URL=f"redis://127.0.0.1:{closed_port}/0")
@@ -66,14 +66,14 @@ def test_a_missing_service_skips_with_the_command_that_installs_it(
 
 
 @pytest.mark.parametrize("ci", ["true", "1"])
-def test_a_missing_service_fails_on_ci(run: Run, closed_port: int, ci: str) -> None:
+def test_fails_on_ci_without_the_service(run: Run, closed_port: int, ci: str) -> None:
     result = run(CELERY_BROKER_URL=f"redis://127.0.0.1:{closed_port}/0", CI=ci)
 
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines("*redis does not answer*apt-get install redis-server*")
 
 
-def test_a_missing_program_skips_with_the_command_that_installs_it(
+def test_skips_without_the_program_and_names_the_command_to_install_it(
     run: Run, tmp_path: Path
 ) -> None:
     result = run(needs="chromium", PATH=str(tmp_path))
@@ -82,13 +82,13 @@ def test_a_missing_program_skips_with_the_command_that_installs_it(
     result.stdout.fnmatch_lines("*chromium is not in the PATH*apt-get install*chromium*")
 
 
-def test_a_program_is_found_by_any_of_its_names(run: Run, tmp_path: Path) -> None:
+def test_finds_a_program_under_any_of_its_names(run: Run, tmp_path: Path) -> None:
     (browser := tmp_path / "google-chrome").touch(mode=0o755)
 
     run(needs="chromium", PATH=str(browser.parent), CI="true").assert_outcomes(passed=1)
 
 
-def test_another_services_url_leaves_a_service_at_its_usual_port(
+def test_the_url_of_another_service_does_not_change_the_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CELERY_BROKER_URL", "redis://cache.example.com:7000/0")
@@ -97,7 +97,7 @@ def test_another_services_url_leaves_a_service_at_its_usual_port(
     assert SERVICES["rabbitmq"].address() == ("127.0.0.1", 5672)
 
 
-def test_an_unknown_service_stops_the_run(run: Run) -> None:
+def test_rejects_an_unknown_service(run: Run) -> None:
     result = run(needs="rediss")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -129,7 +129,7 @@ def test_a_package_of_another_version_is_missing(
     assert package.missing() == ""
 
 
-def test_ci_installs_the_version_that_the_tests_want() -> None:
+def test_ci_installs_the_version_that_the_tests_require() -> None:
     script = ROOT / ".ci" / "run"
     if not script.is_file():
         pytest.skip("The tests run without the rest of the checkout.")

@@ -1,4 +1,4 @@
-"""The URLs of the tests: each half where a project would put it."""
+"""The URLs of the tests, which include both halves as a project would."""
 
 from django.contrib import admin
 from django.urls import include, path

@@ -1,5 +1,5 @@
-"""The tests' settings for a Celery worker in a process of its own, told by its environment where to
-work.
+"""Settings of the tests for a Celery worker in another process. Environment variables set its
+database, service and broker.
 """
 
 from __future__ import annotations
