@@ -130,8 +130,5 @@ def _blocked(model_admin: ModelAdmin[Any], request: HttpRequest, entry: Blacklis
     if not link or not permissions.may_keep_blacklist(request.user, "view"):
         return _("The number was added to the blacklist.")
     return format_html(
-        '{} <a href="{}">{}</a>',
-        _("The number was added to the blacklist."),
-        link,
-        _("View entry"),
+        '{} <a href="{}">{}</a>', _("The number was added to the blacklist."), link, _("View entry")
     )

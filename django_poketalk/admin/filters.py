@@ -59,10 +59,7 @@ OUTCOMES: dict[Outcome, Q] = {
     & (Q(status=None) | Q(status__in=UNDECIDED)),
 }
 ENDINGS: dict[str, tuple[Words, Q]] = {
-    "phones": (
-        _("A phone"),
-        Q(ended_at__isnull=False, veto_reason="", hangup_requested_at=None),
-    ),
+    "phones": (_("A phone"), Q(ended_at__isnull=False, veto_reason="", hangup_requested_at=None)),
     "person": (_("Hang-up requested"), IS_HANGUP_REQUESTED),
     "us": (_("This site"), IS_VETOED),
     "duration": (_("Maximum duration"), IS_VETOED & Q(veto_reason=vetoes.MAX_DURATION)),

@@ -47,8 +47,7 @@ class PlaceForm(forms.Form):
     """
 
     from_number = PhoneNumberField(
-        label=_("Your phone"),
-        error_messages={"required": requesting.NO_OWN_NUMBER},
+        label=_("Your phone"), error_messages={"required": requesting.NO_OWN_NUMBER}
     )
     to_number = PhoneNumberField(label=_("Number to call"))
     minutes = forms.IntegerField(

@@ -108,11 +108,7 @@ class CallViewSet(Resource, mixins.ListModelMixin, GenericViewSet[CallRequest]):
 
     @operation("hang_up_call", {200: CallSerializer}, 404, request=None)
     @action(
-        detail=True,
-        methods=["post"],
-        url_path="hang-up",
-        filter_backends=(),
-        pagination_class=None,
+        detail=True, methods=["post"], url_path="hang-up", filter_backends=(), pagination_class=None
     )
     def hang_up(self, request: Request, pk: str) -> Response:
         """End a call at any stage. A call that has ended stays as it is."""

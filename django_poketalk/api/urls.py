@@ -14,7 +14,4 @@ router = SimpleRouter()
 router.register("calls", CallViewSet, "call")
 router.register("blacklist", BlacklistViewSet, "blacklisted")
 
-urlpatterns = [
-    *router.urls,
-    path("own-number/", OwnNumberView.as_view(), name="own-number"),
-]
+urlpatterns = [*router.urls, path("own-number/", OwnNumberView.as_view(), name="own-number")]

@@ -31,9 +31,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Calls that entries would have refused. `more`: there are more than `count`, and `calls` are
-    only some of the newest.
-    """
+    """Calls that entries would have refused: `count` or `more`. `calls` are some of the newest."""
 
     count: int
     more: bool

@@ -14,9 +14,7 @@ from .parsing import Line
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What lines would change: entries to add, expired entries to renew, and lines that are in
-    force already.
-    """
+    """What lines would change: entries to add or to renew, and lines that are in force already."""
 
     new: tuple[Line, ...]
     renewed: tuple[tuple[Line, BlacklistedNumber], ...]

@@ -90,11 +90,7 @@ LABELED = re.compile(r"(?:^|[^\w+@#=/&.,:-])[^\W\d_]+\.?:\Z")  # "Tel.:", as in 
 
 
 def link_numbers(
-    request: HttpRequest,
-    html: str,
-    objects: Iterable[models.Model],
-    fields: str,
-    look: render.Look,
+    request: HttpRequest, html: str, objects: Iterable[models.Model], fields: str, look: render.Look
 ) -> str:
     """The HTML with a button in place of each number of the objects. `fields` is the argument of
     `{% call_buttons %}`.

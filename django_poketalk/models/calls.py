@@ -131,10 +131,7 @@ class CallRequest(NamedByNumbers):
     sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
     placed_at = models.DateTimeField(_("service answered at"), null=True, blank=True)
     response_code = models.CharField(
-        _("response code"),
-        max_length=3,
-        blank=True,
-        choices=[*ANSWERS.items()],
+        _("response code"), max_length=3, blank=True, choices=[*ANSWERS.items()]
     )
     response_detail = models.CharField(
         _("answer"),

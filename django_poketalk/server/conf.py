@@ -12,9 +12,7 @@ from django_poketalk.shared import app_settings
 
 @dataclass(frozen=True)
 class Settings:
-    """The keys of `settings.POKETALK_SERVER`, with their types and defaults. Durations are in
-    seconds.
-    """
+    """The keys of `settings.POKETALK_SERVER`, with types and defaults. Durations are in seconds."""
 
     # Requests
     trusted_proxies: tuple[str, ...] = ()

@@ -30,9 +30,7 @@ def names_a_number(lookup: str) -> bool:
 
 
 class NoNul(BaseModelAdmin):  # type: ignore[type-arg]
-    """A list whose address may hold no NUL, which PostgreSQL refuses: it is answered as a filter
-    that cannot be.
-    """
+    """Treats a NUL in the address, which PostgreSQL refuses, like a filter that cannot be."""
 
     def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
         if "\x00" in value:
@@ -155,9 +153,7 @@ class LongList(ModelAdmin):  # type: ignore[type-arg]
     def get_paginator(
         self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **kwargs: Any
     ) -> Any:
-        """A paginator whose window is the page that is asked for, or as many rows as may be shown
-        on one page.
-        """
+        """Its window is the page that is asked for, or as many rows as may be shown at once."""
         paginator: Any = super().get_paginator(request, queryset, per_page, *args, **kwargs)
         if ALL_VAR in request.GET:
             paginator.size = self.list_max_show_all

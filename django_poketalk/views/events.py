@@ -46,10 +46,7 @@ def event(request: HttpRequest, token: str) -> HttpResponse:
         reply = deadline.within(WAIT, incoming.receive, limits, received, address)
     except (deadline.Overdue, DatabaseError) as error:
         logger.error(
-            "Call %s: status %s could not be recorded: %r",
-            limits.pk,
-            received.status.value,
-            error,
+            "Call %s: status %s could not be recorded: %r", limits.pk, received.status.value, error
         )
         reply = incoming.reply_without_database(limits, received)
     if reply.status == HTTP_HANG_UP:

@@ -45,9 +45,7 @@ class ReadOnly(NoNumberLookups):
 
 
 class MaskedNumbers(NoNumberLookups):
-    """Replaces each mask by its field if the user may see whole numbers. `masks` maps fields to
-    masks.
-    """
+    """Replaces each mask by its field, as `masks` maps them, if the user may see whole numbers."""
 
     masks: ClassVar[Mapping[str, str]] = {}
 

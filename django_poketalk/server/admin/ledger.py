@@ -19,9 +19,7 @@ from .display import NamesItsCall
 
 
 class BookingForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A payment, or a correction of the balance. `key` ensures that a form that is submitted twice
-    is booked once.
-    """
+    """A payment or a correction. `key` ensures that a form submitted twice is booked once."""
 
     kind = forms.ChoiceField(
         label=_("kind"),

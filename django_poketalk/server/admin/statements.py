@@ -62,9 +62,7 @@ class PeriodForm(forms.Form):
     def statement(self, account: Account) -> Statement:
         """The account's statement for these days."""
         return statement(
-            account,
-            midnight(self.cleaned_data["first"]),
-            midnight(self.cleaned_data["last"] + DAY),
+            account, midnight(self.cleaned_data["first"]), midnight(self.cleaned_data["last"] + DAY)
         )
 
 

@@ -55,16 +55,7 @@ class EventDeliverySerializer(serializers.ModelSerializer[EventDelivery]):
 
     class Meta:
         model = EventDelivery
-        fields = (
-            "sequence",
-            "status",
-            "duration",
-            "cost",
-            "sent_at",
-            "seconds",
-            "answer",
-            "error",
-        )
+        fields = ("sequence", "status", "duration", "cost", "sent_at", "seconds", "answer", "error")
         read_only_fields = fields
 
 

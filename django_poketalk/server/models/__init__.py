@@ -1,6 +1,4 @@
-"""The service's models: accounts and keys, routes and rates, and calls with their legs, ledger
-entries and events.
-"""
+"""The service's models: accounts, keys, routes, rates, calls, legs, ledger entries and events."""
 
 from .accounts import Account, AllowedAddress, ApiKey, BlacklistedNumber
 from .calls import Call, EventDelivery, Leg, Side

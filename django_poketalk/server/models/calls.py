@@ -269,7 +269,7 @@ class Leg(NamedByNumbers):
         constraints = [
             models.UniqueConstraint(
                 fields=["call", "side", "attempt"], name="poketalk_server_leg_attempt"
-            ),
+            )
         ]
 
     def name_with(self, number: Callable[[str], str]) -> str:
@@ -320,7 +320,7 @@ class EventDelivery(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["call", "sequence"], name="poketalk_server_delivery_sequence"
-            ),
+            )
         ]
 
     def __str__(self) -> str:

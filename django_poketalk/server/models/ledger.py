@@ -33,10 +33,7 @@ class LedgerEntry(models.Model):
     )
     kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
     amount = models.DecimalField(
-        _("amount"),
-        max_digits=15,
-        decimal_places=3,
-        help_text=_("Positive amounts are credits."),
+        _("amount"), max_digits=15, decimal_places=3, help_text=_("Positive amounts are credits.")
     )
     balance = models.DecimalField(_("balance after"), max_digits=15, decimal_places=3)
     call = models.ForeignKey(

@@ -19,9 +19,7 @@ ALIVE_WITHIN = timedelta(seconds=20)  # since the last heartbeat
 
 
 class Switch(models.Model):
-    """A process of `poketalk_switch`, with its heartbeat. A process that stops deletes its row; one
-    that crashes leaves it.
-    """
+    """A `poketalk_switch` with its heartbeat. One that stops deletes its row; a crash leaves it."""
 
     name = models.CharField(_("name"), max_length=100, unique=True)
     version = models.CharField(_("version"), max_length=40)
@@ -88,7 +86,7 @@ class TestCall(NamedByNumbers):
                 fields=["state"],
                 name="poketalk_server_test_calls",
                 condition=~models.Q(state="ended"),
-            ),
+            )
         ]
 
     def name_with(self, number: Callable[[str], str]) -> str:

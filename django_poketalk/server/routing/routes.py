@@ -7,9 +7,7 @@ from typing import Protocol, TypeVar
 
 
 class Route(Protocol):
-    """The fields of a gateway that routing uses. `prefixes` are separated by spaces; none means all
-    numbers.
-    """
+    """The fields of a gateway for routing. `prefixes` are separated by spaces; none means all."""
 
     @property
     def pk(self) -> int: ...
@@ -30,16 +28,12 @@ def prefixes_of(number: str) -> list[str]:
 
 
 def longest_prefix(number: str, prefixes: Iterable[str]) -> str | None:
-    """The longest of `prefixes` that matches `number` (digits only), or None. The empty prefix
-    matches every number.
-    """
+    """The longest of `prefixes` that begins `number` (digits only), or None. Empty matches all."""
     return max((prefix for prefix in prefixes if number.startswith(prefix)), key=len, default=None)
 
 
 def gateways_for(number: str, gateways: Iterable[R]) -> list[R]:
-    """The gateways that reach `number` (digits only): longest matching prefix first, then lowest
-    priority, then oldest.
-    """
+    """The gateways for `number` (digits), by longest matching prefix, lowest priority, then age."""
     reaching = [
         (len(prefix), gateway)
         for gateway in gateways

@@ -1,6 +1,4 @@
-"""The switch's clocks: call time, which can run faster than real time for simulated phones, and the
-database's time of day.
-"""
+"""The switch's clocks: call time, which simulated phones can speed up, and the database's time."""
 
 from __future__ import annotations
 
@@ -43,9 +41,7 @@ class DatabaseTime:
         self._measurements: deque[tuple[float, float]] = deque(maxlen=self.KEPT)
 
     def add(self, moment: datetime, began: float, ended: float) -> None:
-        """Add a measurement: the result of a query that began and ended at these times of
-        `time.monotonic()`.
-        """
+        """Add a query's result, and when the query began and ended by `time.monotonic()`."""
         self._measurements.append((ended - began, moment.timestamp() - (began + ended) / 2))
 
     def now(self) -> datetime:

@@ -1,6 +1,4 @@
-"""Receives the database's notifications of queued calls and hang-ups (PostgreSQL only). Optional:
-the switch also polls.
-"""
+"""Receives notifications of queued calls and hang-ups from PostgreSQL. The switch also polls."""
 
 from __future__ import annotations
 

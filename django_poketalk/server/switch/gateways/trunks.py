@@ -1,6 +1,4 @@
-"""The base class of gateways to real phones: tracks the legs on trunks, and enforces the limits of
-the trunks.
-"""
+"""The base class of gateways to real phones: tracks legs, and enforces the limits of trunks."""
 
 from __future__ import annotations
 
@@ -22,9 +20,7 @@ SECOND = 1.0
 
 
 class Limits:
-    """The live legs by gateway, and when legs were originated. Times are seconds of the switch's
-    clock.
-    """
+    """The live legs by gateway, and when legs were originated, in seconds of the switch's clock."""
 
     def __init__(self) -> None:
         self._routes: dict[LegKey, Route] = {}

@@ -171,9 +171,7 @@ class CallMachine:
         return self._pop_commands()
 
     def handle(self, fact: Fact, now: float) -> list[Command]:
-        """Apply everything that is due by `now`, then the fact. Facts about attempts that have
-        ended are ignored.
-        """
+        """Apply what is due by `now`, then the fact. Facts about ended attempts are ignored."""
         if not self.ended:
             self.now = max(self.now, now)
             self._apply_time()
@@ -284,9 +282,7 @@ class CallMachine:
     # Money
 
     def _cost_at(self, seconds: int) -> Decimal:
-        """The cost of the call if it lasts this long. Before B has answered: the cost of A, plus
-        one hold slice of talk.
-        """
+        """The cost of a call this long. Before B answers: A's cost, plus one hold slice of talk."""
         offset = self._b_offset()
         b_seconds = self.plan.hold_slice if offset is None else max(0, seconds - offset)
         a_seconds = b_seconds if self.plan.a_free_until_connected else seconds

@@ -13,9 +13,7 @@ from django_poketalk.server.routing.trunk import Trunk
 
 
 class Side(enum.StrEnum):
-    """The two legs, with the values of `models.Side`: A (`from`) is called first, B (`to`) when A
-    has answered.
-    """
+    """The two legs, as in `models.Side`: A (`from`) rings first, B (`to`) when A has answered."""
 
     A = "A"
     B = "B"
@@ -197,9 +195,7 @@ class SendEvent:
 
 @dataclass(frozen=True, slots=True)
 class ExtendHold:
-    """Raise the call's hold to this amount, or as far as the funds allow, and reply with
-    `HoldGranted`.
-    """
+    """Raise the hold to this amount, or as far as the funds allow. The reply is `HoldGranted`."""
 
     amount: Decimal
 

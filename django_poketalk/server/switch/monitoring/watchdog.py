@@ -29,9 +29,7 @@ class Watchdog:
         *,
         until: asyncio.Event,
     ) -> None:
-        """Do the work every `pause` seconds, and whenever `wake` is set. Errors are logged, and the
-        work is tried again.
-        """
+        """Work every `pause` seconds, and whenever `wake` is set. Errors are logged and retried."""
         self.record(name)  # so that a first round that hangs is detected too
         while not until.is_set():
             seconds = pause() if callable(pause) else pause

@@ -131,12 +131,7 @@ def let_lapse(key: CallKey) -> None:
 
 
 def _claim_columns(switch: str) -> dict[str, Any]:
-    return {
-        "state": Call.State.ACTIVE,
-        "fence": F("fence") + 1,
-        "switch": switch,
-        **_lease(),
-    }
+    return {"state": Call.State.ACTIVE, "fence": F("fence") + 1, "switch": switch, **_lease()}
 
 
 def _lease() -> dict[str, Any]:

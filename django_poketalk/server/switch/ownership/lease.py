@@ -29,9 +29,7 @@ class Lease:
         self._timer = asyncio.get_running_loop().call_later(self.left, self.holds)
 
     def holds(self) -> bool:
-        """Whether the lease holds. If not, other switches may own the calls by now, and this switch
-        drops them all.
-        """
+        """Whether the lease holds. If not, others may own the calls, and this switch drops them."""
         if time.monotonic() < self._until:
             return True
         self._lapsed()

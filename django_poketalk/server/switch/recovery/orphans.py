@@ -1,6 +1,4 @@
-"""Recovers abandoned calls, of other switches or after an error of this one, and sends their final
-events.
-"""
+"""Recovers abandoned calls, other switches' or after an error here; sends their final events."""
 
 from __future__ import annotations
 

@@ -58,9 +58,7 @@ class Listener(Protocol):
 
 
 class NoResponse(Exception):
-    """A request got no response. `sent`: Asterisk may have executed it anyway; `late`: Asterisk may
-    still execute it later.
-    """
+    """No response to a request. Asterisk may have executed it (`sent`), or still may (`late`)."""
 
     def __init__(self, reason: str, *, sent: bool, late: bool = False) -> None:
         super().__init__(reason)
@@ -101,9 +99,7 @@ class Connection:
         parameters: Mapping[str, str | int] | None = None,
         body: Json | None = None,
     ) -> tuple[int, Any]:
-        """Send a request. Return the status and the JSON of the response, None if it has none.
-        Raises `NoResponse`.
-        """
+        """Send a request. Returns the response's status and JSON, if any. Raises `NoResponse`."""
         try:
             async with self._session.request(
                 method,

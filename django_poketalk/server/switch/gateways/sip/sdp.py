@@ -48,9 +48,7 @@ def black_hole_answer(offer: str, address: str) -> str:
 
 
 def within(content_type: str, body: str) -> str | None:
-    """The description in a multipart body (RFC 5621), such as trunks send to forward ISUP; None if
-    there is none.
-    """
+    """The description in a multipart body (RFC 5621), such as trunks send with ISUP; or None."""
     for part in message_from_string(f"Content-Type: {content_type}\r\n\r\n{body}").walk():
         if part.get_content_type() == TYPE:
             return f"{str(part.get_payload()).rstrip()}\r\n"

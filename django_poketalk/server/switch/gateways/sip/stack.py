@@ -42,9 +42,7 @@ CSEQ_GAP = 1000  # more than the requests that a dialog can have sent since it w
 
 
 class _MessageLog:
-    """Logs sippy's messages at the level DEBUG, without credentials: with them, a password could be
-    guessed offline.
-    """
+    """Logs sippy's messages as DEBUG, without credentials, from which a password can be guessed."""
 
     def write(self, *args: Any, **kwargs: Any) -> None:
         if logger.isEnabledFor(logging.DEBUG):
