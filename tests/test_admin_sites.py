@@ -106,7 +106,7 @@ def test_every_page_works_in_another_site_and_links_only_to_it(boss: Client) -> 
 
 
 @pytest.mark.usefixtures("rows")
-def test_a_site_with_half_of_the_models_has_no_broken_page(boss: Client) -> None:
+def test_a_site_with_half_of_the_models_has_no_broken_pages(boss: Client) -> None:
     visited = 0
     for page in pages(more_sites.half):
         response = boss.get(f"/half/{page}")

@@ -19,7 +19,7 @@ def found(deploy: bool = False) -> dict[str, checks.CheckMessage]:
     return {message.id: message for message in messages if message.id}
 
 
-def test_the_tests_own_settings_are_in_order() -> None:
+def test_the_settings_of_the_tests_pass() -> None:
     assert found(deploy=True) == {}
 
 
@@ -62,7 +62,9 @@ def test_the_tests_own_settings_are_in_order() -> None:
         ({"ALLOWED_COUNTRIES": ["GB", "de"]}, "poketalk.E012", "'de'"),
     ],
 )
-def test_a_mistake_is_named(settings: Any, change: dict[str, Any], ident: str, says: str) -> None:
+def test_an_invalid_setting_is_reported(
+    settings: Any, change: dict[str, Any], ident: str, says: str
+) -> None:
     settings.POKETALK = {**settings.POKETALK, **change}
 
     message = found()[ident]
@@ -71,7 +73,7 @@ def test_a_mistake_is_named(settings: Any, change: dict[str, Any], ident: str, s
 
 
 @pytest.mark.parametrize(("key", "ident"), [("URL", "poketalk.W001"), ("API_KEY", "poketalk.W002")])
-def test_what_placing_needs_is_asked_for(settings: Any, key: str, ident: str) -> None:
+def test_a_missing_url_or_key_is_reported(settings: Any, key: str, ident: str) -> None:
     settings.POKETALK = {
         **settings.POKETALK,
         "BACKEND": Settings.backend,
@@ -81,7 +83,7 @@ def test_what_placing_needs_is_asked_for(settings: Any, key: str, ident: str) ->
     assert ident in found()
 
 
-def test_settings_that_are_no_dict_are_named(settings: Any) -> None:
+def test_settings_that_are_not_a_dict_are_reported(settings: Any) -> None:
     settings.POKETALK = ["URL"]
 
     messages = app_settings.check("POKETALK", Settings, "poketalk")
@@ -89,16 +91,14 @@ def test_settings_that_are_no_dict_are_named(settings: Any) -> None:
     assert [message.id for message in messages] == ["poketalk.E001"]
 
 
-def test_the_event_view_without_a_url_is_named(settings: Any) -> None:
+def test_a_missing_url_of_the_event_view_is_reported(settings: Any) -> None:
     settings.ROOT_URLCONF = "tests.empty_urls"
 
     assert "poketalk.E006" in found()
 
 
 @pytest.mark.parametrize(("key", "ident"), [("URL", "W004"), ("EVENT_BASE_URL", "W005")])
-def test_what_travels_in_the_clear_is_named_in_production(
-    settings: Any, key: str, ident: str
-) -> None:
+def test_unencrypted_urls_are_reported_in_production(settings: Any, key: str, ident: str) -> None:
     settings.POKETALK = {**settings.POKETALK, key: "http://crm.example.com"}
 
     assert f"poketalk.{ident}" in found(deploy=True)
@@ -106,9 +106,7 @@ def test_what_travels_in_the_clear_is_named_in_production(
 
 
 @pytest.mark.parametrize("host", ["crm.example.org", "[2001:db8::1]"])
-def test_a_host_that_django_would_not_answer_for_is_named_in_production(
-    settings: Any, host: str
-) -> None:
+def test_a_host_that_is_not_allowed_is_reported_in_production(settings: Any, host: str) -> None:
     settings.ALLOWED_HOSTS = ["crm.example.net"]
     settings.POKETALK = {**settings.POKETALK, "EVENT_BASE_URL": f"https://{host}:8443"}
     assert "poketalk.W007" in found(deploy=True)
@@ -118,13 +116,13 @@ def test_a_host_that_django_would_not_answer_for_is_named_in_production(
     assert "poketalk.W007" not in found(deploy=True)
 
 
-def test_a_base_path_that_the_site_has_before_its_own_paths_is_right(settings: Any) -> None:
+def test_a_base_url_with_another_path_is_accepted(settings: Any) -> None:
     settings.POKETALK = {**settings.POKETALK, "EVENT_BASE_URL": "https://crm.example.com/poke"}
 
     assert "poketalk.W006" not in found()
 
 
-def test_a_project_without_time_zones_is_told_so(settings: Any) -> None:
+def test_a_project_without_time_zones_is_reported(settings: Any) -> None:
     settings.USE_TZ = False
 
     ids = {message.id for message in checks.run_checks()}
@@ -132,7 +130,7 @@ def test_a_project_without_time_zones_is_told_so(settings: Any) -> None:
     assert {"poketalk.E014", "poketalk_server.E009"} <= ids
 
 
-def test_calls_in_a_database_of_their_own_are_named(settings: Any) -> None:
+def test_calls_in_another_database_are_reported(settings: Any) -> None:
     class Elsewhere:
         def db_for_write(self, model: Any, **hints: Any) -> str:
             return "calls"
@@ -152,7 +150,7 @@ def test_calls_in_a_database_of_their_own_are_named(settings: Any) -> None:
     ],
     ids=str,
 )
-def test_a_celery_without_a_broker_is_named(
+def test_a_missing_broker_is_reported(
     monkeypatch: pytest.MonkeyPatch, settings_of_celery: dict[str, Any], is_named: bool
 ) -> None:
     app = Celery("projects", set_as_current=False)

@@ -28,7 +28,7 @@ def test_the_owner_of_a_call_needs_no_permission(
 
 
 @pytest.mark.parametrize(("predicate", "permission"), OF_A_CALL)
-def test_somebody_else_needs_just_the_permission_for_it(
+def test_other_users_need_only_the_permission_for_it(
     predicate: Any, permission: str, user: Any, new_call: Callable[..., CallRequest]
 ) -> None:
     call = new_call(user=user)
@@ -39,20 +39,20 @@ def test_somebody_else_needs_just_the_permission_for_it(
 
 
 @pytest.mark.parametrize(("predicate", "_permission"), OF_A_CALL)
-def test_a_call_of_nobody_does_not_belong_to_visitors(
+def test_a_call_without_a_user_does_not_belong_to_visitors(
     predicate: Any, _permission: str, call: CallRequest
 ) -> None:
     assert not predicate(AnonymousUser(), call)
 
 
-def test_placing_needs_its_permission(db: None) -> None:
+def test_placing_calls_requires_the_permission(db: None) -> None:
     assert permissions.may_place(someone("agent", "place_call"))
     assert not permissions.may_place(someone("watcher", "view_callrequest", "view_numbers"))
     assert not permissions.may_place(AnonymousUser())
     assert not permissions.may_place(someone("gone", "place_call", is_active=False))
 
 
-def test_seeing_the_numbers_of_one_s_own_calls_is_not_seeing_all(user: Any) -> None:
+def test_owners_of_calls_may_not_see_all_numbers(user: Any) -> None:
     assert not permissions.may_see_numbers(user)
     assert permissions.may_see_numbers(someone("auditor", "view_numbers"))
 

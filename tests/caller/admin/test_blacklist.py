@@ -43,7 +43,7 @@ def listed(html: str) -> list[str]:
 # Who may
 
 
-def test_each_thing_is_for_those_who_may_do_it(db: None) -> None:
+def test_each_action_requires_its_permission(db: None) -> None:
     BlacklistedNumber.objects.create(number=CALLEE)
     reader = staff("reader", "view_blacklistednumber")
     keeper = staff("keeper", "view_blacklistednumber", "add_blacklistednumber")
@@ -65,7 +65,7 @@ def test_each_thing_is_for_those_who_may_do_it(db: None) -> None:
 # The list
 
 
-def test_the_list_says_whom_an_entry_keeps_from_what(boss: Client) -> None:
+def test_the_list_shows_the_effect_of_each_entry(boss: Client) -> None:
     for direction in ("from", "to", "both"):
         BlacklistedNumber.objects.create(number=CALLEE, direction=direction)
 
@@ -75,7 +75,7 @@ def test_the_list_says_whom_an_entry_keeps_from_what(boss: Client) -> None:
         assert words in said
 
 
-def test_what_has_expired_is_seen_and_filtered(boss: Client) -> None:
+def test_expired_entries_are_marked_and_filtered(boss: Client) -> None:
     now = timezone.now()
     BlacklistedNumber.objects.create(number=CALLEE)
     BlacklistedNumber.objects.create(number=CALLER, until=now + timedelta(days=1))
@@ -89,7 +89,7 @@ def test_what_has_expired_is_seen_and_filtered(boss: Client) -> None:
     assert len(listed(page(boss.get(BLACKLIST, {"state": "in_force"})))) == 2
 
 
-def test_a_prefix_that_is_as_long_as_a_number_is_masked_as_one(boss: Client) -> None:
+def test_a_prefix_as_long_as_a_number_is_masked(boss: Client) -> None:
     BlacklistedNumber.objects.create(number="+442079", is_prefix=True)
     BlacklistedNumber.objects.create(number="+44207946012", is_prefix=True)
     reader = staff("reader", "view_blacklistednumber")
@@ -121,7 +121,7 @@ def test_prefixes_and_numbers_are_filtered(boss: Client) -> None:
         ("+", []),
     ],
 )
-def test_entries_are_found_in_any_way_of_writing_with_the_prefixes_that_cover_them(
+def test_a_search_accepts_any_format_and_finds_the_prefixes_of_a_number(
     term: str, found: list[str], boss: Client, poketalk: Callable[..., None]
 ) -> None:
     poketalk(DEFAULT_REGION="GB")
@@ -142,7 +142,7 @@ def preview(client: Client, number: str, **fields: Any) -> str:
     return page(client.post(ADD, {**order, "_preview": "x"}))
 
 
-def test_a_preview_shows_the_calls_it_would_have_refused_and_saves_nothing(
+def test_a_preview_shows_the_calls_that_would_have_been_refused_and_saves_nothing(
     boss: Client, new_call: NewCall
 ) -> None:
     call = new_call()
@@ -183,7 +183,7 @@ def test_whoever_can_save_can_preview(boss: Client) -> None:
         ({"number": CALLEE, "is_prefix": True, "direction": "to"}, 1),
     ],
 )
-def test_what_is_counted_is_what_an_entry_refuses(
+def test_the_counted_calls_are_those_that_an_entry_refuses(
     entry: dict[str, Any], count: int, new_call: NewCall
 ) -> None:
     new_call()
@@ -201,7 +201,7 @@ def test_what_is_counted_is_what_an_entry_refuses(
     assert (found.count, found.more, len(found.calls)) == (count, False, count)
 
 
-def test_the_newest_are_shown_and_counting_ends_somewhere(
+def test_the_newest_calls_are_shown_and_the_count_is_limited(
     new_call: NewCall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = [new_call() for _ in range(5)]
@@ -217,7 +217,7 @@ def test_the_newest_are_shown_and_counting_ends_somewhere(
     assert (found().count, found().more) == (3, True)
 
 
-def test_an_entry_s_page_shows_it_as_well(boss: Client, new_call: NewCall) -> None:
+def test_an_entry_s_page_also_shows_the_refused_calls(boss: Client, new_call: NewCall) -> None:
     new_call()
     entry = BlacklistedNumber.objects.create(number=CALLEE, direction="from")
     change = f"{BLACKLIST}{entry.pk}/change/"
@@ -232,7 +232,7 @@ def test_an_entry_s_page_shows_it_as_well(boss: Client, new_call: NewCall) -> No
     assert entry.direction == "from"
 
 
-def test_only_calls_that_may_be_found_by_number_are_looked_at(new_call: NewCall) -> None:
+def test_only_calls_that_the_user_may_find_by_number_are_counted(new_call: NewCall) -> None:
     keeper = someone(
         "keeper", "add_blacklistednumber", "view_callrequest", "place_call", is_staff=True
     )
@@ -246,7 +246,7 @@ def test_only_calls_that_may_be_found_by_number_are_looked_at(new_call: NewCall)
     assert f"/callrequest/{own.pk}/change/" in html
 
 
-def test_a_wrong_entry_is_not_previewed(boss: Client, new_call: NewCall) -> None:
+def test_an_invalid_entry_is_not_previewed(boss: Client, new_call: NewCall) -> None:
     new_call()
 
     html = preview(boss, INJECTED)
@@ -257,7 +257,7 @@ def test_a_wrong_entry_is_not_previewed(boss: Client, new_call: NewCall) -> None
     page(boss.post(f"{BLACKLIST}999/change/", {"_preview": "x"}), 404)
 
 
-def test_pages_cost_few_queries(
+def test_pages_make_few_queries(
     boss: Client, new_call: NewCall, django_assert_num_queries: Callable[..., Any]
 ) -> None:
     for _ in range(12):

@@ -59,7 +59,7 @@ def stored() -> list[tuple[str, bool, str]]:
 # Many at once: what lines mean
 
 
-def test_lines_may_be_written_in_many_ways() -> None:
+def test_lines_can_have_many_formats() -> None:
     read = parse(
         "+44 (20) 7946-0123\n"
         "\n"
@@ -99,7 +99,7 @@ def test_lines_may_be_written_in_many_ways() -> None:
         ("=1+1", "is not a phone number"),
     ],
 )
-def test_a_line_that_means_nothing_is_named_with_its_number(line: str, says: str) -> None:
+def test_an_invalid_line_is_reported_with_its_line_number(line: str, says: str) -> None:
     read = parse(f"{OTHER}\n{line}\n{CALLER}", None)
 
     assert [one.number for one in read.lines] == [OTHER, CALLER]
@@ -119,7 +119,7 @@ def test_more_lines_than_can_be_added_at_once_are_refused() -> None:
 # Many at once: looked through, then added
 
 
-def test_nothing_is_saved_before_it_was_looked_through(boss: Client) -> None:
+def test_nothing_is_saved_before_the_preview(boss: Client) -> None:
     html = check(boss, f"{CALLEE}\n+4420*")
 
     assert "2 new entries" in text(html)
@@ -135,7 +135,7 @@ def test_nothing_is_saved_before_it_was_looked_through(boss: Client) -> None:
     assert stored() == []
 
 
-def test_what_one_has_looked_through_another_can_t_add(boss: Client) -> None:
+def test_only_the_user_who_saw_the_preview_can_add_it(boss: Client) -> None:
     seal = hidden(check(boss, CALLEE), "seal")
     other = staff("other", "add_blacklistednumber")
 
@@ -144,7 +144,7 @@ def test_what_one_has_looked_through_another_can_t_add(boss: Client) -> None:
     assert stored() == []
 
 
-def test_adding_makes_an_entry_of_each_line_and_a_line_of_history_of_each(boss: Client) -> None:
+def test_each_line_becomes_an_entry_with_a_history(boss: Client) -> None:
     text_ = f"{CALLEE}, fraud\r\n+44113*\r\n"
 
     response = paste(boss, text_, direction="to", reason="asked", until_0="", until_1="")
@@ -161,7 +161,7 @@ def test_adding_makes_an_entry_of_each_line_and_a_line_of_history_of_each(boss: 
         requesting.request_call(from_number=CALLER, to_number=CALLEE)
 
 
-def test_one_bad_line_loses_nothing_and_saves_nothing(boss: Client) -> None:
+def test_one_invalid_line_keeps_the_input_and_saves_nothing(boss: Client) -> None:
     text_ = f"{CALLEE}, fraud\n{INJECTED}\n+4420*"
 
     html = check(boss, text_)
@@ -179,7 +179,7 @@ def test_one_bad_line_loses_nothing_and_saves_nothing(boss: Client) -> None:
     assert stored() == []
 
 
-def test_duplicates_are_named(boss: Client) -> None:
+def test_duplicates_are_reported(boss: Client) -> None:
     BlacklistedNumber.objects.create(number=OTHER)
     BlacklistedNumber.objects.create(number=CALLER, direction="to")
 
@@ -193,7 +193,7 @@ def test_duplicates_are_named(boss: Client) -> None:
     assert BlacklistedNumber.objects.count() == 4
 
 
-def test_what_covers_both_directions_covers_each(boss: Client) -> None:
+def test_an_entry_for_both_directions_covers_each(boss: Client) -> None:
     BlacklistedNumber.objects.create(number=OTHER)
 
     html = check(boss, OTHER, direction="to")
@@ -202,7 +202,7 @@ def test_what_covers_both_directions_covers_each(boss: Client) -> None:
     assert 'name="seal"' not in html
 
 
-def test_an_expired_entry_comes_into_force_again(boss: Client) -> None:
+def test_an_expired_entry_is_renewed(boss: Client) -> None:
     past = timezone.now() - timedelta(days=1)
     BlacklistedNumber.objects.create(number=OTHER, reason="old", until=past)
 
@@ -225,7 +225,7 @@ def test_an_expired_entry_comes_into_force_again(boss: Client) -> None:
         ({"until_0": "tomorrow"}, "Enter a"),
     ],
 )
-def test_what_is_wrong_for_all_lines_is_said_at_its_field(
+def test_an_invalid_value_for_all_lines_is_an_error_of_its_field(
     fields: dict[str, str], says: str, boss: Client
 ) -> None:
     html = page(boss.post(BULK_ADD, {**lines(CALLEE), **fields, "_check": "x"}))
@@ -235,7 +235,7 @@ def test_what_is_wrong_for_all_lines_is_said_at_its_field(
     assert stored() == []
 
 
-def test_somebody_else_s_same_entry_at_the_same_moment_saves_nothing_twice(
+def test_an_entry_that_another_user_adds_at_the_same_moment_is_saved_once(
     boss: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seal = hidden(check(boss, f"{CALLEE}\n{OTHER}"), "seal")
@@ -249,7 +249,7 @@ def test_somebody_else_s_same_entry_at_the_same_moment_saves_nothing_twice(
     assert not LogEntry.objects.exists()
 
 
-def test_thousands_are_added_with_few_queries(
+def test_thousands_of_entries_are_added_with_few_queries(
     boss: Client, django_assert_max_num_queries: Callable[..., Any]
 ) -> None:
     many = "\n".join(f"+44207946{last:04}" for last in range(2000)) + "\n+44113*"
@@ -262,7 +262,7 @@ def test_thousands_are_added_with_few_queries(
     assert BlacklistedNumber.objects.count() == LogEntry.objects.count() == 2001
 
 
-def test_pasted_lines_show_what_they_would_have_refused_together(
+def test_the_preview_shows_the_calls_that_all_lines_would_have_refused(
     boss: Client, new_call: Callable[..., CallRequest]
 ) -> None:
     new_call()

@@ -54,7 +54,7 @@ def history(call: CallRequest) -> list[str]:
 # Hanging up
 
 
-def test_a_call_is_ended_and_it_is_logged(call: CallRequest) -> None:
+def test_a_hang_up_ends_the_call_and_is_logged(call: CallRequest) -> None:
     operator = staff("operator", "view_callrequest", "hang_up_any_call")
     connected(call)
     button = 'id="poketalk-hang-up-button"'
@@ -70,7 +70,7 @@ def test_a_call_is_ended_and_it_is_logged(call: CallRequest) -> None:
     assert "<strong><bdi>operator</bdi></strong> Requested hang-up." in html
 
 
-def test_hanging_up_needs_its_permission_and_a_post(
+def test_hanging_up_requires_the_permission_and_a_post(
     boss: Client, watcher: Client, call: CallRequest
 ) -> None:
     connected(call)
@@ -83,7 +83,7 @@ def test_hanging_up_needs_its_permission_and_a_post(
     assert call.hangup_requested_at is None
 
 
-def test_forms_of_other_sites_end_nothing(call: CallRequest) -> None:
+def test_actions_require_a_csrf_token(call: CallRequest) -> None:
     connected(call)
     boss = staff("boss", is_superuser=True)
     strict = Client(enforce_csrf_checks=True)
@@ -95,7 +95,7 @@ def test_forms_of_other_sites_end_nothing(call: CallRequest) -> None:
     assert not LogEntry.objects.exists()
 
 
-def test_ending_what_is_over_is_a_warning(boss: Client, call: CallRequest) -> None:
+def test_hanging_up_an_ended_call_shows_a_warning(boss: Client, call: CallRequest) -> None:
     connected(call, status=8, ended_at=timezone.now())
 
     html = page(boss.post(address(call, "hang-up"), follow=True))
@@ -115,7 +115,7 @@ def test_ending_what_is_over_is_a_warning(boss: Client, call: CallRequest) -> No
         (ManualResolution.OVER, Placement.ACCEPTED, False),
     ],
 )
-def test_an_unknown_call_is_resolved_by_hand_with_a_note(
+def test_an_unknown_call_is_resolved_manually_with_a_note(
     result: ManualResolution, placement: Placement, is_open: bool, unknown: CallRequest
 ) -> None:
     keeper = staff("keeper", "view_callrequest", "change_callrequest")
@@ -134,7 +134,7 @@ def test_an_unknown_call_is_resolved_by_hand_with_a_note(
 
 
 @pytest.mark.parametrize("result", list(ManualResolution))
-def test_a_later_event_wins_over_what_a_person_said(
+def test_a_later_event_overrides_a_manual_resolution(
     result: ManualResolution, unknown: CallRequest
 ) -> None:
     assert requesting.resolve(unknown, result)
@@ -148,7 +148,7 @@ def test_a_later_event_wins_over_what_a_person_said(
 
 
 @pytest.mark.parametrize("result", list(ManualResolution))
-def test_an_event_that_came_first_leaves_nothing_to_settle(
+def test_a_call_with_an_event_cannot_be_resolved(
     result: ManualResolution, unknown: CallRequest
 ) -> None:
     stale = CallRequest.objects.get(pk=unknown.pk)
@@ -161,7 +161,7 @@ def test_an_event_that_came_first_leaves_nothing_to_settle(
     assert unknown.is_open
 
 
-def test_a_call_that_was_given_up_stays_over_when_it_is_said_to_have_rung(
+def test_a_stale_call_that_is_resolved_as_rang_stays_stale(
     unknown: CallRequest,
 ) -> None:
     CallRequest.objects.update(sent_at=timezone.now() - timedelta(hours=1))
@@ -186,7 +186,7 @@ def test_a_call_that_was_given_up_stays_over_when_it_is_said_to_have_rung(
         {},
     ],
 )
-def test_settling_wants_a_result_and_a_note(
+def test_resolving_requires_a_result_and_a_note(
     answer: dict[str, str], boss: Client, unknown: CallRequest
 ) -> None:
     html = page(boss.post(address(unknown, "resolve"), answer))
@@ -197,7 +197,7 @@ def test_settling_wants_a_result_and_a_note(
     assert history(unknown) == []
 
 
-def test_settling_needs_its_permission(watcher: Client, unknown: CallRequest) -> None:
+def test_resolving_requires_the_permission(watcher: Client, unknown: CallRequest) -> None:
     assert "resolve" not in page(watcher.get(address(unknown, "change")))
     page(watcher.get(address(unknown, "resolve")), 403)
     page(watcher.post(address(unknown, "resolve"), {"result": "rang", "note": "so"}), 403)
@@ -206,7 +206,7 @@ def test_settling_needs_its_permission(watcher: Client, unknown: CallRequest) ->
     assert unknown.placement == Placement.UNKNOWN
 
 
-def test_a_call_that_is_known_is_not_settled(boss: Client, call: CallRequest) -> None:
+def test_a_call_with_a_known_outcome_is_not_resolved(boss: Client, call: CallRequest) -> None:
     connected(call)
 
     answer = {"result": "never_rang", "note": "so"}
@@ -218,7 +218,7 @@ def test_a_call_that_is_known_is_not_settled(boss: Client, call: CallRequest) ->
     assert history(call) == []
 
 
-def test_a_note_s_markup_is_shown_as_text(boss: Client, unknown: CallRequest) -> None:
+def test_markup_in_a_note_is_escaped(boss: Client, unknown: CallRequest) -> None:
     answer = {"result": "rang", "note": "<script>alert(1)</script>"}
 
     html = page(boss.post(address(unknown, "resolve"), answer, follow=True))
@@ -231,7 +231,7 @@ def test_a_note_s_markup_is_shown_as_text(boss: Client, unknown: CallRequest) ->
 
 
 @pytest.mark.parametrize(("leg", "number"), [("from", CALLER), ("to", CALLEE)])
-def test_a_number_is_blocked_with_one_press(leg: str, number: str, call: CallRequest) -> None:
+def test_one_press_blocks_a_number(leg: str, number: str, call: CallRequest) -> None:
     keeper = staff("keeper", "view_callrequest", "add_blacklistednumber", "view_blacklistednumber")
     shown = page(keeper.get(address(call, "change")))
     [reason] = re.findall(rf'id="poketalk-reason-{leg}"[^>]* value="([^"]*)"', shown)
@@ -254,9 +254,7 @@ def test_a_number_is_blocked_with_one_press(leg: str, number: str, call: CallReq
     assert not requesting.quote(from_number=CALLER, to_number=CALLEE).is_allowed
 
 
-def test_what_is_blocked_already_is_said_and_not_blocked_twice(
-    boss: Client, call: CallRequest
-) -> None:
+def test_blocking_a_blocked_number_shows_a_warning(boss: Client, call: CallRequest) -> None:
     BlacklistedNumber.objects.create(number="+4420", is_prefix=True, reason="all of London")
 
     html = page(boss.get(address(call, "change")))
@@ -269,9 +267,7 @@ def test_what_is_blocked_already_is_said_and_not_blocked_twice(
     assert BlacklistedNumber.objects.count() == 1
 
 
-def test_an_entry_whose_time_has_passed_comes_into_force_again(
-    boss: Client, call: CallRequest
-) -> None:
+def test_blocking_renews_an_expired_entry(boss: Client, call: CallRequest) -> None:
     yesterday = timezone.now() - timedelta(days=1)
     BlacklistedNumber.objects.create(number=CALLEE, direction="to", until=yesterday)
 
@@ -281,7 +277,7 @@ def test_an_entry_whose_time_has_passed_comes_into_force_again(
     assert (entry.until, entry.reason) == (None, "again")
 
 
-def test_blocking_needs_its_permission_and_a_post(
+def test_blocking_requires_the_permission_and_a_post(
     boss: Client, watcher: Client, call: CallRequest
 ) -> None:
     assert "Block the" not in page(watcher.get(address(call, "change")))
@@ -292,25 +288,27 @@ def test_blocking_needs_its_permission_and_a_post(
 
 
 @pytest.mark.parametrize("leg", ["", "both", "x", "FROM"])
-def test_only_the_call_s_own_numbers_are_blocked(leg: str, boss: Client, call: CallRequest) -> None:
+def test_only_the_numbers_of_the_call_can_be_blocked(
+    leg: str, boss: Client, call: CallRequest
+) -> None:
     page(boss.post(address(call, "block"), {"leg": leg, "number": "+442079460999"}), 404)
 
     assert not BlacklistedNumber.objects.exists()
 
 
-def test_a_forgotten_number_is_not_blocked(boss: Client, call: CallRequest) -> None:
+def test_an_erased_number_cannot_be_blocked(boss: Client, call: CallRequest) -> None:
     CallRequest.objects.update(to_number="")
 
     page(boss.post(address(call, "block"), {"leg": "to"}), 404)
 
 
-def test_a_long_reason_is_cut(boss: Client, call: CallRequest) -> None:
+def test_a_long_reason_is_truncated(boss: Client, call: CallRequest) -> None:
     boss.post(address(call, "block"), {"leg": "to", "reason": " so \n" * 200})
 
     assert len(BlacklistedNumber.objects.get().reason) <= 200
 
 
-def test_masked_numbers_stay_masked_where_they_are_blocked(call: CallRequest) -> None:
+def test_blocking_does_not_reveal_masked_numbers(call: CallRequest) -> None:
     keeper = staff("keeper", "view_callrequest", "add_blacklistednumber")
 
     html = page(keeper.post(address(call, "block"), {"leg": "to"}, follow=True))

@@ -69,7 +69,7 @@ def drawn(html: str) -> list[str]:
 # The picture, the events
 
 
-def test_each_event_is_in_the_picture_and_in_the_table(boss: Client, call: CallRequest) -> None:
+def test_each_event_is_in_the_timeline_and_in_the_table(boss: Client, call: CallRequest) -> None:
     connected(call)
     add_events(call, 2)
     add_events(call, 1, answer=412, reason="longer than 300 s")
@@ -87,7 +87,7 @@ def test_each_event_is_in_the_picture_and_in_the_table(boss: Client, call: CallR
     assert "<desc" in html
 
 
-def test_the_picture_s_stages_are_in_a_table_as_well(boss: Client, call: CallRequest) -> None:
+def test_the_stages_of_the_timeline_are_also_in_a_table(boss: Client, call: CallRequest) -> None:
     start = timezone.now() - timedelta(minutes=5)
     connected(
         call,
@@ -107,7 +107,7 @@ def test_the_picture_s_stages_are_in_a_table_as_well(boss: Client, call: CallReq
     assert "2 ticks missing" in table
 
 
-def test_a_call_that_was_refused_says_that_nothing_rang(boss: Client, call: CallRequest) -> None:
+def test_a_refused_call_says_that_no_phone_rang(boss: Client, call: CallRequest) -> None:
     connected(
         call,
         placement=Placement.REJECTED,
@@ -126,7 +126,7 @@ def test_a_call_that_was_refused_says_that_nothing_rang(boss: Client, call: Call
     assert "hang-up" not in html.partition("poketalk-numbers")[0]
 
 
-def test_of_thousands_of_events_the_newest_are_shown_and_lead_to_the_others(
+def test_the_newest_of_many_events_are_shown_with_a_link_to_the_others(
     boss: Client, call: CallRequest
 ) -> None:
     connected(call)
@@ -147,7 +147,7 @@ def test_of_thousands_of_events_the_newest_are_shown_and_lead_to_the_others(
 
 
 @pytest.mark.parametrize("before", ["", "x", "-1", "9" * 40, "٣"])
-def test_a_made_up_place_in_the_events_is_ignored(
+def test_an_invalid_position_in_the_events_is_ignored(
     before: str, boss: Client, call: CallRequest
 ) -> None:
     add_events(call, 3)
@@ -155,7 +155,7 @@ def test_a_made_up_place_in_the_events_is_ignored(
     assert len(listed(page(boss.get(address(call), {"before": before})))) == 3
 
 
-def test_without_permission_for_events_none_is_told(call: CallRequest) -> None:
+def test_events_require_the_permission_to_see_them(call: CallRequest) -> None:
     connected(call, a_answered_at=timezone.now() - timedelta(minutes=9))
     add_events(call, 3, reason="for insiders")
     clerk = staff("clerk", "view_callrequest")
@@ -167,7 +167,7 @@ def test_without_permission_for_events_none_is_told(call: CallRequest) -> None:
         assert "s missing" not in html  # nor that there should have been some
 
 
-def test_coordinates_have_points_in_every_language(
+def test_coordinates_have_a_decimal_point_in_every_language(
     boss: Client, call: CallRequest, settings: Any
 ) -> None:
     connected(call)
@@ -186,7 +186,7 @@ def test_coordinates_have_points_in_every_language(
 
 
 @pytest.mark.parametrize("count", [1, 40])
-def test_a_call_costs_the_same_queries_for_any_number_of_events(
+def test_the_number_of_queries_does_not_depend_on_the_number_of_events(
     count: int,
     boss: Client,
     user: Any,
@@ -204,7 +204,7 @@ def test_a_call_costs_the_same_queries_for_any_number_of_events(
     assert len(listed(html)) == count
 
 
-def test_a_look_at_a_live_call_costs_little_and_nothing_new_less(
+def test_an_update_of_an_open_call_makes_few_queries_and_304_makes_fewer(
     boss: Client,
     user: Any,
     new_call: Callable[..., CallRequest],
@@ -233,7 +233,7 @@ def test_a_look_at_a_live_call_costs_little_and_nothing_new_less(
         {"cost": Decimal(7)},
     ],
 )
-def test_what_changes_is_told(
+def test_changes_are_sent(
     change: dict[str, Any], boss: Client, call: CallRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("django_poketalk.admin.call_detail.REDRAW_AFTER", 10**9)
@@ -245,9 +245,7 @@ def test_what_changes_is_told(
     page(boss.get(address(call, "live"), headers={"If-None-Match": etag}))
 
 
-def test_what_one_may_see_is_not_told_unchanged_to_another(
-    boss: Client, watcher: Client, call: CallRequest
-) -> None:
+def test_the_etag_depends_on_the_user(boss: Client, watcher: Client, call: CallRequest) -> None:
     etag = boss.get(address(call, "live"))["ETag"]
 
     html = page(watcher.get(address(call, "live"), headers={"If-None-Match": etag}))
@@ -259,7 +257,7 @@ def test_what_one_may_see_is_not_told_unchanged_to_another(
 
 
 @pytest.mark.parametrize("what", ["change", "live"])
-def test_numbers_are_masked_wherever_they_stand(
+def test_numbers_are_masked_everywhere_on_the_page(
     what: str, watcher: Client, call: CallRequest
 ) -> None:
     said = f"blacklisted: {CALLEE}, 020 7946 0123 and 44(20)7946-0123"
@@ -280,7 +278,7 @@ def test_numbers_are_masked_wherever_they_stand(
     assert "blacklisted: ••••••23, ••••••23 and ••••••23" in html
 
 
-def test_forgotten_numbers_leave_a_page(boss: Client, call: CallRequest) -> None:
+def test_a_call_with_erased_numbers_has_a_page(boss: Client, call: CallRequest) -> None:
     CallRequest.objects.update(from_number="", to_number="")
 
     html = page(boss.get(address(call)))
@@ -290,7 +288,7 @@ def test_forgotten_numbers_leave_a_page(boss: Client, call: CallRequest) -> None
 
 
 @pytest.mark.parametrize("what", ["change", "live", "hang-up", "resolve", "block"])
-def test_staff_without_permission_see_and_do_nothing(what: str, call: CallRequest) -> None:
+def test_staff_without_permissions_can_see_and_do_nothing(what: str, call: CallRequest) -> None:
     clerk = staff("clerk", "place_call", "hang_up_any_call", "add_blacklistednumber")
 
     page(clerk.get(address(call, what)), 403)
@@ -299,13 +297,11 @@ def test_staff_without_permission_see_and_do_nothing(what: str, call: CallReques
 
 @pytest.mark.parametrize("what", ["change", "live", "hang-up", "resolve", "block"])
 @pytest.mark.parametrize("pk", ["999", "9" * 30])
-def test_a_call_that_is_not_there_is_404(what: str, pk: str, boss: Client, db: None) -> None:
+def test_a_missing_call_is_404(what: str, pk: str, boss: Client, db: None) -> None:
     page(boss.get(f"{CALLS}{pk}/{what}/"), 404)
 
 
-def test_markup_from_outside_is_shown_as_text(
-    boss: Client, new_call: Callable[..., CallRequest]
-) -> None:
+def test_markup_from_outside_is_escaped(boss: Client, new_call: Callable[..., CallRequest]) -> None:
     call = connected(
         new_call(subject=contact(INJECTED[:100])),
         response_detail=INJECTED,
@@ -323,7 +319,7 @@ def test_markup_from_outside_is_shown_as_text(
         assert "<b>192" not in html
 
 
-def test_the_page_has_nothing_inline(boss: Client, call: CallRequest) -> None:
+def test_the_page_has_no_inline_script_or_style(boss: Client, call: CallRequest) -> None:
     connected(call)
     add_events(call, 3)
 

@@ -79,7 +79,7 @@ def many(count: int, **facts: Any) -> None:
 # One line
 
 
-def test_a_line_says_who_called_whom_about_what_how_it_went_for_how_long_and_for_how_much(
+def test_a_row_shows_people_subject_outcome_duration_and_cost(
     boss: Client, user: Any, new_call: Callable[..., CallRequest]
 ) -> None:
     call = connected(new_call(user=user, subject=contact("Bob")))
@@ -121,13 +121,15 @@ def test_a_line_says_who_called_whom_about_what_how_it_went_for_how_long_and_for
         ({"placement": "accepted"}, ""),
     ],
 )
-def test_a_line_says_why(facts: dict[str, str], why: str, boss: Client, call: CallRequest) -> None:
+def test_a_row_shows_the_reason(
+    facts: dict[str, str], why: str, boss: Client, call: CallRequest
+) -> None:
     change(call, **facts)
 
     assert cells(page(boss.get(CALLS)))[0]["why"] == why
 
 
-def test_a_line_says_who_asked_to_hang_up(boss: Client, user: Any, call: CallRequest) -> None:
+def test_a_row_shows_who_hung_up(boss: Client, user: Any, call: CallRequest) -> None:
     connected(call, hangup_requested_at=timezone.now(), hangup_requested_by=user)
 
     line = cells(page(boss.get(CALLS)))[0]
@@ -135,13 +137,13 @@ def test_a_line_says_who_asked_to_hang_up(boss: Client, user: Any, call: CallReq
     assert (line["outcome"], line["why"]) == ("Hanging up", "hung up by anna")
 
 
-def test_a_call_that_goes_on_has_lasted_until_now(boss: Client, call: CallRequest) -> None:
+def test_the_duration_of_an_open_call_grows(boss: Client, call: CallRequest) -> None:
     connected(call, duration=0, a_answered_at=timezone.now() - timedelta(seconds=75))
 
     assert cells(page(boss.get(CALLS)))[0]["length"] in ("1:15", "1:16")
 
 
-def test_numbers_are_masked_in_a_line_and_in_its_reason(watcher: Client, call: CallRequest) -> None:
+def test_numbers_are_masked_in_a_row_and_its_reason(watcher: Client, call: CallRequest) -> None:
     detail = "Nobody reaches +44 (0)20 7946 0123, sorry, nor 442079460123."
     change(call, placement=Placement.REJECTED, response_detail=detail)
 
@@ -151,7 +153,7 @@ def test_numbers_are_masked_in_a_line_and_in_its_reason(watcher: Client, call: C
     assert "••••••23, sorry" in html
 
 
-def test_whoever_placed_a_call_sees_its_numbers(new_call: Callable[..., CallRequest]) -> None:
+def test_users_see_the_numbers_of_their_own_calls(new_call: Callable[..., CallRequest]) -> None:
     client = staff("anna", "view_callrequest")
     anna = someone("else")
     own = type(anna).objects.get(username="anna")
@@ -162,7 +164,7 @@ def test_whoever_placed_a_call_sees_its_numbers(new_call: Callable[..., CallRequ
     assert [line["callee"] for line in lines] == ["+44 ••••••••23", "+44 20 7946 0123"]
 
 
-def test_what_a_call_is_about_links_to_its_page_for_those_who_may_see_it(
+def test_the_subject_links_to_its_page_for_users_who_may_see_it(
     watcher: Client, boss: Client, new_call: Callable[..., CallRequest]
 ) -> None:
     sales = Group.objects.create(name="Sales & <b>")
@@ -175,7 +177,7 @@ def test_what_a_call_is_about_links_to_its_page_for_those_who_may_see_it(
     assert cells(html)[0]["about"] == "Sales &amp; &lt;b&gt;"
 
 
-def test_what_has_no_page_in_the_admin_is_named(
+def test_a_subject_without_an_admin_page_is_shown_as_text(
     boss: Client, new_call: Callable[..., CallRequest]
 ) -> None:
     new_call(subject=contact("Bob"))
@@ -183,7 +185,7 @@ def test_what_has_no_page_in_the_admin_is_named(
     assert '<td class="field-about">Bob</td>' in page(boss.get(CALLS))
 
 
-def test_markup_from_outside_is_text(
+def test_markup_in_a_row_is_escaped(
     boss: Client, user: Any, new_call: Callable[..., CallRequest]
 ) -> None:
     type(user).objects.filter(pk=user.pk).update(username=INJECTED)
@@ -200,7 +202,7 @@ def test_markup_from_outside_is_text(
 
 
 @pytest.mark.parametrize("count", [1, 30])
-def test_a_page_costs_the_same_for_any_number_of_calls(
+def test_the_queries_of_a_page_do_not_depend_on_the_number_of_calls(
     count: int,
     boss: Client,
     user: Any,
@@ -219,7 +221,7 @@ def test_a_page_costs_the_same_for_any_number_of_calls(
     assert len(cells(html)) == count
 
 
-def test_a_page_of_many_costs_four_queries_of_its_own(
+def test_a_page_of_a_long_list_makes_four_queries(
     boss: Client, few_a_page: None, django_assert_num_queries: Any
 ) -> None:
     many(30)
@@ -232,7 +234,7 @@ def test_a_page_of_many_costs_four_queries_of_its_own(
     "chosen",
     ["outcome=live", "day=2026", "user=boss", "ended_by=person", "code=60", "q=%2B4420", "o=-1"],
 )
-def test_no_filter_costs_another_query(
+def test_filters_make_no_queries(
     chosen: str, boss: Client, few_a_page: None, django_assert_max_num_queries: Any
 ) -> None:
     many(30)
@@ -242,7 +244,7 @@ def test_no_filter_costs_another_query(
 
 
 @pytest.mark.parametrize("chosen", ["day=today", "day=2026-05-04"])
-def test_a_day_does_not_ask_for_the_first_call_and_the_last(
+def test_with_a_day_selected_the_first_and_last_calls_are_not_queried(
     chosen: str, boss: Client, few_a_page: None, django_assert_max_num_queries: Any
 ) -> None:
     many(30)
@@ -254,7 +256,7 @@ def test_a_day_does_not_ask_for_the_first_call_and_the_last(
 # Pages
 
 
-def test_what_is_found_is_counted_only_so_far(boss: Client, few_a_page: None) -> None:
+def test_the_count_is_limited(boss: Client, few_a_page: None) -> None:
     many(9)
     assert "9 calls" in page(boss.get(CALLS))
 
@@ -265,7 +267,7 @@ def test_what_is_found_is_counted_only_so_far(boss: Client, few_a_page: None) ->
     assert "Select all 9+ calls" in html
 
 
-def test_pages_go_on_behind_what_is_counted(boss: Client, few_a_page: None) -> None:
+def test_there_are_pages_beyond_the_counted_rows(boss: Client, few_a_page: None) -> None:
     many(14)
     seen = []
     for number in range(1, 6):
@@ -279,7 +281,7 @@ def test_pages_go_on_behind_what_is_counted(boss: Client, few_a_page: None) -> N
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "6", "1000000000000000000000000", "١٢"])
-def test_a_page_that_is_none_leads_to_the_first(
+def test_an_invalid_page_redirects_to_the_first(
     number: str, boss: Client, few_a_page: None
 ) -> None:
     many(14)
@@ -290,7 +292,7 @@ def test_a_page_that_is_none_leads_to_the_first(
     assert response.url == f"{CALLS}?e=1"
 
 
-def test_few_calls_can_be_shown_on_one_page(boss: Client, few_a_page: None) -> None:
+def test_a_few_calls_can_be_shown_on_one_page(boss: Client, few_a_page: None) -> None:
     many(5)
     assert len(cells(page(boss.get(CALLS)))) == 3
     assert len(cells(page(boss.get(f"{CALLS}?all=")))) == 5
@@ -299,7 +301,7 @@ def test_few_calls_can_be_shown_on_one_page(boss: Client, few_a_page: None) -> N
     assert len(cells(page(boss.get(f"{CALLS}?all=")))) == 3
 
 
-def test_the_number_of_calls_is_grouped(
+def test_the_number_of_calls_has_thousands_separators(
     boss: Client, monkeypatch: pytest.MonkeyPatch, few_a_page: None
 ) -> None:
     monkeypatch.setattr(changelist, "count", lambda calls: changelist.AtLeast(10_000))
@@ -308,5 +310,5 @@ def test_the_number_of_calls_is_grouped(
     assert "10,000+ calls" in page(boss.get(CALLS))
 
 
-def test_an_empty_list_says_so(boss: Client) -> None:
+def test_an_empty_list_has_a_message(boss: Client) -> None:
     assert "0 calls" in page(boss.get(CALLS))

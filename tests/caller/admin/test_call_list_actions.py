@@ -46,7 +46,7 @@ def newest() -> CallRequest:
 # Hanging up
 
 
-def test_hanging_up_reads_only_the_calls_that_go_on(
+def test_hanging_up_reads_only_open_calls(
     boss: Client, new_call: Callable[..., CallRequest], django_assert_max_num_queries: Any
 ) -> None:
     over = [change(new_call(), status=8, ended_at=timezone.now()) for _ in range(20)]
@@ -62,7 +62,7 @@ def test_hanging_up_reads_only_the_calls_that_go_on(
 
 
 @pytest.mark.parametrize("placement", ["rejected", "cancelled", "expired", "failed"])
-def test_what_never_rang_is_called_again_at_once(
+def test_a_call_that_never_rang_is_called_again_at_once(
     placement: str, boss: Client, new_call: Callable[..., CallRequest], woken: list[Any]
 ) -> None:
     bob = contact()
@@ -100,7 +100,7 @@ def test_what_never_rang_is_called_again_at_once(
         ),
     ],
 )  # fmt: skip
-def test_what_may_have_rung_is_asked_about_first(
+def test_calling_again_needs_confirmation_if_a_phone_may_have_rung(
     facts: dict[str, Any], why: str, boss: Client, call: CallRequest
 ) -> None:
     change(call, **facts)
@@ -117,7 +117,7 @@ def test_what_may_have_rung_is_asked_about_first(
     assert CallRequest.objects.count() == 2
 
 
-def test_certain_and_doubtful_calls_are_told_apart(
+def test_only_calls_that_may_have_rung_need_confirmation(
     boss: Client, new_call: Callable[..., CallRequest]
 ) -> None:
     certain = change(new_call(), placement="failed")
@@ -131,7 +131,7 @@ def test_certain_and_doubtful_calls_are_told_apart(
     assert f'value="{certain.pk}"' not in html
 
 
-def test_two_presses_make_one_call(boss: Client, call: CallRequest) -> None:
+def test_two_presses_place_one_call(boss: Client, call: CallRequest) -> None:
     change(call, placement="failed")
 
     act(boss, "call_again", call)
@@ -141,7 +141,7 @@ def test_two_presses_make_one_call(boss: Client, call: CallRequest) -> None:
     assert "already being called again." in html
 
 
-def test_what_was_called_again_and_is_over_can_be_called_once_more(
+def test_a_call_can_be_called_again_once_the_new_call_has_ended(
     boss: Client, call: CallRequest
 ) -> None:
     change(call, placement="failed")
@@ -151,7 +151,7 @@ def test_what_was_called_again_and_is_over_can_be_called_once_more(
         change(newest(), placement="expired")
 
 
-def test_each_refusal_is_told_by_itself(boss: Client, new_call: Callable[..., CallRequest]) -> None:
+def test_each_refusal_has_a_message(boss: Client, new_call: Callable[..., CallRequest]) -> None:
     listed = change(new_call(to_number="+442079460777"), placement="failed")
     fine = change(new_call(), placement="failed")
     forgotten = change(new_call(), placement="failed", from_number="", to_number="")
@@ -165,7 +165,7 @@ def test_each_refusal_is_told_by_itself(boss: Client, new_call: Callable[..., Ca
     assert CallRequest.objects.count() == 4
 
 
-def test_a_refusal_gives_no_number_away(new_call: Callable[..., CallRequest]) -> None:
+def test_a_refusal_does_not_reveal_numbers(new_call: Callable[..., CallRequest]) -> None:
     clerk = staff("clerk", "view_callrequest", "place_call", "change_callernumber")
     call = change(new_call(to_number="+442079460777"), placement="failed")
     BlacklistedNumber.objects.create(number="+442079460777")
@@ -176,7 +176,7 @@ def test_a_refusal_gives_no_number_away(new_call: Callable[..., CallRequest]) ->
     assert not tells_number(html)
 
 
-def test_the_page_that_asks_gives_no_number_away(call: CallRequest) -> None:
+def test_the_confirmation_page_does_not_reveal_numbers(call: CallRequest) -> None:
     clerk = staff("clerk", "view_callrequest", "place_call", "change_callernumber")
 
     html = page(act(clerk, "call_again", call))
@@ -185,7 +185,7 @@ def test_the_page_that_asks_gives_no_number_away(call: CallRequest) -> None:
     assert not tells_number(html)
 
 
-def test_nobody_has_anothers_phone_ring_without_the_permission(call: CallRequest) -> None:
+def test_calling_again_from_another_phone_requires_the_permission(call: CallRequest) -> None:
     clerk = staff("clerk", "view_callrequest", "place_call")
     change(call, placement="failed")
 
@@ -201,7 +201,7 @@ def test_nobody_has_anothers_phone_ring_without_the_permission(call: CallRequest
     assert CallRequest.objects.count() == 2
 
 
-def test_calling_again_needs_the_permission_to_call(call: CallRequest) -> None:
+def test_calling_again_requires_the_permission_to_place_calls(call: CallRequest) -> None:
     watcher = staff("watcher", "view_callrequest")
     change(call, placement="failed")
 
@@ -211,7 +211,7 @@ def test_calling_again_needs_the_permission_to_call(call: CallRequest) -> None:
     assert CallRequest.objects.count() == 1
 
 
-def test_one_press_makes_only_so_many_calls(
+def test_the_number_of_calls_in_one_action_is_limited(
     boss: Client, new_call: Callable[..., CallRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(call_list, "MAX_CALLS", 2)
@@ -247,7 +247,7 @@ def test_selected_calls_are_exported(
     assert LogEntry.objects.get().change_message == "Exported calls as CSV: 1."
 
 
-def test_all_that_was_found_is_exported_in_batches(
+def test_all_calls_of_the_list_are_exported_in_batches(
     boss: Client, new_call: Callable[..., CallRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(csv_export, "BATCH", 2)
@@ -263,7 +263,7 @@ def test_all_that_was_found_is_exported_in_batches(
     assert LogEntry.objects.get().change_message == "Exported calls as CSV: all in the list."
 
 
-def test_an_export_masks_numbers_and_is_no_formula(
+def test_an_export_masks_numbers_and_contains_no_formulas(
     user: Any, new_call: Callable[..., CallRequest]
 ) -> None:
     watcher = staff("watcher", "view_callrequest")
@@ -280,13 +280,13 @@ def test_an_export_masks_numbers_and_is_no_formula(
     assert line["Why"].startswith("'")
 
 
-def test_an_export_needs_the_permission_to_see_calls(call: CallRequest) -> None:
+def test_an_export_requires_the_permission_to_see_calls(call: CallRequest) -> None:
     clerk = staff("clerk", "place_call")
 
     assert act(clerk, "export_csv", call).status_code == 403
 
 
-def test_only_what_was_never_sent_or_was_refused_has_certainly_rung_nobody(
+def test_only_unsent_and_refused_calls_certainly_never_rang(
     call: CallRequest,
 ) -> None:
     for placement in Placement:

@@ -65,7 +65,7 @@ def change(call: CallRequest, **facts: Any) -> int:
         ("unknown", {"placement": "unknown", "stale_at": timezone.now()}),
     ],
 )
-def test_an_outcome_finds_its_calls_alone(
+def test_an_outcome_finds_only_its_calls(
     outcome: str, facts: dict[str, Any], boss: Client, new_call: Callable[..., CallRequest]
 ) -> None:
     wanted = change(new_call(), **facts)
@@ -83,7 +83,7 @@ def test_an_outcome_finds_its_calls_alone(
     )
 
 
-def test_each_outcome_finds_the_calls_that_reports_count_under_it(
+def test_each_outcome_finds_the_same_calls_as_in_reports(
     boss: Client, new_call: Callable[..., CallRequest]
 ) -> None:
     now = timezone.now()
@@ -123,7 +123,7 @@ def test_each_outcome_finds_the_calls_that_reports_count_under_it(
         ("stale", {"stale_at": timezone.now()}),
     ],
 )
-def test_who_ended_a_call_finds_it(
+def test_calls_are_found_by_who_ended_them(
     by: str, facts: dict[str, Any], boss: Client, new_call: Callable[..., CallRequest]
 ) -> None:
     wanted = change(new_call(), placement="accepted", **facts)
@@ -133,7 +133,7 @@ def test_who_ended_a_call_finds_it(
     assert found(boss, ended_by=by) - {wanted + 2 if by == "us" else None} == {wanted}
 
 
-def test_a_response_code_finds_the_calls_that_it_answered(
+def test_calls_are_found_by_response_code(
     boss: Client, new_call: Callable[..., CallRequest]
 ) -> None:
     refused = change(new_call(), placement=Placement.REJECTED, response_code="60")
@@ -170,7 +170,7 @@ def test_a_response_code_finds_the_calls_that_it_answered(
         ("9999", []),
     ],
 )
-def test_a_day_finds_its_calls_by_the_readers_clock(
+def test_a_day_is_in_the_current_time_zone(
     day: str,
     ages: list[int],
     boss: Client,
@@ -190,7 +190,7 @@ def test_a_day_finds_its_calls_by_the_readers_clock(
     assert found(client, day=day) == {calls[age] for age in ages}
 
 
-def test_a_day_leads_to_its_neighbors_but_not_to_the_future(boss: Client, call: Any) -> None:
+def test_a_day_links_to_its_neighbors_but_not_to_the_future(boss: Client, call: Any) -> None:
     today = timezone.localdate()
 
     def links(day: str) -> set[str]:
@@ -221,13 +221,13 @@ def test_the_list_never_names_all_users(boss: Client, call: CallRequest) -> None
 
 
 @pytest.mark.parametrize("asked", ["outcome", "ended_by", "code", "day", "user"])
-def test_a_value_that_is_none_of_the_choices_finds_nothing(
-    asked: str, boss: Client, call: CallRequest
-) -> None:
+def test_an_invalid_choice_finds_nothing(asked: str, boss: Client, call: CallRequest) -> None:
     assert found(boss, **{asked: "x' OR 1=1"}) == set()
 
 
-def test_a_filters_form_keeps_the_others_but_not_the_page(boss: Client, call: CallRequest) -> None:
+def test_a_filter_form_keeps_other_filters_but_not_the_page(
+    boss: Client, call: CallRequest
+) -> None:
     html = page(boss.get(CALLS, {"outcome": "live", "q": '"><b>', "p": "1"}))
 
     form = html.partition('<form method="get" class="poketalk-filter">')[2].partition("</form>")[0]
@@ -236,7 +236,7 @@ def test_a_filters_form_keeps_the_others_but_not_the_page(boss: Client, call: Ca
     assert 'name="p"' not in form
 
 
-def test_filters_are_shown_without_looking_at_the_calls(boss: Client, call: CallRequest) -> None:
+def test_displaying_filters_does_not_read_calls(boss: Client, call: CallRequest) -> None:
     with CaptureQueriesContext(connection) as queries:
         page(boss.get(CALLS))
 
@@ -266,7 +266,7 @@ def test_filters_are_shown_without_looking_at_the_calls(boss: Client, call: Call
         "\uff10\uff12\uff10 7946 0123",
     ],
 )
-def test_a_number_is_found_however_it_is_written(
+def test_a_number_is_found_in_any_format(
     typed: str, boss: Client, new_call: Callable[..., CallRequest], poketalk: Callable[..., None]
 ) -> None:
     poketalk(DEFAULT_REGION="GB")
@@ -276,7 +276,9 @@ def test_a_number_is_found_however_it_is_written(
     assert found(boss, q=typed) == {wanted}
 
 
-def test_a_caller_is_found_as_well(boss: Client, new_call: Callable[..., CallRequest]) -> None:
+def test_calls_are_found_by_the_caller_s_number(
+    boss: Client, new_call: Callable[..., CallRequest]
+) -> None:
     wanted = new_call(from_number="+12125550100").pk
     new_call()
 
@@ -297,13 +299,13 @@ def test_calls_are_found_by_id_and_by_the_name_of_their_user(
 
 
 @pytest.mark.parametrize("typed", ["%", "_", "+%", "' OR 1=1 --", "\0", "1" * 500, "+", "٣"])
-def test_odd_texts_find_nothing(typed: str, boss: Client, call: CallRequest) -> None:
+def test_unusual_texts_find_nothing(typed: str, boss: Client, call: CallRequest) -> None:
     shown = found(boss, q=typed)
 
     assert shown == (set() if typed != "\0" else {call.pk})  # which Django takes for no search
 
 
-def test_a_search_compares_and_never_scans_for_a_pattern(boss: Client, call: CallRequest) -> None:
+def test_a_search_does_not_use_patterns(boss: Client, call: CallRequest) -> None:
     with CaptureQueriesContext(connection) as queries:
         found(boss, q="+44 20")
 
@@ -316,7 +318,7 @@ def test_a_search_compares_and_never_scans_for_a_pattern(boss: Client, call: Cal
 
 
 @pytest.mark.parametrize("typed", [CALLEE, "+44", "020", "44207", CALLEE[1:]])
-def test_no_number_is_found_by_whoever_may_not_see_it(
+def test_users_who_may_not_see_numbers_find_none(
     typed: str, watcher: Client, call: CallRequest
 ) -> None:
     assert found(watcher, q=typed) == set()
@@ -326,14 +328,14 @@ def test_no_number_is_found_by_whoever_may_not_see_it(
     "lookup",
     ["to_number__startswith", "from_number", "to_number__gte", "response_detail__contains"],
 )
-def test_no_number_is_found_out_by_a_filter_of_ones_own(
+def test_custom_lookups_do_not_reveal_numbers(
     lookup: str, watcher: Client, boss: Client, call: CallRequest
 ) -> None:
     assert watcher.get(CALLS, {lookup: "+4420"}).status_code == 400
     assert boss.get(CALLS, {lookup: "+4420"}).status_code == 200
 
 
-def test_a_status_is_found_by_the_columns_too(
+def test_calls_can_be_looked_up_by_status(
     boss: Client, new_call: Callable[..., CallRequest]
 ) -> None:
     talking = connected(new_call()).pk

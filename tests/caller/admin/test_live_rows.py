@@ -32,7 +32,7 @@ def ask(client: Client, *calls: CallRequest | str, **headers: str) -> Any:
     return client.get(LIVE, {"id": keys}, headers=headers)
 
 
-def test_a_row_says_how_the_call_stands_now(watcher: Client, call: CallRequest) -> None:
+def test_a_row_has_the_current_state_of_the_call(watcher: Client, call: CallRequest) -> None:
     connected(call)
 
     row = ask(watcher, call).json()["rows"][str(call.pk)]
@@ -49,7 +49,7 @@ def test_a_row_says_how_the_call_stands_now(watcher: Client, call: CallRequest) 
     }
 
 
-def test_a_row_that_is_over_stands_still(watcher: Client, call: CallRequest) -> None:
+def test_the_row_of_an_ended_call_does_not_change(watcher: Client, call: CallRequest) -> None:
     connected(call, status=8, ended_at=timezone.now())
 
     row = ask(watcher, call).json()["rows"][str(call.pk)]
@@ -59,7 +59,7 @@ def test_a_row_that_is_over_stands_still(watcher: Client, call: CallRequest) -> 
     )  # fmt: skip
 
 
-def test_the_page_names_the_rows_that_are_asked_after(
+def test_the_page_marks_the_rows_to_update(
     watcher: Client, new_call: Callable[..., CallRequest]
 ) -> None:
     going_on = connected(new_call())
@@ -73,7 +73,7 @@ def test_the_page_names_the_rows_that_are_asked_after(
     assert '<script src="/static/poketalk/admin_calls.js" type="module"></script>' in html
 
 
-def test_what_has_not_changed_is_not_told_again(watcher: Client, call: CallRequest) -> None:
+def test_unchanged_rows_are_304(watcher: Client, call: CallRequest) -> None:
     connected(call)
     etag = ask(watcher, call)["ETag"]
 
@@ -84,7 +84,7 @@ def test_what_has_not_changed_is_not_told_again(watcher: Client, call: CallReque
 
 
 @pytest.mark.parametrize("count", [1, 30])
-def test_all_rows_cost_one_query(
+def test_all_rows_share_one_query(
     count: int,
     boss: Client,
     new_call: Callable[..., CallRequest],
@@ -101,11 +101,11 @@ def test_all_rows_cost_one_query(
 
 
 @pytest.mark.parametrize("odd", ["", "x", "-1", "٣", "1" * 40, "1 OR 1=1", "\0"])
-def test_odd_keys_are_passed_over(odd: str, watcher: Client, call: CallRequest) -> None:
+def test_invalid_keys_are_ignored(odd: str, watcher: Client, call: CallRequest) -> None:
     assert set(ask(watcher, odd, call).json()["rows"]) == {str(call.pk)}
     assert ask(watcher, odd).json() == {"rows": {}}
 
 
-def test_rows_are_for_those_who_may_see_the_list(call: CallRequest) -> None:
+def test_rows_require_the_permission_to_see_the_list(call: CallRequest) -> None:
     assert ask(staff("clerk", "place_call"), call).status_code == 403
     assert ask(Client(), call).status_code == 302

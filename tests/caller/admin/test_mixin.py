@@ -91,7 +91,7 @@ def test_the_change_page_has_a_button_and_the_calls(
     assert signed_call.read(token, anna).callee() == (CALLEE, bob)
 
 
-def test_several_numbers_are_told_apart_by_their_fields(
+def test_several_numbers_are_labeled_with_their_fields(
     anna: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ContactAdmin, "call_fields", ("phone", "phone_of_name"))
@@ -106,7 +106,7 @@ def test_several_numbers_are_told_apart_by_their_fields(
 
 
 @pytest.mark.parametrize("where", ["change", "list"])
-def test_no_form_stands_in_another_one(where: str, anna: Any, bob: Contact) -> None:
+def test_forms_are_not_nested(where: str, anna: Any, bob: Contact) -> None:
     html = page(logged_in(anna).get(change(bob) if where == "change" else LIST))
 
     forms = Forms(html)
@@ -115,7 +115,7 @@ def test_no_form_stands_in_another_one(where: str, anna: Any, bob: Contact) -> N
     assert "poketalk-calls" not in forms.of_buttons or "poketalk-calls" in forms.ids
 
 
-def test_style_and_script_come_along_and_nothing_is_inline(anna: Any, bob: Contact) -> None:
+def test_style_and_script_are_files_and_nothing_is_inline(anna: Any, bob: Contact) -> None:
     for address in (LIST, change(bob)):
         html = page(logged_in(anna).get(address))
 
@@ -124,12 +124,12 @@ def test_style_and_script_come_along_and_nothing_is_inline(anna: Any, bob: Conta
         assert not re.search(r"<style|\sstyle=|<script(?![^>]*\ssrc=)|\son\w+=", html)
 
 
-def test_the_page_to_add_one_and_popups_have_none(anna: Any, bob: Contact) -> None:
+def test_add_pages_and_popups_have_no_buttons(anna: Any, bob: Contact) -> None:
     for address in (f"{LIST}add/", f"{change(bob)}?_popup=1", f"{LIST}?_popup=1"):
         assert "poketalk-call>" not in page(logged_in(anna).get(address))
 
 
-def test_the_project_s_own_template_stays(
+def test_the_project_s_own_template_is_extended(
     anna: Any, bob: Contact, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     templates = {
@@ -178,7 +178,7 @@ def test_the_list_has_a_column_of_buttons(anna: Any, bob: Contact) -> None:
     assert signed_call.read(token, anna).callee() == (CALLEE, bob)
 
 
-def test_the_list_costs_one_query_more_than_without_however_long_it_is(
+def test_the_list_makes_one_more_query_for_any_number_of_rows(
     anna: Any, bob: Contact, monkeypatch: pytest.MonkeyPatch, new_call: NewCall
 ) -> None:
     client = logged_in(anna)
@@ -200,7 +200,7 @@ def test_the_list_costs_one_query_more_than_without_however_long_it_is(
     assert queries() == few - 1
 
 
-def test_the_change_page_costs_two_queries_more(
+def test_the_change_page_makes_two_more_queries(
     anna: Any, bob: Contact, new_call: NewCall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = logged_in(anna)
@@ -238,7 +238,7 @@ def test_saving_the_list_still_works(anna: Any, bob: Contact) -> None:
     assert bob.phone == "+442079460999"
 
 
-def test_an_action_s_own_page_is_left_alone(anna: Any, bob: Contact) -> None:
+def test_the_page_of_an_action_is_unchanged(anna: Any, bob: Contact) -> None:
     answer = logged_in(anna).post(
         LIST, {"action": "delete_selected", "_selected_action": bob.pk, "index": 0}
     )
@@ -250,7 +250,7 @@ def test_an_action_s_own_page_is_left_alone(anna: Any, bob: Contact) -> None:
 
 
 @pytest.mark.parametrize("permissions", [(), ("hang_up_any_call", "view_numbers")])
-def test_there_is_nothing_for_those_who_may_not(permissions: Any, bob: Contact) -> None:
+def test_users_without_permissions_see_no_calls_and_buttons(permissions: Any, bob: Contact) -> None:
     client = logged_in(person("clerk", *permissions))
 
     for address in (LIST, change(bob)):
@@ -261,7 +261,7 @@ def test_there_is_nothing_for_those_who_may_not(permissions: Any, bob: Contact) 
         assert "/poketalk/place/" not in html
 
 
-def test_whoever_may_only_watch_sees_the_calls_and_no_button(
+def test_users_who_may_only_watch_see_calls_without_buttons(
     anna: Any, bob: Contact, new_call: NewCall
 ) -> None:
     call = new_call(user=anna, subject=bob)
@@ -288,7 +288,7 @@ def test_hostile_names_and_labels_are_escaped(anna: Any, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("field", ["telephone", "company"])
-def test_a_field_that_holds_no_number_is_an_error_of_the_check(field: str) -> None:
+def test_an_invalid_call_field_is_a_check_error(field: str) -> None:
     class Wrong(CallsAdminMixin, admin.ModelAdmin):  # type: ignore[type-arg]
         call_fields = (field,)
 

@@ -64,7 +64,7 @@ def named(html: str, name: str) -> int:
 
 @pytest.mark.parametrize("model", NAMES)
 @pytest.mark.parametrize("view", ["change", "history", "delete"])
-def test_titles_and_breadcrumbs_name_a_row_by_what_the_reader_may_see(
+def test_titles_and_breadcrumbs_mask_numbers_by_permission(
     rows: Any, model: str, view: str
 ) -> None:
     path = f"{ADMIN}/{model}/{rows[model].pk}/{view}/"
@@ -141,7 +141,7 @@ def test_the_message_after_a_change_names_the_row_and_the_history_masks_it(
 
 
 @pytest.mark.parametrize("sees", [False, True])
-def test_what_came_of_calling_again_names_the_call(rows: Any, sees: bool) -> None:
+def test_the_message_after_calling_again_names_the_call(rows: Any, sees: bool) -> None:
     client = reader(sees)
     again = {"action": "call_again", "_selected_action": rows["callrequest"].pk, "confirmed": "1"}
     (message,) = client.post(f"{ADMIN}/callrequest/", again, follow=True).context["messages"]
@@ -157,7 +157,7 @@ def test_the_page_that_resolves_a_call_names_it(rows: Any, sees: bool) -> None:
     assert tells_number(html) is sees
 
 
-def test_whoever_placed_a_call_reads_its_numbers_but_not_those_of_others() -> None:
+def test_users_see_only_the_numbers_of_their_own_calls() -> None:
     anna = someone("anna", *DEEDS, is_staff=True)
     own, other = (
         requesting.request_call(from_number=CALLER, to_number=CALLEE, user=user)
@@ -170,7 +170,7 @@ def test_whoever_placed_a_call_reads_its_numbers_but_not_those_of_others() -> No
         assert not tells_number(page(client.get(f"{ADMIN}/callrequest/{other.pk}/{view}/")))
 
 
-def test_the_recent_actions_stay_masked_for_everybody(rows: Any) -> None:
+def test_recent_actions_are_masked_for_all_users(rows: Any) -> None:
     client = reader(True)
     client.post(f"{ADMIN}/callernumber/{rows['callernumber'].pk}/delete/", {"post": "yes"})
     client.get("/admin/")  # with the message of the deletion
@@ -185,7 +185,7 @@ def test_a_name_reads_from_left_to_right_in_any_language(call: CallRequest) -> N
         assert str(call) == f"\N{LEFT-TO-RIGHT ISOLATE}{CALL}\N{POP DIRECTIONAL ISOLATE}"
 
 
-def test_logs_and_error_reports_are_given_masked_names(call: CallRequest) -> None:
+def test_logs_and_error_reports_have_masked_names(call: CallRequest) -> None:
     call.shows_numbers = True
     own = CallerNumber(number=CALLER)
     own.shows_numbers = True

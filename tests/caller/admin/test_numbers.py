@@ -32,7 +32,7 @@ def entry(number: str, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("written", ["+44 (20) 7946-0123", "442079460123", "+442079460123 "])
-def test_a_number_is_blacklisted_however_it_is_written(written: str, boss: Client) -> None:
+def test_a_number_in_any_format_is_blacklisted(written: str, boss: Client) -> None:
     page(boss.post(f"{BLACKLIST}add/", entry(written)), 302)
 
     stored = BlacklistedNumber.objects.get()
@@ -41,7 +41,7 @@ def test_a_number_is_blacklisted_however_it_is_written(written: str, boss: Clien
     assert stored.created_by.username == "boss"
 
 
-def test_a_national_number_belongs_to_the_default_region(
+def test_a_national_number_is_in_the_default_region(
     boss: Client, poketalk: Callable[..., None]
 ) -> None:
     poketalk(DEFAULT_REGION="GB")
@@ -59,7 +59,7 @@ def test_a_prefix_is_blacklisted(boss: Client) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "on"])
 @pytest.mark.parametrize("written", ["nobody", "+", "٣x", INJECTED])
-def test_what_is_no_number_is_not_blacklisted(written: str, prefix: str, boss: Client) -> None:
+def test_an_invalid_number_is_not_blacklisted(written: str, prefix: str, boss: Client) -> None:
     data = entry(written) | ({"is_prefix": prefix} if prefix else {})
 
     html = page(boss.post(f"{BLACKLIST}add/", data))
@@ -69,7 +69,7 @@ def test_what_is_no_number_is_not_blacklisted(written: str, prefix: str, boss: C
     assert not BlacklistedNumber.objects.exists()
 
 
-def test_who_made_an_entry_stays_when_somebody_else_edits_it(boss: Client) -> None:
+def test_editing_an_entry_keeps_its_creator(boss: Client) -> None:
     page(boss.post(f"{BLACKLIST}add/", entry(CALLEE)), 302)
     stored = BlacklistedNumber.objects.get()
     editor = staff("editor", "view_numbers", "change_blacklistednumber")
@@ -81,7 +81,7 @@ def test_who_made_an_entry_stays_when_somebody_else_edits_it(boss: Client) -> No
 
 
 @pytest.mark.parametrize("address", [BLACKLIST, PHONES])
-def test_stored_numbers_are_masked_and_kept_without_the_permission_to_see_them(
+def test_without_the_permission_numbers_are_masked_and_cannot_be_changed(
     address: str, user: Any
 ) -> None:
     stored = (
@@ -118,7 +118,7 @@ def test_a_user_s_own_phone_is_stored_as_e164(boss: Client, user: Any) -> None:
 
 @pytest.mark.parametrize("count", [1, 20])
 @pytest.mark.parametrize("address", [BLACKLIST, PHONES])
-def test_lists_of_numbers_cost_the_same_queries_for_any_length(
+def test_the_queries_of_lists_do_not_depend_on_their_length(
     address: str, count: int, boss: Client, django_assert_num_queries: Any
 ) -> None:
     for last in range(count):

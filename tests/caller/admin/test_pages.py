@@ -82,7 +82,7 @@ def test_numbers_are_whole_with_the_permission(call: CallRequest) -> None:
         assert '<bdi dir="ltr">+44 20 7946 0123</bdi>' in page(auditor.get(address))
 
 
-def test_searching_does_not_give_away_numbers(watcher: Client, call: CallRequest) -> None:
+def test_searching_does_not_reveal_numbers(watcher: Client, call: CallRequest) -> None:
     auditor = staff("auditor", "view_callrequest", "view_numbers")
     search = {"q": CALLEE[:8]}
 
@@ -91,7 +91,7 @@ def test_searching_does_not_give_away_numbers(watcher: Client, call: CallRequest
     assert "1 call" in page(watcher.get(CALLS, {"q": call.webcallid}))
 
 
-def test_sorting_does_not_give_away_numbers(
+def test_sorting_does_not_reveal_numbers(
     watcher: Client, new_call: Callable[..., CallRequest]
 ) -> None:
     for last in (3, 1, 2):
@@ -105,7 +105,7 @@ def test_sorting_does_not_give_away_numbers(
     assert [len(numbers) for numbers in orders] == [3]  # one order, of all three
 
 
-def test_the_list_stands_what_calls_were_about_and_is_gone(
+def test_the_list_works_when_subjects_were_deleted(
     boss: Client, new_call: Callable[..., CallRequest]
 ) -> None:
     gone, unfit, unknown = (new_call(subject=contact()) for _ in range(3))
@@ -132,7 +132,7 @@ def test_the_list_can_be_filtered(
 # One call
 
 
-def test_nobody_adds_or_edits_a_call_by_hand(boss: Client, call: CallRequest) -> None:
+def test_calls_cannot_be_added_or_edited(boss: Client, call: CallRequest) -> None:
     page(boss.get(f"{CALLS}add/"), 403)
     page(boss.post(f"{CALLS}add/", {}), 403)
     page(boss.post(f"{CALLS}{call.pk}/change/", {"to_number": "+442079460999"}), 403)
@@ -143,7 +143,7 @@ def test_nobody_adds_or_edits_a_call_by_hand(boss: Client, call: CallRequest) ->
     assert call.to_number == CALLEE
 
 
-def test_a_call_is_deleted_only_with_the_permission_for_it(call: CallRequest) -> None:
+def test_deleting_a_call_requires_the_permission(call: CallRequest) -> None:
     editor = staff("editor", "view_callrequest", "change_callrequest", "hang_up_any_call")
     cleaner = staff("cleaner", "view_callrequest", "delete_callrequest")
     address = f"{CALLS}{call.pk}/delete/"
@@ -155,7 +155,7 @@ def test_a_call_is_deleted_only_with_the_permission_for_it(call: CallRequest) ->
     assert not CallRequest.objects.exists()
 
 
-def test_staff_without_permission_see_no_call(call: CallRequest) -> None:
+def test_staff_without_permissions_see_no_calls(call: CallRequest) -> None:
     clerk = staff("clerk", "place_call")
 
     page(clerk.get(CALLS), 403)
@@ -166,9 +166,7 @@ def test_a_call_links_to_its_page(boss: Client, call: CallRequest) -> None:
     assert f'href="/poketalk/{call.pk}/"' in page(boss.get(f"{CALLS}{call.pk}/change/"))
 
 
-def test_markup_from_outside_is_shown_as_text(
-    boss: Client, new_call: Callable[..., CallRequest]
-) -> None:
+def test_markup_from_outside_is_escaped(boss: Client, new_call: Callable[..., CallRequest]) -> None:
     call = new_call(subject=contact(INJECTED))
     live(call, response_detail=INJECTED, veto_reason=INJECTED)
     add_events(call, 1, reason=INJECTED)
@@ -189,7 +187,7 @@ def hang_up(client: Client, *calls: CallRequest) -> Any:
     return client.post(CALLS, order, follow=True)
 
 
-def test_selected_calls_are_ended_and_it_is_logged(
+def test_hanging_up_selected_calls_is_logged(
     new_call: Callable[..., CallRequest],
 ) -> None:
     operator = staff("operator", "view_callrequest", "hang_up_any_call")
@@ -212,7 +210,7 @@ def test_selected_calls_are_ended_and_it_is_logged(
     }
 
 
-def test_hanging_up_needs_its_permission(watcher: Client, call: CallRequest) -> None:
+def test_hanging_up_requires_the_permission(watcher: Client, call: CallRequest) -> None:
     assert "hang_up" not in page(watcher.get(CALLS))
 
     hang_up(watcher, call)
@@ -221,7 +219,7 @@ def test_hanging_up_needs_its_permission(watcher: Client, call: CallRequest) -> 
     assert call.placement == Placement.QUEUED
 
 
-def test_ending_what_is_over_is_a_warning(
+def test_hanging_up_an_ended_call_shows_a_warning(
     boss: Client, new_call: Callable[..., CallRequest]
 ) -> None:
     over = live(new_call(), status=8, ended_at=timezone.now())

@@ -41,7 +41,9 @@ def way(client: Client, **asked: str) -> tuple[list[tuple[str, str]], str]:
     return links, " ".join(re.sub("<[^>]*>", " ", nav).split())
 
 
-def test_it_leads_from_years_to_a_day_and_back(boss: Client, calls_at: Callable[..., None]) -> None:
+def test_links_lead_from_years_to_a_day_and_back(
+    boss: Client, calls_at: Callable[..., None]
+) -> None:
     calls_at("2025-11-30", "2026-02-03")
 
     assert way(boss)[0] == [("?day=2025", "2025"), ("?day=2026", "2026")]
@@ -62,7 +64,9 @@ def test_it_leads_from_years_to_a_day_and_back(boss: Client, calls_at: Callable[
     )
 
 
-def test_it_begins_where_there_is_a_choice(boss: Client, calls_at: Callable[..., None]) -> None:
+def test_levels_with_only_one_period_are_skipped(
+    boss: Client, calls_at: Callable[..., None]
+) -> None:
     assert way(boss) == ([], "")
     calls_at("2026-02-03", "2026-02-04")
     assert way(boss)[0] == [("?day=2026-02-03", "February 3"), ("?day=2026-02-04", "February 4")]
@@ -70,7 +74,9 @@ def test_it_begins_where_there_is_a_choice(boss: Client, calls_at: Callable[...,
     assert way(boss)[0] == [("?day=2026-02", "February 2026"), ("?day=2026-03", "March 2026")]
 
 
-def test_other_filters_and_the_order_stay(boss: Client, calls_at: Callable[..., None]) -> None:
+def test_links_keep_other_filters_and_the_order(
+    boss: Client, calls_at: Callable[..., None]
+) -> None:
     calls_at("2025-11-30", "2026-02-03")
 
     links, _words = way(boss, day="2026", outcome="live", o="1", q="+44", p="1")
@@ -85,7 +91,7 @@ def test_other_filters_and_the_order_stay(boss: Client, calls_at: Callable[..., 
 
 
 @pytest.mark.parametrize("day", ["7", "2025-12-30..2026-01-02", "nonsense"])
-def test_from_any_other_days_it_begins_again(
+def test_other_ranges_link_to_the_top_level(
     day: str, boss: Client, calls_at: Callable[..., None]
 ) -> None:
     calls_at("2025-11-30", "2026-02-03")
@@ -97,7 +103,9 @@ def test_from_any_other_days_it_begins_again(
     ]
 
 
-def test_the_days_of_a_report_are_its_month(boss: Client, calls_at: Callable[..., None]) -> None:
+def test_the_range_of_a_whole_month_is_that_month(
+    boss: Client, calls_at: Callable[..., None]
+) -> None:
     calls_at("2026-02-03")
 
     assert way(boss, day="2026-02-01..2026-02-28") == way(boss, day="2026-02")
@@ -113,5 +121,5 @@ def test_the_days_of_a_report_are_its_month(boss: Client, calls_at: Callable[...
         Period(date(2026, 2, 3), date(2026, 3, 3)),
     ],
 )
-def test_an_address_is_read_as_it_was_written(period: Period) -> None:
+def test_the_text_of_a_period_round_trips(period: Period) -> None:
     assert periods.read(period.address, date(2026, 5, 4)) == period

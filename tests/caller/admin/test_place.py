@@ -62,7 +62,7 @@ def error_of(html: str, field: str) -> str:
 # Who may
 
 
-def test_the_page_and_the_link_to_it_are_for_those_who_may_place_calls(anna: Client) -> None:
+def test_the_page_and_its_link_require_the_permission_to_place_calls(anna: Client) -> None:
     watcher = staff("watcher", "view_callrequest")
 
     assert f'href="{PLACE}"' in page(anna.get(CALLS))
@@ -76,7 +76,9 @@ def test_it_is_a_page_of_the_admin(db: None) -> None:
     assert page(logged_in(agent()).get(PLACE), 302) == ""
 
 
-def test_whoever_may_not_watch_calls_in_the_admin_watches_their_own_on_its_page(db: None) -> None:
+def test_users_without_access_to_calls_in_the_admin_are_sent_to_the_call_s_own_page(
+    db: None,
+) -> None:
     user = agent("ben")
     user.is_staff = True
     user.save()
@@ -89,7 +91,7 @@ def test_whoever_may_not_watch_calls_in_the_admin_watches_their_own_on_its_page(
 # The phone that rings first
 
 
-def test_the_user_s_own_number_is_filled_in_and_stays(anna: Client) -> None:
+def test_the_user_s_own_number_is_prefilled_and_fixed(anna: Client) -> None:
     html = page(anna.get(PLACE))
     field = re.search(r'<input[^>]*name="from_number"[^>]*>', html)
 
@@ -100,7 +102,7 @@ def test_the_user_s_own_number_is_filled_in_and_stays(anna: Client) -> None:
     assert CallRequest.objects.get().from_number == CALLER
 
 
-def test_whoever_may_choose_the_caller_writes_another_number(db: None) -> None:
+def test_users_with_the_permission_can_enter_another_caller(db: None) -> None:
     user = agent("boss", "change_callernumber", "view_callrequest")
     user.is_staff = True
     user.save()
@@ -110,7 +112,7 @@ def test_whoever_may_choose_the_caller_writes_another_number(db: None) -> None:
     assert CallRequest.objects.get().from_number == OTHER
 
 
-def test_without_an_own_number_there_is_the_way_to_set_it(db: None) -> None:
+def test_without_an_own_number_there_is_a_link_to_set_it(db: None) -> None:
     client = staff("new", "place_call")
 
     html = page(client.get(PLACE))
@@ -125,7 +127,7 @@ def test_without_an_own_number_there_is_the_way_to_set_it(db: None) -> None:
 # What is said before
 
 
-def test_checking_tells_what_is_known_and_calls_nobody(
+def test_checking_shows_a_quote_and_places_no_call(
     anna: Client, poketalk: Callable[..., None], woken: list[Any]
 ) -> None:
     poketalk(
@@ -157,7 +159,7 @@ def test_checking_tells_what_is_known_and_calls_nobody(
     assert (CallRequest.objects.count(), woken) == (0, [])
 
 
-def test_how_much_is_called_in_all_is_told_to_those_who_see_all_calls(
+def test_caps_of_all_users_require_the_permission_to_see_all_calls(
     poketalk: Callable[..., None], db: None
 ) -> None:
     poketalk(LIVE_CALLS_PER_USER=1, CALLS_PER_HOUR_PER_CALLEE=9, SPEND_PER_DAY=Decimal(20))
@@ -172,7 +174,7 @@ def test_how_much_is_called_in_all_is_told_to_those_who_see_all_calls(
     assert "Cost of all calls" not in said
 
 
-def test_every_reason_is_said_at_its_field_and_there_is_no_way_to_call(
+def test_each_refusal_is_an_error_of_its_field_and_there_is_no_call_button(
     anna: Client, poketalk: Callable[..., None], new_call: Any
 ) -> None:
     new_call()
@@ -205,7 +207,7 @@ def test_every_reason_is_said_at_its_field_and_there_is_no_way_to_call(
     ],
 )
 @pytest.mark.parametrize("press", ["_check", "_call"])
-def test_what_is_wrong_is_said_at_its_field(
+def test_an_invalid_value_is_an_error_of_its_field(
     fields: dict[str, str], field: str, press: str, anna: Client
 ) -> None:
     html = page(anna.post(PLACE, {**order(anna, **fields), press: "x"}))
@@ -215,7 +217,7 @@ def test_what_is_wrong_is_said_at_its_field(
     assert not CallRequest.objects.exists()
 
 
-def test_a_link_to_an_entry_is_for_those_who_may_read_the_blacklist(anna: Client) -> None:
+def test_the_link_to_a_blacklist_entry_requires_the_permission_to_view_it(anna: Client) -> None:
     entry = BlacklistedNumber.objects.create(number=CALLEE)
     link = f"/admin/poketalk/blacklistednumber/{entry.pk}/change/"
     keeper = agent("keeper", "view_blacklistednumber")
@@ -226,7 +228,7 @@ def test_a_link_to_an_entry_is_for_those_who_may_read_the_blacklist(anna: Client
     assert link in check(logged_in(keeper))
 
 
-def test_the_number_can_come_with_the_link(anna: Client) -> None:
+def test_the_number_can_be_passed_in_the_url(anna: Client) -> None:
     html = page(anna.get(PLACE, {"to": '+44 20"><script>alert(1)</script>'}))
 
     assert 'value="+44 20&quot;&gt;&lt;script&gt;' in html
@@ -235,7 +237,7 @@ def test_the_number_can_come_with_the_link(anna: Client) -> None:
 # One call
 
 
-def test_calling_places_the_call_and_leads_to_its_page(
+def test_calling_places_the_call_and_redirects_to_its_page(
     anna: Client, poketalk: Callable[..., None]
 ) -> None:
     poketalk(DEFAULT_REGION="GB")
@@ -249,7 +251,7 @@ def test_calling_places_the_call_and_leads_to_its_page(
     assert "Your phone will ring in a moment." in page(anna.get(response["Location"]))
 
 
-def test_it_is_in_the_history_with_masked_numbers(anna: Client) -> None:
+def test_the_history_has_masked_numbers(anna: Client) -> None:
     call(anna)
 
     entry = LogEntry.objects.get()
@@ -258,7 +260,7 @@ def test_it_is_in_the_history_with_masked_numbers(anna: Client) -> None:
     assert entry.object_repr == "+44 ••••••••00 → +44 ••••••••23"
 
 
-def test_a_double_click_makes_one_call(anna: Client, poketalk: Callable[..., None]) -> None:
+def test_a_double_click_places_one_call(anna: Client, poketalk: Callable[..., None]) -> None:
     poketalk(LIVE_CALLS_PER_USER=1)
     filled = {**order(anna), "_call": "Call"}
 
@@ -268,14 +270,14 @@ def test_a_double_click_makes_one_call(anna: Client, poketalk: Callable[..., Non
     assert (CallRequest.objects.count(), LogEntry.objects.count()) == (1, 1)
 
 
-def test_the_order_stays_the_same_from_the_form_to_the_call(anna: Client) -> None:
+def test_the_order_token_stays_the_same_until_the_call(anna: Client) -> None:
     filled = order(anna)
     html = page(anna.post(PLACE, {**filled, "_check": "Check"}))
 
     assert hidden(html, "order") == filled["order"]
 
 
-def test_a_form_that_has_made_a_call_makes_no_other(anna: Client) -> None:
+def test_a_form_places_only_one_call(anna: Client) -> None:
     filled = {**order(anna), "_call": "Call"}
     anna.post(PLACE, filled)
 
@@ -286,9 +288,7 @@ def test_a_form_that_has_made_a_call_makes_no_other(anna: Client) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "forged", "someone else's"])
-def test_an_order_that_is_not_the_user_s_makes_no_call_and_a_good_one_is_at_hand(
-    token: str, anna: Client
-) -> None:
+def test_the_order_token_of_another_user_is_refused_and_replaced(token: str, anna: Client) -> None:
     if token == "someone else's":
         token = order(staff("eve", "place_call"))["order"]
 
@@ -300,7 +300,7 @@ def test_an_order_that_is_not_the_user_s_makes_no_call_and_a_good_one_is_at_hand
     page(anna.post(PLACE, again), 302)
 
 
-def test_it_needs_the_page_s_own_csrf_token(anna: Client) -> None:
+def test_placing_requires_a_csrf_token(anna: Client) -> None:
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(get_user_model().objects.get(username="anna"))
 
@@ -309,7 +309,7 @@ def test_it_needs_the_page_s_own_csrf_token(anna: Client) -> None:
     assert not CallRequest.objects.exists()
 
 
-def test_a_page_costs_few_queries(
+def test_the_page_makes_few_queries(
     anna: Client, poketalk: Callable[..., None], django_assert_num_queries: Callable[..., Any]
 ) -> None:
     poketalk(CALLS_PER_HOUR=100)
@@ -321,7 +321,7 @@ def test_a_page_costs_few_queries(
         anna.post(PLACE, {**filled, "_check": "Check"})
 
 
-def test_whoever_has_a_call_already_is_led_to_it(
+def test_users_with_an_open_call_get_a_link_to_it(
     anna: Client, new_call: Callable[..., CallRequest], poketalk: Callable[..., None]
 ) -> None:
     poketalk(LIVE_CALLS_PER_USER=1)

@@ -40,14 +40,12 @@ def some_calls(db: None) -> Any:
     return anna
 
 
-def test_only_who_may_see_everybodys_calls_sees_what_they_add_up_to(some_calls: Any) -> None:
+def test_reports_require_the_permission_to_see_all_calls(some_calls: Any) -> None:
     assert staff("guest", "place_call").get(REPORTS).status_code == 403
     assert Client().get(REPORTS).status_code == 302
 
 
-def test_the_last_thirty_days_are_shown_unless_others_are_asked_for(
-    watcher: Client, some_calls: Any
-) -> None:
+def test_the_default_period_is_the_last_thirty_days(watcher: Client, some_calls: Any) -> None:
     shown = page(watcher.get(REPORTS))
 
     for figure in (
@@ -96,7 +94,7 @@ def test_one_user_s_calls(watcher: Client, some_calls: Any) -> None:
         ({"user": "\x00"}, "Null characters are not allowed."),
     ],
 )
-def test_a_senseless_question_is_an_answer_with_a_reason(
+def test_invalid_parameters_show_an_error(
     watcher: Client, query: dict[str, str], error: str
 ) -> None:
     shown = page(watcher.get(REPORTS, query))
@@ -105,14 +103,14 @@ def test_a_senseless_question_is_an_answer_with_a_reason(
     assert "<script>" not in shown
 
 
-def test_an_empty_period_says_so(watcher: Client) -> None:
+def test_an_empty_period_has_a_message(watcher: Client) -> None:
     shown = page(watcher.get(REPORTS))
 
     assert "There are no calls in this period." in shown
     assert "poketalk-chart" not in shown
 
 
-def test_the_charts_show_what_the_table_says(watcher: Client, some_calls: Any) -> None:
+def test_the_charts_have_the_figures_of_the_table(watcher: Client, some_calls: Any) -> None:
     shown = page(watcher.get(REPORTS))
 
     today = date_format(timezone.localdate(), "SHORT_DATE_FORMAT")
@@ -139,7 +137,7 @@ def test_users_and_countries_have_charts_of_their_own(watcher: Client, some_call
     assert "of each day" not in of_users + of_countries
 
 
-def test_large_numbers_on_a_chart_are_written_out(watcher: Client) -> None:
+def test_large_numbers_on_a_chart_are_not_abbreviated(watcher: Client) -> None:
     talked(when=timezone.now(), cost=Decimal("1234567.5"))
     shown = page(watcher.get(REPORTS))
 
@@ -159,7 +157,7 @@ def test_a_long_period_has_a_bar_for_each_week(watcher: Client) -> None:
 
 
 @pytest.mark.parametrize("by", ["day", "user", "outcome"])
-def test_a_row_leads_to_its_calls_of_the_period_and_the_user(
+def test_a_row_links_to_its_calls_in_the_period_and_of_the_user(
     watcher: Client, some_calls: Any, by: str
 ) -> None:
     add(timezone.now(), status=8, ended_at=timezone.now(), user=someone("bob"))
@@ -171,14 +169,16 @@ def test_a_row_leads_to_its_calls_of_the_period_and_the_user(
     assert [count for count in calls if count] == [2]
 
 
-def test_calls_that_no_user_placed_and_countries_have_no_list(watcher: Client) -> None:
+def test_countries_and_calls_without_a_user_have_no_link(watcher: Client) -> None:
     talked(when=timezone.now())
 
     for by in ("user", "country"):
         assert "?day=" not in page(watcher.get(REPORTS, {"by": by}))
 
 
-def test_the_file_has_the_same_figures_and_no_formula(watcher: Client, some_calls: Any) -> None:
+def test_the_csv_file_has_the_same_figures_and_no_formulas(
+    watcher: Client, some_calls: Any
+) -> None:
     answer = watcher.get(REPORTS, {"by": "user", "format": "csv"})
 
     text = b"".join(answer.streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]

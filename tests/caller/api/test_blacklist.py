@@ -32,7 +32,7 @@ def patch(asking: Any, entry: BlacklistedNumber, body: Any) -> Any:
     return asking.patch(f"{BLACKLIST}{entry.pk}/", body, "application/json")
 
 
-def test_an_entry_is_added_as_the_admin_would_store_it(poketalk: Any) -> None:
+def test_an_entry_is_stored_as_in_the_admin(poketalk: Any) -> None:
     poketalk(DEFAULT_REGION="GB")
     user = keeper("view_numbers")
     body = {"number": "020 7946 0123", "direction": "to", "reason": "Asked not to be called."}
@@ -63,7 +63,7 @@ def test_a_prefix_is_added() -> None:
     assert told["until"] == "2999-01-01T00:00:00Z"
 
 
-def test_an_entry_is_changed_and_what_is_left_out_stays() -> None:
+def test_missing_fields_are_not_changed() -> None:
     entry = listed(reason="Why", direction="to")
     asking = client(keeper("view_numbers"))
     told = patch(asking, entry, {"number": "+44 20 7946 0124"}).json()
@@ -79,7 +79,7 @@ def test_an_entry_is_deleted() -> None:
     assert not BlacklistedNumber.objects.exists()
 
 
-def test_numbers_are_masked_and_not_changed_by_those_who_may_not_see_them() -> None:
+def test_users_who_may_not_see_numbers_cannot_change_them() -> None:
     entry, prefix = listed(), listed(number="+4420", is_prefix=True)
     asking = client(keeper())
 
@@ -94,7 +94,7 @@ def test_numbers_are_masked_and_not_changed_by_those_who_may_not_see_them() -> N
     assert asking.get(BLACKLIST, {"number": CALLEE}).json()["results"] == []
 
 
-def test_each_permission_opens_its_action_alone() -> None:
+def test_each_permission_allows_only_its_action() -> None:
     entry = listed()
     path = f"{BLACKLIST}{entry.pk}/"
 
@@ -133,7 +133,7 @@ def test_the_list_is_filtered() -> None:
     problem(asking.get(BLACKLIST, {"direction": "up"}), 400, "invalid")
 
 
-def test_an_entry_that_is_there_already_is_told() -> None:
+def test_an_existing_entry_is_an_error() -> None:
     listed()
     asking = client(keeper("view_numbers"))
 
@@ -143,7 +143,7 @@ def test_an_entry_that_is_there_already_is_told() -> None:
 
 
 @pytest.mark.parametrize("is_prefix", [False, True])
-def test_what_is_no_number_is_told_once_and_in_the_readers_language(is_prefix: bool) -> None:
+def test_an_invalid_number_is_one_error_in_the_user_s_language(is_prefix: bool) -> None:
     asking = client(keeper("view_numbers"))
 
     with translation.override("de"):
@@ -154,7 +154,7 @@ def test_what_is_no_number_is_told_once_and_in_the_readers_language(is_prefix: b
     assert error["detail"].startswith("„x1“ ")
 
 
-def test_an_entry_that_came_in_between_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_entry_that_was_added_concurrently_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     asking = client(keeper("view_numbers"))
 
     def quicker() -> Any:
@@ -186,12 +186,12 @@ def test_an_entry_that_came_in_between_is_told(monkeypatch: pytest.MonkeyPatch) 
         ({"number": CALLEE, "until": "never"}, "#/until"),
     ],
 )
-def test_a_field_that_cannot_be_is_told_with_its_place(body: Any, pointer: str) -> None:
+def test_an_invalid_field_is_reported_with_its_pointer(body: Any, pointer: str) -> None:
     assert list(wrong(post(client(keeper("view_numbers")), BLACKLIST, body))) == [pointer]
     assert not BlacklistedNumber.objects.exists()
 
 
-def test_there_is_no_replacing_of_a_whole_entry() -> None:
+def test_put_is_not_allowed() -> None:
     entry = listed()
     response = client(keeper()).put(f"{BLACKLIST}{entry.pk}/", {}, "application/json")
 
@@ -199,7 +199,7 @@ def test_there_is_no_replacing_of_a_whole_entry() -> None:
     assert "PATCH" in response.headers["Allow"]
 
 
-def test_a_page_costs_the_same_queries_however_many_entries_it_has(
+def test_the_queries_of_a_page_do_not_depend_on_the_number_of_entries(
     django_assert_num_queries: Any,
 ) -> None:
     user = keeper()

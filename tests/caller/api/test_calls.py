@@ -31,7 +31,7 @@ def ids(response: Any) -> list[int]:
 # Watching
 
 
-def test_the_list_is_ones_own_calls_or_all(new_call: NewCall) -> None:
+def test_the_list_has_the_user_s_own_calls_or_all(new_call: NewCall) -> None:
     anna, boss = agent(), someone("boss", "view_callrequest")
     theirs, mine = new_call(), new_call(user=anna)
 
@@ -41,7 +41,7 @@ def test_the_list_is_ones_own_calls_or_all(new_call: NewCall) -> None:
 
 
 @pytest.mark.parametrize("permission", ["view_callrequest", "change_callrequest"])
-def test_whoever_sees_all_calls_in_the_admin_sees_them_here(
+def test_users_who_see_all_calls_in_the_admin_see_them_in_the_api(
     new_call: NewCall, permission: str
 ) -> None:
     clerk = someone("clerk", permission)
@@ -54,7 +54,7 @@ def test_whoever_sees_all_calls_in_the_admin_sees_them_here(
     assert ids(client(clerk).get(CALLS)) == [call.pk]
 
 
-def test_a_call_that_one_may_not_see_is_not_there(new_call: NewCall) -> None:
+def test_a_call_that_the_user_may_not_see_is_404(new_call: NewCall) -> None:
     call = new_call()
     asking = client(agent())
 
@@ -67,11 +67,11 @@ def test_a_call_that_one_may_not_see_is_not_there(new_call: NewCall) -> None:
 @pytest.mark.parametrize(
     "pk", ["0", "٣", "1_0", "x", "-1", "1.0", "9" * 18, "9" * 60, "%00", "1%00"]
 )
-def test_what_is_no_id_is_not_there(pk: str) -> None:
+def test_an_invalid_id_is_404(pk: str) -> None:
     problem(client(agent()).get(f"{CALLS}{pk}/"), 404, "not_found")
 
 
-def test_numbers_are_masked_for_those_who_may_not_see_them(new_call: NewCall) -> None:
+def test_numbers_are_masked_for_users_who_may_not_see_them(new_call: NewCall) -> None:
     call = new_call(user=agent())
     CallRequest.objects.update(response_detail=f"{CALLEE} is not served")
     masked = client(someone("clerk", "view_callrequest"))
@@ -85,7 +85,7 @@ def test_numbers_are_masked_for_those_who_may_not_see_them(new_call: NewCall) ->
     assert whole.get(CALLS).json()["results"][0]["response_detail"] == f"{CALLEE} is not served"
 
 
-def test_a_call_is_told_with_its_events_to_those_who_may_see_them(new_call: NewCall) -> None:
+def test_a_call_has_its_events_for_users_who_may_see_them(new_call: NewCall) -> None:
     call = connected(new_call(user=agent()))
     for status in (1, 3, 5, 7):
         CallEvent.objects.create(
@@ -104,7 +104,7 @@ def test_a_call_is_told_with_its_events_to_those_who_may_see_them(new_call: NewC
     assert len(client(boss).get(f"{CALLS}{call.pk}/").json()["events"]) == 4
 
 
-def test_only_the_last_events_are_told(new_call: NewCall) -> None:
+def test_only_the_latest_events_are_included(new_call: NewCall) -> None:
     call = new_call(user=agent())
     CallEvent.objects.bulk_create(
         CallEvent(call=call, status=7, duration=number, answer=200) for number in range(205)
@@ -115,7 +115,7 @@ def test_only_the_last_events_are_told(new_call: NewCall) -> None:
     assert told["events_cut"] is True
 
 
-def test_pages_are_bounded_and_meet_without_gap(new_call: NewCall) -> None:
+def test_pages_are_limited_and_have_no_gaps(new_call: NewCall) -> None:
     boss = client(someone("boss", "view_callrequest"))
     template = new_call()
     CallRequest.objects.bulk_create(
@@ -131,7 +131,7 @@ def test_pages_are_bounded_and_meet_without_gap(new_call: NewCall) -> None:
     assert newest[-1] == template.pk
 
 
-def test_a_page_costs_the_same_queries_however_many_calls_it_has(
+def test_the_number_of_queries_does_not_depend_on_the_number_of_calls(
     new_call: NewCall, django_assert_num_queries: Any
 ) -> None:
     people = [agent(name) for name in "abcdefghij"]
@@ -145,7 +145,7 @@ def test_a_page_costs_the_same_queries_however_many_calls_it_has(
         assert len(ids(boss.get(CALLS))) == 10
 
 
-def test_one_call_costs_a_few_queries(new_call: NewCall, django_assert_num_queries: Any) -> None:
+def test_one_call_makes_few_queries(new_call: NewCall, django_assert_num_queries: Any) -> None:
     call = new_call(user=agent(), subject=contact())
     boss = client(someone("boss", "view_callrequest", "view_callevent"))
     boss.get(CALLS)
@@ -194,7 +194,7 @@ def test_the_list_is_filtered(new_call: NewCall) -> None:
     assert found(number=CALLER) == [about.pk, hers.pk, old.pk]
 
 
-def test_a_number_that_one_may_not_see_is_not_found(new_call: NewCall) -> None:
+def test_a_number_that_the_user_may_not_see_is_not_found(new_call: NewCall) -> None:
     clerk = someone("clerk", "view_callrequest")
     new_call()
     mine = new_call(user=clerk)
@@ -237,7 +237,7 @@ def test_a_number_that_one_may_not_see_is_not_found(new_call: NewCall) -> None:
         ({"created_after": "2026-01-01T00:00:00-23:59"}, False),
     ],
 )
-def test_a_parameter_that_cannot_be_is_told(query: Any, parameter: Any) -> None:
+def test_an_invalid_parameter_is_an_error(query: Any, parameter: Any) -> None:
     response = client(agent()).get(CALLS, query)
 
     if parameter is False:
@@ -262,7 +262,7 @@ def test_an_owner_hangs_up(new_call: NewCall) -> None:
     assert call.hangup_requested_at is not None
 
 
-def test_another_ones_call_is_ended_with_the_permission_alone(new_call: NewCall) -> None:
+def test_ending_another_user_s_call_requires_the_permission(new_call: NewCall) -> None:
     call = new_call(user=agent())
     path = f"{CALLS}{call.pk}/hang-up/"
 
@@ -271,7 +271,7 @@ def test_another_ones_call_is_ended_with_the_permission_alone(new_call: NewCall)
     assert post(client(boss), path).json()["placement"] == "cancelled"
 
 
-def test_a_call_that_is_over_stays_as_it_is(new_call: NewCall) -> None:
+def test_an_ended_call_is_not_changed(new_call: NewCall) -> None:
     call = new_call(user=agent())
     requesting.cancel(call)
     before = client(call.user).get(f"{CALLS}{call.pk}/").json()

@@ -87,7 +87,7 @@ def there(db: None, new_call: Any) -> dict[str, int]:
     ("name", "mode"),
     [(name, RIGHT) for name in TAKING + TELLING] + [(name, WRONG) for name in TAKING],
 )
-def test_it_answers_as_it_is_described(
+def test_responses_match_the_openapi_document(
     name: str, mode: Any, described: Any, asker: dict[str, str], there: dict[str, int]
 ) -> None:
     operation = described.find_operation_by_id(f"poketalk_{name}")

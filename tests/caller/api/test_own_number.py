@@ -19,7 +19,7 @@ def put(asking: Any, body: Any) -> Any:
     return asking.put(OWN_NUMBER, body, "application/json")
 
 
-def test_a_number_is_set_shown_replaced_and_forgotten(poketalk: Any) -> None:
+def test_a_number_is_set_returned_replaced_and_deleted(poketalk: Any) -> None:
     poketalk(DEFAULT_REGION="GB")
     anna = someone("anna", "place_call")
     asking = client(anna)
@@ -34,7 +34,7 @@ def test_a_number_is_set_shown_replaced_and_forgotten(poketalk: Any) -> None:
     problem(asking.get(OWN_NUMBER), 404, "not_found")
 
 
-def test_everybody_has_a_number_of_their_own() -> None:
+def test_each_user_has_their_own_number() -> None:
     agent("anna")
     bob = client(someone("bob", "place_call"))
 
@@ -44,7 +44,7 @@ def test_everybody_has_a_number_of_their_own() -> None:
     assert CallerNumber.objects.get().number == CALLER
 
 
-def test_whoever_may_not_place_calls_has_none() -> None:
+def test_an_own_number_requires_the_permission_to_place_calls() -> None:
     eve = client(someone("eve"))
 
     problem(eve.get(OWN_NUMBER), 403, "permission_denied")
@@ -56,12 +56,12 @@ def test_whoever_may_not_place_calls_has_none() -> None:
 @pytest.mark.parametrize(
     "number", [None, "", 442079460000, True, [], "12", "\x00", "x" * 41, "<script>"]
 )
-def test_what_is_no_number_is_told_and_changes_nothing(number: Any) -> None:
+def test_an_invalid_number_is_an_error_and_changes_nothing(number: Any) -> None:
     assert list(wrong(put(client(agent()), {"number": number}))) == ["#/number"]
     assert CallerNumber.objects.get().number == CALLER
 
 
-def test_it_costs_a_few_queries(django_assert_num_queries: Any) -> None:
+def test_requests_make_few_queries(django_assert_num_queries: Any) -> None:
     asking = client(agent())
 
     with django_assert_num_queries(5):  # session, user, 2 × permissions, number

@@ -49,7 +49,7 @@ def test_a_call_is_placed_from_the_users_own_number(woken: Any) -> None:
     assert told["created_at"].endswith("Z")
 
 
-def test_all_that_a_call_can_be_asked_for_with_is_heeded() -> None:
+def test_all_fields_of_an_order_apply() -> None:
     anna = agent("anna", "change_callernumber")
     bob = contact()
     later = timezone.now() + timedelta(hours=1)
@@ -80,13 +80,13 @@ def give_permission(user: Any, app: str, codename: str) -> None:
     )
 
 
-def test_a_null_is_the_same_as_nothing() -> None:
+def test_null_is_the_same_as_a_missing_field() -> None:
     order = {"to_number": CALLEE, "from_number": None, "subject": None, "max_cost": None}
 
     assert post(client(agent()), CALLS, order).status_code == 201
 
 
-def test_a_limit_whose_name_is_misspelled_is_not_left_out_in_silence() -> None:
+def test_a_misspelled_limit_is_an_error() -> None:
     asking = client(agent())
 
     for path in (CALLS, QUOTE):
@@ -99,7 +99,7 @@ def test_a_limit_whose_name_is_misspelled_is_not_left_out_in_silence() -> None:
     assert not CallRequest.objects.exists()
 
 
-def test_whoever_may_not_place_calls_is_told_403() -> None:
+def test_placing_requires_the_permission_to_place_calls() -> None:
     asking = client(someone("eve"))
 
     for path in (CALLS, QUOTE):
@@ -107,20 +107,20 @@ def test_whoever_may_not_place_calls_is_told_403() -> None:
     assert not CallRequest.objects.exists()
 
 
-def test_only_some_may_have_another_phone_ring_first() -> None:
+def test_choosing_the_caller_s_phone_requires_the_permission() -> None:
     order = {"to_number": CALLEE, "from_number": "+442079460999"}
 
     problem(post(client(agent()), CALLS, order), 403, "permission_denied")
     assert post(client(agent("boss", "change_callernumber")), CALLS, order).status_code == 201
 
 
-def test_without_a_number_of_ones_own_a_call_is_refused() -> None:
+def test_without_an_own_number_a_call_is_refused() -> None:
     response = post(client(someone("anna", "place_call")), CALLS, {"to_number": CALLEE})
 
     assert problem(response, 422, "no_own_number")["field"] == "from_number"
 
 
-def test_a_refusal_tells_its_code_and_its_field() -> None:
+def test_a_refusal_has_a_code_and_a_field() -> None:
     BlacklistedNumber.objects.create(number=CALLEE, reason="Asked not to be called.")
     asking = client(agent())
 
@@ -134,7 +134,7 @@ def test_a_refusal_tells_its_code_and_its_field() -> None:
     assert told["field"] == "to_number"
 
 
-def test_an_object_that_may_not_be_seen_is_answered_as_one_that_is_not_there() -> None:
+def test_a_hidden_object_has_the_same_error_as_a_missing_one() -> None:
     anna = agent()
     bob = contact()
     asking = client(anna)
@@ -162,7 +162,7 @@ def test_an_object_that_may_not_be_seen_is_answered_as_one_that_is_not_there() -
 # The key
 
 
-def test_the_same_key_and_body_is_the_same_call(woken: Any) -> None:
+def test_the_same_key_and_body_return_the_same_call(woken: Any) -> None:
     asking = client(agent())
     first = post(asking, CALLS, {"to_number": CALLEE}, '"k-1"')
     second = post(asking, CALLS, {"to_number": "+44 20 7946 0123"}, '"k-1"')
@@ -174,7 +174,7 @@ def test_the_same_key_and_body_is_the_same_call(woken: Any) -> None:
     assert second.json() == first.json()
 
 
-def test_a_key_is_the_same_with_quotation_marks_and_without() -> None:
+def test_a_key_is_the_same_with_and_without_quotation_marks() -> None:
     asking = client(agent())
     post(asking, CALLS, {"to_number": CALLEE}, '"k-1"')
 
@@ -201,7 +201,7 @@ def test_the_same_key_for_another_call_is_a_conflict(change: dict[str, Any]) -> 
     assert CallRequest.objects.count() == 1
 
 
-def test_another_users_key_neither_conflicts_nor_tells_anything() -> None:
+def test_the_keys_of_users_are_separate() -> None:
     post(client(agent("anna")), CALLS, {"to_number": CALLEE}, '"k-1"')
     response = post(client(agent("bob")), CALLS, {"to_number": "+442079460124"}, '"k-1"')
 
@@ -210,7 +210,7 @@ def test_another_users_key_neither_conflicts_nor_tells_anything() -> None:
     assert CallRequest.objects.count() == 2
 
 
-def test_a_key_means_its_call_though_the_own_number_was_changed_since() -> None:
+def test_a_key_returns_its_call_after_the_own_number_has_changed() -> None:
     anna = agent()
     first = post(client(anna), CALLS, {"to_number": CALLEE}, '"k-1"')
     CallerNumber.objects.update(number="+442079460999")
@@ -219,7 +219,7 @@ def test_a_key_means_its_call_though_the_own_number_was_changed_since() -> None:
     assert second.json()["id"] == first.json()["id"]
 
 
-def test_a_refusal_uses_no_key_up() -> None:
+def test_a_refused_call_does_not_use_up_its_key() -> None:
     asking = client(agent())
     listed = BlacklistedNumber.objects.create(number=CALLEE)
     problem(post(asking, CALLS, {"to_number": CALLEE}, '"k-1"'), 422, "blacklisted")
@@ -231,7 +231,7 @@ def test_a_refusal_uses_no_key_up() -> None:
 @pytest.mark.parametrize(
     "key", ["", '""', " ", "k 1", '"k', "k,1", '"k" ; a=1', "schlüssel", "٣", '"\x7f"', "k" * 256]
 )
-def test_what_is_no_key_is_told(key: str) -> None:
+def test_an_invalid_key_is_an_error(key: str) -> None:
     response = post(client(agent()), CALLS, {"to_number": CALLEE}, key)
 
     assert problem(response, 400, "invalid_header")["header"] == "Idempotency-Key"
@@ -241,14 +241,14 @@ def test_what_is_no_key_is_told(key: str) -> None:
 @pytest.mark.parametrize(
     "key", ["k" * 255, '"a b, \\"c\\" \\\\"', "8e03978e-40d5-43dd-bc93-6894a57f9324"]
 )
-def test_what_is_a_key_is_taken(key: str) -> None:
+def test_valid_keys_are_accepted(key: str) -> None:
     assert post(client(agent()), CALLS, {"to_number": CALLEE}, key).status_code == 201
 
 
 # Quoting
 
 
-def test_a_quote_tells_the_call_and_makes_none(woken: Any) -> None:
+def test_a_quote_returns_the_call_and_places_none(woken: Any) -> None:
     order = {"to_number": "+44 20 7946 0123", "max_duration": 99}
     told = post(client(agent()), QUOTE, order).json()
 
@@ -300,7 +300,7 @@ def test_a_quote_tells_the_call_and_makes_none(woken: Any) -> None:
         ({"expires_at": "٢٠٢٦-01-01T00:00:00Z"}, "#/expires_at"),
     ],
 )
-def test_a_field_that_cannot_be_is_told_with_its_place(change: Any, pointer: str) -> None:
+def test_an_invalid_field_is_reported_with_its_pointer(change: Any, pointer: str) -> None:
     asking = client(agent())
 
     for path in (CALLS, QUOTE):
@@ -319,7 +319,7 @@ def test_a_field_that_cannot_be_is_told_with_its_place(change: Any, pointer: str
         ({"to_number": "<script>"}, "number_invalid"),
     ],
 )
-def test_a_value_that_may_not_be_is_refused(change: Any, code: str) -> None:
+def test_an_invalid_value_is_refused(change: Any, code: str) -> None:
     problem(post(client(agent()), CALLS, {"to_number": CALLEE, **change}), 422, code)
 
 
@@ -339,14 +339,14 @@ def test_orders_are_throttled_for_each_user(settings: Any) -> None:
 
 
 @pytest.mark.parametrize(("path", "most"), [(CALLS, 30), (QUOTE, 60)])
-def test_there_is_a_rate_where_the_project_has_set_none(path: str, most: int) -> None:
+def test_there_is_a_default_rate(path: str, most: int) -> None:
     asking = client(agent())
     answers = [post(asking, path, {}).status_code for _ in range(most + 1)]
 
     assert answers == [400] * most + [429]
 
 
-def test_a_rate_can_be_switched_off(settings: Any) -> None:
+def test_a_rate_can_be_disabled(settings: Any) -> None:
     settings.REST_FRAMEWORK = {"DEFAULT_THROTTLE_RATES": {"poketalk_place": None}}
     asking = client(agent())
 

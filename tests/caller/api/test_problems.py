@@ -50,14 +50,14 @@ def send(asking: Client, body: bytes, content_type: str = "application/json") ->
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_nobody_is_told_401_and_how_to_say_who_they_are(path: str) -> None:
+def test_without_credentials_the_response_is_401_with_a_challenge(path: str) -> None:
     for method in ("get", "post", "put", "patch", "delete"):
         response = getattr(Client(), method)(path)
         problem(response, 401, "not_authenticated")
         assert response.headers["WWW-Authenticate"].startswith("Basic")
 
 
-def test_a_wrong_password_is_told_401() -> None:
+def test_a_wrong_password_is_401() -> None:
     someone("anna")
     basic = base64.b64encode(b"anna:guess").decode()
     response = Client().get(CALLS, headers={"Authorization": f"Basic {basic}"})
@@ -66,20 +66,20 @@ def test_a_wrong_password_is_told_401() -> None:
     assert "WWW-Authenticate" in response.headers
 
 
-def test_a_right_password_opens_the_api() -> None:
+def test_a_correct_password_is_accepted() -> None:
     someone("anna")
     basic = base64.b64encode(b"anna:anna").decode()
 
     assert Client().get(CALLS, headers={"Authorization": f"Basic {basic}"}).status_code == 200
 
 
-def test_where_there_are_only_sessions_nobody_is_told_403(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_only_sessions_a_missing_login_is_403(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Resource, "authentication_classes", (SessionAuthentication,))
 
     problem(Client().get(CALLS), 403, "not_authenticated")
 
 
-def test_a_session_without_csrf_token_is_told_403() -> None:
+def test_a_session_without_a_csrf_token_is_403() -> None:
     asking = Client(enforce_csrf_checks=True)
     asking.force_login(agent())
 
@@ -87,7 +87,7 @@ def test_a_session_without_csrf_token_is_told_403() -> None:
     assert not CallRequest.objects.exists()
 
 
-def test_somebody_who_was_locked_out_is_told_401() -> None:
+def test_an_inactive_user_is_401() -> None:
     asking = client(agent())
     get_user_model().objects.update(is_active=False)
 
@@ -97,7 +97,7 @@ def test_somebody_who_was_locked_out_is_told_401() -> None:
 # How it is asked
 
 
-def test_a_method_that_is_not_there_is_told_with_those_that_are() -> None:
+def test_an_unsupported_method_is_405_with_the_allowed_ones() -> None:
     asking = client(agent())
 
     for method, path in (
@@ -113,7 +113,7 @@ def test_a_method_that_is_not_there_is_told_with_those_that_are() -> None:
         assert method.upper() not in allowed
 
 
-def test_nothing_but_json_is_answered() -> None:
+def test_responses_are_json_only() -> None:
     asking = client(agent())
 
     problem(asking.get(CALLS, headers={"Accept": "text/html"}), 406, "not_acceptable")
@@ -124,7 +124,7 @@ def test_nothing_but_json_is_answered() -> None:
     "content_type",
     ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "x", ""],
 )
-def test_nothing_but_json_is_read(content_type: str) -> None:
+def test_request_bodies_are_json_only(content_type: str) -> None:
     problem(send(client(agent()), b"to_number=1", content_type), 415, "unsupported_media_type")
 
 
@@ -144,7 +144,7 @@ def test_nothing_but_json_is_read(content_type: str) -> None:
     ],
     ids=lambda body: body[:18].decode("latin-1"),
 )
-def test_what_is_no_json_is_told(body: bytes) -> None:
+def test_invalid_json_is_an_error(body: bytes) -> None:
     response = send(client(agent()), body)
 
     assert response.json()["code"] in ("parse_error", "invalid")
@@ -152,13 +152,13 @@ def test_what_is_no_json_is_told(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b'"x"', b"5", b"true", b'[{"to_number": "1"}]'])
-def test_json_that_is_no_object_is_told(body: bytes) -> None:
+def test_json_that_is_not_an_object_is_an_error(body: bytes) -> None:
     told = problem(send(client(agent()), body), 400, "invalid")
 
     assert told["errors"]
 
 
-def test_a_body_that_is_too_large_is_not_read_to_its_end() -> None:
+def test_a_body_that_is_too_large_is_not_read_completely() -> None:
     asking = client(agent())
 
     problem(send(asking, b'{"a": "' + b"x" * parsers.MAX_BODY), 413, "too_large")
@@ -166,7 +166,7 @@ def test_a_body_that_is_too_large_is_not_read_to_its_end() -> None:
     assert send(asking, fitting).status_code == 201
 
 
-def test_the_place_of_an_error_is_a_json_pointer() -> None:
+def test_the_position_of_an_error_is_a_json_pointer() -> None:
     asking = client(agent())
     told = problem(post(asking, CALLS, {"subject": {}}), 400, "invalid")
 
@@ -182,7 +182,7 @@ def test_the_place_of_an_error_is_a_json_pointer() -> None:
 
 
 @pytest.mark.parametrize("error", [OperationalError("gone"), InterfaceError("gone")])
-def test_a_database_that_is_gone_is_told_503(
+def test_an_unavailable_database_is_503(
     error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(**order: Any) -> None:
@@ -204,7 +204,7 @@ def test_a_database_that_is_gone_is_told_503(
         (RequestDataTooBig("big"), 413, "too_large"),
     ],
 )
-def test_what_django_finds_odd_is_told_as_a_problem(
+def test_an_error_that_django_handles_is_a_problem(
     error: Exception, status: int, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(**order: Any) -> None:
@@ -216,7 +216,7 @@ def test_what_django_finds_odd_is_told_as_a_problem(
     problem(post(asking, CALLS, {"to_number": CALLEE}), status, code)
 
 
-def test_a_fault_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_a_500(monkeypatch: pytest.MonkeyPatch) -> None:
     asking = client(agent())
     monkeypatch.setattr(requesting, "request_call", lambda **order: 1 / 0)
 
@@ -239,7 +239,7 @@ def test_other_views_of_the_project_keep_their_own_errors() -> None:
     assert response.headers["Content-Type"] == "application/json"
 
 
-def test_answers_are_kept_by_nobody() -> None:
+def test_responses_are_not_cached() -> None:
     for response in (client(agent()).get(CALLS), Client().get(CALLS)):
         assert "no-store" in response.headers["Cache-Control"]
 
@@ -275,9 +275,7 @@ BODIES = ANYTHING | st.dictionaries(
     max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 @given(body=BODIES, where=st.sampled_from(("calls", "quote", "blacklist", "own-number", "patch")))
-def test_whatever_is_sent_is_answered_and_never_with_500(
-    body: Any, where: str, somebody: Any
-) -> None:
+def test_no_request_causes_a_500(body: Any, where: str, somebody: Any) -> None:
     cache.clear()
     asking, entry = somebody
     sent = json.dumps(body).encode()
@@ -305,9 +303,7 @@ def somebody() -> tuple[Client, int]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nothing_of_a_request_that_failed_is_kept(
-    monkeypatch: pytest.MonkeyPatch, new_call: Any
-) -> None:
+def test_a_failed_request_saves_nothing(monkeypatch: pytest.MonkeyPatch, new_call: Any) -> None:
     def fail(*_arguments: Any) -> None:
         new_call()
         raise OperationalError("gone")

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 REQUESTS = 100  # in as many threads as a database of 100 connections lets one test have
 
 
-def test_a_hundred_requests_with_the_same_key_make_one_call(settings: Any, poketalk: Any) -> None:
+def test_a_hundred_requests_with_the_same_key_place_one_call(settings: Any, poketalk: Any) -> None:
     settings.REST_FRAMEWORK = {"DEFAULT_THROTTLE_RATES": {"poketalk_place": None}}
     poketalk(LIVE_CALLS_PER_USER=1)
     cache.clear()
@@ -44,7 +44,7 @@ def client_with(cookies: Any) -> Any:
     return made
 
 
-def test_a_number_that_many_put_on_the_blacklist_at_once_is_there_once() -> None:
+def test_a_number_that_is_blacklisted_concurrently_has_one_entry() -> None:
     cookies = client(someone("keeper", "add_blacklistednumber")).cookies
 
     answers = at_once(lambda: post(client_with(cookies), BLACKLIST, {"number": CALLEE}).status_code)

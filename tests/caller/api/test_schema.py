@@ -53,7 +53,7 @@ def document() -> Any:
     return yaml.safe_load(run(DOCUMENT))
 
 
-def test_every_operation_is_named_and_told(document: Any) -> None:
+def test_every_operation_has_a_name_and_a_description(document: Any) -> None:
     named = {
         (path, method): operation["operationId"].removeprefix("poketalk_")
         for path, methods in document["paths"].items()
@@ -77,7 +77,7 @@ def test_every_operation_is_named_and_told(document: Any) -> None:
     }
 
 
-def test_every_error_is_told_as_a_problem(document: Any) -> None:
+def test_every_error_is_a_problem(document: Any) -> None:
     for methods in document["paths"].values():
         for operation in methods.values():
             for status, answer in operation["responses"].items():
@@ -86,7 +86,7 @@ def test_every_error_is_told_as_a_problem(document: Any) -> None:
                 assert kinds == ([] if status == "204" else wanted)
 
 
-def test_names_are_not_mixed_up_with_those_of_the_project(document: Any) -> None:
+def test_component_names_have_a_prefix(document: Any) -> None:
     names = [name for name in document["components"]["schemas"] if not name.endswith("Enum")]
 
     assert names
@@ -97,7 +97,7 @@ def test_the_schema_of_an_order_allows_no_other_fields(document: Any) -> None:
     assert document["components"]["schemas"]["PokeTalkOrder"]["additionalProperties"] is False
 
 
-def test_placing_takes_a_key(document: Any) -> None:
+def test_placing_accepts_an_idempotency_key(document: Any) -> None:
     [key] = document["paths"]["/calls/"]["post"]["parameters"]
 
     assert (key["in"], key["name"], key.get("required", False)) == (
@@ -107,5 +107,5 @@ def test_placing_takes_a_key(document: Any) -> None:
     )
 
 
-def test_the_api_works_where_drf_spectacular_is_not_installed() -> None:
+def test_the_api_works_without_drf_spectacular() -> None:
     assert run(WITHOUT) == ""

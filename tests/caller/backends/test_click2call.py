@@ -85,7 +85,7 @@ def service(poketalk: Change) -> Iterator[Service]:
     service.close()
 
 
-def test_the_request_has_exactly_the_protocols_fields(service: Service) -> None:
+def test_the_request_has_exactly_the_fields_of_the_protocol(service: Service) -> None:
     service.answer(b"00")
 
     Click2CallBackend().place(ORDER)
@@ -136,9 +136,7 @@ def test_bad_input_is_rejected_with_the_services_reason(service: Service) -> Non
         (b"0" * 5_000_000, "200 OK"),
     ],
 )
-def test_what_is_not_clearly_an_answer_is_unknown(
-    service: Service, body: bytes, status: str
-) -> None:
+def test_an_unclear_answer_is_unknown(service: Service, body: bytes, status: str) -> None:
     service.answer(body, status)
 
     assert Click2CallBackend().place(ORDER).verdict is Verdict.UNKNOWN
@@ -158,7 +156,7 @@ def test_a_reset_after_the_request_is_unknown(service: Service) -> None:
     assert Click2CallBackend().place(ORDER).verdict is Verdict.UNKNOWN
 
 
-def test_an_answer_cut_at_any_byte_is_never_taken_for_success(service: Service) -> None:
+def test_a_truncated_answer_is_never_a_success(service: Service) -> None:
     service.answer(b"00")
     whole = service.reply or b""
     for length in range(len(whole)):
@@ -180,7 +178,7 @@ def test_no_answer_within_the_read_timeout_is_unknown(poketalk: Change) -> None:
     assert "timed out" in answer.detail.lower()
 
 
-def test_headers_that_drip_are_not_waited_for_to_their_end(service: Service) -> None:
+def test_slow_headers_time_out(service: Service) -> None:
     service.reply = b"HTTP/1.1 200 OK\r\n" + b"X-Drop: 1\r\n" * 90
     service.drip = 0.02  # 20 s for all of it, and never 0.5 s without a byte
 
@@ -191,7 +189,7 @@ def test_headers_that_drip_are_not_waited_for_to_their_end(service: Service) -> 
     assert time.monotonic() - started < 8
 
 
-def test_an_answer_that_drips_is_not_waited_for_to_its_end(service: Service) -> None:
+def test_a_slow_answer_times_out(service: Service) -> None:
     service.answer(b" " * 900 + b"00")
     service.at_once = len(service.reply or b"") - 902
     service.drip = 0.02  # 20 s for all of it, and never 0.5 s without a byte
@@ -203,13 +201,13 @@ def test_an_answer_that_drips_is_not_waited_for_to_its_end(service: Service) -> 
     assert time.monotonic() - started < 10
 
 
-def test_of_a_long_answer_the_first_kibibyte_counts(service: Service) -> None:
+def test_only_the_first_kibibyte_of_an_answer_is_read(service: Service) -> None:
     service.answer(b" " * 1023 + b"00")
 
     assert Click2CallBackend().place(ORDER).verdict is Verdict.UNKNOWN
 
 
-def test_only_a_certificate_that_is_not_trusted_shows_that_tls_has_sent_nothing(
+def test_only_an_untrusted_certificate_proves_that_nothing_was_sent_over_tls(
     service: Service, poketalk: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """TLS that breaks may have carried the request by then; its error is the same before."""
@@ -239,14 +237,14 @@ def test_proxies_of_the_environment_are_not_used(
     assert Click2CallBackend().place(ORDER).verdict is Verdict.ACCEPTED
 
 
-def test_a_refused_connection_is_certain_not_to_have_sent_anything(service: Service) -> None:
+def test_nothing_was_sent_if_the_connection_is_refused(service: Service) -> None:
     service.close()
 
     with pytest.raises(NotConnected, match="Connection refused"):
         Click2CallBackend().place(ORDER)
 
 
-def test_so_is_a_host_that_does_not_exist(poketalk: Change) -> None:
+def test_nothing_was_sent_if_the_host_does_not_exist(poketalk: Change) -> None:
     poketalk(URL="http://poketalk.invalid/")
 
     # For people: without the connection object that urllib3 begins its own sentence with.
@@ -254,14 +252,14 @@ def test_so_is_a_host_that_does_not_exist(poketalk: Change) -> None:
         Click2CallBackend().place(ORDER)
 
 
-def test_without_a_url_the_project_is_told(poketalk: Change) -> None:
+def test_a_missing_url_is_an_error(poketalk: Change) -> None:
     poketalk(URL="")
 
     with pytest.raises(ImproperlyConfigured, match="URL"):
         Click2CallBackend().place(ORDER)
 
 
-def test_the_key_is_in_no_detail(service: Service) -> None:
+def test_no_detail_contains_the_api_key(service: Service) -> None:
     service.close()
 
     with pytest.raises(NotConnected) as error:

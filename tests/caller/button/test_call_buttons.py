@@ -54,7 +54,7 @@ def test_a_stored_number_becomes_a_button_that_calls_its_object(anna: Any, bob: 
     assert signed_call.read(token, anna).number == ""
 
 
-def test_a_number_that_an_object_has_twice_is_still_that_objects(anna: Any) -> None:
+def test_a_number_in_two_fields_of_an_object_belongs_to_that_object(anna: Any) -> None:
     bob = contact(f"Bob {CALLEE}")
 
     html = block(CALLEE, anna, "contact fields='phone, phone_of_name'", contact=bob)
@@ -75,7 +75,7 @@ def test_a_number_that_an_object_has_twice_is_still_that_objects(anna: Any) -> N
         "+44&nbsp;20&nbsp;7946&nbsp;0123",
     ],
 )
-def test_it_is_found_however_both_are_written(
+def test_numbers_match_in_any_format(
     written: str, anna: Any, bob: Contact, poketalk: Callable[..., None]
 ) -> None:
     poketalk(DEFAULT_REGION="GB")
@@ -99,7 +99,7 @@ def test_it_is_found_however_both_are_written(
         "+900 123 4567",
     ],
 )
-def test_no_number_but_the_stored_one_becomes_a_button(
+def test_only_stored_numbers_become_buttons(
     text: str, anna: Any, bob: Contact, poketalk: Callable[..., None]
 ) -> None:
     poketalk(DEFAULT_REGION="US")
@@ -107,7 +107,7 @@ def test_no_number_but_the_stored_one_becomes_a_button(
     assert block(text, anna, contact=bob) == text
 
 
-def test_what_somebody_writes_on_the_page_cannot_be_called(anna: Any, bob: Contact) -> None:
+def test_other_text_on_the_page_cannot_be_called(anna: Any, bob: Contact) -> None:
     bob.name = "Bob, ring +1 900 555 0123"
 
     html = block("{{ contact.name }} {{ contact.phone }}", anna, contact=bob)
@@ -115,7 +115,7 @@ def test_what_somebody_writes_on_the_page_cannot_be_called(anna: Any, bob: Conta
     assert labels(html) == [CALLEE]
 
 
-def test_hostile_names_stay_harmless(anna: Any, bob: Contact) -> None:
+def test_names_with_markup_are_escaped(anna: Any, bob: Contact) -> None:
     bob.name = "\"><script>alert('x')</script>"
     bold = '<b title="{{ contact.name }} {{ contact.phone }}">{{ contact.name }}</b>'
 
@@ -140,14 +140,14 @@ def test_one_form_serves_all_buttons_of_a_block(anna: Any) -> None:
     assert hidden(html, "next") == "/contacts/7/?tab=phones"
 
 
-def test_the_form_may_stand_elsewhere(anna: Any, bob: Contact) -> None:
+def test_the_form_can_be_elsewhere(anna: Any, bob: Contact) -> None:
     html = block(CALLEE, anna, "contact fields='phone' form='calls'", contact=bob)
 
     assert '<button type="submit" form="calls"' in html
     assert "<form" not in html
 
 
-def test_a_press_calls(anna: Any, bob: Contact) -> None:
+def test_pressing_a_button_places_a_call(anna: Any, bob: Contact) -> None:
     html = block(CALLEE, anna, contact=bob)
 
     answer = logged_in(anna).post("/poketalk/place/", {"token": tokens(html)[0]})
@@ -155,7 +155,7 @@ def test_a_press_calls(anna: Any, bob: Contact) -> None:
     assert re.match(r"/poketalk/\d+/", answer["Location"])
 
 
-def test_a_number_of_several_objects_is_about_none_of_them(anna: Any, bob: Contact) -> None:
+def test_a_number_of_several_objects_has_no_subject(anna: Any, bob: Contact) -> None:
     html = block(CALLEE, anna, "people fields='phone'", people=[bob, contact("Carol")])
 
     [token] = tokens(html)
@@ -163,7 +163,7 @@ def test_a_number_of_several_objects_is_about_none_of_them(anna: Any, bob: Conta
     assert f'aria-label="Call {CALLEE}"' in html
 
 
-def test_all_fields_of_all_objects_are_looked_at(anna: Any, bob: Contact) -> None:
+def test_all_fields_of_all_objects_are_used(anna: Any, bob: Contact) -> None:
     carol = contact("Carol +442079460999", "+442079460124")
 
     html = block(
@@ -184,7 +184,7 @@ def test_columns_for_phone_numbers_are_found(anna: Any, bob: Contact) -> None:
         block(CALLEE, anna, "contact", contact=bob)
 
 
-def test_what_is_no_number_or_not_stored_is_passed_over(anna: Any) -> None:
+def test_invalid_numbers_and_unsaved_objects_are_ignored(anna: Any) -> None:
     bad = contact(phone="ask Bob")
     unsaved = Contact(phone=CALLEE)
 
@@ -193,25 +193,25 @@ def test_what_is_no_number_or_not_stored_is_passed_over(anna: Any) -> None:
 
 
 @pytest.mark.parametrize("objects", ["Bob", 7, [7]])
-def test_what_is_no_object_is_a_clear_error(objects: Any, anna: Any) -> None:
+def test_a_value_that_is_not_an_object_is_an_error(objects: Any, anna: Any) -> None:
     with pytest.raises(TemplateSyntaxError, match="call_buttons needs objects or lists of them"):
         block("", anna, "objects fields='phone'", objects=objects)
 
 
-def test_nothing_changes_for_those_who_may_not_place_calls(bob: Contact) -> None:
+def test_nothing_changes_for_users_who_may_not_place_calls(bob: Contact) -> None:
     watcher = someone("watcher", "view_callrequest", "view_numbers")
 
     assert block(CALLEE, watcher, contact=bob) == CALLEE
     assert block(CALLEE, None, contact=bob) == CALLEE
 
 
-def test_a_call_that_is_going_on_is_shown(anna: Any, bob: Contact, new_call: Any) -> None:
+def test_an_open_call_is_shown(anna: Any, bob: Contact, new_call: Any) -> None:
     connected(new_call(user=anna, subject=bob))
 
     assert 'phase="talking"' in block(CALLEE, anna, contact=bob)
 
 
-def test_many_numbers_cost_one_query_in_all(anna: Any, django_assert_num_queries: Any) -> None:
+def test_all_numbers_share_one_query(anna: Any, django_assert_num_queries: Any) -> None:
     Company.objects.create(name="Example Ltd")
     people = [contact(f"Bob {last}", f"+4420794601{last}") for last in range(10, 30)]
     rows = "{% for each in people %}<li>{{ each.phone }}</li>{% endfor %}"

@@ -28,9 +28,7 @@ def bob(db: None) -> Contact:
     return contact()
 
 
-def test_each_call_tells_what_became_of_it_and_leads_to_its_page(
-    anna: Any, bob: Contact, new_call: NewCall
-) -> None:
+def test_each_call_has_its_state_and_a_link(anna: Any, bob: Contact, new_call: NewCall) -> None:
     call = connected(new_call(user=anna, subject=bob))
 
     html = render(HISTORY, anna, contact=bob)
@@ -41,7 +39,9 @@ def test_each_call_tells_what_became_of_it_and_leads_to_its_page(
     assert not tells_number(html)
 
 
-def test_only_calls_about_this_object_are_there(anna: Any, bob: Contact, new_call: NewCall) -> None:
+def test_only_calls_about_this_object_are_listed(
+    anna: Any, bob: Contact, new_call: NewCall
+) -> None:
     company = Company.objects.create(pk=bob.pk, name="Example Ltd")
     new_call(user=anna, subject=company)
     new_call(user=anna, subject=contact("Carol"))
@@ -50,7 +50,7 @@ def test_only_calls_about_this_object_are_there(anna: Any, bob: Contact, new_cal
     assert "No calls yet." in render(HISTORY, anna, contact=bob)
 
 
-def test_somebody_else_s_calls_are_for_those_who_may_watch(
+def test_calls_of_other_users_require_the_permission(
     anna: Any, bob: Contact, new_call: NewCall
 ) -> None:
     call = new_call(user=anna, subject=bob)
@@ -62,7 +62,7 @@ def test_somebody_else_s_calls_are_for_those_who_may_watch(
         assert permissions.may_see(user, call) == permissions.visible_calls(user).exists()
 
 
-def test_the_newest_come_first_and_no_more_than_asked_for(
+def test_the_newest_calls_are_listed_up_to_the_limit(
     anna: Any, bob: Contact, new_call: NewCall
 ) -> None:
     old, new, newest = (new_call(user=anna, subject=bob).pk for _ in range(3))
@@ -73,18 +73,18 @@ def test_the_newest_come_first_and_no_more_than_asked_for(
     assert f"/poketalk/{old}/" not in html
 
 
-def test_there_is_nothing_for_visitors_and_without_an_object(anna: Any, bob: Contact) -> None:
+def test_nothing_is_rendered_for_visitors_or_without_an_object(anna: Any, bob: Contact) -> None:
     assert render(HISTORY, None, contact=bob) == ""
     assert render(HISTORY, anna, contact=None) == ""
     assert render(HISTORY, anna) == ""
 
 
-def test_what_is_no_object_is_a_clear_error(anna: Any) -> None:
+def test_a_value_that_is_not_an_object_is_an_error(anna: Any) -> None:
     with pytest.raises(TemplateSyntaxError, match="call_history needs an object, not a str"):
         render("call_history contact", anna, contact="Bob")
 
 
-def test_a_history_costs_one_query_however_long_it_is(
+def test_a_history_makes_one_query_for_any_length(
     anna: Any, bob: Contact, new_call: NewCall, django_assert_num_queries: Any
 ) -> None:
     for _ in range(5):

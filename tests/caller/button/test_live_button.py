@@ -38,7 +38,7 @@ def told(html: str) -> Any:
     return json.loads(unescape(found[1])) if found else None
 
 
-def test_the_button_that_made_an_open_call_shows_it(
+def test_the_button_that_placed_an_open_call_shows_it(
     anna: Any, bob: Contact, new_call: NewCall
 ) -> None:
     call = connected(new_call(user=anna, subject=bob))
@@ -54,15 +54,13 @@ def test_the_button_that_made_an_open_call_shows_it(
     assert not tells_number(html)
 
 
-def test_a_button_of_a_number_shows_the_call_to_it_however_it_is_written(
-    anna: Any, new_call: NewCall
-) -> None:
+def test_a_button_shows_the_call_to_its_number_in_any_format(anna: Any, new_call: NewCall) -> None:
     new_call(user=anna)
 
     assert told(render("call_button '+44 (0)20 7946-0123'", anna))
 
 
-def test_names_in_what_is_going_on_are_escaped(anna: Any, new_call: NewCall) -> None:
+def test_names_in_an_open_call_are_escaped(anna: Any, new_call: NewCall) -> None:
     mallory = contact('"><script>alert(1)</script>')
     connected(new_call(user=anna, subject=mallory), status=3)
 
@@ -73,7 +71,7 @@ def test_names_in_what_is_going_on_are_escaped(anna: Any, new_call: NewCall) -> 
 
 
 @pytest.mark.parametrize("which", ["over", "another user's", "another number", "another subject"])
-def test_no_other_call_is_shown(which: str, anna: Any, bob: Contact, new_call: NewCall) -> None:
+def test_other_calls_are_not_shown(which: str, anna: Any, bob: Contact, new_call: NewCall) -> None:
     match which:
         case "over":
             connected(new_call(user=anna, subject=bob), ended_at=timezone.now(), status=8)
@@ -88,7 +86,7 @@ def test_no_other_call_is_shown(which: str, anna: Any, bob: Contact, new_call: N
     assert told(render(BUTTON, anna, contact=bob)) is None
 
 
-def test_a_call_for_later_is_shown_once_its_time_has_come(
+def test_a_scheduled_call_is_shown_once_it_is_due(
     anna: Any, bob: Contact, new_call: NewCall
 ) -> None:
     later = timezone.now() + timedelta(hours=1)
@@ -100,9 +98,7 @@ def test_a_call_for_later_is_shown_once_its_time_has_come(
     assert told(render(BUTTON, anna, contact=bob))
 
 
-def test_a_call_is_shown_by_one_button_of_a_page(
-    anna: Any, bob: Contact, new_call: NewCall
-) -> None:
+def test_a_call_is_shown_by_only_one_button(anna: Any, bob: Contact, new_call: NewCall) -> None:
     new_call(user=anna, subject=bob)
     twice = f"{BUTTON} %}}|{{% {BUTTON}"
 
@@ -112,7 +108,7 @@ def test_a_call_is_shown_by_one_button_of_a_page(
     assert told(second) is None
 
 
-def test_what_is_going_on_costs_one_query(
+def test_open_calls_take_one_query(
     anna: Any, bob: Contact, new_call: NewCall, django_assert_num_queries: Any
 ) -> None:
     new_call(user=anna, subject=bob)

@@ -55,14 +55,14 @@ def marked(html: str) -> str:
         ("030/1234567", "0301234567"),
     ],
 )
-def test_a_number_is_found_however_it_is_written(html: str, digits: str) -> None:
+def test_a_number_is_found_in_any_format(html: str, digits: str) -> None:
     assert marked(f"<p>Tel.: <bdi>{html}</bdi>, mobile</p>") == (
         f"<p>Tel.: <bdi>[{digits}]</bdi>, mobile</p>"
     )
     assert marked(f"Tel.:{html}.") == f"Tel.:[{digits}]."
 
 
-def test_numbers_in_a_row_are_several() -> None:
+def test_consecutive_numbers_are_separate() -> None:
     assert marked(f"{NUMBER}, {NUMBER}; {NUMBER} / {NUMBER}") == ", ".join(
         ["[02079460123]"] * 2
     ) + "; " + " / ".join(["[02079460123]"] * 2)
@@ -83,7 +83,7 @@ def test_numbers_in_a_row_are_several() -> None:
         "٠٢٠ ٧٩٤٦ ٠١٢٣",
     ],
 )
-def test_digits_of_something_else_are_left(text: str) -> None:
+def test_other_digits_are_unchanged(text: str) -> None:
     assert marked(text) == text
 
 
@@ -119,7 +119,7 @@ def test_digits_of_something_else_are_left(text: str) -> None:
         f"<poketalk-call><b>{NUMBER}</b></poketalk-call>",
     ],
 )
-def test_what_is_no_text_of_its_own_is_left_and_what_follows_is_not(html: str) -> None:
+def test_special_elements_are_unchanged_and_the_following_text_is_linked(html: str) -> None:
     assert marked(f"{html}<p>{NUMBER}") == f"{html}<p>[02079460123]"
 
 
@@ -157,20 +157,20 @@ def test_what_is_no_text_of_its_own_is_left_and_what_follows_is_not(html: str) -
         "<svg><![CDATA[</svg>]]>",
     ],
 )
-def test_after_what_browsers_may_read_otherwise_nothing_is_touched(hostile: str) -> None:
+def test_everything_after_ambiguous_html_is_unchanged(hostile: str) -> None:
     html = f"{hostile}{NUMBER} onmouseover=alert(1) x=\"'>{NUMBER}"
 
     assert marked(html) == html
 
 
-def test_letters_that_only_python_takes_for_others_end_nothing() -> None:
+def test_tag_names_are_compared_as_ascii() -> None:
     html = f"<script></\u017fcript>{NUMBER}</script>"  # a long s
 
     assert marked(html) == html
 
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join))
-def test_nothing_but_numbers_changes(html: str) -> None:
+def test_only_numbers_are_changed(html: str) -> None:
     found: list[str] = []
 
     def note(digits: str, written: str) -> str:
@@ -182,6 +182,6 @@ def test_nothing_but_numbers_changes(html: str) -> None:
     assert "".join(a + b for a, b in zip(parts, [*found, ""], strict=True)) == html
 
 
-def test_a_page_takes_time_in_proportion() -> None:
+def test_the_time_is_linear_in_the_size_of_the_page() -> None:
     for evil in ("<a " + "a " * 50_000, "<!--" + "-" * 100_000, "1" + " 1" * 100_000, "<" * 99_999):
         assert marked(evil)[-1:] in (evil[-1], "]")

@@ -41,7 +41,7 @@ def refusal(signed: str, user: Any) -> str:
     return refused.value.code
 
 
-def test_what_was_signed_is_what_is_read(anna: Any, bob: Contact) -> None:
+def test_a_token_round_trips(anna: Any, bob: Contact) -> None:
     order = signed_call.Button(
         nonce=signed_call.new_nonce(),
         source=signed_call.Reference.to(bob),
@@ -54,7 +54,7 @@ def test_what_was_signed_is_what_is_read(anna: Any, bob: Contact) -> None:
     assert signed_call.read(signed_call.sign(order, anna), anna) == order
 
 
-def test_no_character_of_a_token_can_be_changed(anna: Any, bob: Contact) -> None:
+def test_a_token_with_any_changed_character_is_refused(anna: Any, bob: Contact) -> None:
     signed = token(anna, contact=bob)
 
     for place in range(len(signed)):
@@ -63,11 +63,11 @@ def test_no_character_of_a_token_can_be_changed(anna: Any, bob: Contact) -> None
 
 
 @pytest.mark.parametrize("junk", ["", ":", "a:b:c", "\x00", "٣" * 40, "." + "A" * 5000])
-def test_junk_is_refused_as_an_altered_button(junk: str, anna: Any) -> None:
+def test_an_invalid_token_is_refused_as_altered(junk: str, anna: Any) -> None:
     assert refusal(junk, anna) == "button_altered"
 
 
-def test_what_other_parts_of_the_project_signed_is_no_button(anna: Any) -> None:
+def test_values_signed_elsewhere_in_the_project_are_refused(anna: Any) -> None:
     order = {"u": str(anna.pk), "n": "nonce", "to": CALLEE}
 
     assert refusal(signing.dumps(order, compress=True), anna) == "button_altered"
@@ -79,7 +79,7 @@ def test_a_button_of_another_user_is_refused(anna: Any, bob: Contact) -> None:
     assert refusal(signed, agent("eve")) == "button_not_yours"
 
 
-def test_a_button_lasts_as_long_as_the_setting_says(
+def test_a_button_expires_after_the_setting(
     anna: Any, bob: Contact, poketalk: Callable[..., None]
 ) -> None:
     poketalk(BUTTON_MAX_AGE=60)
@@ -92,7 +92,7 @@ def test_a_button_lasts_as_long_as_the_setting_says(
         assert refusal(signed, anna) == "button_expired"
 
 
-def test_with_an_object_and_field_the_page_does_not_tell_the_number(
+def test_with_an_object_and_field_the_page_does_not_contain_the_number(
     anna: Any, bob: Contact
 ) -> None:
     html = render('call_button contact field="phone"', anna, contact=bob)
@@ -129,7 +129,7 @@ def test_the_object_is_the_subject_unless_another_is_given(anna: Any, bob: Conta
 
 
 @pytest.mark.parametrize("field", ["phone_of_name", "phone_of_card"])
-def test_a_property_is_a_field_too(field: str, anna: Any) -> None:
+def test_a_property_can_be_called(field: str, anna: Any) -> None:
     eve = contact(f"Eve {CALLEE}", phone="")
 
     signed = token(anna, f'call_button contact field="{field}"', contact=eve)
@@ -150,14 +150,12 @@ def test_a_property_is_a_field_too(field: str, anna: Any) -> None:
         "DoesNotExist",
     ],
 )
-def test_a_field_that_is_no_plain_attribute_is_a_clear_error(
-    field: str, anna: Any, bob: Contact
-) -> None:
+def test_relations_and_methods_are_an_error(field: str, anna: Any, bob: Contact) -> None:
     with pytest.raises(ImproperlyConfigured, match=re.escape(field)):
         render(f'call_button contact field="{field}"', anna, contact=bob)
 
 
-def test_an_object_that_is_gone_is_a_refusal(anna: Any, bob: Contact) -> None:
+def test_a_deleted_object_is_refused(anna: Any, bob: Contact) -> None:
     order = signed_call.read(token(anna, contact=bob), anna)
     bob.delete()
 
@@ -167,7 +165,7 @@ def test_an_object_that_is_gone_is_a_refusal(anna: Any, bob: Contact) -> None:
     assert refused.value.code == "subject_gone"
 
 
-def test_a_number_that_is_gone_is_a_refusal(anna: Any, bob: Contact) -> None:
+def test_a_deleted_number_is_refused(anna: Any, bob: Contact) -> None:
     order = signed_call.read(token(anna, contact=bob), anna)
     Contact.objects.update(phone=" ")
 
@@ -178,7 +176,7 @@ def test_a_number_that_is_gone_is_a_refusal(anna: Any, bob: Contact) -> None:
 
 
 @pytest.mark.parametrize("tag", ["call_button contact.phone", 'call_button contact field="phone"'])
-def test_there_is_no_button_for_those_who_may_not_place_calls(tag: str, bob: Contact) -> None:
+def test_there_is_no_button_for_users_who_may_not_place_calls(tag: str, bob: Contact) -> None:
     watcher = someone("watcher", "view_callrequest", "view_numbers")
 
     assert render(tag, None, contact=bob) == ""
@@ -193,7 +191,7 @@ def test_there_is_no_button_without_a_number(tag: str, anna: Any) -> None:
     assert render(tag, anna) == ""
 
 
-def test_there_is_no_button_for_an_object_that_is_not_saved(anna: Any) -> None:
+def test_there_is_no_button_for_an_unsaved_object(anna: Any) -> None:
     assert render('call_button contact field="phone"', anna, contact=Contact(phone=CALLEE)) == ""
 
 
@@ -211,12 +209,12 @@ def test_there_is_no_button_for_an_object_that_is_not_saved(anna: Any) -> None:
         ('call_button contact.phone size="huge"', "size"),
     ],
 )
-def test_a_wrong_tag_is_a_clear_error(tag: str, complaint: str, anna: Any, bob: Contact) -> None:
+def test_invalid_arguments_are_an_error(tag: str, complaint: str, anna: Any, bob: Contact) -> None:
     with pytest.raises(TemplateSyntaxError, match=complaint):
         render(tag, anna, contact=bob)
 
 
-def test_a_template_without_the_request_is_a_clear_error() -> None:
+def test_a_missing_request_is_an_error() -> None:
     template = Template("{% load poketalk %}{% call_button '+442079460123' %}")
 
     with pytest.raises(TemplateSyntaxError, match="requires the request"):
@@ -230,13 +228,13 @@ def test_limits_are_signed_into_the_token(anna: Any, bob: Contact) -> None:
     assert (order.max_duration, order.max_cost) == (90, Decimal("0.4"))
 
 
-def test_each_rendered_button_is_an_order_of_its_own(anna: Any, bob: Contact) -> None:
+def test_each_rendered_button_has_its_own_nonce(anna: Any, bob: Contact) -> None:
     first, second = (signed_call.read(token(anna, contact=bob), anna) for _ in range(2))
 
     assert first.idempotency_key != second.idempotency_key
 
 
-def test_the_form_posts_with_csrf_and_knows_the_way_back(anna: Any, bob: Contact) -> None:
+def test_the_form_has_a_csrf_token_and_the_page_to_return_to(anna: Any, bob: Contact) -> None:
     html = render('call_button contact field="phone"', anna, contact=bob)
 
     assert 'method="post"' in html
@@ -244,7 +242,7 @@ def test_the_form_posts_with_csrf_and_knows_the_way_back(anna: Any, bob: Contact
     assert hidden(html, "next") == "/contacts/7/?tab=phones"
 
 
-def test_what_the_project_puts_in_is_escaped(anna: Any) -> None:
+def test_arguments_are_escaped(anna: Any) -> None:
     mallory = contact('"><script>alert(1)</script>')
 
     html = render(
@@ -255,9 +253,7 @@ def test_what_the_project_puts_in_is_escaped(anna: Any) -> None:
     assert "&lt;script&gt;" in html
 
 
-def test_many_buttons_on_a_page_cost_one_query_in_all(
-    anna: Any, django_assert_num_queries: Any
-) -> None:
+def test_all_buttons_of_a_page_share_one_query(anna: Any, django_assert_num_queries: Any) -> None:
     people = [contact(f"Bob {number}") for number in range(20)]
     tag = 'for each in people %}{% call_button each field="phone" %}{% endfor'
     render(tag, anna, people=people)  # fills the user's permissions
@@ -266,7 +262,7 @@ def test_many_buttons_on_a_page_cost_one_query_in_all(
         assert render(tag, anna, people=people).count("</poketalk-call>") == 20
 
 
-def test_a_button_may_belong_to_a_form_elsewhere(anna: Any, bob: Contact) -> None:
+def test_a_button_can_belong_to_a_form_elsewhere(anna: Any, bob: Contact) -> None:
     html = render('call_button contact field="phone" form="calls"', anna, contact=bob)
     elsewhere = render('call_form "calls"', anna)
 

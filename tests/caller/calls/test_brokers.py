@@ -214,7 +214,7 @@ def nothing_waits() -> bool:
     return not CallRequest.objects.filter(placement__in=undecided).exists()
 
 
-def test_many_deliveries_of_every_task_to_two_workers_ask_once_for_each_call(
+def test_each_call_is_sent_once_if_tasks_are_delivered_many_times(
     start_worker: Callable[[], Any],
     broker: Celery,
     service: Service,
@@ -237,7 +237,7 @@ def test_many_deliveries_of_every_task_to_two_workers_ask_once_for_each_call(
     assert service.asked == {call.webcallid: 1 for call in calls}
 
 
-def test_a_worker_killed_while_sending_leaves_an_unknown_call_that_is_never_sent_again(
+def test_a_call_whose_worker_is_killed_while_sending_is_unknown_and_not_sent_again(
     start_worker: Callable[[], Any], broker: Celery, service: Service, new_call: NewCall
 ) -> None:
     service.delay = 5
@@ -258,7 +258,7 @@ def test_a_worker_killed_while_sending_leaves_an_unknown_call_that_is_never_sent
     assert service.asked[call.webcallid] == 1
 
 
-def test_workers_killed_at_any_moment_ring_nobody_twice_and_leave_no_call_behind(
+def test_workers_killed_at_any_moment_neither_repeat_nor_lose_calls(
     start_worker: Callable[[], Any],
     broker: Celery,
     service: Service,
@@ -286,7 +286,7 @@ def test_workers_killed_at_any_moment_ring_nobody_twice_and_leave_no_call_behind
         assert service.asked[call.webcallid] == (call.placement == Placement.ACCEPTED)
 
 
-def test_a_call_whose_wake_up_was_lost_is_found_by_the_sweep(
+def test_the_sweep_wakes_a_call_whose_task_was_lost(
     start_worker: Callable[[], Any],
     service: Service,
     new_call: NewCall,
@@ -303,7 +303,7 @@ def test_a_call_whose_wake_up_was_lost_is_found_by_the_sweep(
     assert service.asked == {call.webcallid: 1}
 
 
-def test_a_broker_that_is_gone_or_frozen_holds_nobody_up(
+def test_an_unavailable_broker_does_not_block_requests(
     broker: Celery, new_call: NewCall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frozen = threading.Event()
@@ -319,7 +319,7 @@ def test_a_broker_that_is_gone_or_frozen_holds_nobody_up(
 
 
 @pytest.mark.needs("redis-server")
-def test_no_call_is_lost_while_the_broker_dies_and_comes_back(
+def test_no_call_is_lost_when_the_broker_is_restarted(
     own_redis: Redis,
     broker: Celery,
     start_worker: Callable[[], Any],

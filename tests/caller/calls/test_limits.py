@@ -32,7 +32,7 @@ NewCall = Callable[..., CallRequest]
     ],
     ids=str,
 )
-def test_a_limit_that_is_none_is_refused(new_call: NewCall, limit: dict[str, Any]) -> None:
+def test_an_invalid_limit_is_refused(new_call: NewCall, limit: dict[str, Any]) -> None:
     with pytest.raises(CallRefused) as refusal:
         new_call(**limit)
 
@@ -40,12 +40,12 @@ def test_a_limit_that_is_none_is_refused(new_call: NewCall, limit: dict[str, Any
     assert not CallRequest.objects.exists()
 
 
-def test_a_cost_is_kept_in_millionths_and_never_as_more_than_was_asked(new_call: NewCall) -> None:
+def test_a_cost_is_rounded_down_to_millionths(new_call: NewCall) -> None:
     assert new_call(max_cost=Decimal("0.1234567")).max_cost == Decimal("0.123456")
 
 
 @pytest.mark.parametrize("written", ["", "+", "0044"])
-def test_a_prefix_that_is_none_does_not_open_the_door_to_every_number(
+def test_an_invalid_prefix_does_not_allow_all_numbers(
     new_call: NewCall, poketalk: Callable[..., None], written: str
 ) -> None:
     poketalk(ALLOWED_COUNTRIES=["GB"], ALLOWED_PREFIXES=["+4930", written])
@@ -54,14 +54,18 @@ def test_a_prefix_that_is_none_does_not_open_the_door_to_every_number(
         new_call(to_number="+870773111632")  # a satellite's
 
 
-def test_a_prefix_may_be_grouped(new_call: NewCall, poketalk: Callable[..., None]) -> None:
+def test_a_prefix_can_be_written_in_groups(
+    new_call: NewCall, poketalk: Callable[..., None]
+) -> None:
     poketalk(ALLOWED_COUNTRIES=["GB"], ALLOWED_PREFIXES=["+49 30"])
 
     assert new_call(to_number="+4930231251234").pk
 
 
 @pytest.mark.parametrize("placement", sorted({*Placement.values} - {Placement.QUEUED}))
-def test_what_may_have_been_sent_cannot_be_withdrawn(call: CallRequest, placement: str) -> None:
+def test_a_call_that_may_have_been_sent_cannot_be_canceled(
+    call: CallRequest, placement: str
+) -> None:
     CallRequest.objects.filter(pk=call.pk).update(placement=placement, sent_at=timezone.now())
 
     assert not call.cancel(timezone.now())

@@ -39,9 +39,7 @@ def test_a_queued_call_is_sent_once_in_wire_form(call: CallRequest) -> None:
     )
 
 
-def test_without_an_event_base_url_no_events_are_asked_for(
-    call: CallRequest, poketalk: Change
-) -> None:
+def test_without_an_event_base_url_events_are_disabled(call: CallRequest, poketalk: Change) -> None:
     poketalk(EVENT_BASE_URL="")
 
     placing.place(call.pk)
@@ -49,7 +47,7 @@ def test_without_an_event_base_url_no_events_are_asked_for(
     assert locmem.outbox[0].event_url == ""
 
 
-def test_a_slash_behind_the_base_url_changes_nothing(call: CallRequest, poketalk: Change) -> None:
+def test_a_trailing_slash_of_the_base_url_is_ignored(call: CallRequest, poketalk: Change) -> None:
     poketalk(EVENT_BASE_URL="https://crm.example.com")
     plain = placing.order_of(call)
     poketalk(EVENT_BASE_URL="https://crm.example.com/")
@@ -57,7 +55,7 @@ def test_a_slash_behind_the_base_url_changes_nothing(call: CallRequest, poketalk
     assert placing.order_of(call) == plain
 
 
-def test_an_event_url_has_255_characters_at_the_most(call: CallRequest, poketalk: Change) -> None:
+def test_an_event_url_has_at_most_255_characters(call: CallRequest, poketalk: Change) -> None:
     room = 255 - len(placing.order_of(call).event_url)
     poketalk(EVENT_BASE_URL=f"https://crm.example.com{'x' * room}")
     assert len(placing.order_of(call).event_url) == 255
@@ -67,7 +65,7 @@ def test_an_event_url_has_255_characters_at_the_most(call: CallRequest, poketalk
         placing.order_of(call)
 
 
-def test_sending_is_committed_before_the_first_byte_leaves(
+def test_sending_is_committed_before_the_first_byte_is_sent(
     call: CallRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
@@ -83,7 +81,7 @@ def test_sending_is_committed_before_the_first_byte_leaves(
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
-def test_an_answer_that_no_database_takes_is_kept_without_what_it_does_not_take(
+def test_an_answer_is_stored_without_characters_that_databases_refuse(
     call: CallRequest, verdict: Verdict
 ) -> None:
     code = ResponseCode.OK if verdict is Verdict.ACCEPTED else None
@@ -105,7 +103,7 @@ def test_an_answer_that_no_database_takes_is_kept_without_what_it_does_not_take(
         (ZeroDivisionError("a bug in a backend"), Placement.UNKNOWN, ""),
     ],
 )
-def test_what_the_service_answered_is_kept(
+def test_the_answer_is_stored(
     call: CallRequest, answer: Answer | Exception, placement: Placement, code: str
 ) -> None:
     locmem.answers.append(answer)
@@ -119,7 +117,7 @@ def test_what_the_service_answered_is_kept(
 
 
 @pytest.mark.parametrize("verdict", [Verdict.REJECTED, Verdict.UNKNOWN])
-def test_what_the_service_said_is_in_no_log_as_it_may_name_a_number(
+def test_the_answer_is_not_logged_because_it_may_contain_a_number(
     call: CallRequest, verdict: Verdict, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
@@ -131,7 +129,7 @@ def test_what_the_service_said_is_in_no_log_as_it_may_name_a_number(
     assert "442079460123" not in caplog.text
 
 
-def test_only_a_failure_to_connect_is_tried_again(
+def test_only_failures_to_connect_are_retried(
     call: CallRequest, woken: list[tuple[int, float]]
 ) -> None:
     locmem.answers.append(NotConnected("Connection refused"))
@@ -150,7 +148,7 @@ def test_only_a_failure_to_connect_is_tried_again(
     assert (call.placement, call.attempts) == (Placement.ACCEPTED, 2)
 
 
-def test_a_worker_that_saw_an_earlier_attempt_claims_nothing(call: CallRequest) -> None:
+def test_a_worker_with_an_outdated_row_claims_nothing(call: CallRequest) -> None:
     slow = CallRequest.objects.get(pk=call.pk)
     now = timezone.now()
     assert call.begin_sending(now)
@@ -160,9 +158,7 @@ def test_a_worker_that_saw_an_earlier_attempt_claims_nothing(call: CallRequest) 
     assert call.begin_sending(now)
 
 
-def test_each_attempt_to_connect_waits_longer_than_the_one_before(
-    call: CallRequest, woken: list[tuple[int, float]]
-) -> None:
+def test_each_retry_waits_longer(call: CallRequest, woken: list[tuple[int, float]]) -> None:
     CallRequest.objects.filter(pk=call.pk).update(expires_at=timezone.now() + HOUR)
     for _ in range(7):
         locmem.answers.append(NotConnected("Connection refused"))
@@ -172,7 +168,7 @@ def test_each_attempt_to_connect_waits_longer_than_the_one_before(
     assert [delay for _pk, delay in woken[-7:]] == [1, 2, 4, 8, 16, 16, 16]
 
 
-def test_the_service_unreachable_until_the_expiry_is_a_failure(call: CallRequest) -> None:
+def test_a_call_fails_if_the_service_is_unreachable_until_it_expires(call: CallRequest) -> None:
     CallRequest.objects.filter(pk=call.pk).update(
         expires_at=timezone.now() + timedelta(milliseconds=900)
     )
@@ -184,7 +180,7 @@ def test_the_service_unreachable_until_the_expiry_is_a_failure(call: CallRequest
     assert call.placement == Placement.FAILED
 
 
-def test_nobody_is_rung_before_the_time_asked_for(new_call: NewCall) -> None:
+def test_nobody_is_rung_before_not_before(new_call: NewCall) -> None:
     call = new_call(not_before=timezone.now() + HOUR)
 
     placing.place(call.pk)
@@ -202,7 +198,7 @@ def test_nobody_is_rung_after_the_expiry(call: CallRequest) -> None:
     assert CallRequest.objects.get(pk=call.pk).placement == Placement.EXPIRED
 
 
-def test_a_withdrawn_call_is_not_sent(call: CallRequest) -> None:
+def test_a_canceled_call_is_not_sent(call: CallRequest) -> None:
     requesting.cancel(call)
 
     placing.place(call.pk)
@@ -210,7 +206,7 @@ def test_a_withdrawn_call_is_not_sent(call: CallRequest) -> None:
     assert locmem.outbox == []
 
 
-def test_a_misconfigured_project_leaves_the_call_waiting(
+def test_a_call_stays_queued_if_the_settings_are_invalid(
     call: CallRequest, poketalk: Change
 ) -> None:
     poketalk(EVENT_BASE_URL=f"https://{'crm.' * 60}example.com")
@@ -221,14 +217,14 @@ def test_a_misconfigured_project_leaves_the_call_waiting(
     assert CallRequest.objects.get(pk=call.pk).placement == Placement.QUEUED
 
 
-def test_a_request_that_is_gone_is_nobodys_error(db: None) -> None:
+def test_placing_a_deleted_call_does_nothing(db: None) -> None:
     placing.place(1)
 
     assert locmem.outbox == []
 
 
 class TestSweep:
-    def test_a_call_that_nobody_took_is_woken_again(
+    def test_a_waiting_call_is_woken_again(
         self, call: CallRequest, woken: list[tuple[int, float]]
     ) -> None:
         woken.clear()
@@ -239,7 +235,7 @@ class TestSweep:
         assert (fresh.woken, later.woken) == (0, 1)
         assert woken == [(call.pk, 0)]
 
-    def test_a_call_for_later_is_left_alone(self, new_call: NewCall) -> None:
+    def test_a_scheduled_call_is_not_woken(self, new_call: NewCall) -> None:
         new_call(not_before=timezone.now() + HOUR)
 
         assert placing.sweep() == placing.SweepResult(0, 0, 0, 0)
@@ -250,7 +246,7 @@ class TestSweep:
         assert swept.expired == 1
         assert CallRequest.objects.get(pk=call.pk).placement == Placement.EXPIRED
 
-    def test_a_call_whose_worker_vanished_is_unknown_and_never_sent_again(
+    def test_a_call_whose_worker_died_is_unknown_and_not_sent_again(
         self, call: CallRequest
     ) -> None:
         call.begin_sending(timezone.now())
@@ -264,7 +260,7 @@ class TestSweep:
         assert CallRequest.objects.get(pk=call.pk).placement == Placement.UNKNOWN
         assert locmem.outbox == []
 
-    def test_a_worker_that_was_only_slow_still_settles_it(self, call: CallRequest) -> None:
+    def test_a_late_answer_still_resolves_an_unknown_call(self, call: CallRequest) -> None:
         call.begin_sending(timezone.now())
         placing.sweep(timezone.now() + timedelta(seconds=60))
 
@@ -272,7 +268,7 @@ class TestSweep:
 
         assert CallRequest.objects.get(pk=call.pk).placement == Placement.ACCEPTED
 
-    def test_an_event_settles_it_too(self, call: CallRequest) -> None:
+    def test_an_event_resolves_an_unknown_call(self, call: CallRequest) -> None:
         call.begin_sending(timezone.now())
         call.lose("timed out")
 
@@ -280,7 +276,7 @@ class TestSweep:
 
         assert CallRequest.objects.get(pk=call.pk).placement == Placement.ACCEPTED
 
-    def test_an_event_that_overtakes_the_answer_does_not_lose_it(self, call: CallRequest) -> None:
+    def test_an_answer_after_the_first_event_is_stored(self, call: CallRequest) -> None:
         call.begin_sending(timezone.now())
         record(call.pk, Event(CallStatus.A_INITIATED), "", timezone.now())
 
@@ -292,7 +288,7 @@ class TestSweep:
         assert (call.placement, call.response_code) == (Placement.ACCEPTED, "00")
         assert call.placed_at is not None
 
-    def test_an_event_that_overtakes_a_refusal_wins(self, call: CallRequest) -> None:
+    def test_an_event_before_a_refusal_wins(self, call: CallRequest) -> None:
         call.begin_sending(timezone.now())
         record(call.pk, Event(CallStatus.A_INITIATED), "", timezone.now())
 
@@ -300,7 +296,7 @@ class TestSweep:
 
         assert CallRequest.objects.get(pk=call.pk).placement == Placement.ACCEPTED
 
-    def test_a_live_call_gone_silent_is_labeled_as_inferred(self, call: CallRequest) -> None:
+    def test_a_live_call_without_events_is_marked_as_stale(self, call: CallRequest) -> None:
         placing.place(call.pk)
         record(call.pk, Event(CallStatus.B_ANSWERED, duration=5), "", timezone.now())
 
@@ -313,7 +309,7 @@ class TestSweep:
         assert call.ended_at is None
         assert "timed out" in call.state
 
-    def test_its_next_event_revives_it(self, call: CallRequest) -> None:
+    def test_an_event_reopens_a_stale_call(self, call: CallRequest) -> None:
         placing.place(call.pk)
         placing.sweep(timezone.now() + HOUR)
 
@@ -323,9 +319,7 @@ class TestSweep:
         assert call.is_open
         assert call.stale_at is None
 
-    def test_an_event_that_comes_meanwhile_keeps_it_from_being_given_up(
-        self, call: CallRequest
-    ) -> None:
+    def test_an_event_during_the_sweep_keeps_the_call_open(self, call: CallRequest) -> None:
         placing.place(call.pk)
         seen_by_the_sweep = CallRequest.objects.get(pk=call.pk)
         record(call.pk, Event(CallStatus.B_ANSWERED, duration=5), "", timezone.now())
@@ -333,13 +327,13 @@ class TestSweep:
         assert not seen_by_the_sweep.mark_stale(timezone.now())
         assert CallRequest.objects.get(pk=call.pk).is_open
 
-    def test_a_call_that_ended_is_not_silent(self, call: CallRequest) -> None:
+    def test_an_ended_call_is_not_marked_as_stale(self, call: CallRequest) -> None:
         placing.place(call.pk)
         record(call.pk, Event(CallStatus.AB_DISCONNECTED), "", timezone.now())
 
         assert placing.sweep(timezone.now() + HOUR).stale == 0
 
-    def test_without_events_silence_begins_after_the_longest_call(
+    def test_without_events_a_call_is_stale_after_its_maximum_duration(
         self, call: CallRequest, poketalk: Change
     ) -> None:
         poketalk(EVENT_BASE_URL="", MAX_DURATION=600)
@@ -351,7 +345,7 @@ class TestSweep:
         assert (early.stale, late.stale) == (0, 1)
 
 
-def test_changes_of_placement_are_announced_after_commit(
+def test_placement_changed_is_sent_after_commit(
     call: CallRequest, django_capture_on_commit_callbacks: Any
 ) -> None:
     heard: list[tuple[str, str]] = []
@@ -370,7 +364,7 @@ def test_changes_of_placement_are_announced_after_commit(
     assert heard == [("queued", "sending"), ("sending", "accepted")]
 
 
-def test_a_listener_that_fails_harms_neither_the_call_nor_other_listeners(
+def test_a_failing_receiver_affects_neither_the_call_nor_other_receivers(
     call: CallRequest, django_capture_on_commit_callbacks: Any
 ) -> None:
     heard: list[Placement] = []

@@ -56,14 +56,12 @@ def look(
         ("12:00", False),
     ],
 )
-def test_they_hold_from_their_beginning_until_before_their_end_over_midnight(
-    clock: str, quiet: bool
-) -> None:
+def test_quiet_hours_can_span_midnight(clock: str, quiet: bool) -> None:
     assert NIGHT.hold(datetime.fromisoformat(f"2026-07-01T{clock}")) is quiet
 
 
 @pytest.mark.parametrize(("clock", "quiet"), [("12:59", False), ("13:00", True), ("14:00", False)])
-def test_they_may_be_within_a_day(clock: str, quiet: bool) -> None:
+def test_quiet_hours_can_be_within_a_day(clock: str, quiet: bool) -> None:
     siesta = QuietHours.parse(["13:00", "14:00"])
 
     assert siesta.hold(datetime.fromisoformat(f"2026-07-01T{clock}")) is quiet
@@ -84,7 +82,7 @@ def test_they_may_be_within_a_day(clock: str, quiet: bool) -> None:
         ("٢١:٠٠", "08:00"),
     ],
 )
-def test_what_is_no_time_of_day_is_named(written: tuple[str, ...], poketalk: Any) -> None:
+def test_an_invalid_time_is_an_error(written: tuple[str, ...], poketalk: Any) -> None:
     with pytest.raises(ValueError, match=r"\."):
         QuietHours.parse(written)
     poketalk(QUIET_HOURS=written)
@@ -96,7 +94,7 @@ def test_what_is_no_time_of_day_is_named(written: tuple[str, ...], poketalk: Any
 
 
 @pytest.mark.parametrize("value", ["21:00-08:00", (21, 8), 21])
-def test_a_value_of_another_type_is_named(value: Any, poketalk: Any) -> None:
+def test_a_value_of_another_type_is_an_error(value: Any, poketalk: Any) -> None:
     poketalk(QUIET_HOURS=value)
 
     assert [message.id for message in checks.run_checks(tags=["poketalk"])] == ["poketalk.E002"]
@@ -109,20 +107,20 @@ def test_a_value_of_another_type_is_named(value: Any, poketalk: Any) -> None:
     ("number", "clock"),
     [(LONDON, "13:00"), (NEW_YORK, "08:00"), (TOKYO, "21:00"), (KOLKATA, "17:30")],
 )
-def test_the_clock_is_that_of_the_number_s_place(number: str, clock: str) -> None:
+def test_the_local_time_is_that_of_the_number(number: str, clock: str) -> None:
     seen = look(number, "2026-07-01T12:00")
 
     assert [f"{at:%H:%M}" for at in seen.local] == [clock]
     assert seen.known
 
 
-def test_summer_time_is_the_callee_s() -> None:
+def test_daylight_saving_time_is_that_of_the_callee() -> None:
     winter, summer = look(LONDON, "2026-03-28T20:30"), look(LONDON, "2026-03-29T20:30")
 
     assert (winter.quiet, summer.quiet) == (False, True)  # 20:30 and 21:30
 
 
-def test_a_night_in_which_clocks_are_changed_ends_when_the_clock_says_so() -> None:
+def test_quiet_hours_end_by_local_time_when_clocks_change() -> None:
     for day, end in (("2026-03-28", "2026-03-29T07:00"), ("2026-10-24", "2026-10-25T08:00")):
         assert look(LONDON, f"{day}T22:00").again == utc(end)
 
@@ -139,7 +137,7 @@ def test_a_night_in_which_clocks_are_changed_ends_when_the_clock_says_so() -> No
         ("2026-03-29T01:00", ("21:00", "01:30"), False, None),
     ],
 )
-def test_an_end_that_comes_twice_or_never_stops_nothing(
+def test_an_end_that_occurs_twice_or_never_is_handled(
     now: str, hours: tuple[str, str], quiet: bool, again: str | None
 ) -> None:
     seen = look(LONDON, now, QuietHours.parse(hours))
@@ -149,7 +147,7 @@ def test_an_end_that_comes_twice_or_never_stops_nothing(
     assert (seen.again and seen.again.astimezone(UTC)) == (utc(again) if again else None)
 
 
-def test_a_number_that_may_be_anywhere_in_a_large_country_waits_for_all_of_it() -> None:
+def test_all_possible_time_zones_of_a_number_count() -> None:
     # In winter, Kaliningrad is at +2, Kamchatka at +12.
     allowed = [
         hour for hour in range(24) if not look(RUSSIAN_MOBILE, f"2026-01-10T{hour:02}:00").quiet
@@ -162,31 +160,31 @@ def test_a_number_that_may_be_anywhere_in_a_large_country_waits_for_all_of_it() 
     assert seen.again == utc("2026-01-11T06:00")
 
 
-def test_where_it_is_always_night_somewhere_there_is_no_time_to_call() -> None:
+def test_quiet_hours_in_all_zones_together_may_never_end() -> None:
     seen = look(AMERICAN_FREEPHONE, "2026-07-01T18:00", QuietHours.parse(("18:00", "09:00")))
 
     assert (seen.quiet, seen.again) == (True, None)
 
 
-def test_zones_with_the_same_clock_are_one() -> None:
+def test_zones_with_the_same_time_are_merged() -> None:
     seen = look("+447911123456", "2026-07-01T12:00")  # London, Guernsey, Jersey, Isle of Man
 
     assert len(seen.local) == 1
 
 
 @pytest.mark.parametrize("number", [SATELLITE, "+80012345678", "no number", ""])
-def test_where_nothing_is_known_the_site_s_own_clock_holds(number: str) -> None:
+def test_the_site_s_time_zone_applies_if_the_number_s_is_not_known(number: str) -> None:
     day, night = look(number, "2026-07-01T12:00"), look(number, "2026-07-01T20:00")
 
     assert (day.known, f"{day.local[0]:%H:%M}", day.quiet) == (False, "14:00", False)
     assert night.quiet  # 22:00 in Berlin
 
 
-def test_a_range_that_the_data_does_not_know_yet_is_in_its_country() -> None:
+def test_an_unknown_range_has_the_time_zones_of_its_country() -> None:
     assert [zone.key for zone in quiet_hours.zones("+4512345")] == ["Europe/Copenhagen"]
 
 
-def test_without_quiet_hours_there_is_a_clock_all_the_same() -> None:
+def test_without_quiet_hours_the_local_time_is_known() -> None:
     seen = look(LONDON, "2026-07-01T02:00", None)
 
     assert (f"{seen.local[0]:%H:%M}", seen.quiet, seen.again) == ("03:00", False, None)
@@ -198,7 +196,7 @@ MINUTES = st.integers(0, 2 * 365 * 24 * 60)  # of two years
 
 
 @given(NUMBERS, MINUTES, CLOCKS, CLOCKS)
-def test_calls_are_allowed_when_it_was_said(
+def test_calls_are_allowed_at_the_announced_time(
     number: str, minute: int, start: time, end: time
 ) -> None:
     assume(start != end)
@@ -232,7 +230,7 @@ def refusal(make: Callable[..., CallRequest], **order: Any) -> CallRefused:
 
 
 @pytest.mark.usefixtures("night")
-def test_a_call_in_the_callee_s_night_is_refused_with_both_times(
+def test_a_refusal_names_the_times_of_callee_and_caller(
     new_call: Callable[..., CallRequest],
 ) -> None:
     with time_machine.travel(utc("2026-07-01T09:00"), tick=False):
@@ -247,7 +245,7 @@ def test_a_call_in_the_callee_s_night_is_refused_with_both_times(
 
 
 @pytest.mark.usefixtures("night")
-def test_the_caller_is_whoever_clicked_so_their_night_does_not_matter(
+def test_quiet_hours_do_not_apply_to_the_caller(
     new_call: Callable[..., CallRequest],
 ) -> None:
     with time_machine.travel(utc("2026-07-01T22:00"), tick=False):
@@ -265,7 +263,7 @@ def test_the_caller_is_whoever_clicked_so_their_night_does_not_matter(
         (SATELLITE, "2026-07-01T22:00", "The time zone of +870 773 111 632 is not known"),
     ],
 )
-def test_the_sentence_says_when_the_place_is_not_certain(
+def test_the_refusal_says_if_the_time_zone_is_not_certain(
     number: str, now: str, says: str, new_call: Callable[..., CallRequest], poketalk: Any
 ) -> None:
     poketalk(ALLOW_SATELLITE=True, QUIET_HOURS=("21:00", "08:00"))
@@ -274,7 +272,7 @@ def test_the_sentence_says_when_the_place_is_not_certain(
         assert says in str(refusal(new_call, to_number=number))
 
 
-def test_the_sentence_says_when_there_is_never_a_time(
+def test_the_refusal_says_if_quiet_hours_never_end(
     new_call: Callable[..., CallRequest], poketalk: Any
 ) -> None:
     poketalk(QUIET_HOURS=("18:00", "09:00"))
@@ -286,13 +284,13 @@ def test_the_sentence_says_when_there_is_never_a_time(
 
 
 @pytest.mark.usefixtures("night")
-def test_the_sentence_is_in_the_reader_s_own_time(new_call: Callable[..., CallRequest]) -> None:
+def test_the_refusal_uses_the_current_time_zone(new_call: Callable[..., CallRequest]) -> None:
     with time_machine.travel(utc("2026-07-01T09:00"), tick=False), timezone.override("Asia/Tokyo"):
         assert "July 1, 2026, 9 p.m. your time" in str(refusal(new_call, to_number=NEW_YORK))
 
 
 @pytest.mark.usefixtures("night")
-def test_a_call_for_later_is_looked_at_for_its_own_time(
+def test_a_scheduled_call_is_checked_for_its_own_time(
     new_call: Callable[..., CallRequest],
 ) -> None:
     with time_machine.travel(utc("2026-07-01T22:00"), tick=False):
@@ -301,13 +299,13 @@ def test_a_call_for_later_is_looked_at_for_its_own_time(
         assert refusal(new_call, not_before=utc("2026-07-01T22:00")).code == "quiet_hours"
 
 
-def test_by_default_there_are_none(new_call: Callable[..., CallRequest]) -> None:
+def test_there_are_no_quiet_hours_by_default(new_call: Callable[..., CallRequest]) -> None:
     with time_machine.travel(utc("2026-07-01T02:00"), tick=False):
         assert new_call().pk
 
 
 @pytest.mark.usefixtures("night")
-def test_a_call_that_was_made_is_given_back_by_night(
+def test_a_repeated_request_is_returned_during_quiet_hours(
     new_call: Callable[..., CallRequest], user: Any
 ) -> None:
     with time_machine.travel(utc("2026-07-01T19:59"), tick=False):

@@ -31,7 +31,7 @@ ALL_CAPS = {
 
 
 @pytest.mark.django_db
-def test_it_tells_both_phones_and_what_ends_the_call(poketalk: Callable[..., None]) -> None:
+def test_a_quote_has_both_phones_and_the_limits(poketalk: Callable[..., None]) -> None:
     poketalk(DEFAULT_REGION="GB", MAX_DURATION=600, MAX_COST=Decimal(2))
 
     quote = requesting.quote(
@@ -46,7 +46,7 @@ def test_it_tells_both_phones_and_what_ends_the_call(poketalk: Callable[..., Non
 
 
 @pytest.mark.django_db
-def test_it_tells_the_callee_s_time_and_quiet_hours(poketalk: Callable[..., None]) -> None:
+def test_a_quote_has_the_callee_s_time_and_quiet_hours(poketalk: Callable[..., None]) -> None:
     poketalk(QUIET_HOURS=("21:00", "08:00"))
 
     with time_machine.travel(datetime(2026, 7, 1, 21, 30, tzinfo=UTC), tick=False):
@@ -59,7 +59,7 @@ def test_it_tells_the_callee_s_time_and_quiet_hours(poketalk: Callable[..., None
 
 
 @pytest.mark.django_db
-def test_it_tells_the_entries_of_the_blacklist_in_their_direction() -> None:
+def test_a_quote_has_the_blacklist_entries_for_each_direction() -> None:
     caller = BlacklistedNumber.objects.create(number=CALLER, direction="from")
     callee = BlacklistedNumber.objects.create(number="+4420", is_prefix=True, direction="to")
 
@@ -72,7 +72,7 @@ def test_it_tells_the_entries_of_the_blacklist_in_their_direction() -> None:
     ]
 
 
-def test_it_tells_what_is_used_and_left_of_each_cap(
+def test_a_quote_has_the_use_and_the_rest_of_each_cap(
     poketalk: Callable[..., None], user: Any, new_call: Callable[..., CallRequest]
 ) -> None:
     earlier = new_call(user=user)
@@ -94,7 +94,7 @@ def test_it_tells_what_is_used_and_left_of_each_cap(
     assert quote.is_allowed
 
 
-def test_what_is_spent_is_added_up_to_the_millionth(
+def test_spending_is_exact_to_the_millionth(
     poketalk: Callable[..., None], new_call: Callable[..., CallRequest]
 ) -> None:
     for cost in ("50", *["0.3"] * 20):  # in floats, as SQLite adds: 55.9999999999999
@@ -106,7 +106,7 @@ def test_what_is_spent_is_added_up_to_the_millionth(
     assert (cap.used, cap.is_reached) == (Decimal(56), True)
 
 
-def test_a_cap_that_is_overdrawn_has_nothing_left(
+def test_an_exceeded_cap_has_nothing_left(
     poketalk: Callable[..., None], new_call: Callable[..., CallRequest]
 ) -> None:
     new_call()
@@ -118,7 +118,7 @@ def test_a_cap_that_is_overdrawn_has_nothing_left(
     assert (cap.used, cap.left, cap.is_reached) == (2, 0, True)
 
 
-def test_it_names_every_reason_at_once_and_a_call_the_first(
+def test_a_quote_has_all_refusals_and_a_call_raises_the_first(
     poketalk: Callable[..., None], user: Any, new_call: Callable[..., CallRequest]
 ) -> None:
     new_call(user=user)
@@ -143,7 +143,7 @@ def test_it_names_every_reason_at_once_and_a_call_the_first(
 
 
 @pytest.mark.django_db
-def test_what_is_no_order_is_refused_at_once() -> None:
+def test_an_invalid_order_raises_an_error() -> None:
     for change, code in (({"to_number": "nobody"}, "number_invalid"), ({"max_duration": 0}, None)):
         with pytest.raises(CallRefused) as refusal:
             requesting.quote(**{**ORDER, **change})  # type: ignore[typeddict-item]
@@ -151,7 +151,7 @@ def test_what_is_no_order_is_refused_at_once() -> None:
 
 
 @pytest.mark.usefixtures("call")
-def test_it_asks_each_thing_once_and_writes_nothing(
+def test_a_quote_makes_each_query_once_and_writes_nothing(
     poketalk: Callable[..., None],
     user: Any,
     woken: list[Any],

@@ -41,7 +41,7 @@ def at_once(work: Any) -> list[Any]:
     return results
 
 
-def test_the_same_request_many_times_at_once_is_one_call(user: Any, poketalk: Change) -> None:
+def test_concurrent_requests_with_one_key_place_one_call(user: Any, poketalk: Change) -> None:
     poketalk(LIVE_CALLS_PER_USER=1)
 
     def request() -> int:
@@ -54,7 +54,7 @@ def test_the_same_request_many_times_at_once_is_one_call(user: Any, poketalk: Ch
     assert made == [CallRequest.objects.get().pk] * THREADS
 
 
-def test_calls_delivered_again_and_again_to_many_workers_are_each_sent_once(
+def test_concurrent_deliveries_send_each_call_once(
     new_call: NewCall,
 ) -> None:
     calls = [new_call() for _ in range(5)]
@@ -69,7 +69,7 @@ def test_calls_delivered_again_and_again_to_many_workers_are_each_sent_once(
     )
 
 
-def test_of_a_hang_up_and_a_placement_at_once_one_wins(call: CallRequest) -> None:
+def test_either_a_concurrent_hang_up_or_the_placement_wins(call: CallRequest) -> None:
     start = iter([True] + [False] * (THREADS - 1))
     lock = threading.Lock()
 

@@ -23,7 +23,7 @@ NewCall = Callable[..., CallRequest]
 Change = Callable[..., None]
 
 
-def test_a_request_is_a_queued_row_with_the_settings_limits(
+def test_a_request_is_queued_with_the_limits_of_the_settings(
     new_call: NewCall, poketalk: Change
 ) -> None:
     poketalk(MAX_DURATION=600, MAX_COST=Decimal("1.5"), PLACE_WITHIN=90)
@@ -38,23 +38,23 @@ def test_a_request_is_a_queued_row_with_the_settings_limits(
     assert len(call.webcallid) == 32
 
 
-def test_every_request_has_a_call_id_of_its_own(new_call: NewCall) -> None:
+def test_each_request_has_its_own_call_id(new_call: NewCall) -> None:
     assert len({new_call().webcallid for _ in range(20)}) == 20
 
 
 @pytest.mark.parametrize("written", ["+44 20 7946 0123", "442079460123", "+44 (0)20 7946-0123"])
-def test_numbers_may_be_written_in_any_usual_way(new_call: NewCall, written: str) -> None:
+def test_numbers_can_have_any_format(new_call: NewCall, written: str) -> None:
     assert new_call(to_number=written).to_number == "+442079460123"
 
 
-def test_national_numbers_belong_to_the_default_region(new_call: NewCall, poketalk: Change) -> None:
+def test_national_numbers_are_in_the_default_region(new_call: NewCall, poketalk: Change) -> None:
     poketalk(DEFAULT_REGION="GB")
 
     assert new_call(to_number="020 7946 0123").to_number == "+442079460123"
 
 
 @pytest.mark.parametrize("number", ["abc", "12", "+442079460123456789", "020 7946 0123"])
-def test_what_is_no_number_is_refused_and_says_which(new_call: NewCall, number: str) -> None:
+def test_an_invalid_number_is_refused_and_named(new_call: NewCall, number: str) -> None:
     with pytest.raises(CallRefused) as refusal:
         new_call(to_number=number)
 
@@ -62,7 +62,7 @@ def test_what_is_no_number_is_refused_and_says_which(new_call: NewCall, number: 
     assert f"“{number}”" in str(refusal.value)
 
 
-def test_both_phones_the_same_is_refused(new_call: NewCall) -> None:
+def test_the_same_number_for_both_phones_is_refused(new_call: NewCall) -> None:
     with pytest.raises(CallRefused, match="same number"):
         new_call(to_number=CALLER)
 
@@ -86,7 +86,7 @@ def test_a_call_that_would_expire_before_it_starts_is_refused(new_call: NewCall)
         assert refusal.value.code == "expired"
 
 
-def test_the_subject_is_kept(new_call: NewCall, user: Any) -> None:
+def test_the_subject_is_stored(new_call: NewCall, user: Any) -> None:
     call = new_call(subject=user, user=user)
 
     assert CallRequest.objects.get(pk=call.pk).subject == user
@@ -94,9 +94,7 @@ def test_the_subject_is_kept(new_call: NewCall, user: Any) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_worker_is_woken_when_the_transaction_commits_and_not_before(
-    new_call: NewCall, woken: list[tuple[int, float]]
-) -> None:
+def test_the_worker_is_woken_on_commit(new_call: NewCall, woken: list[tuple[int, float]]) -> None:
     with transaction.atomic():
         call = new_call()
         assert woken == []
@@ -105,7 +103,7 @@ def test_the_worker_is_woken_when_the_transaction_commits_and_not_before(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nobody_is_woken_for_a_request_that_is_rolled_back(
+def test_no_worker_is_woken_after_a_rollback(
     new_call: NewCall, woken: list[tuple[int, float]]
 ) -> None:
     def fail() -> None:
@@ -121,7 +119,7 @@ def test_nobody_is_woken_for_a_request_that_is_rolled_back(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_call_for_later_is_left_to_the_sweep_of_its_time(
+def test_a_scheduled_call_is_left_to_the_sweep(
     new_call: NewCall, woken: list[tuple[int, float]]
 ) -> None:
     call = new_call(not_before=timezone.now() + timedelta(minutes=5))
@@ -133,7 +131,7 @@ def test_a_call_for_later_is_left_to_the_sweep_of_its_time(
 
 
 class TestIdempotency:
-    def test_the_same_key_gives_the_same_call_back(self, new_call: NewCall, user: Any) -> None:
+    def test_the_same_key_returns_the_same_call(self, new_call: NewCall, user: Any) -> None:
         first = new_call(user=user, idempotency_key="click")
         again = new_call(user=user, idempotency_key="click")
 
@@ -141,7 +139,7 @@ class TestIdempotency:
         assert (first.repeated, again.repeated) == (False, True)
         assert CallRequest.objects.count() == 1
 
-    def test_even_when_the_first_one_used_up_the_limit(
+    def test_also_if_the_first_call_used_up_the_limit(
         self, new_call: NewCall, user: Any, poketalk: Change
     ) -> None:
         poketalk(LIVE_CALLS_PER_USER=1)
@@ -149,7 +147,7 @@ class TestIdempotency:
 
         assert new_call(user=user, idempotency_key="click").pk == first.pk
 
-    def test_even_when_it_has_expired_since(self, new_call: NewCall, user: Any) -> None:
+    def test_also_if_the_call_has_expired(self, new_call: NewCall, user: Any) -> None:
         soon = timezone.now() + timedelta(minutes=1)
         first = new_call(user=user, idempotency_key="click", expires_at=soon)
 
@@ -166,7 +164,7 @@ class TestIdempotency:
         with pytest.raises(IdempotencyConflict, match="to_number"):
             new_call(user=user, idempotency_key="click", to_number="+442079460124")
 
-    def test_keys_are_each_users_own(
+    def test_keys_are_separate_for_each_user(
         self, new_call: NewCall, user: Any, django_user_model: Any
     ) -> None:
         other = django_user_model.objects.create_user("ben")
@@ -179,7 +177,7 @@ class TestIdempotency:
 class TestQuote:
     ORDER: requesting.Order = {"from_number": "020 7946 0000", "to_number": CALLEE}
 
-    def test_it_is_the_call_that_would_be_made_and_makes_none(
+    def test_a_quote_has_the_call_and_places_none(
         self, user: Any, poketalk: Change, woken: list[Any]
     ) -> None:
         poketalk(DEFAULT_REGION="GB", MAX_DURATION=600)
@@ -200,7 +198,7 @@ class TestQuote:
             ({"expires_at": datetime(2026, 1, 1, tzinfo=UTC)}, "expired"),
         ],
     )
-    def test_it_refuses_what_a_call_would_be_refused_for(
+    def test_a_quote_has_the_refusals_of_a_call(
         self, db: None, poketalk: Change, order: Any, code: str
     ) -> None:
         poketalk(DEFAULT_REGION="GB")
@@ -230,7 +228,7 @@ class TestBlacklist:
             ({"number": "+4421", "is_prefix": True, "direction": "to"}, False),
         ],
     )
-    def test_an_entry_refuses_its_numbers_in_its_direction(
+    def test_an_entry_applies_in_its_direction(
         self, new_call: NewCall, entry: dict[str, Any], refused: bool
     ) -> None:
         BlacklistedNumber.objects.create(reason="Asked not to be called.", **entry)
@@ -242,12 +240,12 @@ class TestBlacklist:
         else:
             assert new_call().pk
 
-    def test_an_entry_lapses(self, new_call: NewCall) -> None:
+    def test_an_entry_expires(self, new_call: NewCall) -> None:
         BlacklistedNumber.objects.create(number=CALLEE, until=timezone.now() - timedelta(seconds=1))
 
         assert new_call().pk
 
-    def test_numbers_are_stored_as_e164_however_they_are_written(self, db: None) -> None:
+    def test_numbers_are_stored_as_e164(self, db: None) -> None:
         entry = BlacklistedNumber(number="44 20 7946 0123")
         prefix = BlacklistedNumber(number="44 20", is_prefix=True)
 
@@ -266,7 +264,7 @@ class TestDestinations:
             ("+449098790123", "premium"),
         ],
     )
-    def test_where_fraud_is_paid_for_is_refused(
+    def test_premium_and_satellite_numbers_are_refused(
         self, new_call: NewCall, number: str, code: str
     ) -> None:
         with pytest.raises(CallRefused) as refusal:
@@ -274,7 +272,7 @@ class TestDestinations:
 
         assert refusal.value.code == code
 
-    def test_unless_the_project_allows_it(self, new_call: NewCall, poketalk: Change) -> None:
+    def test_the_project_can_allow_them(self, new_call: NewCall, poketalk: Change) -> None:
         poketalk(ALLOW_SATELLITE=True, ALLOW_PREMIUM=True)
 
         assert new_call(to_number="+870773111632").pk
@@ -321,7 +319,7 @@ class TestCaps:
             "CALLS_PER_HOUR",
         ],
     )
-    def test_the_call_past_the_cap_is_refused(
+    def test_a_call_above_the_cap_is_refused(
         self, new_call: NewCall, poketalk: Change, user: Any, cap: str
     ) -> None:
         poketalk(**{cap: 2})
@@ -334,7 +332,7 @@ class TestCaps:
         assert refusal.value.code == cap.lower()
 
     @pytest.mark.parametrize("cap", ["LIVE_CALLS_PER_USER", "CALLS_PER_HOUR_PER_USER"])
-    def test_a_users_cap_does_not_bind_others(
+    def test_a_users_cap_does_not_affect_others(
         self, new_call: NewCall, poketalk: Change, user: Any, django_user_model: Any, cap: str
     ) -> None:
         poketalk(**{cap: 1})
@@ -342,7 +340,7 @@ class TestCaps:
 
         assert new_call(user=django_user_model.objects.create_user("ben")).pk
 
-    def test_a_call_that_is_over_is_not_live(
+    def test_an_ended_call_is_not_live(
         self, new_call: NewCall, poketalk: Change, user: Any
     ) -> None:
         poketalk(LIVE_CALLS_PER_USER=1)
@@ -351,7 +349,7 @@ class TestCaps:
         assert new_call(user=user).pk
 
     @pytest.mark.parametrize("cap", ["SPEND_PER_DAY", "SPEND_PER_DAY_PER_USER"])
-    def test_a_spent_budget_refuses(
+    def test_a_call_above_the_budget_is_refused(
         self, new_call: NewCall, poketalk: Change, user: Any, cap: str
     ) -> None:
         poketalk(**{cap: Decimal("1.00")})
@@ -365,7 +363,7 @@ class TestCaps:
 
 
 class TestHangUp:
-    def test_a_waiting_call_is_withdrawn(self, call: CallRequest, user: Any) -> None:
+    def test_a_waiting_call_is_canceled(self, call: CallRequest, user: Any) -> None:
         assert requesting.hang_up(call, user)
 
         call.refresh_from_db()
@@ -373,7 +371,7 @@ class TestHangUp:
         assert call.hangup_requested_by == user
         assert not call.is_open
 
-    def test_a_call_that_was_sent_is_asked_to_end(self, call: CallRequest, user: Any) -> None:
+    def test_a_sent_call_is_hung_up(self, call: CallRequest, user: Any) -> None:
         call.begin_sending(timezone.now())
         call.accept(timezone.now(), "00")
 
@@ -383,7 +381,7 @@ class TestHangUp:
         assert call.placement == Placement.ACCEPTED
         assert call.hangup_requested_at is not None
 
-    def test_a_second_time_changes_nothing(self, call: CallRequest, user: Any) -> None:
+    def test_a_second_hang_up_changes_nothing(self, call: CallRequest, user: Any) -> None:
         call.begin_sending(timezone.now())
         requesting.hang_up(call, user)
         asked = CallRequest.objects.get(pk=call.pk).hangup_requested_at
@@ -392,7 +390,7 @@ class TestHangUp:
 
         assert CallRequest.objects.get(pk=call.pk).hangup_requested_at == asked
 
-    def test_a_call_that_is_over_cannot_be_hung_up(self, call: CallRequest) -> None:
+    def test_an_ended_call_cannot_be_hung_up(self, call: CallRequest) -> None:
         CallRequest.objects.filter(pk=call.pk).update(
             placement=Placement.ACCEPTED, ended_at=timezone.now()
         )

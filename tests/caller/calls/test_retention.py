@@ -18,7 +18,7 @@ from .test_placing import Change, NewCall
 NEXT_MONTH = timezone.now() + timedelta(days=31)
 
 
-def test_old_numbers_are_forgotten_and_the_call_stays(call: CallRequest, poketalk: Change) -> None:
+def test_old_numbers_are_erased_and_the_call_is_kept(call: CallRequest, poketalk: Change) -> None:
     poketalk(FORGET_NUMBERS_AFTER=30)
     requesting.cancel(call)
 
@@ -31,7 +31,7 @@ def test_old_numbers_are_forgotten_and_the_call_stays(call: CallRequest, poketal
 
 
 @pytest.mark.parametrize("days", [None, 32])
-def test_young_numbers_are_kept(call: CallRequest, poketalk: Change, days: int | None) -> None:
+def test_recent_numbers_are_kept(call: CallRequest, poketalk: Change, days: int | None) -> None:
     poketalk(FORGET_NUMBERS_AFTER=days)
     requesting.cancel(call)
 
@@ -39,7 +39,7 @@ def test_young_numbers_are_kept(call: CallRequest, poketalk: Change, days: int |
     assert CallRequest.objects.get(pk=call.pk).to_number == CALLEE
 
 
-def test_a_call_that_still_waits_keeps_its_numbers(new_call: NewCall, poketalk: Change) -> None:
+def test_an_open_call_keeps_its_numbers(new_call: NewCall, poketalk: Change) -> None:
     poketalk(FORGET_NUMBERS_AFTER=30)
     call = new_call(not_before=NEXT_MONTH)
 
@@ -47,7 +47,7 @@ def test_a_call_that_still_waits_keeps_its_numbers(new_call: NewCall, poketalk: 
     assert CallRequest.objects.get(pk=call.pk).from_number == CALLER
 
 
-def test_the_command_sweeps_and_forgets(call: CallRequest, poketalk: Change) -> None:
+def test_the_command_sweeps_and_erases_numbers(call: CallRequest, poketalk: Change) -> None:
     poketalk(FORGET_NUMBERS_AFTER=30)
     CallRequest.objects.filter(pk=call.pk).update(
         created_at=timezone.now() - timedelta(days=31),

@@ -48,7 +48,7 @@ def test_the_placing_task_is_sent_without_celerys_own_retries(sent: Any) -> None
     assert messages == [("poketalk.place_call", (7,), {"countdown": 2, "retry": False})]
 
 
-def test_a_broker_that_refuses_is_logged_and_harms_nobody(
+def test_a_failing_broker_is_logged_and_raises_nothing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sent: Any
 ) -> None:
     messages, arrived = sent
@@ -78,7 +78,7 @@ def _eager() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_eager")
-def test_an_eager_project_places_at_once(new_call: NewCall) -> None:
+def test_eager_tasks_place_the_call_at_once(new_call: NewCall) -> None:
     call = new_call()
 
     task_publisher.wake(call.pk)
@@ -87,7 +87,7 @@ def test_an_eager_project_places_at_once(new_call: NewCall) -> None:
 
 
 @pytest.mark.parametrize("forks", [False, True], ids=["alone", "with a fork"])
-def test_a_process_that_ends_at_once_still_hands_over(tmp_path: Path, forks: bool) -> None:
+def test_a_process_publishes_its_tasks_before_it_exits(tmp_path: Path, forks: bool) -> None:
     told = tmp_path / "told"
     script = textwrap.dedent(f"""
         import os, sys, time

@@ -21,12 +21,12 @@ from .test_placing import Change
 
 
 @pytest.mark.parametrize("entry", BEAT_SCHEDULE.values(), ids=list(BEAT_SCHEDULE))
-def test_what_is_scheduled_is_a_task(entry: dict[str, Any]) -> None:
+def test_each_scheduled_name_is_a_task(entry: dict[str, Any]) -> None:
     assert entry["task"] in app.tasks
     assert entry["schedule"] > 0
 
 
-def test_the_wake_up_names_the_placing_task() -> None:
+def test_the_publisher_uses_the_name_of_the_placing_task() -> None:
     assert tasks.place_call.name == task_publisher.PLACE_CALL
 
 
@@ -36,7 +36,7 @@ def test_a_task_places_its_call(call: CallRequest) -> None:
     assert CallRequest.objects.get(pk=call.pk).placement == Placement.ACCEPTED
 
 
-def test_the_sweep_expires_what_is_too_late(call: CallRequest) -> None:
+def test_the_sweep_expires_overdue_calls(call: CallRequest) -> None:
     CallRequest.objects.filter(pk=call.pk).update(expires_at=timezone.now())
 
     tasks.sweep()
@@ -44,7 +44,7 @@ def test_the_sweep_expires_what_is_too_late(call: CallRequest) -> None:
     assert CallRequest.objects.get(pk=call.pk).placement == Placement.EXPIRED
 
 
-def test_old_numbers_are_forgotten(call: CallRequest, poketalk: Change) -> None:
+def test_old_numbers_are_erased(call: CallRequest, poketalk: Change) -> None:
     poketalk(FORGET_NUMBERS_AFTER=1)
     CallRequest.objects.filter(pk=call.pk).update(
         created_at=timezone.now() - timedelta(days=2), placement=Placement.CANCELLED
@@ -57,7 +57,7 @@ def test_old_numbers_are_forgotten(call: CallRequest, poketalk: Change) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("broken", [OperationalError("gone"), InterfaceError("closed")])
-def test_the_command_outlives_a_restart_of_the_database(
+def test_the_command_survives_a_restart_of_the_database(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], broken: Exception
 ) -> None:
     swept = mock.Mock(side_effect=[broken, placing.SweepResult(1, 0, 0, 0)])
@@ -74,6 +74,6 @@ def test_the_command_outlives_a_restart_of_the_database(
 
 
 @pytest.mark.parametrize("every", [0, -1, float("nan")])
-def test_the_command_says_which_interval_is_none(every: float) -> None:
+def test_the_command_names_an_invalid_interval(every: float) -> None:
     with pytest.raises(CommandError, match="--every"):
         call_command("poketalk_sweep", every=every)

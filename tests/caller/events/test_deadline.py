@@ -22,12 +22,12 @@ from .test_event_view import Change, NewCall, tell
 
 @pytest.mark.django_db(transaction=True)
 class TestWithin:
-    def test_the_result_and_the_exception_come_back(self) -> None:
+    def test_results_and_exceptions_are_returned(self) -> None:
         assert deadline.within(5, int, "7") == 7
         with pytest.raises(ValueError, match="seven"):
             deadline.within(5, int, "seven")
 
-    def test_work_that_hangs_is_not_waited_for(self) -> None:
+    def test_hanging_work_times_out(self) -> None:
         release = threading.Event()
         try:
             with pytest.raises(deadline.Overdue):
@@ -35,7 +35,7 @@ class TestWithin:
         finally:
             release.set()
 
-    def test_once_every_thread_hangs_nobody_waits_at_all(self) -> None:
+    def test_if_all_threads_hang_nobody_waits(self) -> None:
         release = threading.Event()
         try:
             for _ in range(deadline.THREADS):
@@ -51,7 +51,7 @@ class TestWithin:
         # and when the database is back, so are they
         assert _eventually(lambda: deadline.within(5, int, "7")) == 7
 
-    def test_inside_a_transaction_the_work_belongs_to_it(self) -> None:
+    def test_work_inside_a_transaction_uses_it(self) -> None:
         with transaction.atomic():
             assert deadline.within(5, threading.get_ident) == threading.get_ident()
 
@@ -76,7 +76,7 @@ def wait_until_idle() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_locked_row_holds_no_answer_up(client: Client, new_call: NewCall) -> None:
+def test_a_locked_row_does_not_delay_the_answer(client: Client, new_call: NewCall) -> None:
     call = new_call(max_duration=300, max_cost=Decimal(1))
     locked, release = threading.Event(), threading.Event()
 
@@ -106,7 +106,7 @@ def test_a_locked_row_holds_no_answer_up(client: Client, new_call: NewCall) -> N
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("says", ["the office is closed", ""])
-def test_a_rule_that_takes_too_long_decides_the_next_event_and_the_log_says_so(
+def test_the_decision_of_a_slow_rule_applies_to_the_next_event_and_is_logged(
     client: Client,
     call: CallRequest,
     poketalk: Change,
@@ -127,7 +127,7 @@ def test_a_rule_that_takes_too_long_decides_the_next_event_and_the_log_says_so(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_where_each_request_is_a_transaction_events_are_none(
+def test_events_are_not_atomic_requests(
     client: Client, new_call: NewCall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call = new_call()

@@ -42,7 +42,7 @@ def placed(call: CallRequest) -> CallRequest:
 
 
 class TestRecording:
-    def test_a_call_from_ring_to_end(self, client: Client, placed: CallRequest) -> None:
+    def test_all_events_of_a_call_are_recorded(self, client: Client, placed: CallRequest) -> None:
         history = [(1, 0, "0"), (3, 0, "0.02"), (5, 0, "0.02"), (7, 8, "0.05"), (7, 60, "0.3")]
         answers = [tell(client, placed, *told) for told in [*history, (8, 75, "0.375")]]
 
@@ -54,7 +54,7 @@ class TestRecording:
         assert call.b_initiated_at <= call.b_answered_at <= call.ended_at
         assert not call.is_open
 
-    def test_each_event_is_kept_as_it_was_told(self, client: Client, placed: CallRequest) -> None:
+    def test_each_event_is_stored_as_received(self, client: Client, placed: CallRequest) -> None:
         tell(client, placed, 3, 12, "0.515")
 
         (event,) = placed.events.all()
@@ -62,9 +62,7 @@ class TestRecording:
         assert (event.answer, event.reason) == (200, "")
         assert event.remote_address == "127.0.0.1"
 
-    def test_variables_that_are_missing_change_nothing(
-        self, client: Client, placed: CallRequest
-    ) -> None:
+    def test_missing_variables_change_nothing(self, client: Client, placed: CallRequest) -> None:
         tell(client, placed, 7, 30, "0.5")
         path = incoming.event_url(placed).removeprefix(BASE).partition("?")[0]
 
@@ -72,7 +70,9 @@ class TestRecording:
         call = CallRequest.objects.get(pk=placed.pk)
         assert (call.status, call.duration, call.cost) == (8, 30, Decimal("0.5"))
 
-    def test_a_four_after_a_six_moves_nothing(self, client: Client, placed: CallRequest) -> None:
+    def test_status_4_after_status_6_changes_nothing(
+        self, client: Client, placed: CallRequest
+    ) -> None:
         tell(client, placed, 6, 9, "0.1")
         tell(client, placed, 4, 9, "0.1")
 
@@ -82,7 +82,7 @@ class TestRecording:
 
 class TestHangingUp:
     @pytest.mark.parametrize("status", [0, 1, 3, 5, 7])
-    def test_asked_to_hang_up_any_live_event_is_answered_412_until_the_final_one(
+    def test_after_a_hang_up_all_events_but_the_final_one_are_answered_412(
         self, client: Client, placed: CallRequest, user: Any, status: int
     ) -> None:
         assert tell(client, placed, status) == 200
@@ -100,26 +100,26 @@ class TestHangingUp:
             (200, ""),
         ]
 
-    def test_the_maximum_duration_ends_it(self, client: Client, new_call: NewCall) -> None:
+    def test_the_maximum_duration_ends_the_call(self, client: Client, new_call: NewCall) -> None:
         call = new_call(max_duration=300)
 
         assert tell(client, call, 7, 299) == 200
         assert tell(client, call, 7, 300) == 412
         assert CallRequest.objects.get(pk=call.pk).veto_reason == "maximum duration"
 
-    def test_the_maximum_cost_ends_it(self, client: Client, new_call: NewCall) -> None:
+    def test_the_maximum_cost_ends_the_call(self, client: Client, new_call: NewCall) -> None:
         call = new_call(max_cost=Decimal("0.5"))
 
         assert tell(client, call, 7, 60, "0.499") == 200
         assert tell(client, call, 7, 120, "0.500") == 412
         assert CallRequest.objects.get(pk=call.pk).veto_reason == "maximum cost"
 
-    def test_a_final_event_past_the_limits_is_answered_200(
+    def test_a_final_event_above_the_limits_is_answered_200(
         self, client: Client, new_call: NewCall
     ) -> None:
         assert tell(client, new_call(max_duration=300), 8, 301) == 200
 
-    def test_an_event_that_arrives_after_the_end_is_answered_200(
+    def test_an_event_after_the_end_is_answered_200(
         self, client: Client, new_call: NewCall
     ) -> None:
         call = new_call(max_duration=300)
@@ -128,14 +128,12 @@ class TestHangingUp:
 
         assert tell(client, call, 7, 301) == 200
 
-    def test_a_call_withdrawn_that_rings_nevertheless_is_ended(
-        self, client: Client, call: CallRequest
-    ) -> None:
+    def test_a_canceled_call_that_rings_is_ended(self, client: Client, call: CallRequest) -> None:
         requesting.cancel(call)
 
         assert tell(client, call, 1) == 412
 
-    def test_a_rule_of_the_project_ends_it_with_its_reason(
+    def test_a_veto_rule_ends_the_call_with_its_reason(
         self, client: Client, placed: CallRequest, poketalk: Change
     ) -> None:
         poketalk(VETO_RULES=[f"{__name__}.no_long_talks"])
@@ -144,7 +142,7 @@ class TestHangingUp:
         assert tell(client, placed, 7, 30) == 412
         assert placed.events.last().reason == "30 s are enough"
 
-    def test_a_reason_is_kept_as_far_as_there_is_room(
+    def test_a_long_reason_is_truncated(
         self, client: Client, placed: CallRequest, poketalk: Change
     ) -> None:
         poketalk(VETO_RULES=[f"{__name__}.talkative_rule"])
@@ -152,7 +150,7 @@ class TestHangingUp:
         assert tell(client, placed, 1) == 412
         assert CallRequest.objects.get(pk=placed.pk).veto_reason == "why " * 50
 
-    def test_412_is_repeated_until_the_call_is_over_also_where_the_rule_has_changed_its_mind(
+    def test_412_is_repeated_until_the_end_even_if_the_rule_no_longer_applies(
         self, client: Client, placed: CallRequest, poketalk: Change
     ) -> None:
         poketalk(VETO_RULES=[f"{__name__}.no_long_talks"])
@@ -163,7 +161,7 @@ class TestHangingUp:
         assert tell(client, placed, 8, 31) == 200
 
     @pytest.mark.parametrize("rule", ["broken_rule", "no_such_rule"])
-    def test_a_rule_that_fails_ends_nothing_and_silences_no_other(
+    def test_a_failing_rule_is_ignored_and_the_others_apply(
         self,
         client: Client,
         placed: CallRequest,
@@ -207,7 +205,7 @@ class TestSignals:
         status_changed.disconnect(on_status)
         call_vetoed.disconnect(on_veto)
 
-    def test_a_status_is_announced_once_and_a_veto_once(
+    def test_each_signal_is_sent_once(
         self,
         client: Client,
         placed: CallRequest,
@@ -251,7 +249,7 @@ class TestWhatIsNotAnEvent:
             f"status=3&x={'y' * 5_000_000}",
         ],
     )
-    def test_is_answered_400_and_leaves_no_trace(
+    def test_an_invalid_event_is_answered_400_and_not_recorded(
         self, client: Client, placed: CallRequest, query: str
     ) -> None:
         path = incoming.event_url(placed).removeprefix(BASE).partition("?")[0]
@@ -292,7 +290,7 @@ class TestTokens:
                 path = f"/poketalk/events/{bad}/?status=8"
                 assert client.get(path).status_code == 404, bad
 
-    def test_a_token_says_what_was_signed(self) -> None:
+    def test_a_token_contains_the_signed_limits(self) -> None:
         for limits in (
             tokens.Limits(1, 3600, None),
             tokens.Limits(10**18, 1, Decimal("0.5")),
@@ -310,7 +308,7 @@ class TestTokens:
         settings.SECRET_KEY_FALLBACKS = [old]
         assert tokens.read(token) == tokens.Limits(1, 60, None)
 
-    def test_a_right_url_of_a_call_that_is_gone(self, client: Client, placed: CallRequest) -> None:
+    def test_the_url_of_a_deleted_call(self, client: Client, placed: CallRequest) -> None:
         url = incoming.event_url(placed).removeprefix(BASE)
         placed.delete()
 
@@ -335,7 +333,7 @@ class TestWithoutTheDatabase:
             (8, 301, "0.6", 503),
         ],
     )
-    def test_the_signed_limits_still_hold(
+    def test_the_signed_limits_apply(
         self,
         client: Client,
         new_call: NewCall,
@@ -349,7 +347,7 @@ class TestWithoutTheDatabase:
         assert tell(client, call, status, duration, cost) == answer
 
 
-def test_placing_announces_where_the_call_came_from_behind_a_proxy(
+def test_the_address_of_an_event_behind_a_proxy_is_recorded(
     client: Client, placed: CallRequest, poketalk: Change
 ) -> None:
     poketalk(TRUSTED_PROXIES=["127.0.0.0/8"])
@@ -360,7 +358,7 @@ def test_placing_announces_where_the_call_came_from_behind_a_proxy(
     assert placed.events.get().remote_address == "203.0.113.9"
 
 
-def test_the_token_is_in_no_log(
+def test_the_token_is_not_logged(
     client: Client, placed: CallRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
@@ -375,7 +373,7 @@ def test_the_token_is_in_no_log(
     assert token not in caplog.text
 
 
-def test_expired_calls_do_not_disturb(new_call: NewCall) -> None:
+def test_an_expired_call_cannot_begin_sending(new_call: NewCall) -> None:
     call = new_call()
     later = call.expires_at + timedelta(seconds=1)
 

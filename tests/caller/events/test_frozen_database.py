@@ -80,7 +80,7 @@ def relay(monkeypatch: pytest.MonkeyPatch) -> Iterator[Relay]:
     deadline._pool.cache_clear()
 
 
-def test_every_event_is_answered_by_its_signed_limits_while_the_database_is_frozen(
+def test_with_a_frozen_database_events_are_answered_by_their_signed_limits(
     relay: Relay, client: Client, new_call: NewCall, times: Times
 ) -> None:
     call = new_call(max_duration=300, max_cost=Decimal(1))

@@ -83,7 +83,7 @@ def is_past_the_limits(query: str) -> bool:
     return told["status"] in "01357" and long
 
 
-def test_no_odd_request_is_an_error_of_ours_or_ends_a_call_by_accident(
+def test_unusual_requests_neither_cause_errors_nor_end_calls(
     client: Client, new_call: NewCall, times: Times, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL)  # two hundred thousand warnings would be kept
@@ -111,7 +111,7 @@ def test_no_odd_request_is_an_error_of_ours_or_ends_a_call_by_accident(
     assert min(answers[answer] for answer in (200, 400, 405, 412)) > 10, answers
 
 
-def test_no_token_but_ours_is_taken(client: Client, call: CallRequest, times: Times) -> None:
+def test_only_our_own_tokens_are_accepted(client: Client, call: CallRequest, times: Times) -> None:
     chance = random.Random(404)
     token = tokens.make(tokens.Limits(call.pk, 300, Decimal("1.5")))
     alphabet = string.ascii_letters + string.digits + "-_.:~"

@@ -50,7 +50,9 @@ def told(call: CallRequest) -> dict[str, Any]:
 
 class RecordingLaws(TestCase):
     @given(st.lists(EVENTS, min_size=1, max_size=8))
-    def test_the_fast_way_and_the_plain_way_give_the_same_row(self, history: list[Event]) -> None:
+    def test_the_single_statement_and_the_orm_produce_the_same_row(
+        self, history: list[Event]
+    ) -> None:
         fast, plain = new_call(), new_call()
 
         for second, event in enumerate(history):
@@ -65,7 +67,7 @@ class RecordingLaws(TestCase):
         assert told(fast) == told(plain)
 
     @given(st.data())
-    def test_any_order_of_a_history_ends_in_the_same_row(self, data: st.DataObject) -> None:
+    def test_any_order_of_events_produces_the_same_row(self, data: st.DataObject) -> None:
         history = data.draw(st.lists(EVENTS, min_size=1, max_size=8))
         shuffled = data.draw(st.permutations(history))
         call, other = new_call(), new_call()
@@ -82,7 +84,7 @@ class RecordingLaws(TestCase):
         assert len(ended["events"]) == len(history)
 
     @given(st.lists(EVENTS, min_size=1, max_size=8))
-    def test_status_duration_and_debit_never_go_back_and_a_final_status_stays(
+    def test_status_duration_and_cost_never_decrease_and_a_final_status_stays(
         self, history: list[Event]
     ) -> None:
         call = new_call()
@@ -100,14 +102,14 @@ class RecordingLaws(TestCase):
         assert status.is_final == any(event.status.is_final for event in history)
 
 
-def test_an_event_of_no_call_writes_nothing(db: None) -> None:
+def test_an_event_without_a_call_writes_nothing(db: None) -> None:
     event = Event(CallStatus.A_ANSWERED)
 
     assert recording.record(1, event, "", NOON) is None
     assert recording.under_lock("default", 1, event, "", NOON) is None
 
 
-def test_no_more_is_written_than_must_be_and_nothing_is_read_first(
+def test_only_necessary_columns_are_written_and_nothing_is_read_first(
     db: None, django_assert_max_num_queries: Any
 ) -> None:
     call = new_call()

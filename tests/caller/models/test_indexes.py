@@ -18,7 +18,7 @@ def columns(condition: Q) -> set[str]:
     return found
 
 
-def test_no_index_is_on_a_column_that_events_write_while_a_call_goes_on() -> None:
+def test_no_index_has_a_column_that_events_of_an_open_call_write() -> None:
     indexed: set[str] = set()
     for index in CallRequest._meta.indexes:
         indexed.update(name.removeprefix("-") for name in index.fields)
@@ -28,7 +28,7 @@ def test_no_index_is_on_a_column_that_events_write_while_a_call_goes_on() -> Non
     assert indexed & (WRITTEN - ENDING) == set()
 
 
-def test_no_column_has_two_indexes_that_begin_with_it() -> None:
+def test_no_two_indexes_begin_with_the_same_column() -> None:
     meta = CallRequest._meta
     alone = {field.name for field in meta.fields if field.db_index or field.unique}
     first = [i.fields[0].removeprefix("-") for i in meta.indexes if i.condition is None]

@@ -88,7 +88,7 @@ def test_each_state_of_a_call_has_its_phase_and_sentence(
         ("after hours", " Ended by this site: after hours."),
     ],
 )
-def test_a_call_that_has_ended_tells_its_length_its_cost_and_why(
+def test_an_ended_call_has_its_duration_cost_and_reason(
     veto: str, why: str, anna: Any, new_call: NewCall
 ) -> None:
     facts = {"status": 8, "duration": 192, "ended_at": NOW}
@@ -100,7 +100,7 @@ def test_a_call_that_has_ended_tells_its_length_its_cost_and_why(
 @pytest.mark.parametrize(
     ("answered_at", "clock"), [(NOW - timedelta(seconds=10), 10), (None, 75), (LATER, 0)]
 )
-def test_the_clock_runs_from_the_callee_s_answer_on(
+def test_the_clock_starts_at_the_callee_s_answer(
     answered_at: datetime | None, clock: int, anna: Any, new_call: NewCall
 ) -> None:
     call = connected(new_call(user=anna), b_answered_at=answered_at)
@@ -112,14 +112,14 @@ def test_the_clock_runs_from_the_callee_s_answer_on(
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3661, "61 min 1 s")]
 )
-def test_a_length_is_told_in_words(seconds: int, words: str) -> None:
+def test_a_duration_is_written_in_words(seconds: int, words: str) -> None:
     assert call_status.length(seconds) == words
 
 
 @pytest.mark.parametrize(
     ("cost", "words"), [("0", ""), ("0.4", "0.40"), ("0.42", "0.42"), ("0.4205", "0.421")]
 )
-def test_a_cost_has_two_decimals_or_the_three_that_it_needs(cost: str, words: str) -> None:
+def test_a_cost_has_two_decimals_or_three_if_necessary(cost: str, words: str) -> None:
     assert call_status.cost(Decimal(cost)) == words
 
 
@@ -127,12 +127,12 @@ def test_a_cost_has_two_decimals_or_the_three_that_it_needs(cost: str, words: st
     ("language", "name", "marked"),
     [("en", "Bob", False), ("en", "דנה", True), ("he", "Bob", True), ("he", "דנה", False)],
 )
-def test_a_name_that_runs_the_other_way_is_isolated(language: str, name: str, marked: bool) -> None:
+def test_a_name_in_the_other_direction_is_isolated(language: str, name: str, marked: bool) -> None:
     with translation.override(language):
         assert (call_status.isolated(name) != name) == marked
 
 
-def test_who_watches_somebody_else_s_call_is_not_told_of_their_own_phone(
+def test_watchers_get_the_state_instead_of_the_caller_s_sentence(
     anna: Any, new_call: NewCall
 ) -> None:
     call = connected(new_call(user=anna), status=1)
@@ -145,9 +145,7 @@ def test_who_watches_somebody_else_s_call_is_not_told_of_their_own_phone(
 # Answers
 
 
-def test_a_press_that_asks_for_json_is_told_the_call_and_where_it_is(
-    anna: Any, bob: Contact
-) -> None:
+def test_a_json_press_returns_the_call_and_its_urls(anna: Any, bob: Contact) -> None:
     order = {"token": token(anna, contact=bob), "next": "/contacts/7/"}
 
     told = logged_in(anna).post(PLACE, order, headers=JSON).json()
@@ -159,9 +157,7 @@ def test_a_press_that_asks_for_json_is_told_the_call_and_where_it_is(
     assert told["link"]["url"] == f"/poketalk/{call.pk}/?next=%2Fcontacts%2F7%2F"
 
 
-def test_the_token_of_the_next_call_is_the_same_order_with_a_nonce_of_its_own(
-    anna: Any, bob: Contact
-) -> None:
+def test_the_next_token_differs_only_in_its_nonce(anna: Any, bob: Contact) -> None:
     signed = token(anna, 'call_button contact field="phone" max_duration=90', contact=bob)
 
     told = logged_in(anna).post(PLACE, {"token": signed}, headers=JSON).json()
@@ -171,7 +167,7 @@ def test_the_token_of_the_next_call_is_the_same_order_with_a_nonce_of_its_own(
     assert (first.source, first.max_duration) == (second.source, second.max_duration)
 
 
-def test_a_refusal_is_an_answer_with_its_code_and_the_way_out(anna: Any, bob: Contact) -> None:
+def test_a_json_refusal_has_a_code_and_a_link(anna: Any, bob: Contact) -> None:
     CallerNumber.objects.all().delete()
     order = {"token": token(anna, contact=bob), "next": "/contacts/7/"}
 
@@ -181,7 +177,7 @@ def test_a_refusal_is_an_answer_with_its_code_and_the_way_out(anna: Any, bob: Co
     assert told["link"]["url"] == "/poketalk/my-number/?next=%2Fcontacts%2F7%2F"
 
 
-def test_a_press_without_the_permission_is_a_sentence_too(anna: Any, bob: Contact) -> None:
+def test_a_json_press_without_the_permission_has_a_sentence(anna: Any, bob: Contact) -> None:
     signed = token(anna, contact=bob)
     anna.user_permissions.clear()
 
@@ -194,7 +190,7 @@ def test_a_press_without_the_permission_is_a_sentence_too(anna: Any, bob: Contac
 
 
 @pytest.mark.parametrize("address", [PLACE, "/poketalk/1/hang-up/", "/poketalk/1/status/"])
-def test_whoever_is_logged_out_is_told_so(address: str, client: Any, db: None) -> None:
+def test_a_json_request_without_a_login_is_401(address: str, client: Any, db: None) -> None:
     ask = client.get if address.endswith("status/") else client.post
 
     response = ask(address, headers=JSON)
@@ -203,7 +199,7 @@ def test_whoever_is_logged_out_is_told_so(address: str, client: Any, db: None) -
     assert response.json()["link"]["url"] == "/admin/login/"
 
 
-def test_whoever_is_logged_out_comes_back_to_the_button(client: Any, db: None) -> None:
+def test_the_login_link_returns_to_the_button(client: Any, db: None) -> None:
     for back, login in (
         ("/contacts/7/", "/admin/login/?next=%2Fcontacts%2F7%2F"),
         ("https://evil.example/", "/admin/login/"),
@@ -216,13 +212,13 @@ def test_whoever_is_logged_out_comes_back_to_the_button(client: Any, db: None) -
 @pytest.mark.parametrize(
     "accept", ["*/*", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"]
 )
-def test_who_does_not_ask_for_json_gets_the_page(accept: str, anna: Any, bob: Contact) -> None:
+def test_other_requests_get_the_html_page(accept: str, anna: Any, bob: Contact) -> None:
     order = {"token": token(anna, contact=bob)}
 
     page(logged_in(anna).post(PLACE, order, headers={"Accept": accept}), 302)
 
 
-def test_hanging_up_answers_how_the_call_stands_then(anna: Any, new_call: NewCall) -> None:
+def test_hanging_up_returns_the_new_status(anna: Any, new_call: NewCall) -> None:
     call = connected(new_call(user=anna))
 
     told = logged_in(anna).post(f"/poketalk/{call.pk}/hang-up/", headers=JSON).json()
@@ -230,9 +226,7 @@ def test_hanging_up_answers_how_the_call_stands_then(anna: Any, new_call: NewCal
     assert (told["phase"], told["may_hang_up"]) == ("ending", False)
 
 
-def test_a_status_that_has_not_changed_is_304_though_the_clock_runs(
-    anna: Any, new_call: NewCall
-) -> None:
+def test_an_unchanged_status_is_304_although_the_clock_runs(anna: Any, new_call: NewCall) -> None:
     call = connected(new_call(user=anna), b_answered_at=NOW - timedelta(seconds=10))
     client, address = logged_in(anna), f"/poketalk/{call.pk}/status/"
     known = {"If-None-Match": client.get(address)["ETag"]}
@@ -246,7 +240,7 @@ def test_a_status_that_has_not_changed_is_304_though_the_clock_runs(
     assert (changed.status_code, changed.json()["cost_text"]) == (200, "0.84")
 
 
-def test_a_look_costs_a_fixed_number_of_queries(
+def test_a_status_request_makes_a_fixed_number_of_queries(
     anna: Any, bob: Contact, new_call: NewCall, django_assert_num_queries: Any
 ) -> None:
     call = connected(new_call(user=anna, subject=bob))

@@ -28,9 +28,7 @@ def address(call: CallRequest) -> str:
     return f"/admin/poketalk/callrequest/{call.pk}/change/"
 
 
-def test_the_request_is_shown_as_it_is_sent_but_for_what_is_secret(
-    boss: Client, call: CallRequest
-) -> None:
+def test_the_request_is_shown_as_sent_without_secrets(boss: Client, call: CallRequest) -> None:
     connected(call, response_code="00", response_detail="00 OK")
     token = tokens.make(tokens.Limits(call.pk, call.max_duration, call.max_cost))
     assert token in incoming.event_url(call)
@@ -48,7 +46,7 @@ def test_the_request_is_shown_as_it_is_sent_but_for_what_is_secret(
     assert "00 OK" in shown
 
 
-def test_secrets_in_the_service_s_address_are_not_shown(
+def test_secrets_in_the_service_s_url_are_not_shown(
     boss: Client, call: CallRequest, poketalk: Callable[..., None]
 ) -> None:
     poketalk(URL="https://anna:hush@calls.example.com/c2c?pass=hush")
@@ -59,7 +57,7 @@ def test_secrets_in_the_service_s_address_are_not_shown(
     assert "hush" not in html
 
 
-def test_a_request_that_cannot_be_made_again_says_why(
+def test_a_request_that_cannot_be_rebuilt_shows_the_reason(
     boss: Client, call: CallRequest, poketalk: Callable[..., None]
 ) -> None:
     poketalk(EVENT_BASE_URL=f"https://crm.example.com/{'x' * 255}")
@@ -67,7 +65,7 @@ def test_a_request_that_cannot_be_made_again_says_why(
     assert "255 is the limit" in page(boss.get(address(call)))
 
 
-def test_a_backend_that_does_not_tell_is_no_error(
+def test_a_backend_without_describe_is_not_an_error(
     boss: Client, call: CallRequest, poketalk: Callable[..., None]
 ) -> None:
     poketalk(BACKEND="django_poketalk.backends.locmem.LocmemBackend")

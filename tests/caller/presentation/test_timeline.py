@@ -91,7 +91,7 @@ thorough = settings(max_examples=300, deadline=None)
 
 @thorough
 @any_picture
-def test_every_event_is_drawn_once_and_in_its_order(
+def test_every_event_is_drawn_once_in_order(
     facts: Facts, events: list[ReceivedEvent], now: datetime, previous: ReceivedEvent | None
 ) -> None:
     picture = draw(facts, events, now, previous)
@@ -103,7 +103,7 @@ def test_every_event_is_drawn_once_and_in_its_order(
 
 @thorough
 @any_picture
-def test_everything_is_inside_the_box(
+def test_everything_is_inside_the_viewbox(
     facts: Facts, events: list[ReceivedEvent], now: datetime, previous: ReceivedEvent | None
 ) -> None:
     picture = draw(facts, events, now, previous)
@@ -128,7 +128,7 @@ def test_everything_is_inside_the_box(
 
 @thorough
 @any_picture
-def test_nothing_runs_backwards(
+def test_positions_never_go_backward(
     facts: Facts, events: list[ReceivedEvent], now: datetime, previous: ReceivedEvent | None
 ) -> None:
     picture = draw(facts, events, now, previous)
@@ -185,7 +185,7 @@ def test_a_live_call_ends_at_now() -> None:
     assert picture.now_x == RIGHT
 
 
-def test_of_a_rejected_call_nothing_rings() -> None:
+def test_a_rejected_call_has_no_ringing_stages() -> None:
     facts = Facts(asked_at=START, sent_at=after(0.2), placed_at=after(0.6))
 
     picture = draw(facts, [], after(99))
@@ -195,7 +195,7 @@ def test_of_a_rejected_call_nothing_rings() -> None:
     assert picture.now_x is None
 
 
-def test_a_short_stage_can_be_read_beside_a_long_one() -> None:
+def test_a_short_stage_is_legible_beside_a_long_one() -> None:
     picture = draw(talked(until=3 * 3600), [], after(4 * 3600))
 
     [_request, leg_a, _leg_b] = picture.lanes
@@ -204,7 +204,7 @@ def test_a_short_stage_can_be_read_beside_a_long_one() -> None:
     assert talking.width > 2 * ringing.width
 
 
-def test_a_stage_that_was_told_too_late_has_no_time_of_its_own() -> None:
+def test_a_stage_that_was_reported_too_late_is_left_out() -> None:
     facts = Facts(
         asked_at=START,
         a_initiated_at=after(30),
@@ -215,7 +215,7 @@ def test_a_stage_that_was_told_too_late_has_no_time_of_its_own() -> None:
     assert stages(draw(facts, [], after(99)), "a") == [(Stage.ANSWERED, 50)]
 
 
-def test_three_hours_of_ticks_stay_apart() -> None:
+def test_three_hours_of_ticks_do_not_overlap() -> None:
     picture = draw(talked(until=3 * 3600), ticks(*range(1, 180)), after(4 * 3600))
 
     places = [(mark.x, mark.y) for mark in picture.marks]
@@ -246,12 +246,12 @@ def test_missing_ticks_are_gaps(heard: tuple[int, ...], until: int, missing: lis
     assert [gap.missing for gap in picture.gaps] == missing
 
 
-def test_too_long_a_silence_is_a_tick_at_least_also_between_the_minutes() -> None:
+def test_a_long_gap_counts_as_at_least_one_missing_tick() -> None:
     assert missing_ticks(timedelta(seconds=46), timedelta(seconds=136)) == 0
     assert missing_ticks(timedelta(seconds=46), timedelta(seconds=137)) == 1
 
 
-def test_a_live_call_that_went_quiet_has_a_gap_up_to_now() -> None:
+def test_an_open_call_without_events_has_a_gap_up_to_now() -> None:
     picture = draw(talked(until=None), [told(20, 7, 10), *ticks(1, 2)], after(310))
 
     assert [(gap.begin, gap.end, gap.missing) for gap in picture.gaps] == [
@@ -259,20 +259,20 @@ def test_a_live_call_that_went_quiet_has_a_gap_up_to_now() -> None:
     ]
 
 
-def test_a_service_that_keeps_another_beat_is_not_blamed() -> None:
+def test_ticks_at_other_times_of_the_minute_are_not_missing() -> None:
     events = [told(20 + 60 * minute, 7, 10 + 60 * minute) for minute in range(6)]
 
     assert draw(talked(345), events, after(900)).gaps == ()
 
 
-def test_events_that_are_left_out_are_no_gap() -> None:
+def test_omitted_events_are_not_a_gap() -> None:
     older, *shown = ticks(8, 9, 10)
 
     assert draw(talked(), shown, after(900), older).gaps == ()
     assert [gap.missing for gap in draw(talked(), shown, after(900)).gaps] == [8]
 
 
-def test_before_leg_a_has_answered_no_tick_is_due() -> None:
+def test_no_tick_is_missing_before_leg_a_has_answered() -> None:
     facts = Facts(asked_at=START, a_initiated_at=after(2), over_at=after(500))
 
     assert draw(facts, [told(2, 1), told(500, 2)], after(900)).gaps == ()
@@ -281,7 +281,7 @@ def test_before_leg_a_has_answered_no_tick_is_due() -> None:
 # What an event is to those before it
 
 
-def test_events_are_marked_as_new_ticks_repeated_or_late() -> None:
+def test_events_are_classified_as_new_tick_repeated_or_late() -> None:
     events = [
         told(2, 1),
         told(10, 3),
@@ -315,11 +315,11 @@ def test_an_event_without_duration_is_a_tick() -> None:
     assert classify([told(20, 7, None), told(80, 7, None)]) == [Kind.CHANGE, Kind.TICK]
 
 
-def test_the_first_event_shown_is_measured_by_the_one_before_it() -> None:
+def test_the_first_event_is_classified_by_the_previous_one() -> None:
     assert classify(ticks(9), ticks(8)[0]) == [Kind.TICK]
 
 
-def test_what_was_answered_with_412_is_marked() -> None:
+def test_events_answered_with_412_are_marked() -> None:
     picture = draw(talked(), [told(70, 7, 60, answer=412), told(620, 8, 610)], after(900))
 
     assert [mark.is_refused for mark in picture.marks] == [True, False]
@@ -328,7 +328,7 @@ def test_what_was_answered_with_412_is_marked() -> None:
 # Cost
 
 
-def test_the_cost_climbs_in_steps() -> None:
+def test_the_cost_rises_in_steps() -> None:
     events = [
         told(10, 3, 0, "0"),
         told(70, 7, 60, "0.5"),
@@ -350,5 +350,5 @@ def test_the_cost_climbs_in_steps() -> None:
     ]
 
 
-def test_without_cost_there_is_no_line() -> None:
+def test_without_a_cost_there_is_no_line() -> None:
     assert draw(talked(), [told(70, 7, 60, "0")], after(900)).cost_steps == ()

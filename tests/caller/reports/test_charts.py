@@ -15,9 +15,7 @@ VALUES = st.dictionaries(st.sampled_from([*WORDS]), st.integers(0, 10**7))
 
 
 @given(st.lists(VALUES, max_size=70), st.booleans())
-def test_every_value_has_its_part_inside_the_picture(
-    bars: list[dict[str, int]], whole: bool
-) -> None:
+def test_every_value_has_a_part_inside_the_chart(bars: list[dict[str, int]], whole: bool) -> None:
     chart = charts.stacked([(str(n), values) for n, values in enumerate(bars)], WORDS, whole=whole)
 
     assert len(chart.parts) == sum(bool(value) for values in bars for value in values.values())
@@ -28,7 +26,7 @@ def test_every_value_has_its_part_inside_the_picture(
     assert len(chart.below) <= charts.LABELS
 
 
-def test_parts_stand_on_each_other_in_order() -> None:
+def test_parts_are_stacked_in_order() -> None:
     chart = charts.stacked([("today", {"b": 1, "a": 3})], WORDS, whole=True)
 
     lower, upper = chart.parts
@@ -39,7 +37,7 @@ def test_parts_stand_on_each_other_in_order() -> None:
 
 
 @given(st.floats(1e-6, 1e12), st.booleans())
-def test_lines_are_round_and_a_few(highest: float, whole: bool) -> None:
+def test_lines_have_round_values_and_are_few(highest: float, whole: bool) -> None:
     step = charts.round_step(highest, whole=whole)
 
     assert highest <= charts.LINES * step * 1.000001
@@ -58,7 +56,7 @@ def test_lines_are_round_and_a_few(highest: float, whole: bool) -> None:
         (4058, ["0", "1000", "2000", "3000", "4000", "5000"]),
     ],
 )
-def test_little_room_is_left_above_the_bars(highest: int, marks: list[str]) -> None:
+def test_the_highest_bar_nearly_fills_the_chart(highest: int, marks: list[str]) -> None:
     chart = charts.stacked([("", {"a": highest})], WORDS, whole=True, write="{:g}".format)
 
     assert [mark.text for mark in chart.beside] == marks

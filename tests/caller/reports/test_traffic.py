@@ -59,7 +59,7 @@ def total() -> Figures:
     return traffic.by_day(CallRequest.objects.all(), WEEK).total
 
 
-def test_asr_is_answered_legs_b_of_those_that_were_rung() -> None:
+def test_asr_is_the_share_of_rung_leg_bs_that_answered() -> None:
     talked()
     rang()
     rang()
@@ -71,14 +71,14 @@ def test_asr_is_answered_legs_b_of_those_that_were_rung() -> None:
     assert total().asr == 0.25
 
 
-def test_a_call_that_is_talked_on_is_answered_already() -> None:
+def test_a_connected_call_counts_as_answered() -> None:
     add(status=7, b_initiated_at=NOON, b_answered_at=NOON)
 
     assert total().asr == 1.0
     assert total().acd is None
 
 
-def test_ner_is_what_reached_a_phone_of_what_the_service_was_asked_for() -> None:
+def test_ner_is_the_share_of_requested_calls_that_reached_a_phone() -> None:
     talked()
     rang()
     add(status=2, ended_at=NOON)
@@ -92,7 +92,7 @@ def test_ner_is_what_reached_a_phone_of_what_the_service_was_asked_for() -> None
     assert total().ner == 0.6
 
 
-def test_acd_is_the_time_that_both_talked() -> None:
+def test_acd_is_the_average_talk_time() -> None:
     talked(30)
     talked(90)
     talked(5, b_answered_at=None)  # that event was missed
@@ -101,7 +101,7 @@ def test_acd_is_the_time_that_both_talked() -> None:
     assert total().acd == timedelta(seconds=60)
 
 
-def test_pdd_is_from_the_request_to_the_dialling_of_leg_a() -> None:
+def test_pdd_is_from_the_request_to_the_dialing_of_leg_a() -> None:
     talked()  # 2 s
     talked(a_initiated_at=NOON + timedelta(seconds=5))
     add(placement=Placement.REJECTED, response_code="70", sent_at=NOON)
@@ -109,7 +109,7 @@ def test_pdd_is_from_the_request_to_the_dialling_of_leg_a() -> None:
     assert total().pdd == timedelta(seconds=3.5)
 
 
-def test_where_nothing_was_counted_there_is_no_ratio() -> None:
+def test_ratios_without_calls_are_none() -> None:
     assert (total().asr, total().ner, total().acd, total().pdd) == (None, None, None, None)
     assert (total().calls, total().spend) == (0, 0)
 
@@ -151,7 +151,7 @@ def days(period: Period) -> list[tuple[date, int]]:
     return [(row.key, row.figures.calls) for row in rows]
 
 
-def test_days_are_those_of_the_current_time_zone() -> None:
+def test_days_are_in_the_current_time_zone() -> None:
     late = datetime(2026, 3, 8, 23, 30, tzinfo=UTC)
     add(late)
 
@@ -162,7 +162,7 @@ def test_days_are_those_of_the_current_time_zone() -> None:
     assert [day for day, calls in found if calls] == [date(2026, 3, 9)]
 
 
-def test_a_day_of_a_clock_change_is_whole() -> None:
+def test_a_day_with_a_clock_change_is_complete() -> None:
     with timezone.override(ZoneInfo("Europe/Berlin")):
         sunday = date(2026, 3, 29)
         add(datetime(2026, 3, 28, 22, 59, tzinfo=UTC))  # Saturday 23:59
@@ -188,7 +188,7 @@ def _is_without_zones() -> bool:
         return bool(cursor.fetchone()[0] is None)
 
 
-def test_countries_that_share_a_code_are_told_apart() -> None:
+def test_countries_with_the_same_code_are_distinguished() -> None:
     for number in NUMBERS:
         add(to_number=number)
 
@@ -197,7 +197,7 @@ def test_countries_that_share_a_code_are_told_apart() -> None:
     assert [row.key for row in rows] == ["CA", "DE", "GB", "KZ", "US", ""]
 
 
-def test_numbers_that_nobody_has_count_for_the_country_of_their_neighbors() -> None:
+def test_unassigned_numbers_have_the_country_of_similar_numbers() -> None:
     add(to_number="+14160000000")
     add(to_number="+14165550123")
 
@@ -210,9 +210,7 @@ def test_numbers_that_nobody_has_count_for_the_country_of_their_neighbors() -> N
     ("number", "country"),
     [("+447700900123", "GB"), ("+13110000000", "US"), ("+881612345678", ""), ("+99900000", "")],
 )
-def test_without_neighbors_they_count_for_the_country_of_their_code(
-    number: str, country: str
-) -> None:
+def test_otherwise_they_have_the_country_of_their_code(number: str, country: str) -> None:
     add(to_number=number)
 
     rows = traffic.by_country(CallRequest.objects.all(), WEEK).rows
@@ -220,7 +218,7 @@ def test_without_neighbors_they_count_for_the_country_of_their_code(
     assert [row.key for row in rows] == [country]
 
 
-def test_users_are_named_and_nobody_comes_last() -> None:
+def test_users_are_named_and_calls_without_a_user_are_last() -> None:
     anna, bob = someone("anna"), someone("bob")
     for user in (None, None, None, bob, bob, anna):
         add(user=user)
@@ -233,7 +231,7 @@ def test_users_are_named_and_nobody_comes_last() -> None:
 @pytest.mark.parametrize(
     ("by", "queries"), [("day", 1), ("user", 2), ("country", 1), ("outcome", 1)]
 )
-def test_a_report_is_one_query_and_one_for_the_names(by: str, queries: int) -> None:
+def test_a_report_takes_one_query_and_one_for_user_names(by: str, queries: int) -> None:
     for name in ("anna", "bob", "carl"):
         talked(user=someone(name))
 
@@ -254,6 +252,6 @@ def test_a_report_is_one_query_and_one_for_the_names(by: str, queries: int) -> N
         (date.max, date.max, "from 1970-01-01 to 9998-12-31"),
     ],
 )
-def test_a_senseless_period_is_refused(first: date, last: date, why: str) -> None:
+def test_an_invalid_period_is_refused(first: date, last: date, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         Period(first, last)

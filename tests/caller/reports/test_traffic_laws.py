@@ -34,7 +34,7 @@ KEYS: dict[str, Callable[[CallRequest], Any]] = {
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("seed", range(3))
-def test_any_history_adds_up_however_it_is_cut(seed: int) -> None:
+def test_all_groupings_have_the_same_total(seed: int) -> None:
     rng = random.Random(seed)
     users = [someone("anna"), someone("bob"), None]
     for _ in range(200):
@@ -119,7 +119,7 @@ def _valid(code: int) -> set[str]:
 @pytest.mark.parametrize(
     "code", sorted(code for code, found in COUNTRY_CODE_TO_REGION_CODE.items() if len(found) > 1)
 )
-def test_as_much_of_a_number_as_is_looked_at_tells_its_country(code: int) -> None:
+def test_the_grouped_prefix_determines_the_country(code: int) -> None:
     countries: dict[str, dict[str, str]] = defaultdict(dict)
     patterns = [re.compile(pattern, re.ASCII) for pattern in sorted(_valid(code))]
 
@@ -144,7 +144,7 @@ def test_as_much_of_a_number_as_is_looked_at_tells_its_country(code: int) -> Non
     assert [found for found in countries.values() if len(found) > 1] == []
 
 
-def test_the_longest_country_code_is_looked_at_where_nobody_shares_it() -> None:
+def test_the_grouped_prefix_includes_the_longest_country_code() -> None:
     alone = [code for code, found in COUNTRY_CODE_TO_REGION_CODE.items() if len(found) == 1]
 
     assert max(len(f"+{code}") for code in alone) == numbers.COUNTRY_LENGTH

@@ -18,7 +18,7 @@ from ..people import page, staff
 CALLS = "/admin/poketalk/callrequest/"
 
 
-def test_pages_say_in_english_what_the_protocol_says() -> None:
+def test_english_pages_use_the_words_of_the_protocol() -> None:
     with translation.override("en"):
         assert {code: str(words) for code, words in ANSWERS.items()} == {
             code.value: f"{code.value} {code.meaning}" for code in ResponseCode
@@ -27,7 +27,7 @@ def test_pages_say_in_english_what_the_protocol_says() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("language", ["de", "es", "fr", "he"])
-def test_no_page_says_them_in_another_language(
+def test_no_page_shows_them_in_english_in_another_language(
     language: str, new_call: Callable[..., CallRequest]
 ) -> None:
     call = new_call()

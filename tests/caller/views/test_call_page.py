@@ -32,7 +32,7 @@ def bob(db: None) -> Contact:
     return contact()
 
 
-def test_the_page_tells_state_duration_cost_and_story(
+def test_the_page_has_the_state_duration_cost_and_log(
     anna: Any, bob: Contact, new_call: Callable[..., CallRequest]
 ) -> None:
     at = datetime.fromisoformat("2026-03-02T09:00:00+00:00")
@@ -53,7 +53,7 @@ def test_the_page_tells_state_duration_cost_and_story(
     assert story[:3] == ["09:00:00", "09:00:04", "09:01:01"]
 
 
-def test_somebody_else_s_call_is_not_there(anna: Any, new_call: Callable[..., CallRequest]) -> None:
+def test_another_user_s_call_is_404(anna: Any, new_call: Callable[..., CallRequest]) -> None:
     call = new_call(user=anna)
     eve = logged_in(agent("eve"))
 
@@ -65,7 +65,7 @@ def test_somebody_else_s_call_is_not_there(anna: Any, new_call: Callable[..., Ca
     assert call.placement == Placement.QUEUED
 
 
-def test_a_watcher_sees_masked_numbers_unless_they_may_see_them(
+def test_watchers_see_masked_numbers_without_the_permission(
     anna: Any, new_call: Callable[..., CallRequest]
 ) -> None:
     call = new_call(user=anna)
@@ -80,7 +80,7 @@ def test_a_watcher_sees_masked_numbers_unless_they_may_see_them(
     assert "+44 20 7946 0123" in whole
 
 
-def test_an_answer_that_says_no_more_than_its_code_is_no_detail(
+def test_an_answer_with_only_a_code_is_not_repeated_as_a_detail(
     anna: Any, new_call: Callable[..., CallRequest]
 ) -> None:
     call = new_call(user=anna)
@@ -94,9 +94,7 @@ def test_an_answer_that_says_no_more_than_its_code_is_no_detail(
     assert "Listed by hand." in wordy
 
 
-def test_markup_from_outside_is_shown_as_text(
-    anna: Any, new_call: Callable[..., CallRequest]
-) -> None:
+def test_markup_from_outside_is_escaped(anna: Any, new_call: Callable[..., CallRequest]) -> None:
     call = new_call(user=anna, subject=contact(INJECTED))
     CallRequest.objects.update(
         placement=Placement.REJECTED, response_detail=INJECTED, veto_reason=INJECTED
@@ -119,7 +117,7 @@ def test_markup_from_outside_is_shown_as_text(
         ({"placement": Placement.EXPIRED, "status": None}, None),
     ],
 )
-def test_the_page_loads_itself_again_while_the_call_is_open(
+def test_the_page_reloads_while_the_call_is_open(
     changes: dict[str, Any], seconds: str | None, anna: Any, new_call: Callable[..., CallRequest]
 ) -> None:
     call = connected(new_call(user=anna), **changes)
@@ -130,7 +128,7 @@ def test_the_page_loads_itself_again_while_the_call_is_open(
     assert (found[1] if found else None) == seconds
 
 
-def test_people_can_stop_the_page_from_loading_itself(
+def test_users_can_stop_the_page_from_reloading(
     anna: Any, new_call: Callable[..., CallRequest]
 ) -> None:
     call = connected(new_call(user=anna))
@@ -147,7 +145,7 @@ def test_people_can_stop_the_page_from_loading_itself(
 @pytest.mark.parametrize(
     "claimed", ["https://evil.example/", "//evil.example/", "javascript:alert(1)", "\\\\evil", ""]
 )
-def test_the_way_back_never_leaves_the_site(
+def test_the_back_link_never_leaves_the_site(
     claimed: str, anna: Any, new_call: Callable[..., CallRequest]
 ) -> None:
     call = new_call(user=anna)
@@ -158,7 +156,7 @@ def test_the_way_back_never_leaves_the_site(
     assert "evil" not in html
 
 
-def test_the_way_back_of_an_encrypted_page_is_encrypted(
+def test_the_back_link_of_an_https_page_is_https(
     anna: Any, new_call: Callable[..., CallRequest]
 ) -> None:
     address, client = f"/poketalk/{new_call(user=anna).pk}/", logged_in(anna)
@@ -168,7 +166,7 @@ def test_the_way_back_of_an_encrypted_page_is_encrypted(
         assert ("poketalk-back" in page(answer)) == is_link
 
 
-def test_the_way_back_is_a_link(anna: Any, new_call: Callable[..., CallRequest]) -> None:
+def test_the_page_has_a_back_link(anna: Any, new_call: Callable[..., CallRequest]) -> None:
     call = new_call(user=anna)
 
     html = page(logged_in(anna).get(f"/poketalk/{call.pk}/", {"next": '/contacts/"><b>/'}))
@@ -176,7 +174,7 @@ def test_the_way_back_is_a_link(anna: Any, new_call: Callable[..., CallRequest])
     assert 'href="/contacts/&quot;&gt;&lt;b&gt;/"' in html
 
 
-def test_a_call_that_is_over_can_be_made_again_by_its_owner(
+def test_owners_can_call_again_after_the_end(
     anna: Any, bob: Contact, new_call: Callable[..., CallRequest]
 ) -> None:
     call = connected(new_call(user=anna, subject=bob), status=8, ended_at=timezone.now())
@@ -191,7 +189,7 @@ def test_a_call_that_is_over_can_be_made_again_by_its_owner(
     assert (again.to_number, again.subject) == (CALLEE, bob)
 
 
-def test_a_call_whose_outcome_is_unknown_is_not_offered_again(
+def test_a_call_with_an_unknown_outcome_has_no_call_again_button(
     anna: Any, new_call: Callable[..., CallRequest]
 ) -> None:
     call = connected(new_call(user=anna), placement=Placement.UNKNOWN, status=None)
@@ -202,7 +200,7 @@ def test_a_call_whose_outcome_is_unknown_is_not_offered_again(
     assert "Call again" not in html
 
 
-def test_a_call_whose_numbers_were_forgotten_has_a_page(
+def test_a_call_with_erased_numbers_has_a_page_of_its_own(
     anna: Any, new_call: Callable[..., CallRequest]
 ) -> None:
     call = connected(new_call(user=anna), status=8, ended_at=timezone.now(), to_number="")
@@ -213,7 +211,7 @@ def test_a_call_whose_numbers_were_forgotten_has_a_page(
     assert "Call again" not in html
 
 
-def test_a_call_about_what_is_gone_has_a_page(
+def test_a_call_about_a_deleted_object_has_a_page(
     anna: Any, bob: Contact, new_call: Callable[..., CallRequest]
 ) -> None:
     gone, unfit, unknown = (new_call(user=anna, subject=bob) for _ in range(3))
@@ -226,7 +224,7 @@ def test_a_call_about_what_is_gone_has_a_page(
         assert "<h1>Call</h1>" in page(logged_in(anna).get(f"/poketalk/{call.pk}/"))
 
 
-def test_the_status_is_there_as_json(anna: Any, new_call: Callable[..., CallRequest]) -> None:
+def test_the_status_is_available_as_json(anna: Any, new_call: Callable[..., CallRequest]) -> None:
     call = connected(new_call(user=anna))
     client = logged_in(anna)
 
@@ -255,9 +253,7 @@ def test_the_status_is_there_as_json(anna: Any, new_call: Callable[..., CallRequ
 # Hanging up
 
 
-def test_the_owner_withdraws_a_call_that_waits(
-    anna: Any, new_call: Callable[..., CallRequest]
-) -> None:
+def test_owners_can_cancel_a_waiting_call(anna: Any, new_call: Callable[..., CallRequest]) -> None:
     call = new_call(user=anna)
 
     response = logged_in(anna).post(f"/poketalk/{call.pk}/hang-up/", {"next": "/contacts/7/"})
@@ -267,9 +263,7 @@ def test_the_owner_withdraws_a_call_that_waits(
     assert (call.placement, call.hangup_requested_by) == (Placement.CANCELLED, anna)
 
 
-def test_the_owner_asks_to_end_a_call_that_goes_on(
-    anna: Any, new_call: Callable[..., CallRequest]
-) -> None:
+def test_owners_can_hang_up_an_open_call(anna: Any, new_call: Callable[..., CallRequest]) -> None:
     call = connected(new_call(user=anna))
     client = logged_in(anna)
     assert "Hang up</button>" in page(client.get(f"/poketalk/{call.pk}/"))
@@ -282,7 +276,7 @@ def test_the_owner_asks_to_end_a_call_that_goes_on(
     assert "Hang up</button>" not in html
 
 
-def test_a_watcher_needs_a_permission_to_hang_up(
+def test_watchers_require_the_permission_to_hang_up(
     anna: Any, new_call: Callable[..., CallRequest]
 ) -> None:
     call = connected(new_call(user=anna))
@@ -300,7 +294,9 @@ def test_a_watcher_needs_a_permission_to_hang_up(
     assert call.hangup_requested_by == boss
 
 
-def test_hanging_up_needs_the_csrf_token(anna: Any, new_call: Callable[..., CallRequest]) -> None:
+def test_hanging_up_requires_the_csrf_token(
+    anna: Any, new_call: Callable[..., CallRequest]
+) -> None:
     call = new_call(user=anna)
 
     page(logged_in(anna, enforce_csrf_checks=True).post(f"/poketalk/{call.pk}/hang-up/"), 403)
@@ -309,7 +305,7 @@ def test_hanging_up_needs_the_csrf_token(anna: Any, new_call: Callable[..., Call
     assert call.placement == Placement.QUEUED
 
 
-def test_a_call_s_page_costs_a_fixed_number_of_queries(
+def test_a_call_s_page_makes_a_fixed_number_of_queries(
     anna: Any, bob: Contact, new_call: Callable[..., CallRequest], django_assert_num_queries: Any
 ) -> None:
     call = connected(new_call(user=anna, subject=bob))
@@ -321,7 +317,7 @@ def test_a_call_s_page_costs_a_fixed_number_of_queries(
 
 
 @pytest.mark.parametrize(("language", "to"), [("de", "An"), ("fr", "Vers"), ("es", "A")])
-def test_numbers_are_not_called_from_and_until(
+def test_the_labels_of_numbers_are_not_those_of_dates(
     language: str, to: str, anna: Any, new_call: Callable[..., CallRequest], settings: Any
 ) -> None:
     settings.LANGUAGE_CODE = language

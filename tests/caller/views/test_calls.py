@@ -37,7 +37,7 @@ def bob(db: None) -> Contact:
 # The button
 
 
-def test_a_press_makes_the_call_and_leads_to_its_page(
+def test_a_press_places_the_call_and_redirects_to_its_page(
     anna: Any, bob: Contact, woken: list[Any]
 ) -> None:
     signed = token(
@@ -53,7 +53,7 @@ def test_a_press_makes_the_call_and_leads_to_its_page(
     assert (call.subject, call.max_duration, call.max_cost) == (bob, 90, Decimal("0.4"))
 
 
-def test_the_same_press_twice_is_one_call(anna: Any, bob: Contact) -> None:
+def test_the_same_press_twice_places_one_call(anna: Any, bob: Contact) -> None:
     client, signed = logged_in(anna), token(anna, contact=bob)
 
     first, second = (client.post(PLACE, {"token": signed}) for _ in range(2))
@@ -62,7 +62,7 @@ def test_the_same_press_twice_is_one_call(anna: Any, bob: Contact) -> None:
     assert CallRequest.objects.count() == 1
 
 
-def test_a_replay_is_the_same_call_whatever_has_changed_since(
+def test_a_repeated_press_returns_the_same_call_after_any_change(
     anna: Any, bob: Contact, poketalk: Callable[..., None]
 ) -> None:
     client, signed = logged_in(anna), token(anna, contact=bob)
@@ -102,7 +102,7 @@ def test_a_press_without_the_csrf_token_is_refused(anna: Any, bob: Contact) -> N
     assert not CallRequest.objects.exists()
 
 
-def test_the_permission_is_checked_again_at_the_press(anna: Any, bob: Contact) -> None:
+def test_the_press_checks_the_permission(anna: Any, bob: Contact) -> None:
     signed = token(anna, contact=bob)
     anna.user_permissions.clear()
 
@@ -111,7 +111,7 @@ def test_the_permission_is_checked_again_at_the_press(anna: Any, bob: Contact) -
     assert not CallRequest.objects.exists()
 
 
-def test_a_button_of_another_user_makes_no_call(anna: Any, bob: Contact) -> None:
+def test_a_button_of_another_user_places_no_call(anna: Any, bob: Contact) -> None:
     signed = token(anna, contact=bob)
 
     html = page(logged_in(agent("eve")).post(PLACE, {"token": signed}), 422)
@@ -121,14 +121,14 @@ def test_a_button_of_another_user_makes_no_call(anna: Any, bob: Contact) -> None
 
 
 @pytest.mark.parametrize("order", [{}, {"token": ""}, {"token": "eyJ1IjoiMSJ9:1abc:x"}])
-def test_an_altered_button_makes_no_call(order: dict[str, str], anna: Any) -> None:
+def test_an_altered_button_places_no_call(order: dict[str, str], anna: Any) -> None:
     html = page(logged_in(anna).post(PLACE, order), 422)
 
     assert "is not valid" in html
     assert not CallRequest.objects.exists()
 
 
-def test_a_button_that_is_too_old_makes_no_call(anna: Any, bob: Contact) -> None:
+def test_an_expired_button_places_no_call(anna: Any, bob: Contact) -> None:
     signed = token(anna, contact=bob)
     client = logged_in(anna)
 
@@ -141,7 +141,7 @@ def test_a_button_that_is_too_old_makes_no_call(anna: Any, bob: Contact) -> None
 
 @pytest.mark.parametrize("address", [PLACE, "/poketalk/1/hang-up/"])
 @pytest.mark.parametrize("method", ["get", "head", "put", "delete"])
-def test_only_a_post_changes_anything(address: str, method: str, anna: Any) -> None:
+def test_only_post_requests_change_anything(address: str, method: str, anna: Any) -> None:
     response = getattr(logged_in(anna), method)(address)
 
     assert response.status_code == 405
@@ -157,7 +157,7 @@ def test_only_a_post_changes_anything(address: str, method: str, anna: Any) -> N
         ("javascript:alert(1)", "/accounts/profile/"),
     ],
 )
-def test_whoever_was_logged_out_comes_back_to_the_page_of_the_button(
+def test_after_a_login_the_user_returns_to_the_page_of_the_button(
     address: str, claimed: str, after_login: str, db: None
 ) -> None:
     response = Client().post(address, {"next": claimed})
@@ -167,7 +167,7 @@ def test_whoever_was_logged_out_comes_back_to_the_page_of_the_button(
 
 
 @pytest.mark.parametrize("address", [OWN_NUMBER, "/poketalk/1/", "/poketalk/1/status/"])
-def test_pages_need_a_login(address: str, db: None) -> None:
+def test_pages_require_a_login(address: str, db: None) -> None:
     response = Client().get(address)
 
     assert response.status_code == 302
@@ -175,7 +175,7 @@ def test_pages_need_a_login(address: str, db: None) -> None:
 
 
 @pytest.mark.parametrize("address", [OWN_NUMBER, "/poketalk/1/", "/poketalk/1/status/"])
-def test_pages_need_a_login_without_django_s_own_middleware_for_it_too(
+def test_pages_require_a_login_even_without_the_login_middleware(
     address: str, db: None, settings: Any
 ) -> None:
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "LoginRequired" not in name]
@@ -189,7 +189,7 @@ def test_pages_need_a_login_without_django_s_own_middleware_for_it_too(
 # Refusals
 
 
-def test_a_refusal_is_a_page_with_the_sentence_and_the_way_back(anna: Any, bob: Contact) -> None:
+def test_a_refusal_page_has_the_reason_and_a_back_link(anna: Any, bob: Contact) -> None:
     BlacklistedNumber.objects.create(number=CALLEE, reason=INJECTED)
 
     response = logged_in(anna).post(
@@ -203,7 +203,7 @@ def test_a_refusal_is_a_page_with_the_sentence_and_the_way_back(anna: Any, bob: 
     assert not CallRequest.objects.exists()
 
 
-def test_without_an_own_number_the_page_leads_to_where_it_is_set(anna: Any, bob: Contact) -> None:
+def test_without_an_own_number_the_page_links_to_its_form(anna: Any, bob: Contact) -> None:
     CallerNumber.objects.all().delete()
 
     response = logged_in(anna).post(
@@ -214,7 +214,7 @@ def test_without_an_own_number_the_page_leads_to_where_it_is_set(anna: Any, bob:
     assert f'href="{OWN_NUMBER}?next=%2Fcontacts%2F7%2F%3Fa%3D1%26b%3D2"' in html
 
 
-def test_an_object_without_a_number_by_now_is_refused(anna: Any, bob: Contact) -> None:
+def test_an_object_that_has_lost_its_number_is_refused(anna: Any, bob: Contact) -> None:
     signed = token(anna, contact=bob)
     Contact.objects.update(phone="")
 
@@ -223,7 +223,7 @@ def test_an_object_without_a_number_by_now_is_refused(anna: Any, bob: Contact) -
     assert "no phone number to call" in html
 
 
-def test_what_is_no_number_is_refused_with_its_text(anna: Any) -> None:
+def test_an_invalid_number_is_refused_and_quoted(anna: Any) -> None:
     signed = token(anna, contact=contact(phone=INJECTED))
 
     html = page(logged_in(anna).post(PLACE, {"token": signed}), 422)
@@ -254,7 +254,7 @@ def test_no_page_has_inline_script_or_style(
         assert '<html lang="en-us" dir="ltr">' in html
 
 
-def test_pages_turn_round_for_languages_that_run_from_right_to_left(
+def test_pages_support_right_to_left_languages(
     anna: Any, new_call: Callable[..., CallRequest]
 ) -> None:
     call = connected(new_call(user=anna))

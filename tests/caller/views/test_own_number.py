@@ -22,14 +22,14 @@ def anna(db: None) -> Any:
 
 
 @pytest.mark.parametrize("written", ["+44 (20) 7946-0555", "442079460555", " +442079460555 "])
-def test_one_s_own_number_is_stored_as_e164(written: str, anna: Any) -> None:
+def test_the_own_number_is_stored_as_e164(written: str, anna: Any) -> None:
     response = logged_in(anna).post(OWN_NUMBER, {"number": written, "next": "/contacts/7/"})
 
     assert response.url == "/contacts/7/"
     assert CallerNumber.objects.get().number == "+442079460555"
 
 
-def test_a_national_number_belongs_to_the_default_region(
+def test_a_national_number_is_in_the_default_region(
     anna: Any, poketalk: Callable[..., None]
 ) -> None:
     poketalk(DEFAULT_REGION="GB")
@@ -39,7 +39,7 @@ def test_a_national_number_belongs_to_the_default_region(
     assert CallerNumber.objects.get().number == "+442079460555"
 
 
-def test_what_is_no_number_stays_in_the_form_with_a_sentence(anna: Any) -> None:
+def test_an_invalid_number_stays_in_the_form_with_an_error(anna: Any) -> None:
     html = page(logged_in(anna).post(OWN_NUMBER, {"number": INJECTED}))
 
     assert "Enter a phone number, such as" in html or "is not a phone number" in html
@@ -48,13 +48,13 @@ def test_what_is_no_number_stays_in_the_form_with_a_sentence(anna: Any) -> None:
     assert CallerNumber.objects.get().number == CALLER
 
 
-def test_an_empty_number_is_forgotten(anna: Any) -> None:
+def test_an_empty_number_is_deleted(anna: Any) -> None:
     logged_in(anna).post(OWN_NUMBER, {"number": ""})
 
     assert not CallerNumber.objects.exists()
 
 
-def test_nobody_sets_anybody_else_s_number(anna: Any) -> None:
+def test_users_cannot_set_the_number_of_others(anna: Any) -> None:
     eve = agent("eve")
 
     logged_in(eve).post(OWN_NUMBER, {"number": "+442079460555", "user": anna.pk})
@@ -68,7 +68,7 @@ def test_the_stored_number_is_in_the_form(anna: Any) -> None:
     assert 'value="+44 20 7946 0000"' in html
 
 
-def test_an_own_number_is_for_those_who_may_place_calls(db: None) -> None:
+def test_the_own_number_requires_the_permission_to_place_calls(db: None) -> None:
     page(logged_in(someone("watcher", "view_callrequest")).get(OWN_NUMBER), 403)
 
 
@@ -76,7 +76,7 @@ def test_an_own_number_is_for_those_who_may_place_calls(db: None) -> None:
     ("region", "words"),
     [(None, "with + and country code"), ("GB", "are taken as numbers in GB")],
 )
-def test_the_form_says_how_to_write_the_number(
+def test_the_form_explains_the_format_of_numbers(
     region: str | None, words: str, poketalk: Callable[..., None], db: None
 ) -> None:
     poketalk(DEFAULT_REGION=region)
