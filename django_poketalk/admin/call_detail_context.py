@@ -55,20 +55,6 @@ class Fact:
     is_code: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
-    """An event for display. Numbers in `reason` are masked if the user may not see them."""
-
-    event: CallEvent
-    kind: Kind
-    kind_in_words: str
-    reason: str
-
-    @property
-    def is_refused(self) -> bool:
-        return self.event.answer == HTTP_HANG_UP
-
-
 def call_detail_context(
     call: CallRequest, user: Any, now: datetime, events: list[CallEvent], older: CallEvent | None
 ) -> dict[str, Any]:
@@ -166,13 +152,18 @@ def summary(call: CallRequest, picture: timeline.Picture) -> str:
     return ". ".join(parts) + "."
 
 
-def rows(events: list[CallEvent], older: CallEvent | None, whole: bool) -> list[EventRow]:
-    """The events for the table, newest first."""
-    kinds = event_kinds.classify(
-        [_received(event, whole) for event in events], _received(older, whole) if older else None
-    )
+def rows(events: list[CallEvent], older: CallEvent | None, whole: bool) -> list[dict[str, Any]]:
+    """The rows of the table of events, newest first. Numbers are masked unless `whole`."""
+    received = [_received(event, whole) for event in events]
+    kinds = event_kinds.classify(received, _received(older, whole) if older else None)
     oldest_first = [
-        EventRow(event, kind, str(KINDS[kind]), permissions.display_text(event.reason, whole))
+        {
+            "event": event,
+            "kind": kind,
+            "kind_in_words": KINDS[kind],
+            "reason": permissions.display_text(event.reason, whole),
+            "is_refused": event.answer == HTTP_HANG_UP,
+        }
         for event, kind in zip(events, kinds, strict=True)
     ]
     return oldest_first[::-1]
