@@ -15,7 +15,7 @@ from . import tree
 TUTORIAL = (tree.ROOT / "docs" / "tutorial.md").read_text()
 TESTING = (tree.ROOT / "docs" / "howto" / "testing.md").read_text()
 BLOCK = re.compile(r"```[\w+]+\n(.*?)```", re.DOTALL)
-FILE = re.compile(r"(Replace|Make|Add to the end of) `([\w./]+)`")
+FILE = re.compile(r"(Replace|Create|Add to the end of) `([\w./]+)`")
 NOT_INHERITED = ("DJANGO_", "POKETALK_", "CELERY_")
 
 BEGIN = """
