@@ -22,8 +22,8 @@ DATABASES = {
     "default": dj_database_url.config(default="sqlite:///:memory:", conn_max_age=0),
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # A file of each run's own, so that threads and processes have connections of their own, set up
-    # as a project on SQLite would.
+    # A separate file for each run, so that threads and processes have their own connections. The
+    # options are those that a project on SQLite should use.
     DATABASES["default"]["TEST"] = {
         "NAME": os.path.join(tempfile.gettempdir(), f"poketalk-tests-{os.getpid()}.sqlite3")
     }
@@ -35,7 +35,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 elif DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
     import pymysql
 
-    pymysql.install_as_MySQLdb()  # needs no compiler; Django asks for its twin, mysqlclient
+    pymysql.install_as_MySQLdb()  # requires no compiler, unlike mysqlclient
     DATABASES["default"]["TEST"] = {"CHARSET": "utf8mb4"}
 INSTALLED_APPS = [
     "django.contrib.admin",

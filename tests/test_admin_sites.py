@@ -1,5 +1,5 @@
-"""The pages of both sides work in any admin site: their links stay in it, and a site without some
-of the models has no broken page.
+"""The pages of both halves work in any admin site, even in one without some of the models. Their
+links stay in that site.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def rows(boss: Client) -> None:
 
 
 def pages(site: admin.AdminSite) -> Iterator[str]:
-    """The address of every page of our models, below the site's own."""
+    """The paths of all pages of our models, relative to the site."""
     for model, model_admin in site._registry.items():
         if model._meta.app_label not in ("poketalk", "poketalk_server", "crm"):
             continue

@@ -1,4 +1,4 @@
-"""What the caller's tests share: people, numbers, calls, and a backend that dials nobody."""
+"""Fixtures for the tests of the caller's side. The backend of these tests sends nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _empty_outbox() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def woken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float]]:
-    """The wake-ups that would have gone to the broker: (primary key, delay in seconds)."""
+    """The tasks that would have been published: (primary key, delay in seconds)."""
     calls: list[tuple[int, float]] = []
     monkeypatch.setattr(
         "django_poketalk.calls.task_publisher.wake", lambda pk, delay=0: calls.append((pk, delay))
@@ -40,7 +40,7 @@ def user(db: None) -> Any:
 
 @pytest.fixture
 def new_call(db: None) -> Callable[..., CallRequest]:
-    """Make a call request as the front door does; keywords override."""
+    """Request a call. Keywords override the defaults."""
 
     def make(**changes: Any) -> CallRequest:
         return requesting.request_call(**{"from_number": CALLER, "to_number": CALLEE, **changes})

@@ -1,4 +1,4 @@
-"""Who calls whom in the tests of what people touch."""
+"""Users, contacts and pages for the tests of views and the admin."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def someone(name: str, *permissions: str, **fields: Any) -> Any:
 
 
 def agent(name: str = "anna", *permissions: str) -> Any:
-    """A user who may place calls, and whose own phone is known."""
+    """A user with an own number who may place calls."""
     user = someone(name, "place_call", *permissions)
     CallerNumber.objects.create(user=user, number=CALLER)
     return user
@@ -40,7 +40,7 @@ def contact(name: str = "Bob", phone: str = CALLEE) -> Contact:
 
 
 def render(tag: str, user: Any = None, **context: Any) -> str:
-    """What a page with this tag shows to `user`."""
+    """The output of this template tag for `user`."""
     request = RequestFactory().get("/contacts/7/?tab=phones")
     request.user = user or AnonymousUser()
     template = Template("{% load poketalk %}{% " + tag + " %}")
@@ -76,20 +76,20 @@ def page(response: Any, status: int = 200) -> str:
 
 
 def tells_number(text: str) -> bool:
-    """Whether a number of these tests, +44 20 7946 0nnn, stands in the text, however it is written.
+    """Whether the text contains a number of these tests, +44 20 7946 0nnn, in any format.
 
-    Fewer digits than these also come up by chance, in microseconds and in the ids of calls.
+    Fewer digits would also match by chance, in microseconds and ids of calls.
     """
     return re.search(r"20\W{0,3}7946|7946\W{0,3}0\d{3}", text) is not None
 
 
 def limits_of(call: CallRequest) -> Limits:
-    """What is signed into the call's event URL."""
+    """The limits that are signed in the call's EventURL."""
     return Limits(call.pk, call.max_duration, call.max_cost)
 
 
 def connected(call: CallRequest, **changes: Any) -> CallRequest:
-    """The call as it is while both talk."""
+    """Update the call to the state while both talk."""
     now = timezone.now()
     facts = {
         "placement": Placement.ACCEPTED,
@@ -110,7 +110,7 @@ def connected(call: CallRequest, **changes: Any) -> CallRequest:
 
 
 def text(html: str) -> str:
-    """The words of a page, or of a part of one, without its markup."""
+    """The text of HTML, without markup."""
     words: list[str] = []
     parser = HTMLParser()
     parser.handle_data = words.append  # type: ignore[method-assign]

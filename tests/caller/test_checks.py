@@ -1,4 +1,4 @@
-"""System checks: each mistake is named with a unique id and a hint before the first call."""
+"""The system checks of the caller's side. Each has a unique id and a hint."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Numbers that stand in words: of the service, of a project's rule, of people. Whoever may do all
-but see numbers finds none of them, on no page.
+"""Numbers in texts of the service, of veto rules and of users. No page reveals them to users who
+have all permissions but the one to see numbers.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ PAGES = [
 
 @pytest.fixture
 def keys(call: CallRequest) -> dict[str, Any]:
-    """Of a call, an entry and an own number, with a number in all that is told of them."""
+    """The primary keys of a call, an entry and an own number, with numbers in all their texts."""
     connected(call, response_detail=WORDS, veto_reason=WORDS)
     CallEvent.objects.create(call=call, status=7, answer=412, reason=WORDS)
     entry = BlacklistedNumber.objects.create(number=CALLEE, direction="to", reason=WORDS)

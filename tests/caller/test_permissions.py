@@ -1,4 +1,4 @@
-"""One set of predicates decides for the template, the views and the admin."""
+"""The permissions that templates, views, the admin and the API share."""
 
 from __future__ import annotations
 

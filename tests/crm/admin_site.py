@@ -1,4 +1,4 @@
-"""The project's own admin, with calls on its pages, at an address beside that of the usual one."""
+"""A second admin site of the project, with calls on its pages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ContactAdmin(CallsAdminMixin, admin.ModelAdmin):
 
 @admin.register(Company, site=site)
 class CompanyAdmin(admin.ModelAdmin):
-    """Has none."""
+    """Without calls."""
 
 
 urlpatterns = [path("crm/", site.urls), *usual]

@@ -1,4 +1,4 @@
-"""What a project has that calls are about."""
+"""Models of a project, which calls can be about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The blacklist in the admin: what is in force, many at once, and what it would have refused."""
+"""The blacklist in the admin: the list, previews, and the calls that entries would have refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adding blacklist entries in bulk: what lines mean, and that nothing is lost."""
+"""Adding blacklist entries in bulk: parsing, the preview, and saving."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def check(client: Client, text_: str, **fields: Any) -> str:
 
 
 def paste(client: Client, text_: str, **fields: Any) -> Any:
-    """Look it through, then add it."""
+    """Check the lines, then add them."""
     seal = hidden(check(client, text_, **fields), "seal")
     return client.post(BULK_ADD, {**lines(text_, **fields), "seal": seal, "_add": "x"})
 

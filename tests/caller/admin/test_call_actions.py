@@ -1,4 +1,4 @@
-"""What people do with one call in the admin: hang up, settle it by hand, block its numbers."""
+"""The actions on one call in the admin: hang up, resolve manually, block its numbers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def watcher(db: None) -> Client:
 
 @pytest.fixture
 def unknown(call: CallRequest) -> CallRequest:
-    """A call of which the service gave no clear answer."""
+    """A call for which the service gave no clear answer."""
     assert call.begin_sending(timezone.now())
     assert call.lose("HTTP 502")
     return call
@@ -104,7 +104,7 @@ def test_hanging_up_an_ended_call_shows_a_warning(boss: Client, call: CallReques
     assert history(call) == []
 
 
-# Settling
+# Resolving
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The page of a call in the admin: what it shows, and to whom."""
+"""The page of a call in the admin: its content, its queries, and permissions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def watcher(db: None) -> Client:
 
 @pytest.fixture(autouse=True)
 def _real_backend(poketalk: Callable[..., None]) -> None:
-    """The request is shown as the real backend sends it; nothing is sent here."""
+    """Use the real backend, which describes its requests. These tests send nothing."""
     poketalk(BACKEND="django_poketalk.backends.click2call.Click2CallBackend")
 
 
@@ -61,12 +61,12 @@ def listed(html: str) -> list[str]:
 
 
 def drawn(html: str) -> list[str]:
-    """The marks on the picture, by kind; the legend has its own."""
+    """The number of marks on the timeline by kind, without those of the legend."""
     picture = html.partition('<svg class="poketalk-timeline"')[2].partition("</svg>")[0]
     return re.findall(r'class="pt-mark" data-kind="(\w+)"', picture)
 
 
-# The picture, the events
+# The timeline, the events
 
 
 def test_each_event_is_in_the_timeline_and_in_the_table(boss: Client, call: CallRequest) -> None:

@@ -1,6 +1,4 @@
-"""The list of calls in the admin: one line says it all, and a page costs the same however many
-calls there are.
-"""
+"""The list of calls in the admin: its rows, its pages, and its queries."""
 
 from __future__ import annotations
 
@@ -36,7 +34,7 @@ def watcher(db: None) -> Client:
 
 @pytest.fixture
 def few_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three calls a page, and ten are too many to count."""
+    """Three calls per page, and a count of at most ten."""
     monkeypatch.setattr(admin.site.get_model_admin(CallRequest), "list_per_page", 3)
     monkeypatch.setattr(admin.site.get_model_admin(CallRequest), "list_max_show_all", 5)
     monkeypatch.setattr(changelist, "MOST_COUNTED", 9)
@@ -76,7 +74,7 @@ def many(count: int, **facts: Any) -> None:
     )
 
 
-# One line
+# Rows
 
 
 def test_a_row_shows_people_subject_outcome_duration_and_cost(
@@ -198,7 +196,7 @@ def test_markup_in_a_row_is_escaped(
     assert "<script>alert" not in html
 
 
-# What a page costs
+# Queries
 
 
 @pytest.mark.parametrize("count", [1, 30])

@@ -1,4 +1,4 @@
-"""What people do with the calls of the list: end them, make them again, take them out as CSV."""
+"""The actions of the list of calls: hang up, call again, export as CSV."""
 
 from __future__ import annotations
 

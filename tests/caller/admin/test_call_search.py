@@ -1,6 +1,4 @@
-"""Finding calls in the admin: by filters whose choices are fixed, by numbers however written, by
-ids and names; never more than whoever looks may know.
-"""
+"""Filters and search in the list of calls, and that they do not reveal hidden numbers."""
 
 from __future__ import annotations
 
@@ -314,7 +312,7 @@ def test_a_search_does_not_use_patterns(boss: Client, call: CallRequest) -> None
     assert not any("LIKE" in sql or "UPPER" in sql for sql in asked)
 
 
-# What whoever may not see numbers may not find out
+# Hidden numbers
 
 
 @pytest.mark.parametrize("typed", [CALLEE, "+44", "020", "44207", CALLEE[1:]])

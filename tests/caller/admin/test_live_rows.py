@@ -1,4 +1,4 @@
-"""The rows of live calls, which the list asks after: one request for all, as JSON."""
+"""The live rows of the list of calls, which its script requests as JSON."""
 
 from __future__ import annotations
 

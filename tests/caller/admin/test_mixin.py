@@ -29,7 +29,7 @@ NewCall = Callable[..., CallRequest]
 
 
 def person(name: str, *permissions: str) -> Any:
-    """Somebody of the staff who keeps contacts, and has these permissions of `poketalk`."""
+    """A member of staff who may edit contacts, with these permissions of `poketalk`."""
     user = someone(name, *permissions, is_staff=True)
     user.user_permissions.add(*Permission.objects.filter(content_type__app_label="crm"))
     return user
@@ -50,7 +50,7 @@ def change(who: Contact) -> str:
 
 
 class Forms(HTMLParser):
-    """Forms inside forms, which no browser takes, and the forms that buttons stand in or name."""
+    """Finds nested forms, which browsers do not support, and the form of each button."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -246,7 +246,7 @@ def test_the_page_of_an_action_is_unchanged(anna: Any, bob: Contact) -> None:
     assert "Are you sure" in page(answer)
 
 
-# Who sees it
+# Permissions
 
 
 @pytest.mark.parametrize("permissions", [(), ("hang_up_any_call", "view_numbers")])
@@ -284,7 +284,7 @@ def test_hostile_names_and_labels_are_escaped(anna: Any, monkeypatch: pytest.Mon
         assert "Call <i>" not in html
 
 
-# What a project may get wrong
+# Checks
 
 
 @pytest.mark.parametrize("field", ["telephone", "company"])

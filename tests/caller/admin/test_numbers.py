@@ -1,4 +1,4 @@
-"""The blacklist and the users' own phones in the admin."""
+"""The blacklist and the users' own numbers in the admin."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_without_the_permission_numbers_are_masked_and_cannot_be_changed(
     assert stored.number == CALLEE
 
 
-# The users' own phones
+# The users' own numbers
 
 
 def test_a_user_s_own_phone_is_stored_as_e164(boss: Client, user: Any) -> None:

@@ -1,4 +1,4 @@
-"""The admin of the caller's side: facts to read, masked numbers, and a way to end calls."""
+"""The admin of the caller's side: its pages, masked numbers, and hanging up."""
 
 from __future__ import annotations
 

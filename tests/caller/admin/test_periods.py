@@ -1,4 +1,4 @@
-"""The way from years to months to days above the list of calls."""
+"""The links to years, months and days above the list of calls."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def calls_at(new_call: Callable[..., CallRequest]) -> Callable[..., None]:
 
 
 def way(client: Client, **asked: str) -> tuple[list[tuple[str, str]], str]:
-    """The links that the list offers, and the words of the whole."""
+    """The links of the list as texts and URLs, and the text of the whole navigation."""
     html = page(client.get(CALLS, asked))
     nav = html.partition('<nav class="toplinks"')[2].partition(">")[2].partition("</nav>")[0]
     links = re.findall(r'<a href="([^"]*)"[^>]*>([^<]*)</a>', nav)

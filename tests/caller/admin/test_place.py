@@ -1,4 +1,4 @@
-"""Placing a call from the admin: who may, what is said before, and that it is one call."""
+"""Placing a call from the admin: permissions, the quote, and that a form places one call."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ INJECTED = "<script>alert('x')</script>"
 
 @pytest.fixture
 def anna(db: None) -> Client:
-    """May place calls and watch everybody's; her own phone is known."""
+    """A user with an own number who may place calls and watch all calls."""
     user = agent("anna", "view_callrequest")
     user.is_staff = True
     user.save()
@@ -35,7 +35,7 @@ def anna(db: None) -> Client:
 
 
 def order(client: Client, **fields: Any) -> dict[str, Any]:
-    """The form as it was opened, filled in."""
+    """The data of the opened form, filled in."""
     return {"order": hidden(page(client.get(PLACE)), "order"), "to_number": CALLEE, **fields}
 
 
@@ -52,14 +52,14 @@ def text(html: str) -> str:
 
 
 def error_of(html: str, field: str) -> str:
-    """What is said at this field."""
+    """The error of this field."""
     row = re.search(rf'field-{field}".*?(?=form-row|</fieldset>)', html, re.DOTALL)
     assert row
     found = re.search(r'<ul class="errorlist"[^>]*>(.*?)</ul>', row[0], re.DOTALL)
     return text(found[1]) if found else ""
 
 
-# Who may
+# Permissions
 
 
 def test_the_page_and_its_link_require_the_permission_to_place_calls(anna: Client) -> None:
@@ -124,7 +124,7 @@ def test_without_an_own_number_there_is_a_link_to_set_it(db: None) -> None:
     assert not CallRequest.objects.exists()
 
 
-# What is said before
+# The quote
 
 
 def test_checking_shows_a_quote_and_places_no_call(

@@ -1,4 +1,4 @@
-"""The page of reports: figures of a period, and the same as a file."""
+"""The page of reports: the figures of a period, charts, and the CSV file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the tests of the API ask it."""
+"""A client for the tests of the API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROBLEM = "application/problem+json"
 
 
 def client(user: Any) -> Client:
-    """A logged-in user, whose errors are told rather than raised."""
+    """A client that is logged in as this user, and returns errors instead of raising them."""
     return logged_in(user, raise_request_exception=False)
 
 
@@ -27,7 +27,7 @@ def post(asking: Client, path: str, body: Any = None, key: str | None = None) ->
 
 
 def problem(response: Any, status: int, code: str) -> Any:
-    """The problem, which says the same in its body as in its head."""
+    """The problem in the response, whose status must match that of the body."""
     assert response.status_code == status, response.content
     assert response.headers["Content-Type"] == PROBLEM
     told = response.json()
@@ -40,6 +40,6 @@ def problem(response: Any, status: int, code: str) -> Any:
 
 
 def wrong(response: Any) -> dict[str, str]:
-    """What is wrong with the body: pointer → code."""
+    """The errors of the body: pointer → code."""
     told = problem(response, 400, "invalid")
     return {each["pointer"]: each["code"] for each in told["errors"]}

@@ -1,4 +1,4 @@
-"""The API's blacklist: kept with the permissions of the admin's page, by the admin's rules."""
+"""The blacklist in the API. It has the same permissions and validation as in the admin."""
 
 from __future__ import annotations
 

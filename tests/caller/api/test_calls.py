@@ -1,4 +1,4 @@
-"""The API's calls: seen by those who may, found by what they may see, ended by those who may."""
+"""Calls in the API: reading, filtering and ending them, each with its permissions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the API answers is what its OpenAPI document says, whatever it is asked (schemathesis)."""
+"""The API's responses to any request match its OpenAPI document (schemathesis)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .test_schema import document  # noqa: F401  # a fixture
 schemathesis = pytest.importorskip("schemathesis")
 openapi_checks = pytest.importorskip("schemathesis.specs.openapi.checks")
 
-# No schema knows which digits are a phone number, nor that an unknown page size is the usual one.
+# A schema cannot express which digits are a phone number, nor that an invalid page size is ignored.
 TOO_SHARP = [
     openapi_checks.positive_data_acceptance,
     openapi_checks.negative_data_rejection,
@@ -55,7 +55,7 @@ def application() -> Iterator[Any]:
 
 @pytest.fixture
 def described(document: Any, application: Any) -> Any:  # noqa: F811
-    """The document, without the ways to log in: who asks is not what is tried."""
+    """The document without authentication, which this test does not cover."""
     known = copy.deepcopy(document)
     known["servers"] = [{"url": ROOT}]
     del known["components"]["securitySchemes"]
@@ -69,7 +69,7 @@ def described(document: Any, application: Any) -> Any:  # noqa: F811
 
 @pytest.fixture
 def asker(db: None) -> dict[str, str]:
-    """Somebody who may do everything, as a header."""
+    """The authorization header of a user with all permissions."""
     root = get_user_model().objects.create_superuser("root", password="root")
     CallerNumber.objects.create(user=root, number=CALLER)
     return {"Authorization": f"Basic {base64.b64encode(b'root:root').decode()}"}
@@ -77,7 +77,7 @@ def asker(db: None) -> dict[str, str]:
 
 @pytest.fixture
 def there(db: None, new_call: Any) -> dict[str, int]:
-    """What there is to be found, by the beginning of its path."""
+    """The primary keys of existing objects, by the beginning of their paths."""
     call = connected(new_call(user=agent()))
     CallEvent.objects.create(call=call, status=7, duration=5, answer=200)
     return {"/calls": call.pk, "/blacklist": BlacklistedNumber.objects.create(number=CALLEE).pk}
@@ -113,7 +113,7 @@ def test_responses_match_the_openapi_document(
 
 
 def make_right(case: Any, there: dict[str, int]) -> None:
-    """Name what is there, and numbers that are some."""
+    """Replace random keys and numbers by existing keys and valid numbers."""
     if case.path_parameters:
         [pk] = [pk for start, pk in there.items() if case.path.startswith(start)]
         case.path_parameters["id"] = pk

@@ -1,4 +1,4 @@
-"""The API's own number: one for each user who may place calls, and nobody else's."""
+"""The user's own number in the API. Each user who may place calls has access to their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API's orders: one call for a key, by those who may, and nothing but what was meant."""
+"""Placing calls with the API: orders, permissions, idempotency keys, quotes and throttling."""
 
 from __future__ import annotations
 
@@ -261,7 +261,7 @@ def test_a_quote_returns_the_call_and_places_none(woken: Any) -> None:
     assert woken == []
 
 
-# What is sent
+# Validation
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every error of the API is a problem (RFC 9457), and none is a 500, whatever is sent."""
+"""Every error of the API is a problem (RFC 9457), and no request causes a 500."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def send(asking: Client, body: bytes, content_type: str = "application/json") ->
     return asking.generic("POST", CALLS, body, content_type)
 
 
-# Who is asking
+# Authentication
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -94,7 +94,7 @@ def test_an_inactive_user_is_401() -> None:
     problem(asking.get(CALLS), 401, "not_authenticated")
 
 
-# How it is asked
+# HTTP
 
 
 def test_an_unsupported_method_is_405_with_the_allowed_ones() -> None:
@@ -178,7 +178,7 @@ def test_the_position_of_an_error_is_a_json_pointer() -> None:
     }
 
 
-# What goes wrong with us
+# Errors of the server
 
 
 @pytest.mark.parametrize("error", [OperationalError("gone"), InterfaceError("gone")])
@@ -244,7 +244,7 @@ def test_responses_are_not_cached() -> None:
         assert "no-store" in response.headers["Cache-Control"]
 
 
-# Whatever is sent
+# Any request
 
 SCALARS = (
     st.none()

@@ -1,4 +1,4 @@
-"""Many requests at once: the same key makes one call."""
+"""Concurrent requests to the API: the same key places one call."""
 
 from __future__ import annotations
 

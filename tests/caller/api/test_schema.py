@@ -1,4 +1,4 @@
-"""The API's OpenAPI document: there is one where drf-spectacular is, without a warning."""
+"""The API's OpenAPI document, which drf-spectacular generates without warnings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ assert "drf_spectacular.utils" not in sys.modules
 
 
 def run(program: str) -> str:
-    """What a Python of its own writes, where nothing of ours has been imported yet."""
+    """The output of a new Python process, which has imported nothing of ours."""
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=Path(__file__).parents[3],
@@ -49,7 +49,7 @@ def run(program: str) -> str:
 
 @pytest.fixture(scope="module")
 def document() -> Any:
-    """As a project has it that follows drf-spectacular's own instructions."""
+    """The document of a project that follows the instructions of drf-spectacular."""
     return yaml.safe_load(run(DOCUMENT))
 
 

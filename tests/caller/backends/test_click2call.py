@@ -1,4 +1,4 @@
-"""The backend against real sockets: what leaves, and what every kind of answer is taken for."""
+"""The backend with real sockets: what it sends, and how it interprets each answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Change = Callable[..., None]
 
 
 class Service:
-    """A socket that reads one request a connection and answers with prepared bytes; None: reset."""
+    """A server that answers each connection with prepared bytes. None: it resets the connection."""
 
     def __init__(self) -> None:
         self.reply: bytes | None = b""
@@ -210,7 +210,7 @@ def test_only_the_first_kibibyte_of_an_answer_is_read(service: Service) -> None:
 def test_only_an_untrusted_certificate_proves_that_nothing_was_sent_over_tls(
     service: Service, poketalk: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """TLS that breaks may have carried the request by then; its error is the same before."""
+    """If TLS fails, the request may already have been sent. The error is the same in both cases."""
     errors: list[ssl.SSLError] = [
         ssl.SSLEOFError("broken off"),
         ssl.SSLCertVerificationError("self-signed"),

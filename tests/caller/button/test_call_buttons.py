@@ -1,4 +1,4 @@
-"""`{% call_buttons %}`: the numbers that are stored on a page's objects, as buttons in its text."""
+"""`{% call_buttons %}`: buttons in place of the numbers of a page's objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The calls about an object, on its page."""
+"""`{% call_history %}`: the calls about an object."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""After a reload, the button that made a call shows it again."""
+"""After a reload, the button that placed a call shows it again."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def bob(db: None) -> Contact:
 
 
 def told(html: str) -> Any:
-    """What the page tells its script of a call that is going on; None without one."""
+    """The open call that the page passes to its script, or None."""
     found = re.search(r' live="([^"]*)"', html)
     return json.loads(unescape(found[1])) if found else None
 

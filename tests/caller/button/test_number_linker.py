@@ -1,4 +1,4 @@
-"""Numbers are found in the text of a page, and nowhere else."""
+"""Numbers are only found in the text of a page."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_special_elements_are_unchanged_and_the_following_text_is_linked(html: s
 @pytest.mark.parametrize(
     "hostile",
     [
-        # Each could be read in two ways, or is by browsers read otherwise than it looks.
+        # Each is ambiguous, or browsers parse it differently from how it looks.
         '<p title="',
         "<p title=a'b>",
         '<p title="a"b="c">',

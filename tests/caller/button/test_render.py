@@ -1,4 +1,4 @@
-"""The call button: a signed order for one user, with no number under the page's control."""
+"""The call button and its signed token, which the user cannot change."""
 
 from __future__ import annotations
 

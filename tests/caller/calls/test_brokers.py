@@ -1,7 +1,7 @@
-"""Real brokers, real workers, real HTTP: whatever is delivered twice, lost or killed, nobody is
-rung twice.
+"""With real brokers, workers and HTTP: nobody is rung twice, even if tasks are delivered twice or
+lost, or workers are killed.
 
-Runs on the broker that `CELERY_BROKER_URL` names, or on the Redis of this machine.
+Uses the broker of `CELERY_BROKER_URL`, or the Redis of this machine.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ DEADLINE = 60  # seconds for a worker to do its work on a busy machine
 
 @pytest.fixture(autouse=True)
 def woken() -> None:
-    """Here wake-ups do go to the broker."""
+    """Publish tasks to the broker, unlike in other tests."""
 
 
 class Service(http.server.ThreadingHTTPServer):
@@ -61,7 +61,7 @@ class Service(http.server.ThreadingHTTPServer):
         self.asked_one = threading.Event()
 
     def handle_error(self, *args: Any) -> None:
-        """Say nothing of a worker that was killed while it waited for its answer."""
+        """Do not report a worker that was killed while it waited for its answer."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -91,7 +91,7 @@ def service() -> Iterator[Service]:
 
 
 class Redis:
-    """A Redis of the test's own, on a free port, to be killed and started again."""
+    """A separate Redis on a free port, which tests can kill and restart."""
 
     def __init__(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -127,7 +127,7 @@ def own_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
 
 @pytest.fixture
 def broker(request: pytest.FixtureRequest) -> Iterator[Celery]:
-    """A Celery app on a real broker, with a queue of its own, in the place of the tests'."""
+    """A Celery app with a real broker and its own queue, in place of that of the tests."""
     own = "own_redis" in request.fixturenames
     app = Celery("broker-tests", broker=request.getfixturevalue("own_redis").url if own else BROKER)
     app.conf.task_default_queue = f"poketalk-{uuid.uuid4().hex}"
@@ -145,7 +145,7 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Celery]:
 def start_worker(
     broker: Celery, service: Service
 ) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
-    """Start Celery workers on this test's database, queue and service; they are gone afterwards."""
+    """Start Celery workers with this test's database, queue and service. They stop afterwards."""
     workers: list[subprocess.Popen[bytes]] = []
     environment = {
         **os.environ,
@@ -158,7 +158,7 @@ def start_worker(
     queue = ["--queues", broker.conf.task_default_queue, "--without-mingle"]
 
     def name() -> tuple[str, str]:
-        """RabbitMQ turns away a worker whose name another one has, even on another queue."""
+        """RabbitMQ rejects a worker with the name of another one, even on another queue."""
         return "--hostname", f"{uuid.uuid4().hex}@%h"
 
     def start() -> subprocess.Popen[bytes]:
@@ -177,7 +177,7 @@ def start_worker(
 
 
 def _kill(worker: subprocess.Popen[bytes]) -> None:
-    """SIGKILL to the worker and its children at once, as when a machine goes."""
+    """Send SIGKILL to the worker and its children, as when a machine fails."""
     if worker.poll() is None:
         os.killpg(worker.pid, signal.SIGKILL)
         worker.wait()
@@ -208,7 +208,7 @@ def placements() -> collections.Counter[str]:
 
 
 def nothing_waits() -> bool:
-    """Whether a sweep, five seconds from now, finds each call placed one way or the other."""
+    """Whether no call is waiting after a sweep five seconds from now."""
     placing.sweep(timezone.now() + placing.GRACE)
     undecided = (Placement.QUEUED, Placement.SENDING)
     return not CallRequest.objects.filter(placement__in=undecided).exists()
@@ -327,7 +327,7 @@ def test_no_call_is_lost_when_the_broker_is_restarted(
     new_call: NewCall,
     times: Times,
 ) -> None:
-    """One that keeps nothing on its disk."""
+    """The broker has no persistent storage."""
     calls = []
     for _ in range(times(3, full=50)):
         own_redis.start()

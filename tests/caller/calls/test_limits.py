@@ -1,4 +1,4 @@
-"""Limits and prefixes that are none, and calls that it is too late to withdraw."""
+"""Invalid limits and prefixes, and calls that can no longer be canceled."""
 
 from __future__ import annotations
 

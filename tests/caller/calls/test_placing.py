@@ -1,4 +1,4 @@
-"""Placing: nobody is rung twice, and nothing is lost in silence."""
+"""Placing: nobody is rung twice, and no call is lost without a trace."""
 
 from __future__ import annotations
 

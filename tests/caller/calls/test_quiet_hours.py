@@ -1,4 +1,4 @@
-"""Quiet hours: nobody is rung in their own night."""
+"""Quiet hours in the callee's time zone."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def look(
     return quiet_hours.look(number, utc(now), hours, fallback)
 
 
-# The hours of a day
+# Quiet hours
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_value_of_another_type_is_an_error(value: Any, poketalk: Any) -> None:
     assert [message.id for message in checks.run_checks(tags=["poketalk"])] == ["poketalk.E002"]
 
 
-# Where somebody is
+# Time zones
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_calls_are_allowed_at_the_announced_time(
             assert clock_change or quiet_hours.look(number, halfway, hours, BERLIN).quiet
 
 
-# What it means for a call
+# Calls
 
 
 @pytest.fixture

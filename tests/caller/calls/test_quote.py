@@ -1,4 +1,4 @@
-"""A quote: all that is known before anybody is asked to dial, and nothing done."""
+"""Quotes: what is known about a call before it is requested."""
 
 from __future__ import annotations
 

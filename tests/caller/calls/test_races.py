@@ -1,4 +1,4 @@
-"""Many at once: the same request makes one call, whoever comes first."""
+"""Concurrent requests, deliveries and hang-ups."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ THREADS = 20
 
 
 def at_once(work: Any) -> list[Any]:
-    """What `work()` gave in each of many threads that began together; errors among it."""
+    """The results and errors of `work()` in many threads that start together."""
     start = threading.Barrier(THREADS)
     results: list[Any] = []
 

@@ -1,4 +1,4 @@
-"""The front door: what a request for a call becomes, and what refuses it."""
+"""Requesting calls: the stored row, idempotency, refusals, and hanging up."""
 
 from __future__ import annotations
 

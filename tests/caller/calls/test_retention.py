@@ -1,4 +1,4 @@
-"""Personal data is kept no longer than the project says."""
+"""The numbers of old calls are erased."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waking a worker never waits for the broker, and a process that ends soon still hands over."""
+"""Publishing tasks without waiting for the broker."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from .test_placing import NewCall
 
 @pytest.fixture(autouse=True)
 def woken() -> None:
-    """Here the real thing is tested."""
+    """Use the real publisher, unlike other tests."""
 
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What reaches the broker, and an event to wait for it."""
+    """The tasks that reach the broker, and an event to wait for the first one."""
     arrived = threading.Event()
     messages: list[tuple[Any, ...]] = []
 

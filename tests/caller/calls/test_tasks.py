@@ -1,4 +1,4 @@
-"""Celery's side: each scheduled name is a task, and each task does its work on the row."""
+"""The Celery tasks, their schedule, and the command that replaces Celery beat."""
 
 from __future__ import annotations
 

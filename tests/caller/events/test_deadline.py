@@ -68,7 +68,7 @@ def _eventually(work: Any) -> Any:
 
 
 def wait_until_idle() -> None:
-    """Let what nobody waited for be done before the tables are emptied."""
+    """Wait for work that timed out, before the tables are emptied."""
     free = deadline._pool(os.getpid()).free
     taken = [free.acquire(timeout=10) for _ in range(deadline.THREADS)]
     free.release(sum(taken))

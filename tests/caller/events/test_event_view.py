@@ -1,4 +1,4 @@
-"""The event view, seen by the service: each answer, and what each event leaves in the rows."""
+"""The event view: its answers, and what it records."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BASE = "https://crm.example.com"
 
 
 def tell(client: Client, call: CallRequest, status: int, duration: int = 0, cost: str = "0") -> int:
-    """Request the call's event URL as a service would; the HTTP status of the answer."""
+    """Request the call's EventURL as a service does. Returns the HTTP status."""
     event = Event(CallStatus(status), call.webcallid, duration, Decimal(cost))
     url = eventurl.expand(incoming.event_url(call), event)
     return client.get(url.removeprefix(BASE)).status_code

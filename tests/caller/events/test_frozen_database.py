@@ -1,4 +1,4 @@
-"""A real database that falls silent in the midst of its connections: each event has its answer."""
+"""If a real database stops responding, each event is still answered."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ASKERS = 4
 
 
 class Relay:
-    """Between us and the database, until it is frozen: then it takes connections, and no more."""
+    """A proxy to the database. When it is frozen, it accepts connections but forwards nothing."""
 
     def __init__(self, address: tuple[str, int]) -> None:
         self._address = address
@@ -68,7 +68,7 @@ class Relay:
 
 @pytest.fixture
 def relay(monkeypatch: pytest.MonkeyPatch) -> Iterator[Relay]:
-    """What the event view's threads take for the database; the test itself talks to it directly."""
+    """The proxy, which only the threads of the event view use."""
     connection.ensure_connection()
     facts = connections.settings["default"]
     between = Relay((facts["HOST"], int(facts["PORT"])))

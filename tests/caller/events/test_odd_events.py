@@ -1,4 +1,4 @@
-"""What may come to the event view from the net: whatever it is, nothing that is no event counts."""
+"""Unusual requests to the event view. Only valid events are recorded."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ FORMS = {
 
 
 def odd_query(chance: random.Random) -> str:
-    """A query that is odd in some way, or, now and then, an event after all."""
+    """A random query string. Most are invalid in some way; a few are events."""
     if chance.random() < 0.1:
         return quote_from_bytes(chance.randbytes(chance.randrange(40)), safe=SIGNS)
     names = ["status", "webcallid", "duration", "debit"]
@@ -67,7 +67,7 @@ def odd_query(chance: random.Random) -> str:
 
 
 def is_event(query: str) -> bool:
-    """Whether all that the query tells stands there once, in ASCII."""
+    """Whether the query has each variable once, in ASCII."""
     pairs = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] in FORMS]
     told = dict(pairs)
     return (

@@ -1,5 +1,5 @@
-"""The hot statement: whatever the order of events and whichever way the database takes, the row
-ends the same.
+"""Recording events: the row does not depend on their order, nor on the implementation for the
+database.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The indexes of calls leave alone what events write."""
+"""The indexes of calls contain no columns that events write."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.db.models import Q
 
 from django_poketalk.models import STAGES, CallRequest
 
-# What an event writes while a call goes on. Its end moves the row between indexes once.
+# The columns that events of an open call write. Only its end moves the row between indexes.
 WRITTEN = {"status", "status_at", "last_event_at", "duration", "cost", *STAGES.values()}
 ENDING = {"ended_at"}
 

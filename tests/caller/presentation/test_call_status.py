@@ -1,4 +1,4 @@
-"""What the call element is told: phases, sentences, and answers that only it understands."""
+"""The status of a call for the call element: phases, sentences and JSON responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the service was asked and what it answered, as the call's page in the admin shows it."""
+"""The request and the answer on the page of a call in the admin."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def boss(db: None) -> Client:
 
 @pytest.fixture(autouse=True)
 def _real_backend(poketalk: Callable[..., None]) -> None:
-    """The request is shown as the real backend sends it; nothing is sent here."""
+    """Use the real backend, which describes its requests. These tests send nothing."""
     poketalk(BACKEND="django_poketalk.backends.click2call.Click2CallBackend")
 
 

@@ -1,4 +1,4 @@
-"""The picture of a call: everything at its place, whatever was told in whatever order."""
+"""The timeline of a call: the positions of its elements, for any events in any order."""
 
 from __future__ import annotations
 
@@ -278,7 +278,7 @@ def test_no_tick_is_missing_before_leg_a_has_answered() -> None:
     assert draw(facts, [told(2, 1), told(500, 2)], after(900)).gaps == ()
 
 
-# What an event is to those before it
+# Kinds of events
 
 
 def test_events_are_classified_as_new_tick_repeated_or_late() -> None:

@@ -1,4 +1,4 @@
-"""Bars stay inside their picture, stand on each other, and are as high as their values."""
+"""The geometry of charts."""
 
 from __future__ import annotations
 

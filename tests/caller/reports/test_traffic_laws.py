@@ -1,4 +1,4 @@
-"""What holds of reports for any calls and any numbers."""
+"""Properties of reports for any calls and any numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service's response codes in the reader's language, on every page that tells them."""
+"""The service's response codes in the user's language, on all pages that show them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of a call: its state and story, and ending it."""
+"""The page of a call: its state, its log, and hanging up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pressing the button, what is refused, and what all pages keep."""
+"""Pressing the button, refusals, and rules for all pages."""
 
 from __future__ import annotations
 
@@ -232,7 +232,7 @@ def test_an_invalid_number_is_refused_and_quoted(anna: Any) -> None:
     assert "<script" not in html
 
 
-# What all pages keep
+# All pages
 
 
 def all_pages(client: Client, call: CallRequest) -> list[str]:

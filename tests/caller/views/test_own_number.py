@@ -1,4 +1,4 @@
-"""The own number: each user's own phone, which is leg A."""
+"""The user's own number, which is leg A."""
 
 from __future__ import annotations
 
