@@ -41,18 +41,20 @@ class NumbersInNames(NumbersInDeletions):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return named(super().get_queryset(request), self.whole_numbers(request))
 
-    def response_add(self, request: HttpRequest, obj: Any, *args: Any) -> HttpResponse:
+    def response_add(
+        self, request: HttpRequest, obj: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         obj.shows_numbers = self.whole_numbers(request) is True
-        return super().response_add(request, obj, *args)
+        return super().response_add(request, obj, *args, **kwargs)
 
-    def log_addition(self, *args: Any) -> Any:
+    def log_addition(self, *args: Any, **kwargs: Any) -> Any:
         with show_numbers(False):
-            return super().log_addition(*args)
+            return super().log_addition(*args, **kwargs)
 
-    def log_change(self, *args: Any) -> Any:
+    def log_change(self, *args: Any, **kwargs: Any) -> Any:
         with show_numbers(False):
-            return super().log_change(*args)
+            return super().log_change(*args, **kwargs)
 
-    def log_deletions(self, *args: Any) -> Any:
+    def log_deletions(self, *args: Any, **kwargs: Any) -> Any:
         with show_numbers(False):
-            return super().log_deletions(*args)
+            return super().log_deletions(*args, **kwargs)

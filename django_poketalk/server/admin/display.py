@@ -65,8 +65,8 @@ class MaskedNumbers(NoNumberLookups):
 class NamesItsCall(admin.ModelAdmin):  # type: ignore[type-arg]
     """Rows that belong to a call, whose page names it by the numbers that the reader may see."""
 
-    def get_object(self, request: HttpRequest, *args: Any) -> Any:
-        row: Any = super().get_object(request, *args)
+    def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        row: Any = super().get_object(request, *args, **kwargs)
         if row is not None and row.call is not None:
             row.call.shows_numbers = may_see_numbers(request)
         return row
