@@ -22,6 +22,10 @@ pytestmark = [
 
 RING_UNTIL_CANCELED = [*phones.RING, *phones.ACCEPT_CANCEL]
 HANG_UP: list[Step] = [phones.send_request("BYE", 2), phones.receive_response(200)]
+RECEIVE_ACK_AND_BYE: list[Step] = [
+    phones.receive("ACK", body="m=audio 9 RTP/AVP"),
+    *phones.ACCEPT_BYE,
+]
 
 
 @pytest.mark.parametrize(
@@ -65,12 +69,6 @@ def test_leg_a_hangs_up_while_its_re_invite_is_pending(service: SipService) -> N
     assert call.hangup_cause == Cause.NORMAL
     assert "m=audio 9 RTP/AVP" in b.messages()
     assert "a=inactive" in b.messages()
-
-
-RECEIVE_ACK_AND_BYE: list[Step] = [
-    phones.receive("ACK", body="m=audio 9 RTP/AVP"),
-    *phones.ACCEPT_BYE,
-]
 
 
 def test_a_re_invite_is_sent_again_after_491_request_pending(service: SipService) -> None:
