@@ -71,22 +71,29 @@ CLOSED_BY_ATTRIBUTE = re.compile(
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
 
-SPACE = r"(?:[ \u00a0\u2009\u202f]|&nbsp;|&\#160;|&\#xa0;)"
-SIGN = r"[-.()/\u2010\u2011]"
+# As `numbers.clean` reads them, also as character references.
+SPACE = r"(?:[ \u00a0\u2000-\u200a\u202f\u205f\u3000]|&(?:nbsp|ensp|emsp|thinsp|\#160|\#xa0);)"
+SIGN = r"[-.()/\u2010-\u2015\u2212]"
+INVISIBLE = (
+    r"(?:[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]"
+    r"|&(?:shy|lrm|rlm|zwj|zwnj);)*+"
+)
 # Digits that belong together, with a space or up to two signs between them. A slash with spaces on
 # both sides separates two numbers.
 RUN = re.compile(
     rf"""
-    (?:\+|&\#43;|&\#x2b;)?+\(?[0-9]
-    (?:{SPACE}?(?!/{SPACE}){SIGN}{{0,2}}{SPACE}?[0-9])*+
+    (?:(?:[+\uff0b]|&\#43;|&\#x2b;|&plus;){INVISIBLE})?+\(?\d
+    (?:{INVISIBLE}{SPACE}?(?!/{SPACE}){SIGN}{{0,2}}{SPACE}?{INVISIBLE}\d)*+
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-ENTITY = re.compile(rf"{SPACE}|&\#43;|&\#x2b;", re.IGNORECASE)
 # Digits next to these are part of a word, a URL, an amount or an entity.
-BEFORE = re.compile(r"[\w+@#=/&.,:-]\Z")
+BEFORE = re.compile(r"[\w+@#=/&.,:-]")
 AFTER = re.compile(r"[\w@#=/%]|[.,:-][0-9]")
-LABELED = re.compile(r"(?:^|[^\w+@#=/&.,:-])[^\W\d_]+\.?:\Z")  # "Tel.:", as in "Tel.:020 …"
+# "Tel.:", as in "Tel.:020 …"
+LABELED = re.compile(r"(?<![\w+@#=/&.,:-])[^\W\d_]{1,30}\.?:\Z")
+LABEL_LENGTH = 32
+SHORTEST = 4  # digits of the shortest national number
 
 
 def link_numbers(
@@ -240,12 +247,15 @@ def _text(text: str, replace: Replace) -> str:
     """The text, with its runs of digits replaced."""
 
     def replaced(run: re.Match[str]) -> str:
-        before, after = text[: run.start()], text[run.end() : run.end() + 2]
-        if (BEFORE.search(before) and not LABELED.search(before)) or AFTER.match(after):
+        if len(run[0]) < SHORTEST:
             return run[0]
-        plus = "+" if run[0][0] in "+&" else ""
-        digits = re.sub(r"[^0-9]", "", ENTITY.sub("", run[0]))
-        new = replace(plus + digits, run[0])
+        first = run.start()
+        is_joined = first and BEFORE.match(text, first - 1)
+        if is_joined and not LABELED.search(text, max(first - LABEL_LENGTH, 0), first):
+            return run[0]
+        if AFTER.match(text, run.end()):
+            return run[0]
+        new = replace(re.sub(r"[^0-9+]", "", numbers.clean(unescape(run[0]))), run[0])
         return run[0] if new is None else new
 
     return RUN.sub(replaced, text)
