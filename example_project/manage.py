@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Runs the commands of the example project, `demo` first of all."""
+"""Runs the commands of the example project, such as `demo`."""
 
 from __future__ import annotations
 

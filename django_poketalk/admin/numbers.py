@@ -25,10 +25,10 @@ def masked_number(row: BlacklistedNumber | CallerNumber) -> str:
 
 
 class NumberAdmin(NoNul, NumbersInNames):
-    """Rows with a `number`, shown and edited by those who may see it."""
+    """Rows with a `number`, which is masked for users who may not see numbers."""
 
     columns: tuple[str, ...]
-    facts: tuple[str, ...] = ()  # shown, never edited
+    facts: tuple[str, ...] = ()  # read-only fields
 
     class Media:
         css = {"all": ("poketalk/admin.css",)}
@@ -54,7 +54,7 @@ class NumberAdmin(NoNul, NumbersInNames):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         if obj is None or permissions.may_see_numbers(request.user):
             return [*self.facts]
-        # Naming `number` as well takes its input out of the form.
+        # Listing `number` too removes its input from the form.
         return [masked_number, "number", *self.facts]
 
 
@@ -70,7 +70,7 @@ class CallerNumberAdmin(NumberAdmin):
 
 
 def display_columns(request: HttpRequest, columns: tuple[str, ...]) -> list[Any]:
-    """The columns, with the number as this user may see it."""
+    """The columns, with the number masked if the user may not see it."""
     if permissions.may_see_numbers(request.user):
         return list(columns)
     return [masked_number if column == "number" else column for column in columns]

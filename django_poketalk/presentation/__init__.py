@@ -1,1 +1,1 @@
-"""A call's life, for people: what was sent and told, in words and as a picture."""
+"""Presents calls to people: their status, log, timeline and sent request."""

@@ -1,8 +1,8 @@
-"""Settings of the example: runs as it stands on one machine, and is deployed by environment
-variables.
+"""Settings of the example. It runs on one machine without changes. Set environment variables to
+deploy it.
 
-Both halves of Click-2-Call are installed here, and talk to each other over HTTP alone, as they
-would across the internet.
+Both halves of django_poketalk are installed here. They only communicate over HTTP, as they would
+over the internet.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from . import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-# Everything that is written on disk: the database, the broker's folders, logs, the secret key. Not
-# in version control.
+# The folder of all files that the example writes: the database, the broker's folders, logs, the
+# secret key. It is not in version control.
 VAR = Path(os.environ.get("CRM_VAR") or BASE_DIR / "var")
 VAR.mkdir(parents=True, exist_ok=True)
 
-# Where this site is reached, by people and by the service that tells us of our calls.
+# The URL of this site, for users and for the events of the service.
 SITE_URL = os.environ.get("CRM_URL") or "http://127.0.0.1:8000"
 _site = urlsplit(SITE_URL)
 if _site.scheme not in {"http", "https"} or not _site.hostname:
     raise ImproperlyConfigured(
-        f"CRM_URL={SITE_URL!r} is no http or https URL, such as https://crm.example.com"
+        f"CRM_URL={SITE_URL!r} is not an http or https URL, such as https://crm.example.com"
     )
 _encrypted = _site.scheme == "https"
 _on_this_machine = _site.hostname in {"127.0.0.1", "localhost"}
@@ -106,12 +106,12 @@ TEMPLATES = [
     },
 ]
 
-# Database: SQLite, or what DATABASE_URL names, such as postgres://crm:secret@db.example.com/crm
+# Database: SQLite, or that of DATABASE_URL, such as postgres://crm:secret@db.example.com/crm
 
 DATABASES = {"default": dj_database_url.config(default=f"sqlite:///{VAR / 'db.sqlite3'}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
-        # A transaction that writes waits for its turn, instead of failing half-way.
+        # A transaction that writes waits for others, instead of failing halfway.
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
@@ -121,7 +121,7 @@ else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Celery: a broker of plain files, or what CELERY_BROKER_URL names, such as redis://127.0.0.1:6379/0
+# Celery: a broker of plain files, or that of CELERY_BROKER_URL, such as redis://127.0.0.1:6379/0
 
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or "files://localhost//"
 CELERY_TASK_IGNORE_RESULT = True
@@ -147,7 +147,7 @@ match urlsplit(CELERY_BROKER_URL).scheme:
     case "amqp" | "amqps":
         CELERY_BROKER_TRANSPORT_OPTIONS = {"connect_timeout": 3, "write_timeout": 5}
 
-# The caller's side: the service that places calls, and the URL it reports them to
+# The caller's side: the service that places calls, and the base URL for its events
 
 POKETALK = {
     "URL": os.environ.get("POKETALK_URL") or f"{SITE_URL}/index.php/api/click2call",
@@ -160,7 +160,8 @@ POKETALK = {
     "CALLS_PER_HOUR_PER_CALLEE": 60,
 }
 
-# The service's side. Events go to public addresses only, unless both halves live on this machine.
+# The service's side. Events are only sent to public addresses, unless both halves run on this
+# machine.
 
 POKETALK_SERVER = {
     "EVENT_NETWORKS": ("127.0.0.1/32",) if _on_this_machine else (),
@@ -182,7 +183,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
-# Programs show a token to the REST API; the CRM's own pages have their session
+# Programs use the REST API with a token, the CRM's own pages with their session.
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework.authentication.TokenAuthentication",
@@ -190,7 +191,7 @@ REST_FRAMEWORK = {
     ],
 }
 
-# Encryption is the rule as soon as this is not a development server any more
+# Encryption is required, except on a development server.
 
 SECURE_SSL_REDIRECT = environment.flag("DJANGO_SSL_REDIRECT", default=not DEBUG)
 SESSION_COOKIE_SECURE = environment.flag("DJANGO_SECURE_COOKIES", default=not DEBUG)
@@ -200,7 +201,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
 if environment.flag("DJANGO_BEHIND_TLS_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-# The rest
+# Other settings
 
 LANGUAGE_CODE = "en-gb"
 LANGUAGES = [
@@ -230,6 +231,6 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django.server": {"handlers": ["console"], "level": "INFO", "propagate": False},
-        "django.request": {"level": "ERROR"},  # runserver writes a line for each request already
+        "django.request": {"level": "ERROR"},  # runserver already logs each request
     },
 }

@@ -84,8 +84,8 @@ class Attempt:
         return call.pk
 
     def _place_here(self, key: str) -> int:
-        """Run the task in this process, for an order that the front door would not let pass, or
-        with another key.
+        """Run the task in this process, for an order that `request_call` would refuse, or with
+        another key.
         """
         call = CallRequest.objects.create(
             from_number=self.case.from_number,

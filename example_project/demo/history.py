@@ -1,8 +1,8 @@
-"""Made-up calls: a plausible history for the demo and for benchmarks.
+"""Generates plausible past calls for the demo and for benchmarks.
 
-All numbers are of ranges that regulators keep free for fiction. The same seed gives the same calls
-on any database, but for the last ones, which are as old as the command. Nobody is rung: rows are
-written, nothing is sent.
+All numbers are from ranges that regulators reserve for fiction. The same seed produces the same
+calls on any database, except for live calls, whose times are relative to the current time. It only
+writes rows: nothing is sent, and no phone rings.
 """
 
 from __future__ import annotations

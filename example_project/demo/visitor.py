@@ -1,4 +1,4 @@
-"""A person with a browser, as far as forms go: logs in and presses buttons over HTTP."""
+"""A simulated user of the site, who logs in and submits forms over HTTP."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ TIMEOUT = 10.0  # seconds
 
 
 class Visitor:
-    """One session at the site. Each step raises `requests.HTTPError`, or `LookupError` when the
-    page has no such form.
+    """A session at the site. Methods raise `requests.HTTPError`, or `LookupError` if a page has no
+    such form.
     """
 
     def __init__(self, site_url: str) -> None:
@@ -29,7 +29,7 @@ class Visitor:
             )
 
     def press_call(self, page: str) -> int:
-        """Press the call button on this page; the primary key of the call that it led to."""
+        """Press the call button on this page. Returns the primary key of the call."""
         answer = self.submit(page, "/poketalk/place/")
         match = re.fullmatch(r"/poketalk/([0-9]+)/", urlsplit(answer.url).path)
         if match is None:
@@ -39,7 +39,7 @@ class Visitor:
         return int(match[1])
 
     def submit(self, page: str, action: str, **fields: str) -> requests.Response:
-        """Fetch a page, fill in its form that goes to this path, and send it."""
+        """Load a page, fill in its form with this action, and submit it."""
         url = urljoin(self._site, page)
         page = self.session.get(url, timeout=TIMEOUT)
         page.raise_for_status()
@@ -58,7 +58,7 @@ class Visitor:
 
 
 class _Forms(HTMLParser):
-    """Each POST form of a page: its action, and the fields it was given values for."""
+    """The POST forms of a page: the action and the input values of each."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
