@@ -26,14 +26,17 @@ from .phones import Phone, Step, running
 A, B = "4420794600", "4420794601"  # prefixes of the legs' numbers
 
 
-def free_port(count: int = 1) -> int:
-    """Return the first of `count` consecutive ports that are free for UDP and TCP.
+MEDIA = 10_000  # what `phones` adds to a SIPp's port for its media
 
-    They are below the system's range of ephemeral ports. SIPp's media port is 10,000 higher.
+
+def free_port(count: int = 1) -> int:
+    """Return the first of `count` consecutive ports that are free for UDP and TCP, as are SIPp's
+    media ports, `MEDIA` higher. All are below the system's range of ephemeral ports.
     """
     for _ in range(100):
-        first = random.randrange(20_000, 32_000, 2)
-        if all(map(is_free, range(first, first + count))):
+        first = random.randrange(10_000, 20_000, 2)
+        ports = range(first, first + count)
+        if all(is_free(port) and is_free(port + MEDIA) for port in ports):
             return first
     raise AssertionError(f"no {count} consecutive free ports found")
 
