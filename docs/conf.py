@@ -10,7 +10,7 @@ import django
 from django.conf import settings
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))  # also where the package is not installed
+sys.path.insert(0, str(ROOT))  # for when the package is not installed
 
 project = "django-poketalk"
 copyright = "2026, django-poketalk contributors"  # noqa: A001  # Sphinx's name for it
@@ -32,7 +32,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 python_use_unqualified_type_names = True
 
-# The reference of the Python API is read from the code, which wants a Django project around it.
+# autodoc imports the code, which requires configured Django settings.
 settings.configure(
     INSTALLED_APPS=[
         "django.contrib.auth",

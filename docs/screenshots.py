@@ -1,7 +1,7 @@
-"""Makes the pictures of `docs/images/`, each light and dark: runs the demo, makes some calls, and
-looks at its pages while somebody talks. A new page is one line in `SHOTS`.
+"""Takes the screenshots in `docs/images/`, each light and dark. Runs the demo, makes some calls,
+and opens its pages during a call. To add a page, add a line to `SHOTS`.
 
-Wants what the demo wants, playwright, and a Chromium of the system:
+Requires the demo's packages, playwright, and the system's Chromium:
 
     python -m pip install playwright
     python docs/screenshots.py
@@ -27,14 +27,14 @@ ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PORT = 8099
-SPEED = 4  # a call's seconds in a real one
+SPEED = 4  # seconds of a call per real second
 PATIENCE = 60_000  # milliseconds
 HEIGHT = 900
 TOO_BIG = 150_000  # bytes
 
 FIRST = "#result_list tbody tr:first-child :is(th, td) > a"
-STAYS = "/contacts/19/"  # Stacy Stays, who talks until the caller hangs up
-LISTED = "/contacts/20/"  # Blanche Listed, whom the service refuses to call
+STAYS = "/contacts/19/"  # Stacy Stays, who stays connected until the caller hangs up
+LISTED = "/contacts/20/"  # Blanche Listed, who is on the service's blacklist
 EARLIER = (
     1,
     2,
@@ -42,13 +42,13 @@ EARLIER = (
     7,
     8,
     20,
-)  # contacts who are called before, to fill the lists
+)  # contacts to call first, to fill the lists
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A page: its name, its path, the link (CSS) that leads on from there, how wide it is, and the
-    element that it ends with.
+    """A page: the name of its picture, its path, the CSS selector of a link to follow from there,
+    the width of the window, and the element at which the picture ends.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Shot:
     until: str = "main"
 
 
-# Taken while Stacy Stays is talked to
+# Taken during a call to Stacy Stays
 SHOTS = (
     Shot("contact", STAYS),
     Shot("call", STAYS, click=".poketalk-history a"),
@@ -74,7 +74,7 @@ SHOTS = (
     Shot("service-health", "/admin/poketalk_server/switch/", width=1000),
     Shot("service-account", "/admin/poketalk_server/account/", click=FIRST, width=1000),
 )
-# The button alone, from the press to the end
+# Only the button, from the press to the end of the call
 PHASES = ("button", "button-calling", "button-talking", "button-ended", "button-refused")
 
 
@@ -82,7 +82,7 @@ def main(wanted: Collection[str]) -> None:
     known = [shot.name for shot in SHOTS] + list(PHASES)
     if unknown := set(wanted) - set(known):
         sys.exit(
-            f"No picture is called {', '.join(sorted(unknown))}: there are {', '.join(known)}."
+            f"Unknown pictures: {', '.join(sorted(unknown))}. Choose from: {', '.join(known)}."
         )
     browser_path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser_path is None:
@@ -102,7 +102,7 @@ def main(wanted: Collection[str]) -> None:
 
 
 class Camera:
-    """A browser in one color scheme, in which the user `demo` is logged in."""
+    """A browser in one color scheme, logged in as the user `demo`."""
 
     def __init__(self, browser: Browser, site: str, scheme: str, wanted: Collection[str]) -> None:
         self._page = browser.new_page(base_url=site, color_scheme=scheme, locale="en-GB")
@@ -116,7 +116,7 @@ class Camera:
         self._page.get_by_role("searchbox").wait_for()
 
     def call(self, contact: str) -> None:
-        """Call somebody, and wait until it is over."""
+        """Call a contact, and wait for the end of the call."""
         self._page.goto(contact)
         self._page.locator("poketalk-call [type=submit]").click()
         self._page.locator("poketalk-call:is([phase=ended], [phase=failed])").wait_for()
@@ -130,7 +130,7 @@ class Camera:
         page.get_by_role("link", name="Details").first.wait_for()
         self._take_button("button-calling")
         page.locator("poketalk-call[phase=talking]").wait_for()
-        page.wait_for_timeout(60_000 / SPEED + 1_000)  # until a minute has been told
+        page.wait_for_timeout(60_000 / SPEED + 1_000)  # until the event after one minute
         self._take_button("button-talking")
         for shot in SHOTS:
             self._take(shot)
@@ -170,9 +170,9 @@ class Camera:
 
 @contextmanager
 def demo() -> Iterator[str]:
-    """The demo with data of its own; its address, once it is ready."""
+    """Run the demo with its own data. Yields its URL when it is ready."""
     with tempfile.TemporaryDirectory(prefix="ringdove-screenshots-") as var:
-        process = subprocess.Popen(  # noqa: S603  # all its words are ours
+        process = subprocess.Popen(  # noqa: S603  # no input from users
             [
                 *(sys.executable, "-u", str(ROOT / "example_project" / "manage.py"), "demo"),
                 *(f"--port={PORT}", f"--speed={SPEED}"),
