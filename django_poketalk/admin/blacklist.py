@@ -110,12 +110,12 @@ class BlacklistedNumberAdmin(BulkAdd, NumberAdmin):
         @admin.display(description=_("number or prefix"), ordering="number")
         def number(entry: BlacklistedNumber) -> str:
             if not whole:
-                shown = str(entry)
+                name = str(entry)
             elif entry.is_prefix:
-                shown = f"{entry.number}…"
+                name = f"{entry.number}…"
             else:
-                shown = numbers.display(entry.number)
-            return format_html('<bdi dir="ltr">{}</bdi>', shown.replace(" ", "\N{NO-BREAK SPACE}"))
+                name = numbers.display(entry.number)
+            return format_html('<bdi dir="ltr">{}</bdi>', name.replace(" ", "\N{NO-BREAK SPACE}"))
 
         reason = "reason" if whole else masked_reason
         return [number, "effect", reason, "state", "created_by"]
@@ -140,7 +140,7 @@ class BlacklistedNumberAdmin(BulkAdd, NumberAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """By number: entries that begin so, and prefixes that cover it. By words: reasons. Who may
-        not see numbers has no search: reasons may tell them.
+        not see numbers has no search: reasons may contain them.
         """
         term = search_term.strip()
         if not term or not permissions.may_see_numbers(request.user):
@@ -163,7 +163,7 @@ class BlacklistedNumberAdmin(BulkAdd, NumberAdmin):
         return [*super().get_readonly_fields(request, obj), *hidden]
 
     def _hides_reason(self, request: HttpRequest, entry: BlacklistedNumber | None) -> bool:
-        """Whether the reason tells a number that this user may not see, nor write over."""
+        """Whether the reason contains a number that this user may not see, or overwrite."""
         return (
             entry is not None
             and not permissions.may_see_numbers(request.user)

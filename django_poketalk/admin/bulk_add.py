@@ -81,7 +81,7 @@ class BulkAddForm(forms.Form):
         return until
 
     def seal(self, user: Any) -> str:
-        """Tells, when the form comes again, whether it is what this user has looked through."""
+        """A digest of the preview, which shows on confirmation that the user has seen it."""
         facts = [self.cleaned_data[name] for name in ("direction", "reason", "until")]
         checked = repr((str(user.pk), self.cleaned_data["lines"].splitlines(), *map(str, facts)))
         return salted_hmac("django_poketalk.bulk_add", checked, algorithm="sha256").hexdigest()
@@ -165,12 +165,12 @@ class BulkAdd(admin.ModelAdmin):  # type: ignore[type-arg]
     def _show(
         self, request: HttpRequest, form: BulkAddForm, found: dict[str, Any]
     ) -> TemplateResponse:
-        shown: Any = form  # the admin draws any form; its stubs know those of models alone
+        any_form: Any = form  # the admin renders any form; the stubs only allow model forms
         fieldsets = [(None, {"fields": ["lines", "direction", "reason", "until"]})]
         context = {
             "title": _("Add in bulk"),
             "form": form,
-            "adminform": AdminForm(shown, fieldsets, {}),
+            "adminform": AdminForm(any_form, fieldsets, {}),
             "media": self.media + form.media,
             "found": found,
             "has_view_permission": self.has_view_permission(request),

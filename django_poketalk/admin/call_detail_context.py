@@ -25,7 +25,7 @@ MOST_EVENTS = 250  # on one page: four hours of ticks
 
 STAGES: dict[Stage, str | Promise] = {
     Stage.WAITING: gettext_lazy("waiting"),
-    Stage.ASKING: gettext_lazy("requesting"),
+    Stage.SENDING: gettext_lazy("requesting"),
     Stage.RINGING: gettext_lazy("ringing"),
     Stage.ANSWERED: gettext_lazy("answered"),
     Stage.TALKING: gettext_lazy("talking"),
@@ -101,7 +101,7 @@ def call_detail_context(
 def facts_of(call: CallRequest) -> timeline.Facts:
     """The call's times, for the timeline."""
     return timeline.Facts(
-        asked_at=call.created_at,
+        created_at=call.created_at,
         sent_at=call.sent_at,
         placed_at=call.placed_at,
         a_initiated_at=call.a_initiated_at,
@@ -275,7 +275,7 @@ def _span_in_words(call: CallRequest, span: timeline.Span) -> str:
 
 
 def _stage_in_words(call: CallRequest, stage: Stage) -> str:
-    if stage is Stage.ASKING and call.placement == Placement.UNKNOWN:
+    if stage is Stage.SENDING and call.placement == Placement.UNKNOWN:
         return _("no clear answer")
     return str(STAGES[stage])
 

@@ -65,7 +65,7 @@ def user(call: CallRequest) -> str | None:
 
 @admin.display(description=_("outcome"))
 def outcome(call: CallRequest) -> str:
-    """The pill. Also tells the script which call the row shows, and whether it is open."""
+    """The status pill. Its attributes give the script the row's call and whether it is open."""
     return format_html(
         '<span data-poketalk-call="{}" data-poketalk-open="{}">{}</span>',
         call.pk,

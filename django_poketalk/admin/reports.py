@@ -55,7 +55,7 @@ COLUMNS = {
     "spend": _("Spend"),
 }
 CSV_COLUMNS = {
-    **{name: name for name in ("calls", "seizures", "answered", "asked", "delivered")},
+    **{name: name for name in ("calls", "seizures", "answered", "requested", "delivered")},
     "asr": "asr",
     "ner": "ner",
     "acd": "acd_seconds",
@@ -74,7 +74,7 @@ MEANINGS = {
 
 
 class ReportForm(forms.Form):
-    """Which days, whose calls, and by what they are told apart."""
+    """The period, the user and the grouping of a report."""
 
     first = forms.DateField(label=_("From"))
     last = forms.DateField(label=_("To"))
@@ -87,7 +87,7 @@ class ReportForm(forms.Form):
             self.fields[name].widget = forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
 
     def clean_user(self) -> Any:
-        """The user of that name; None without a name."""
+        """The user with this name; None without a name."""
         users: Any = get_user_model()
         name = self.cleaned_data["user"]
         if not name:
@@ -98,7 +98,7 @@ class ReportForm(forms.Form):
         return found
 
     def clean(self) -> dict[str, Any]:
-        """Make the days a period."""
+        """Set `period` if the days are valid."""
         cleaned = super().clean() or self.cleaned_data
         first, last = cleaned.get("first"), cleaned.get("last")
         if first and last:
@@ -118,7 +118,7 @@ class ReportForm(forms.Form):
 
 
 def reports_view(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponseBase:
-    """What was counted in a period; with `format=csv` as a file."""
+    """The report of a period; with `format=csv` as a CSV file."""
     if not permissions.may_see_reports(request.user):
         raise PermissionDenied
     today = timezone.localdate()
@@ -128,12 +128,12 @@ def reports_view(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpResp
         "by": "day",
         "user": "",
     }
-    asked = {name: str(request.GET.get(name) or value) for name, value in defaults.items()}
-    form = ReportForm(asked)
+    values = {name: str(request.GET.get(name) or value) for name, value in defaults.items()}
+    form = ReportForm(values)
     context = {
         "title": _("Reports"),
         "form": form,
-        "presets": [*_presets(today, asked["by"], asked["user"])],
+        "presets": [*_presets(today, values["by"], values["user"])],
     }
     if form.is_valid():
         by, period, user = (form.cleaned_data[name] for name in ("by", "period", "user"))
@@ -147,7 +147,7 @@ def reports_view(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpResp
         report = FROM_DAYS[by](found) if by in FROM_DAYS else traffic.BY[by](calls, period)
         context |= _shown(by, period, report, user, model_admin.admin_site)
         context |= _charts_of(by, report) if by in GROUPED else _charts(found, period)
-        context["csv"] = urlencode({**asked, "format": "csv"})
+        context["csv"] = urlencode({**values, "format": "csv"})
     return render_page(model_admin, request, "poketalk/admin/reports.html", context)
 
 
@@ -250,7 +250,7 @@ def _label(by: str, row: Row) -> Any:
 
 
 def _link(by: str, row: Row, period: Period, user: Any, site: admin.AdminSite) -> str:
-    """The same calls in the list, where it can tell them apart: of these days, and of this user."""
+    """The address of the list with the same calls, as far as its filters allow."""
     query = {"day": f"{period.first}..{period.last}"}
     if user is not None:
         query["user"] = user.get_username()

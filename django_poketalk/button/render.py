@@ -89,7 +89,7 @@ def texts() -> str:
 
 
 def _open_call(request: HttpRequest, number: str, about: models.Model | None) -> CallRequest | None:
-    """The user's open call that this button shows. Each call is only shown by the first matching
+    """The user's open call that this button displays. Each call is only shown by the first matching
     button of a page.
     """
     waiting = _open_calls(request)

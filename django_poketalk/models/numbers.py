@@ -77,8 +77,8 @@ class BlacklistedNumber(NamedByNumbers):
         ]
 
     def name_with(self, number: Callable[[str], str]) -> str:
-        shown = number(self.number) if self.needs_masking else self.number
-        return f"{shown}…" if self.is_prefix else shown
+        name = number(self.number) if self.needs_masking else self.number
+        return f"{name}…" if self.is_prefix else name
 
     @property
     def needs_masking(self) -> bool:

@@ -37,7 +37,7 @@ class Stage(enum.StrEnum):
     """The stages in a lane."""
 
     WAITING = "waiting"
-    ASKING = "asking"
+    SENDING = "sending"
     RINGING = "ringing"
     ANSWERED = "answered"  # A waits for B
     TALKING = "talking"
@@ -48,7 +48,7 @@ class Stage(enum.StrEnum):
 class Facts:
     """The known times of a call. `over_at` is None while it is open."""
 
-    asked_at: datetime
+    created_at: datetime
     sent_at: datetime | None = None
     placed_at: datetime | None = None
     a_initiated_at: datetime | None = None
@@ -190,7 +190,7 @@ def draw(
 
 def _moments(facts: Facts) -> tuple[datetime | None, ...]:
     return (
-        facts.asked_at,
+        facts.created_at,
         facts.sent_at,
         facts.placed_at,
         facts.a_initiated_at,
@@ -209,7 +209,7 @@ def _lanes(facts: Facts, scale: Scale, over_at: datetime | None, now: datetime) 
     rung = min(filter(None, (facts.a_initiated_at, facts.a_answered_at)), default=None)
     end = max(scale.first, over_at or now)
     answered = facts.placed_at or rung or end
-    request = [(Stage.WAITING, facts.asked_at), (Stage.ASKING, facts.sent_at)]
+    request = [(Stage.WAITING, facts.created_at), (Stage.SENDING, facts.sent_at)]
     leg_a = [
         (Stage.RINGING, facts.a_initiated_at),
         (Stage.ANSWERED, facts.a_answered_at),

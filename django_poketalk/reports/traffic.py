@@ -1,8 +1,8 @@
-"""Traffic reports: how many calls, how they went, how long they took and what they cost.
+"""Traffic reports: the number of calls, their outcomes, talk time and cost.
 
-The measures are those of ITU-T E.425 as far as the protocol tells what they need; each
-property of `Figures` says what is counted. Query functions and plain values, no HTML: one aggregate
-query over the calls of a period, by the index on their creation.
+The measures follow ITU-T E.425, as far as the protocol reports what they need. Each property of
+`Figures` documents what it counts. The functions here return plain values, not HTML. Each report is
+one aggregate query over the calls of a period, which uses the index on the time of creation.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ RANG_B = Q(b_initiated_at__isnull=False) | Q(
 ANSWERED_B = Q(b_answered_at__isnull=False) | Q(
     status__in=[CallStatus.B_ANSWERED, CallStatus.AB_DISCONNECTED]
 )
-# Refused for what was asked, and not for want of a way or of funds: says nothing of the network.
+# Rejected because of the request itself, not for lack of a route or funds.
 OUR_FAULT = Q(
     placement=Placement.REJECTED,
     response_code__in=[
@@ -78,8 +78,8 @@ OutcomesByDay = dict[date, dict[str, "Figures"]]
 
 @dataclass(frozen=True, slots=True)
 class Period(periods.Period):
-    """The days of a report. Raises `ValueError` when the first is after the last, when there are
-    more than `MAX_DAYS`, or when they are not between `EARLIEST` and `LATEST`.
+    """The days of a report. Raises `ValueError` if the first day is after the last, if there are
+    more than `MAX_DAYS`, or if a day is not between `EARLIEST` and `LATEST`.
     """
 
     def __post_init__(self) -> None:
@@ -97,27 +97,27 @@ class Period(periods.Period):
 
     @classmethod
     def until(cls, last: date, days: int) -> Period:
-        """So many days up to `last`."""
+        """This number of days, ending with `last`."""
         return cls(last - timedelta(days=days - 1), last)
 
     @property
     def days(self) -> list[date]:
-        """Each day, the first first."""
+        """Each day, earliest first."""
         return [self.first + timedelta(days=n) for n in range(len(self))]
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was counted of some calls. Figures of parts add up to those of the whole."""
+    """Totals of some calls. The figures of parts add up to the figures of the whole."""
 
     calls: int = 0
-    seizures: int = 0  # legs B that were rung, of calls that are over or were answered
-    answered: int = 0  # legs B
-    asked: int = 0  # of the service, of calls that are over
-    delivered: int = 0  # of these, those that reached a phone
-    talk: timedelta = NOTHING  # from B's answer to the end, where both were told
+    seizures: int = 0  # calls to the callee's phone that rang, if answered or ended
+    answered: int = 0  # by the callee
+    requested: int = 0  # ended calls that were sent to the service with a valid request
+    delivered: int = 0  # of these, the calls that reached a phone
+    talk: timedelta = NOTHING  # from the callee's answer to the end, if both are known
     talks: int = 0
-    delay: timedelta = NOTHING  # from our request to leg A's dialling, where both are known
+    delay: timedelta = NOTHING  # from the request to dialing the caller's phone, if both are known
     delays: int = 0
     spend: Decimal = Decimal(0)
 
@@ -128,33 +128,33 @@ class Figures:
 
     @property
     def asr(self) -> float | None:
-        """Answer-seizure ratio of leg B (E.425): answered of those that were rung; None for none.
-
-        Calls whose leg B still rings are left out.
+        """Answer-seizure ratio (E.425): the share of answered calls of those in which the callee's
+        phone rang, or None if none rang. Phones that still ring are not counted.
         """
         return _ratio(self.answered, self.seizures)
 
     @property
     def ner(self) -> float | None:
-        """Network effectiveness ratio (E.425): of the calls that the service was asked for, those
-        that it brought to a phone, whatever the person there did.
+        """Network effectiveness ratio (E.425): the share of requested calls that reached a phone,
+        answered or not.
 
-        An upper bound: the protocol gives one status to a phone that was busy or not answered,
-        which counts as delivered, and to one that could not be reached. Left out are calls that
-        were withdrawn, that were refused for what was asked, and that still go on.
+        This is an upper bound, because the protocol has one status for phones that are busy, do not
+        answer or cannot be reached. Cancelled and expired calls, invalid requests and calls in
+        progress are not counted.
         """
-        return _ratio(self.delivered, self.asked)
+        return _ratio(self.delivered, self.requested)
 
     @property
     def acd(self) -> timedelta | None:
-        """Average call duration: how long both talked, over the calls that both answered."""
+        """Average call duration: the mean talk time of the calls that both parties answered."""
         return self.talk / self.talks if self.talks else None
 
     @property
     def pdd(self) -> timedelta | None:
-        """Post-dial delay: from our request to the moment at which leg A is dialed, on average.
+        """Post-dial delay: the mean time from the request to dialing the caller's phone.
 
-        Ringing is not told, so this is what the service adds, not what a person waits for a tone.
+        The protocol does not report ringing, so this is the delay of the service, without the time
+        until the phone rings.
         """
         return self.delay / self.delays if self.delays else None
 
@@ -162,7 +162,7 @@ class Figures:
 @dataclass(frozen=True, slots=True)
 class Row:
     """One line of a report. `key` is a date, a user's primary key, a country's ISO 3166 alpha-2
-    code or an outcome; None or "" where there is none. `label` is the user's name, else "".
+    code or an outcome; None or "" if there is none. `label` is the user's name, or "".
     """
 
     key: Any
@@ -172,24 +172,24 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Rows in the order in which people read them, and what they add up to."""
+    """Rows in the order of display, and their total."""
 
     rows: list[Row]
     total: Figures
 
 
 def by_day(calls: QuerySet[CallRequest], period: Period) -> Report:
-    """A row for each day of the period, also for those without a call."""
+    """A row for each day of the period, also for days without calls."""
     return days_of(outcomes_by_day(calls, period))
 
 
 def by_outcome(calls: QuerySet[CallRequest], period: Period) -> Report:
-    """A row for each outcome that some call had (see `outcomes`)."""
+    """A row for each outcome that occurred (see `outcomes`)."""
     return outcomes_of(outcomes_by_day(calls, period))
 
 
 def by_user(calls: QuerySet[CallRequest], period: Period) -> Report:
-    """A row for each user, who placed most first; the last is for calls that no user placed."""
+    """A row for each user, most calls first; the last is for calls without a user."""
     found = {group["user_id"]: _read(group) for group in _grouped(calls, period, "user_id")}
     users: Any = get_user_model()
     people = users._default_manager.in_bulk([key for key in found if key is not None])
@@ -201,11 +201,11 @@ def by_user(calls: QuerySet[CallRequest], period: Period) -> Report:
 
 
 def by_country(calls: QuerySet[CallRequest], period: Period) -> Report:
-    """A row for each country that was called, the most called first. "" where it is not known, as
-    of numbers that were forgotten.
+    """A row for each country that was called, most calls first. "" if it is not known, for example
+    because the numbers were erased.
 
-    The database groups by as much of a number as tells its country; what country that is, one of
-    the group's numbers shows. Where nobody has such numbers, it is the country of their code.
+    The database groups by the beginning of the number that determines the country. Any number of
+    the group then gives the country, or else its country code does.
     """
     grouped = _grouped(calls, period, "prefix", prefix=_prefix())
     found: dict[str, Figures] = {}
@@ -225,25 +225,25 @@ BY: dict[str, Callable[[QuerySet[CallRequest], Period], Report]] = {
 
 
 def outcomes_by_day(calls: QuerySet[CallRequest], period: Period) -> OutcomesByDay:
-    """What was counted of each day's calls, by their outcome; days without a call are empty."""
+    """The figures of each day by outcome; days without calls are empty."""
     found: OutcomesByDay = {day: {} for day in period.days}
     grouped = _grouped(
         calls, period, "day", "placement", "status", "open", day=TruncDate("created_at")
     )
     for group in grouped:
         outcome = outcomes.of(group["placement"], group["status"], group["open"])
-        day = found[_told(group["day"])]
+        day = found[_checked_day(group["day"])]
         day[outcome] = day.get(outcome, Figures()) + _read(group)
     return found
 
 
 def days_of(found: OutcomesByDay) -> Report:
-    """The report by day, of what `outcomes_by_day` has found."""
+    """The report by day, from the result of `outcomes_by_day`."""
     return _report([Row(day, "", sum(parts.values(), Figures())) for day, parts in found.items()])
 
 
 def outcomes_of(found: OutcomesByDay) -> Report:
-    """The report by outcome, of what `outcomes_by_day` has found."""
+    """The report by outcome, from the result of `outcomes_by_day`."""
     rows = []
     for outcome in Outcome:
         parts = [day[outcome] for day in found.values() if outcome in day]
@@ -257,13 +257,13 @@ def _report(rows: list[Row]) -> Report:
 
 
 def _country(*of_group: str) -> str:
-    """The country of numbers that begin alike; "" where it is not known."""
+    """The country of numbers with the same beginning; "" if it is not known."""
     assigned = filter(None, map(numbers.country, of_group))
     return next(assigned, None) or numbers.country_of_code(of_group[0]) or ""
 
 
 def _prefix() -> Case:
-    """As much of the number called as tells its country."""
+    """The beginning of the callee's number that determines its country."""
     beginnings = sorted(numbers.COUNTRY_LENGTHS, key=len, reverse=True)
     return Case(
         *(
@@ -280,11 +280,11 @@ def _prefix() -> Case:
 def _grouped(
     calls: QuerySet[CallRequest], period: Period, *columns: str, **expressions: Any
 ) -> Any:
-    """What was counted, by these columns."""
-    over = ~Q(open=True)
+    """The figures, grouped by these columns."""
+    ended = ~Q(open=True)
     talked = Q(b_answered_at__isnull=False, ended_at__gte=F("b_answered_at"))
     dialed = Q(sent_at__isnull=False, a_initiated_at__gte=F("sent_at"))
-    asked = over & ~WITHDRAWN & ~OUR_FAULT
+    requested = ended & ~WITHDRAWN & ~OUR_FAULT
     return (
         calls.filter(created_at__gte=period.begins, created_at__lt=period.ends)
         .annotate(
@@ -295,10 +295,10 @@ def _grouped(
         .values(*columns)
         .annotate(
             calls=Count("pk"),
-            seizures=Count("pk", filter=RANG_B & (over | ANSWERED_B)),
+            seizures=Count("pk", filter=RANG_B & (ended | ANSWERED_B)),
             answered=Count("pk", filter=ANSWERED_B),
-            asked=Count("pk", filter=asked),
-            delivered=Count("pk", filter=asked & DELIVERED),
+            requested=Count("pk", filter=requested),
+            delivered=Count("pk", filter=requested & DELIVERED),
             talk=Sum(_between("b_answered_at", "ended_at"), filter=talked),
             talks=Count("pk", filter=talked),
             delay=Sum(_between("sent_at", "a_initiated_at"), filter=dialed),
@@ -315,8 +315,8 @@ def _read(group: dict[str, Any]) -> Figures:
     )
 
 
-def _told(day: Any) -> Any:
-    """The day, as the database has told it."""
+def _checked_day(day: Any) -> Any:
+    """The day. Raises `ImproperlyConfigured` if the database could not compute it."""
     if day is None:
         raise ImproperlyConfigured(
             "The database does not know the current time zone. MySQL and MariaDB learn time zones "

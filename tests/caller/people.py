@@ -75,7 +75,7 @@ def page(response: Any, status: int = 200) -> str:
     return str(response.content.decode()).replace("\N{NO-BREAK SPACE}", " ")
 
 
-def tells_number(text: str) -> bool:
+def contains_number(text: str) -> bool:
     """Whether the text contains a number of these tests, +44 20 7946 0nnn, in any format.
 
     Fewer digits would also match by chance, in microseconds and ids of calls.

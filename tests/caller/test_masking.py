@@ -15,7 +15,7 @@ from django_poketalk.models import BlacklistedNumber, CallerNumber, CallEvent, C
 
 from .api.rest_client import BLACKLIST, CALLS
 from .conftest import CALLEE, CALLER
-from .people import connected, page, someone, tells_number
+from .people import connected, contains_number, page, someone
 
 pytestmark = pytest.mark.django_db
 
@@ -80,7 +80,7 @@ def staff(*permissions: str) -> Client:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_no_page_reveals_numbers_to_users_who_may_not_see_them(path: str, keys: Any) -> None:
-    assert not tells_number(page(staff(*ALL_BUT_NUMBERS).get(path.format(**keys))))
+    assert not contains_number(page(staff(*ALL_BUT_NUMBERS).get(path.format(**keys))))
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_no_page_reveals_numbers_to_users_who_may_not_see_them(path: str, keys: 
     ],
 )
 def test_users_who_may_see_numbers_see_texts_unchanged(path: str, keys: Any) -> None:
-    told = page(staff(*ALL_BUT_NUMBERS, "view_numbers").get(path.format(**keys)))
-    assert WORDS in told.replace("&#x27;", "'")
+    data = page(staff(*ALL_BUT_NUMBERS, "view_numbers").get(path.format(**keys)))
+    assert WORDS in data.replace("&#x27;", "'")
 
 
 def test_only_a_reason_without_a_number_can_be_changed(keys: Any) -> None:

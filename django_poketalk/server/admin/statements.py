@@ -72,8 +72,8 @@ class StatementPage(admin.ModelAdmin):  # type: ignore[type-arg]
     statement_template = "admin/poketalk_server/account/statement.html"
 
     def get_urls(self) -> list[URLPattern]:
-        shown = page_path(self, "<int:pk>/statement/", self.statement_view, "statement")
-        return [shown, *super().get_urls()]
+        page = page_path(self, "<int:pk>/statement/", self.statement_view, "statement")
+        return [page, *super().get_urls()]
 
     def may_see_ledger(self, request: HttpRequest) -> bool:
         return request.user.has_perm("poketalk_server.view_ledgerentry")

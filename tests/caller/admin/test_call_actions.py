@@ -17,7 +17,7 @@ from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.protocol.eventurl import Event
 
 from ..conftest import CALLEE, CALLER
-from ..people import connected, limits_of, page, staff, tells_number
+from ..people import connected, contains_number, limits_of, page, staff
 
 CALLS = "/admin/poketalk/callrequest/"
 
@@ -233,8 +233,8 @@ def test_markup_in_a_note_is_escaped(boss: Client, unknown: CallRequest) -> None
 @pytest.mark.parametrize(("leg", "number"), [("from", CALLER), ("to", CALLEE)])
 def test_one_press_blocks_a_number(leg: str, number: str, call: CallRequest) -> None:
     keeper = staff("keeper", "view_callrequest", "add_blacklistednumber", "view_blacklistednumber")
-    shown = page(keeper.get(address(call, "change")))
-    [reason] = re.findall(rf'id="poketalk-reason-{leg}"[^>]* value="([^"]*)"', shown)
+    rendered = page(keeper.get(address(call, "change")))
+    [reason] = re.findall(rf'id="poketalk-reason-{leg}"[^>]* value="([^"]*)"', rendered)
 
     html = page(keeper.post(address(call, "block"), {"leg": leg, "reason": reason}, follow=True))
 
@@ -313,5 +313,5 @@ def test_blocking_does_not_reveal_masked_numbers(call: CallRequest) -> None:
 
     html = page(keeper.post(address(call, "block"), {"leg": "to"}, follow=True))
 
-    assert not tells_number(html)
+    assert not contains_number(html)
     assert BlacklistedNumber.objects.get().number == CALLEE

@@ -18,7 +18,7 @@ from django_poketalk.models import BlacklistedNumber, CallerNumber, CallRequest,
 from django_poketalk.shared import csv_export
 
 from ..conftest import CALLEE, CALLER
-from ..people import connected, contact, page, someone, staff, tells_number
+from ..people import connected, contact, contains_number, page, someone, staff
 
 CALLS = "/admin/poketalk/callrequest/"
 
@@ -77,8 +77,8 @@ def test_a_call_that_never_rang_is_called_again_at_once(
     assert (made.subject, made.max_duration, made.user.username) == (bob, 90, "boss")
     assert ": calling again." in html
     assert f"/admin/poketalk/callrequest/{made.pk}/change/" in html
-    told = dict(LogEntry.objects.values_list("object_id", "change_message"))
-    assert told == {
+    data = dict(LogEntry.objects.values_list("object_id", "change_message"))
+    assert data == {
         str(call.pk): f"Called again: call {made.pk}.",
         str(made.pk): f"Called again, after call {call.pk}.",
     }
@@ -111,8 +111,8 @@ def test_calling_again_needs_confirmation_if_a_phone_may_have_rung(
     assert "may ring the same people a second time" in html
     assert why in html
 
-    asked = dict(re.findall(r'<input type="hidden" name="(\w+)" value="(\w*)"', html))
-    page(boss.post(CALLS, asked, follow=True))
+    requested = dict(re.findall(r'<input type="hidden" name="(\w+)" value="(\w*)"', html))
+    page(boss.post(CALLS, requested, follow=True))
 
     assert CallRequest.objects.count() == 2
 
@@ -173,7 +173,7 @@ def test_a_refusal_does_not_reveal_numbers(new_call: Callable[..., CallRequest])
     html = page(act(clerk, "call_again", call))
 
     assert "+44 ••••••••77 is on the blacklist" in html
-    assert not tells_number(html)
+    assert not contains_number(html)
 
 
 def test_the_confirmation_page_does_not_reveal_numbers(call: CallRequest) -> None:
@@ -182,7 +182,7 @@ def test_the_confirmation_page_does_not_reveal_numbers(call: CallRequest) -> Non
     html = page(act(clerk, "call_again", call))
 
     assert "+44 ••••••••23" in html
-    assert not tells_number(html)
+    assert not contains_number(html)
 
 
 def test_calling_again_from_another_phone_requires_the_permission(call: CallRequest) -> None:
@@ -274,7 +274,7 @@ def test_an_export_masks_numbers_and_contains_no_formulas(
     (line,) = lines(act(watcher, "export_csv", call))
 
     assert line["To"] == "'+44 ••••••••23"
-    assert not tells_number("".join(line.values()))
+    assert not contains_number("".join(line.values()))
     assert line["About"] == "'=HYPERLINK(1)"
     assert line["User"] == "'@SUM(1)"
     assert line["Why"].startswith("'")

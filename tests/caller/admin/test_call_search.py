@@ -34,9 +34,9 @@ def watcher(db: None) -> Client:
     return staff("watcher", "view_callrequest")
 
 
-def found(client: Client, **asked: str) -> set[int]:
+def found(client: Client, **requested: str) -> set[int]:
     """The keys of the calls that the list shows."""
-    html = page(client.get(CALLS, asked))
+    html = page(client.get(CALLS, requested))
     return {int(key) for key in re.findall(r'data-poketalk-call="(\d+)"', html)}
 
 
@@ -73,10 +73,10 @@ def test_an_outcome_finds_only_its_calls(
     change(new_call(), placement="rejected")
     change(new_call(), placement="expired")
 
-    shown = found(boss, outcome=outcome)
+    rendered = found(boss, outcome=outcome)
 
-    assert wanted in shown
-    assert len(shown) == (
+    assert wanted in rendered
+    assert len(rendered) == (
         1 if outcome not in ("connected", "callee", "refused", "withdrawn") else 2
     )
 
@@ -96,8 +96,8 @@ def test_each_outcome_finds_the_same_calls_as_in_reports(
                     stale_at=silent,
                     ended_at=now if final else None,
                 )
-    told = Q(status=None) | Q(placement__in=["accepted", "unknown"])  # of nothing else is heard
-    calls = CallRequest.objects.filter(told)
+    data = Q(status=None) | Q(placement__in=["accepted", "unknown"])  # of nothing else is heard
+    calls = CallRequest.objects.filter(data)
     expected: dict[str, set[int]] = {outcome: set() for outcome in outcomes.Outcome}
     for call in calls:
         expected[outcomes.of(call.placement, call.status, call.is_open)].add(call.pk)
@@ -105,8 +105,8 @@ def test_each_outcome_finds_the_same_calls_as_in_reports(
     expected["unknown"] |= set(waiting.values_list("pk", flat=True))
 
     for outcome in outcomes.Outcome:
-        shown = found(boss, outcome=outcome, all="") & set(calls.values_list("pk", flat=True))
-        assert shown == expected[outcome], outcome
+        rendered = found(boss, outcome=outcome, all="") & set(calls.values_list("pk", flat=True))
+        assert rendered == expected[outcome], outcome
 
 
 @pytest.mark.parametrize(
@@ -218,9 +218,9 @@ def test_the_list_never_names_all_users(boss: Client, call: CallRequest) -> None
     assert "colleague" not in page(boss.get(CALLS))
 
 
-@pytest.mark.parametrize("asked", ["outcome", "ended_by", "code", "day", "user"])
-def test_an_invalid_choice_finds_nothing(asked: str, boss: Client, call: CallRequest) -> None:
-    assert found(boss, **{asked: "x' OR 1=1"}) == set()
+@pytest.mark.parametrize("requested", ["outcome", "ended_by", "code", "day", "user"])
+def test_an_invalid_choice_finds_nothing(requested: str, boss: Client, call: CallRequest) -> None:
+    assert found(boss, **{requested: "x' OR 1=1"}) == set()
 
 
 def test_a_filter_form_keeps_other_filters_but_not_the_page(
@@ -238,13 +238,13 @@ def test_displaying_filters_does_not_read_calls(boss: Client, call: CallRequest)
     with CaptureQueriesContext(connection) as queries:
         page(boss.get(CALLS))
 
-    asked = [query["sql"] for query in queries if "poketalk_callrequest" in query["sql"]]
-    assert len(asked) == 3  # the page; the ends of the index of times
-    assert [sql.rpartition("ORDER BY ")[2].split()[1:] for sql in asked[1:]] == [
+    requested = [query["sql"] for query in queries if "poketalk_callrequest" in query["sql"]]
+    assert len(requested) == 3  # the page; the ends of the index of times
+    assert [sql.rpartition("ORDER BY ")[2].split()[1:] for sql in requested[1:]] == [
         ["ASC", "LIMIT", "1"],
         ["DESC", "LIMIT", "1"],
     ]
-    assert not any("DISTINCT" in sql or "GROUP BY" in sql or "MIN(" in sql for sql in asked)
+    assert not any("DISTINCT" in sql or "GROUP BY" in sql or "MIN(" in sql for sql in requested)
 
 
 # Search
@@ -298,18 +298,18 @@ def test_calls_are_found_by_id_and_by_the_name_of_their_user(
 
 @pytest.mark.parametrize("typed", ["%", "_", "+%", "' OR 1=1 --", "\0", "1" * 500, "+", "٣"])
 def test_unusual_texts_find_nothing(typed: str, boss: Client, call: CallRequest) -> None:
-    shown = found(boss, q=typed)
+    rendered = found(boss, q=typed)
 
-    assert shown == (set() if typed != "\0" else {call.pk})  # which Django takes for no search
+    assert rendered == (set() if typed != "\0" else {call.pk})  # which Django takes for no search
 
 
 def test_a_search_does_not_use_patterns(boss: Client, call: CallRequest) -> None:
     with CaptureQueriesContext(connection) as queries:
         found(boss, q="+44 20")
 
-    asked = [query["sql"] for query in queries if "poketalk_callrequest" in query["sql"]]
-    assert asked
-    assert not any("LIKE" in sql or "UPPER" in sql for sql in asked)
+    requested = [query["sql"] for query in queries if "poketalk_callrequest" in query["sql"]]
+    assert requested
+    assert not any("LIKE" in sql or "UPPER" in sql for sql in requested)
 
 
 # Hidden numbers

@@ -152,11 +152,11 @@ def test_the_project_s_own_template_is_extended(
     ]
     monkeypatch.setattr(ContactAdmin, "change_form_template", "own_form.html")
 
-    shown, listed = (page(logged_in(anna).get(where)) for where in (change(bob), LIST))
+    rendered, listed = (page(logged_in(anna).get(where)) for where in (change(bob), LIST))
 
-    assert "Our own form" in shown
+    assert "Our own form" in rendered
     assert "Our own list" in listed
-    assert "</poketalk-call>" in shown
+    assert "</poketalk-call>" in rendered
     assert "</poketalk-call>" in listed
 
 

@@ -33,9 +33,9 @@ def calls_at(new_call: Callable[..., CallRequest]) -> Callable[..., None]:
     return make
 
 
-def way(client: Client, **asked: str) -> tuple[list[tuple[str, str]], str]:
+def way(client: Client, **requested: str) -> tuple[list[tuple[str, str]], str]:
     """The links of the list as texts and URLs, and the text of the whole navigation."""
-    html = page(client.get(CALLS, asked))
+    html = page(client.get(CALLS, requested))
     nav = html.partition('<nav class="toplinks"')[2].partition(">")[2].partition("</nav>")[0]
     links = re.findall(r'<a href="([^"]*)"[^>]*>([^<]*)</a>', nav)
     return links, " ".join(re.sub("<[^>]*>", " ", nav).split())

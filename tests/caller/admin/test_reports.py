@@ -46,7 +46,7 @@ def test_reports_require_the_permission_to_see_all_calls(some_calls: Any) -> Non
 
 
 def test_the_default_period_is_the_last_thirty_days(watcher: Client, some_calls: Any) -> None:
-    shown = page(watcher.get(REPORTS))
+    rendered = page(watcher.get(REPORTS))
 
     for figure in (
         "<dd><bdi>3</bdi></dd>",
@@ -55,8 +55,8 @@ def test_the_default_period_is_the_last_thirty_days(watcher: Client, some_calls:
         "<dd><bdi>2.0 s</bdi></dd>",
         "<dd><bdi>2.000</bdi></dd>",
     ):
-        assert figure in shown
-    assert shown.count('<th scope="row">') == 31  # thirty days and the sum
+        assert figure in rendered
+    assert rendered.count('<th scope="row">') == 31  # thirty days and the sum
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,9 @@ def test_the_default_period_is_the_last_thirty_days(watcher: Client, some_calls:
     ],
 )
 def test_a_row_for_each(watcher: Client, some_calls: Any, by: str, labels: list[str]) -> None:
-    shown = page(watcher.get(REPORTS, {"by": by}))
+    rendered = page(watcher.get(REPORTS, {"by": by}))
 
-    places = [shown.index(f"{label}<") for label in labels]
+    places = [rendered.index(f"{label}<") for label in labels]
     assert places == sorted(places)
 
 
@@ -97,26 +97,26 @@ def test_one_user_s_calls(watcher: Client, some_calls: Any) -> None:
 def test_invalid_parameters_show_an_error(
     watcher: Client, query: dict[str, str], error: str
 ) -> None:
-    shown = page(watcher.get(REPORTS, query))
+    rendered = page(watcher.get(REPORTS, query))
 
-    assert error in shown
-    assert "<script>" not in shown
+    assert error in rendered
+    assert "<script>" not in rendered
 
 
 def test_an_empty_period_has_a_message(watcher: Client) -> None:
-    shown = page(watcher.get(REPORTS))
+    rendered = page(watcher.get(REPORTS))
 
-    assert "There are no calls in this period." in shown
-    assert "poketalk-chart" not in shown
+    assert "There are no calls in this period." in rendered
+    assert "poketalk-chart" not in rendered
 
 
 def test_the_charts_have_the_figures_of_the_table(watcher: Client, some_calls: Any) -> None:
-    shown = page(watcher.get(REPORTS))
+    rendered = page(watcher.get(REPORTS))
 
     today = date_format(timezone.localdate(), "SHORT_DATE_FORMAT")
     for part in ("Connected 2", "Callee not reached 1", "Spend 2"):
-        assert f"<title>{today}: {part}</title>" in shown
-    assert "style=" not in shown.split("poketalk-reports")[1]
+        assert f"<title>{today}: {part}</title>" in rendered
+    assert "style=" not in rendered.split("poketalk-reports")[1]
 
 
 def test_users_and_countries_have_charts_of_their_own(watcher: Client, some_calls: Any) -> None:
@@ -139,21 +139,21 @@ def test_users_and_countries_have_charts_of_their_own(watcher: Client, some_call
 
 def test_large_numbers_on_a_chart_are_not_abbreviated(watcher: Client) -> None:
     talked(when=timezone.now(), cost=Decimal("1234567.5"))
-    shown = page(watcher.get(REPORTS))
+    rendered = page(watcher.get(REPORTS))
 
-    assert "Spend 1,234,567.5</title>" in shown
-    assert ">1,250,000</text>" in shown
+    assert "Spend 1,234,567.5</title>" in rendered
+    assert ">1,250,000</text>" in rendered
 
 
 def test_a_long_period_has_a_bar_for_each_week(watcher: Client) -> None:
     today = timezone.localdate()
     talked(when=timezone.now())
 
-    shown = page(watcher.get(REPORTS, {"first": str(today - timedelta(days=365))}))
+    rendered = page(watcher.get(REPORTS, {"first": str(today - timedelta(days=365))}))
 
-    assert "Calls per week, by outcome" in shown
-    assert shown.count("Connected 1</title>") == 1
-    assert shown.count('<th scope="row">') == 367
+    assert "Calls per week, by outcome" in rendered
+    assert rendered.count("Connected 1</title>") == 1
+    assert rendered.count('<th scope="row">') == 367
 
 
 @pytest.mark.parametrize("by", ["day", "user", "outcome"])
@@ -161,9 +161,9 @@ def test_a_row_links_to_its_calls_in_the_period_and_of_the_user(
     watcher: Client, some_calls: Any, by: str
 ) -> None:
     add(timezone.now(), status=8, ended_at=timezone.now(), user=someone("bob"))
-    shown = page(watcher.get(REPORTS, {"by": by, "user": "anna"}))
+    rendered = page(watcher.get(REPORTS, {"by": by, "user": "anna"}))
 
-    links = re.findall(r'<a href="(/admin/poketalk/callrequest/\?day=[^"]*)">', shown)
+    links = re.findall(r'<a href="(/admin/poketalk/callrequest/\?day=[^"]*)">', rendered)
     calls = [watcher.get(html.unescape(link)).context["cl"].result_count for link in links]
 
     assert [count for count in calls if count] == [2]

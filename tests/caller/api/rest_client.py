@@ -30,16 +30,16 @@ def problem(response: Any, status: int, code: str) -> Any:
     """The problem in the response, whose status must match that of the body."""
     assert response.status_code == status, response.content
     assert response.headers["Content-Type"] == PROBLEM
-    told = response.json()
-    assert told["type"] == "about:blank"
-    assert told["status"] == status
-    assert told["title"]
-    assert told["detail"]
-    assert told["code"] == code, told
-    return told
+    data = response.json()
+    assert data["type"] == "about:blank"
+    assert data["status"] == status
+    assert data["title"]
+    assert data["detail"]
+    assert data["code"] == code, data
+    return data
 
 
 def wrong(response: Any) -> dict[str, str]:
     """The errors of the body: pointer → code."""
-    told = problem(response, 400, "invalid")
-    return {each["pointer"]: each["code"] for each in told["errors"]}
+    data = problem(response, 400, "invalid")
+    return {each["pointer"]: each["code"] for each in data["errors"]}

@@ -42,9 +42,9 @@ def test_an_entry_is_stored_as_in_the_admin(poketalk: Any) -> None:
     assert response.status_code == 201
     assert response.headers["Location"] == f"http://testserver{BLACKLIST}{entry.pk}/"
     assert (entry.number, entry.direction, entry.created_by) == (CALLEE, "to", user)
-    told = response.json()
-    assert told.pop("created_at").endswith("Z")
-    assert told == {
+    data = response.json()
+    assert data.pop("created_at").endswith("Z")
+    assert data == {
         "id": entry.pk,
         "number": CALLEE,
         "is_prefix": False,
@@ -57,18 +57,18 @@ def test_an_entry_is_stored_as_in_the_admin(poketalk: Any) -> None:
 
 def test_a_prefix_is_added() -> None:
     body = {"number": "+44 20", "is_prefix": True, "until": "2999-01-01T00:00:00Z"}
-    told = post(client(keeper()), BLACKLIST, body).json()
+    data = post(client(keeper()), BLACKLIST, body).json()
 
-    assert (told["number"], told["direction"]) == ("+4420", "both")
-    assert told["until"] == "2999-01-01T00:00:00Z"
+    assert (data["number"], data["direction"]) == ("+4420", "both")
+    assert data["until"] == "2999-01-01T00:00:00Z"
 
 
 def test_missing_fields_are_not_changed() -> None:
     entry = listed(reason="Why", direction="to")
     asking = client(keeper("view_numbers"))
-    told = patch(asking, entry, {"number": "+44 20 7946 0124"}).json()
+    data = patch(asking, entry, {"number": "+44 20 7946 0124"}).json()
 
-    assert (told["number"], told["reason"], told["direction"]) == ("+442079460124", "Why", "to")
+    assert (data["number"], data["reason"], data["direction"]) == ("+442079460124", "Why", "to")
     assert patch(asking, entry, {"is_prefix": True, "number": "+4420"}).json()["is_prefix"] is True
 
 
@@ -83,8 +83,8 @@ def test_users_who_may_not_see_numbers_cannot_change_them() -> None:
     entry, prefix = listed(), listed(number="+4420", is_prefix=True)
     asking = client(keeper())
 
-    shown = {each["id"]: each["number"] for each in asking.get(BLACKLIST).json()["results"]}
-    assert shown == {entry.pk: "+44 ••••••••23", prefix.pk: "+4420"}
+    rendered = {each["id"]: each["number"] for each in asking.get(BLACKLIST).json()["results"]}
+    assert rendered == {entry.pk: "+44 ••••••••23", prefix.pk: "+4420"}
     assert asking.get(f"{BLACKLIST}{entry.pk}/").json()["number"] == "+44 ••••••••23"
     assert patch(asking, entry, {"reason": "New"}).json()["number"] == "+44 ••••••••23"
     assert wrong(patch(asking, entry, {"number": "+442079460124"})) == {"#/number": "number_hidden"}
@@ -147,9 +147,9 @@ def test_an_invalid_number_is_one_error_in_the_user_s_language(is_prefix: bool) 
     asking = client(keeper("view_numbers"))
 
     with translation.override("de"):
-        told = post(asking, BLACKLIST, {"number": "x1", "is_prefix": is_prefix}).json()
+        data = post(asking, BLACKLIST, {"number": "x1", "is_prefix": is_prefix}).json()
 
-    [error] = told["errors"]
+    [error] = data["errors"]
     assert error["pointer"] == "#/number"
     assert error["detail"].startswith("„x1“ ")
 

@@ -15,7 +15,7 @@ from django_poketalk.calls import requesting
 from django_poketalk.models import CallEvent, CallRequest
 
 from ..conftest import CALLEE, CALLER
-from ..people import agent, connected, contact, someone, tells_number
+from ..people import agent, connected, contact, contains_number, someone
 from .rest_client import CALLS, client, post, problem
 
 pytestmark = pytest.mark.django_db
@@ -77,10 +77,10 @@ def test_numbers_are_masked_for_users_who_may_not_see_them(new_call: NewCall) ->
     masked = client(someone("clerk", "view_callrequest"))
     whole = client(someone("boss", "view_callrequest", "view_numbers"))
 
-    for told in (masked.get(f"{CALLS}{call.pk}/").json(), *masked.get(CALLS).json()["results"]):
-        assert told["to_number"] == MASKED
-        assert told["from_number"] == "+44 ••••••••00"
-        assert not tells_number(str(told))
+    for data in (masked.get(f"{CALLS}{call.pk}/").json(), *masked.get(CALLS).json()["results"]):
+        assert data["to_number"] == MASKED
+        assert data["from_number"] == "+44 ••••••••00"
+        assert not contains_number(str(data))
     assert whole.get(f"{CALLS}{call.pk}/").json()["to_number"] == CALLEE
     assert whole.get(CALLS).json()["results"][0]["response_detail"] == f"{CALLEE} is not served"
 
@@ -109,10 +109,10 @@ def test_only_the_latest_events_are_included(new_call: NewCall) -> None:
     CallEvent.objects.bulk_create(
         CallEvent(call=call, status=7, duration=number, answer=200) for number in range(205)
     )
-    told = client(call.user).get(f"{CALLS}{call.pk}/").json()
+    data = client(call.user).get(f"{CALLS}{call.pk}/").json()
 
-    assert [event["duration"] for event in told["events"]] == list(range(5, 205))
-    assert told["events_cut"] is True
+    assert [event["duration"] for event in data["events"]] == list(range(5, 205))
+    assert data["events_cut"] is True
 
 
 def test_pages_are_limited_and_have_no_gaps(new_call: NewCall) -> None:
@@ -243,8 +243,8 @@ def test_an_invalid_parameter_is_an_error(query: Any, parameter: Any) -> None:
     if parameter is False:
         assert ids(response) == []
     else:
-        told = problem(response, 400, "invalid")
-        assert {each["parameter"] for each in told["errors"]} == {parameter}
+        data = problem(response, 400, "invalid")
+        assert {each["parameter"] for each in data["errors"]} == {parameter}
 
 
 # Ending

@@ -37,16 +37,16 @@ def test_a_call_is_placed_from_the_users_own_number(woken: Any) -> None:
     assert response.headers["Location"] == f"http://testserver{CALLS}{call.pk}/"
     assert "Idempotent-Replayed" not in response.headers
     assert (call.from_number, call.to_number, call.user) == (CALLER, CALLEE, anna)
-    told = response.json()
-    assert told["from_number"] == CALLER
-    assert told["to_number"] == CALLEE
-    assert told["phase"] == "calling"
-    assert told["placement"] == "queued"
-    assert told["status"] is None
-    assert told["open"] is True
-    assert told["may_hang_up"] is True
-    assert told["username"] == "anna"
-    assert told["created_at"].endswith("Z")
+    data = response.json()
+    assert data["from_number"] == CALLER
+    assert data["to_number"] == CALLEE
+    assert data["phase"] == "calling"
+    assert data["placement"] == "queued"
+    assert data["status"] is None
+    assert data["open"] is True
+    assert data["may_hang_up"] is True
+    assert data["username"] == "anna"
+    assert data["created_at"].endswith("Z")
 
 
 def test_all_fields_of_an_order_apply() -> None:
@@ -63,15 +63,15 @@ def test_all_fields_of_an_order_apply() -> None:
         "not_before": later.isoformat(),
         "expires_at": (later + timedelta(minutes=5)).isoformat(),
     }
-    told = post(client(anna), CALLS, order).json()
+    data = post(client(anna), CALLS, order).json()
 
     call = CallRequest.objects.get()
     assert call.from_number == "+442079460999"
     assert call.subject == bob
     assert (call.max_duration, call.max_cost) == (60, Decimal("0.5"))
     assert (call.not_before, call.expires_at) == (later, later + timedelta(minutes=5))
-    assert told["subject"] == {"type": "crm.contact", "id": str(bob.pk), "text": "Bob"}
-    assert told["max_cost"] == "0.500000"
+    assert data["subject"] == {"type": "crm.contact", "id": str(bob.pk), "text": "Bob"}
+    assert data["max_cost"] == "0.500000"
 
 
 def give_permission(user: Any, app: str, codename: str) -> None:
@@ -91,8 +91,8 @@ def test_a_misspelled_limit_is_an_error() -> None:
 
     for path in (CALLS, QUOTE):
         order = {"to_number": CALLEE, "max_durations": 60, "<b>/~": 1}
-        told = problem(post(asking, path, order), 400, "invalid")
-        assert told["errors"] == [
+        data = problem(post(asking, path, order), 400, "invalid")
+        assert data["errors"] == [
             {"pointer": "#", "detail": f"There is no field “{name}”.", "code": "unknown"}
             for name in ("<b>/~", "max_durations")
         ]
@@ -125,13 +125,13 @@ def test_a_refusal_has_a_code_and_a_field() -> None:
     asking = client(agent())
 
     for path in (CALLS, QUOTE):
-        told = problem(post(asking, path, {"to_number": CALLEE}), 422, "blacklisted")
-        assert told["field"] == "to_number"
-        assert "Asked not to be called." in told["detail"]
+        data = problem(post(asking, path, {"to_number": CALLEE}), 422, "blacklisted")
+        assert data["field"] == "to_number"
+        assert "Asked not to be called." in data["detail"]
     with translation.override("de"):
-        told = problem(post(asking, CALLS, {"to_number": "12"}), 422, "number_invalid")
-    assert told["detail"].startswith("„12“ ist zu kurz.")
-    assert told["field"] == "to_number"
+        data = problem(post(asking, CALLS, {"to_number": "12"}), 422, "number_invalid")
+    assert data["detail"].startswith("„12“ ist zu kurz.")
+    assert data["field"] == "to_number"
 
 
 def test_a_hidden_object_has_the_same_error_as_a_missing_one() -> None:
@@ -250,13 +250,13 @@ def test_valid_keys_are_accepted(key: str) -> None:
 
 def test_a_quote_returns_the_call_and_places_none(woken: Any) -> None:
     order = {"to_number": "+44 20 7946 0123", "max_duration": 99}
-    told = post(client(agent()), QUOTE, order).json()
+    data = post(client(agent()), QUOTE, order).json()
 
-    assert told["from_number"] == CALLER
-    assert told["to_number"] == CALLEE
-    assert told["max_duration"] == 99
-    assert told["max_cost"] is None
-    assert told["subject"] is None
+    assert data["from_number"] == CALLER
+    assert data["to_number"] == CALLEE
+    assert data["max_duration"] == 99
+    assert data["max_cost"] is None
+    assert data["subject"] is None
     assert not CallRequest.objects.exists()
     assert woken == []
 

@@ -153,9 +153,9 @@ def test_invalid_json_is_an_error(body: bytes) -> None:
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b'"x"', b"5", b"true", b'[{"to_number": "1"}]'])
 def test_json_that_is_not_an_object_is_an_error(body: bytes) -> None:
-    told = problem(send(client(agent()), body), 400, "invalid")
+    data = problem(send(client(agent()), body), 400, "invalid")
 
-    assert told["errors"]
+    assert data["errors"]
 
 
 def test_a_body_that_is_too_large_is_not_read_completely() -> None:
@@ -168,9 +168,9 @@ def test_a_body_that_is_too_large_is_not_read_completely() -> None:
 
 def test_the_position_of_an_error_is_a_json_pointer() -> None:
     asking = client(agent())
-    told = problem(post(asking, CALLS, {"subject": {}}), 400, "invalid")
+    data = problem(post(asking, CALLS, {"subject": {}}), 400, "invalid")
 
-    places = {each["pointer"]: each["code"] for each in told["errors"]}
+    places = {each["pointer"]: each["code"] for each in data["errors"]}
     assert places == {
         "#/to_number": "required",
         "#/subject/type": "required",

@@ -12,7 +12,7 @@ from django_poketalk import permissions
 from django_poketalk.models import CallRequest
 from tests.crm.models import Company, Contact
 
-from ..people import agent, connected, contact, render, someone, tells_number
+from ..people import agent, connected, contact, contains_number, render, someone
 
 HISTORY = "call_history contact"
 NewCall = Callable[..., CallRequest]
@@ -36,7 +36,7 @@ def test_each_call_has_its_state_and_a_link(anna: Any, bob: Contact, new_call: N
     assert f'href="/poketalk/{call.pk}/?next=%2Fcontacts%2F7%2F%3Ftab%3Dphones"' in html
     for words in (">Connected</a>", ">anna</td>", ">1:15</td>", ">0.421</td>"):
         assert words in html
-    assert not tells_number(html)
+    assert not contains_number(html)
 
 
 def test_only_calls_about_this_object_are_listed(

@@ -16,7 +16,7 @@ from django_poketalk.models import CallRequest, Placement
 from tests.crm.models import Company, Contact
 
 from ..conftest import CALLEE
-from ..people import agent, connected, contact, render, tells_number
+from ..people import agent, connected, contact, contains_number, render
 
 BUTTON = 'call_button contact field="phone"'
 NewCall = Callable[..., CallRequest]
@@ -32,7 +32,7 @@ def bob(db: None) -> Contact:
     return contact()
 
 
-def told(html: str) -> Any:
+def data(html: str) -> Any:
     """The open call that the page passes to its script, or None."""
     found = re.search(r' live="([^"]*)"', html)
     return json.loads(unescape(found[1])) if found else None
@@ -45,19 +45,19 @@ def test_the_button_that_placed_an_open_call_shows_it(
 
     html = render(BUTTON, anna, contact=bob)
 
-    shown = told(html)
-    assert (shown["phase"], shown["sentence"]) == ("talking", "Connected")
-    assert shown["hang_up_url"] == f"/poketalk/{call.pk}/hang-up/"
+    rendered = data(html)
+    assert (rendered["phase"], rendered["sentence"]) == ("talking", "Connected")
+    assert rendered["hang_up_url"] == f"/poketalk/{call.pk}/hang-up/"
     assert '<poketalk-call phase="talking"' in html
     assert ">Connected</span>" in html  # also without script
     assert f'href="/poketalk/{call.pk}/?next=%2Fcontacts%2F7' in html
-    assert not tells_number(html)
+    assert not contains_number(html)
 
 
 def test_a_button_shows_the_call_to_its_number_in_any_format(anna: Any, new_call: NewCall) -> None:
     new_call(user=anna)
 
-    assert told(render("call_button '+44 (0)20 7946-0123'", anna))
+    assert data(render("call_button '+44 (0)20 7946-0123'", anna))
 
 
 def test_names_in_an_open_call_are_escaped(anna: Any, new_call: NewCall) -> None:
@@ -66,7 +66,7 @@ def test_names_in_an_open_call_are_escaped(anna: Any, new_call: NewCall) -> None
 
     html = render(BUTTON, anna, contact=mallory)
 
-    assert "Ringing" in told(html)["sentence"]
+    assert "Ringing" in data(html)["sentence"]
     assert "<script" not in html
 
 
@@ -83,7 +83,7 @@ def test_other_calls_are_not_shown(which: str, anna: Any, bob: Contact, new_call
             new_call(user=anna, subject=Company.objects.create(pk=bob.pk, name="Example Ltd"))
             new_call(user=anna)
 
-    assert told(render(BUTTON, anna, contact=bob)) is None
+    assert data(render(BUTTON, anna, contact=bob)) is None
 
 
 def test_a_scheduled_call_is_shown_once_it_is_due(
@@ -91,11 +91,11 @@ def test_a_scheduled_call_is_shown_once_it_is_due(
 ) -> None:
     later = timezone.now() + timedelta(hours=1)
     call = new_call(user=anna, subject=bob, not_before=later)
-    assert told(render(BUTTON, anna, contact=bob)) is None
+    assert data(render(BUTTON, anna, contact=bob)) is None
 
     # Tried already, and to be tried again soon.
     CallRequest.objects.filter(pk=call.pk).update(attempts=1, placement=Placement.QUEUED)
-    assert told(render(BUTTON, anna, contact=bob))
+    assert data(render(BUTTON, anna, contact=bob))
 
 
 def test_a_call_is_shown_by_only_one_button(anna: Any, bob: Contact, new_call: NewCall) -> None:
@@ -104,8 +104,8 @@ def test_a_call_is_shown_by_only_one_button(anna: Any, bob: Contact, new_call: N
 
     first, second = render(twice, anna, contact=bob).split("|")
 
-    assert told(first)
-    assert told(second) is None
+    assert data(first)
+    assert data(second) is None
 
 
 def test_open_calls_take_one_query(
@@ -115,6 +115,6 @@ def test_open_calls_take_one_query(
     render(BUTTON, anna, contact=bob)  # fills the user's permissions and the content types
 
     with django_assert_num_queries(1):
-        assert told(render(BUTTON, anna, contact=bob))
+        assert data(render(BUTTON, anna, contact=bob))
     with django_assert_num_queries(1):
-        assert told(render(f"call_button '{CALLEE}' subject=contact", anna, contact=bob))
+        assert data(render(f"call_button '{CALLEE}' subject=contact", anna, contact=bob))

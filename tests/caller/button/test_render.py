@@ -20,7 +20,7 @@ from django_poketalk.exceptions import CallRefused
 from tests.crm.models import Company, Contact
 
 from ..conftest import CALLEE
-from ..people import agent, contact, hidden, render, someone, tells_number, token
+from ..people import agent, contact, contains_number, hidden, render, someone, token
 
 NOW = datetime.fromisoformat("2026-03-02T09:00:00+00:00")
 
@@ -100,7 +100,7 @@ def test_with_an_object_and_field_the_page_does_not_contain_the_number(
     salt = "django_poketalk.button"
     order = json.dumps(signing.loads(hidden(html, "token"), salt=salt))
     assert CALLEE.lstrip("+") not in html + order
-    assert not tells_number(html + order)
+    assert not contains_number(html + order)
 
 
 def test_a_number_is_signed_into_the_token(anna: Any, bob: Contact) -> None:

@@ -56,9 +56,9 @@ class Service(http.server.ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.asked: collections.Counter[str] = collections.Counter()
+        self.requests: collections.Counter[str] = collections.Counter()
         self.delay = 0.0
-        self.asked_one = threading.Event()
+        self.requested_one = threading.Event()
 
     def handle_error(self, *args: Any) -> None:
         """Do not report a worker that was killed while it waited for its answer."""
@@ -69,8 +69,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.asked[parse_qs(body.decode())["custom"][0]] += 1
-        self.server.asked_one.set()
+        self.server.requests[parse_qs(body.decode())["custom"][0]] += 1
+        self.server.requested_one.set()
         time.sleep(self.server.delay)
         self.send_response(200)
         self.send_header("Content-Length", "2")
@@ -234,7 +234,7 @@ def test_each_call_is_sent_once_if_tasks_are_delivered_many_times(
         worker.terminate()  # what it has begun, it finishes
         worker.wait(DEADLINE)
 
-    assert service.asked == {call.webcallid: 1 for call in calls}
+    assert service.requests == {call.webcallid: 1 for call in calls}
 
 
 def test_a_call_whose_worker_is_killed_while_sending_is_unknown_and_not_sent_again(
@@ -243,7 +243,7 @@ def test_a_call_whose_worker_is_killed_while_sending_is_unknown_and_not_sent_aga
     service.delay = 5
     call = new_call()
     worker = start_worker()
-    assert service.asked_one.wait(DEADLINE)
+    assert service.requested_one.wait(DEADLINE)
 
     _kill(worker)
     CallRequest.objects.filter(pk=call.pk).update(sent_at=timezone.now() - timedelta(minutes=1))
@@ -251,11 +251,11 @@ def test_a_call_whose_worker_is_killed_while_sending_is_unknown_and_not_sent_aga
     start_worker()
     broker.send_task(task_publisher.PLACE_CALL, (call.pk,))
     witness = new_call()
-    wait_until(lambda: service.asked[witness.webcallid] == 1)
+    wait_until(lambda: service.requests[witness.webcallid] == 1)
 
     assert swept.unknown == 1
     assert CallRequest.objects.get(pk=call.pk).placement == Placement.UNKNOWN
-    assert service.asked[call.webcallid] == 1
+    assert service.requests[call.webcallid] == 1
 
 
 def test_workers_killed_at_any_moment_neither_repeat_nor_lose_calls(
@@ -270,7 +270,7 @@ def test_workers_killed_at_any_moment_neither_repeat_nor_lose_calls(
     for _ in range(times(2, full=500)):
         calls = {new_call().webcallid for _ in range(8)}
         worker = start_worker()
-        wait_until(lambda calls=calls: not calls.isdisjoint(service.asked))
+        wait_until(lambda calls=calls: not calls.isdisjoint(service.requests))
         time.sleep(chance.uniform(0, 0.3))
         _kill(worker)
         CallRequest.objects.filter(placement=Placement.SENDING).update(
@@ -281,9 +281,9 @@ def test_workers_killed_at_any_moment_neither_repeat_nor_lose_calls(
     wait_until(nothing_waits, every=1)
 
     assert set(placements()) <= {Placement.ACCEPTED, Placement.UNKNOWN, Placement.EXPIRED}
-    assert set(service.asked.values()) == {1}
+    assert set(service.requests.values()) == {1}
     for call in CallRequest.objects.exclude(placement=Placement.UNKNOWN):
-        assert service.asked[call.webcallid] == (call.placement == Placement.ACCEPTED)
+        assert service.requests[call.webcallid] == (call.placement == Placement.ACCEPTED)
 
 
 def test_the_sweep_wakes_a_call_whose_task_was_lost(
@@ -300,7 +300,7 @@ def test_the_sweep_wakes_a_call_whose_task_was_lost(
     placing.sweep(timezone.now() + placing.GRACE)
 
     wait_until(lambda: placements() == {Placement.ACCEPTED: 1})
-    assert service.asked == {call.webcallid: 1}
+    assert service.requests == {call.webcallid: 1}
 
 
 def test_an_unavailable_broker_does_not_block_requests(
@@ -341,4 +341,4 @@ def test_no_call_is_lost_when_the_broker_is_restarted(
     wait_until(nothing_waits, every=1)
 
     assert placements() == {Placement.ACCEPTED: len(calls)}
-    assert service.asked == {call.webcallid: 1 for call in calls}
+    assert service.requests == {call.webcallid: 1 for call in calls}

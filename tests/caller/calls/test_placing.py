@@ -348,32 +348,32 @@ class TestSweep:
 def test_placement_changed_is_sent_after_commit(
     call: CallRequest, django_capture_on_commit_callbacks: Any
 ) -> None:
-    heard: list[tuple[str, str]] = []
+    received: list[tuple[str, str]] = []
 
     def listen(placement: Placement, previous: Placement, **kwargs: Any) -> None:
-        heard.append((previous.value, placement.value))
+        received.append((previous.value, placement.value))
 
     placement_changed.connect(listen)
     try:
         with django_capture_on_commit_callbacks(execute=True):
             placing.place(call.pk)
-            assert heard == []
+            assert received == []
     finally:
         placement_changed.disconnect(listen)
 
-    assert heard == [("queued", "sending"), ("sending", "accepted")]
+    assert received == [("queued", "sending"), ("sending", "accepted")]
 
 
 def test_a_failing_receiver_affects_neither_the_call_nor_other_receivers(
     call: CallRequest, django_capture_on_commit_callbacks: Any
 ) -> None:
-    heard: list[Placement] = []
+    received: list[Placement] = []
 
     def fail(**kwargs: Any) -> None:
         raise LookupError
 
     def listen(placement: Placement, **kwargs: Any) -> None:
-        heard.append(placement)
+        received.append(placement)
 
     placement_changed.connect(fail)
     placement_changed.connect(listen)
@@ -385,4 +385,4 @@ def test_a_failing_receiver_affects_neither_the_call_nor_other_receivers(
         placement_changed.disconnect(listen)
 
     assert CallRequest.objects.get(pk=call.pk).placement == Placement.ACCEPTED
-    assert heard == [Placement.SENDING, Placement.ACCEPTED]
+    assert received == [Placement.SENDING, Placement.ACCEPTED]

@@ -384,11 +384,11 @@ class TestHangUp:
     def test_a_second_hang_up_changes_nothing(self, call: CallRequest, user: Any) -> None:
         call.begin_sending(timezone.now())
         requesting.hang_up(call, user)
-        asked = CallRequest.objects.get(pk=call.pk).hangup_requested_at
+        requested = CallRequest.objects.get(pk=call.pk).hangup_requested_at
 
         assert not requesting.hang_up(call)
 
-        assert CallRequest.objects.get(pk=call.pk).hangup_requested_at == asked
+        assert CallRequest.objects.get(pk=call.pk).hangup_requested_at == requested
 
     def test_an_ended_call_cannot_be_hung_up(self, call: CallRequest) -> None:
         CallRequest.objects.filter(pk=call.pk).update(

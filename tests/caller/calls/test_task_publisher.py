@@ -88,7 +88,7 @@ def test_eager_tasks_place_the_call_at_once(new_call: NewCall) -> None:
 
 @pytest.mark.parametrize("forks", [False, True], ids=["alone", "with a fork"])
 def test_a_process_publishes_its_tasks_before_it_exits(tmp_path: Path, forks: bool) -> None:
-    told = tmp_path / "told"
+    data = tmp_path / "told"
     script = textwrap.dedent(f"""
         import os, sys, time
         import django
@@ -98,7 +98,7 @@ def test_a_process_publishes_its_tasks_before_it_exits(tmp_path: Path, forks: bo
 
         def send_slowly(name, args, **options):
             time.sleep(0.3)
-            with open({str(told)!r}, "a") as file:
+            with open({str(data)!r}, "a") as file:
                 print(args[0], file=file)
 
         app.send_task = send_slowly
@@ -121,4 +121,4 @@ def test_a_process_publishes_its_tasks_before_it_exits(tmp_path: Path, forks: bo
     )
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert told.read_text().split() == ["1", "2"]
+    assert data.read_text().split() == ["1", "2"]

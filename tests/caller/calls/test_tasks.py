@@ -67,9 +67,9 @@ def test_the_command_survives_a_restart_of_the_database(
 
     call_command("poketalk_sweep", every=7.0)
 
-    told = capsys.readouterr()
-    assert "did not answer" in told.err
-    assert "woken 1" in told.out
+    data = capsys.readouterr()
+    assert "did not answer" in data.err
+    assert "woken 1" in data.out
     assert waited.call_args_list == [mock.call(7.0)] * 2
 
 

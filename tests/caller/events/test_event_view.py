@@ -44,7 +44,7 @@ def placed(call: CallRequest) -> CallRequest:
 class TestRecording:
     def test_all_events_of_a_call_are_recorded(self, client: Client, placed: CallRequest) -> None:
         history = [(1, 0, "0"), (3, 0, "0.02"), (5, 0, "0.02"), (7, 8, "0.05"), (7, 60, "0.3")]
-        answers = [tell(client, placed, *told) for told in [*history, (8, 75, "0.375")]]
+        answers = [tell(client, placed, *data) for data in [*history, (8, 75, "0.375")]]
 
         call = CallRequest.objects.get(pk=placed.pk)
         assert answers == [200] * 6
@@ -190,18 +190,18 @@ def broken_rule(call: CallRequest, event: Event) -> str:
 
 class TestSignals:
     @pytest.fixture
-    def heard(self, placed: CallRequest) -> Any:
-        heard: list[tuple[str, Any]] = []
+    def received(self, placed: CallRequest) -> Any:
+        received: list[tuple[str, Any]] = []
 
         def on_status(call: CallRequest, event: Event, **kwargs: Any) -> None:
-            heard.append(("status", call.status))
+            received.append(("status", call.status))
 
         def on_veto(call: CallRequest, reason: str, **kwargs: Any) -> None:
-            heard.append(("veto", reason))
+            received.append(("veto", reason))
 
         status_changed.connect(on_status)
         call_vetoed.connect(on_veto)
-        yield heard
+        yield received
         status_changed.disconnect(on_status)
         call_vetoed.disconnect(on_veto)
 
@@ -209,7 +209,7 @@ class TestSignals:
         self,
         client: Client,
         placed: CallRequest,
-        heard: list[tuple[str, Any]],
+        received: list[tuple[str, Any]],
         django_capture_on_commit_callbacks: Any,
     ) -> None:
         with django_capture_on_commit_callbacks(execute=True):
@@ -219,7 +219,12 @@ class TestSignals:
             for status in (3, 3, 4):
                 tell(client, placed, status)
 
-        assert heard == [("status", 1), ("status", 3), ("veto", "hang-up requested"), ("status", 4)]
+        assert received == [
+            ("status", 1),
+            ("status", 3),
+            ("veto", "hang-up requested"),
+            ("status", 4),
+        ]
 
 
 class TestWhatIsNotAnEvent:

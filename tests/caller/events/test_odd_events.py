@@ -69,18 +69,18 @@ def odd_query(chance: random.Random) -> str:
 def is_event(query: str) -> bool:
     """Whether the query has each variable once, in ASCII."""
     pairs = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] in FORMS]
-    told = dict(pairs)
+    data = dict(pairs)
     return (
-        len(told) == len(pairs)
-        and "status" in told
+        len(data) == len(pairs)
+        and "status" in data
         and all(re.fullmatch(FORMS[name], value) for name, value in pairs)
     )
 
 
 def is_past_the_limits(query: str) -> bool:
-    told = dict(parse_qsl(query))
-    long = int(told.get("duration", 0)) >= 300 or Decimal(told.get("debit", 0)) >= Decimal("1.5")
-    return told["status"] in "01357" and long
+    data = dict(parse_qsl(query))
+    long = int(data.get("duration", 0)) >= 300 or Decimal(data.get("debit", 0)) >= Decimal("1.5")
+    return data["status"] in "01357" and long
 
 
 def test_unusual_requests_neither_cause_errors_nor_end_calls(

@@ -38,7 +38,7 @@ def new_call() -> CallRequest:
     return call
 
 
-def told(call: CallRequest) -> dict[str, Any]:
+def payload(call: CallRequest) -> dict[str, Any]:
     row = CallRequest.objects.get(pk=call.pk)
     return {
         **{name: getattr(row, name) for name in (*FACTS, *STAGES.values())},
@@ -64,7 +64,7 @@ class RecordingLaws(TestCase):
             assert one.facts == other.facts
             assert (one.status_changed, one.is_over) == (other.status_changed, other.is_over)
 
-        assert told(fast) == told(plain)
+        assert payload(fast) == payload(plain)
 
     @given(st.data())
     def test_any_order_of_events_produces_the_same_row(self, data: st.DataObject) -> None:
@@ -77,7 +77,7 @@ class RecordingLaws(TestCase):
         for event in shuffled:
             recording.record(other.pk, event, "", NOON)
 
-        ended, also = told(call), told(other)
+        ended, also = payload(call), payload(other)
         assert {k: v for k, v in ended.items() if k != "events"} == {
             k: v for k, v in also.items() if k != "events"
         }

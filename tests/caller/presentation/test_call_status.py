@@ -137,9 +137,9 @@ def test_watchers_get_the_state_instead_of_the_caller_s_sentence(
 ) -> None:
     call = connected(new_call(user=anna), status=1)
 
-    shown = call_status.serialize(call, someone("watcher", "view_callrequest"))
+    rendered = call_status.serialize(call, someone("watcher", "view_callrequest"))
 
-    assert (shown["sentence"], shown["may_hang_up"]) == ("Calling the caller", False)
+    assert (rendered["sentence"], rendered["may_hang_up"]) == ("Calling the caller", False)
 
 
 # Answers
@@ -148,21 +148,21 @@ def test_watchers_get_the_state_instead_of_the_caller_s_sentence(
 def test_a_json_press_returns_the_call_and_its_urls(anna: Any, bob: Contact) -> None:
     order = {"token": token(anna, contact=bob), "next": "/contacts/7/"}
 
-    told = logged_in(anna).post(PLACE, order, headers=JSON).json()
+    data = logged_in(anna).post(PLACE, order, headers=JSON).json()
 
     call = CallRequest.objects.get()
-    assert (told["phase"], told["may_hang_up"]) == ("calling", True)
-    assert told["status_url"] == f"/poketalk/{call.pk}/status/?next=%2Fcontacts%2F7%2F"
-    assert told["hang_up_url"] == f"/poketalk/{call.pk}/hang-up/"
-    assert told["link"]["url"] == f"/poketalk/{call.pk}/?next=%2Fcontacts%2F7%2F"
+    assert (data["phase"], data["may_hang_up"]) == ("calling", True)
+    assert data["status_url"] == f"/poketalk/{call.pk}/status/?next=%2Fcontacts%2F7%2F"
+    assert data["hang_up_url"] == f"/poketalk/{call.pk}/hang-up/"
+    assert data["link"]["url"] == f"/poketalk/{call.pk}/?next=%2Fcontacts%2F7%2F"
 
 
 def test_the_next_token_differs_only_in_its_nonce(anna: Any, bob: Contact) -> None:
     signed = token(anna, 'call_button contact field="phone" max_duration=90', contact=bob)
 
-    told = logged_in(anna).post(PLACE, {"token": signed}, headers=JSON).json()
+    data = logged_in(anna).post(PLACE, {"token": signed}, headers=JSON).json()
 
-    first, second = (signed_call.read(each, anna) for each in (signed, told["token"]))
+    first, second = (signed_call.read(each, anna) for each in (signed, data["token"]))
     assert first.idempotency_key != second.idempotency_key
     assert (first.source, first.max_duration) == (second.source, second.max_duration)
 
@@ -171,10 +171,10 @@ def test_a_json_refusal_has_a_code_and_a_link(anna: Any, bob: Contact) -> None:
     CallerNumber.objects.all().delete()
     order = {"token": token(anna, contact=bob), "next": "/contacts/7/"}
 
-    told = logged_in(anna).post(PLACE, order, headers=JSON).json()
+    data = logged_in(anna).post(PLACE, order, headers=JSON).json()
 
-    assert (told["phase"], told["code"], told["open"]) == ("refused", "no_own_number", False)
-    assert told["link"]["url"] == "/poketalk/my-number/?next=%2Fcontacts%2F7%2F"
+    assert (data["phase"], data["code"], data["open"]) == ("refused", "no_own_number", False)
+    assert data["link"]["url"] == "/poketalk/my-number/?next=%2Fcontacts%2F7%2F"
 
 
 def test_a_json_press_without_the_permission_has_a_sentence(anna: Any, bob: Contact) -> None:
@@ -221,9 +221,9 @@ def test_other_requests_get_the_html_page(accept: str, anna: Any, bob: Contact) 
 def test_hanging_up_returns_the_new_status(anna: Any, new_call: NewCall) -> None:
     call = connected(new_call(user=anna))
 
-    told = logged_in(anna).post(f"/poketalk/{call.pk}/hang-up/", headers=JSON).json()
+    data = logged_in(anna).post(f"/poketalk/{call.pk}/hang-up/", headers=JSON).json()
 
-    assert (told["phase"], told["may_hang_up"]) == ("ending", False)
+    assert (data["phase"], data["may_hang_up"]) == ("ending", False)
 
 
 def test_an_unchanged_status_is_304_although_the_clock_runs(anna: Any, new_call: NewCall) -> None:

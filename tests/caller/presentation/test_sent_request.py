@@ -34,16 +34,16 @@ def test_the_request_is_shown_as_sent_without_secrets(boss: Client, call: CallRe
     assert token in incoming.event_url(call)
 
     html = page(boss.get(address(call)))
-    shown = text(html)
+    rendered = text(html)
 
-    assert "POST https://calls.example.com/index.php/api/click2call" in shown
+    assert "POST https://calls.example.com/index.php/api/click2call" in rendered
     for field in ("to 442079460123", "from 442079460000", "api_key …", f"custom {call.webcallid}"):
-        assert field in shown
-    assert f"/poketalk/events/{token[:-22]}…/?webcallid=$webcallid" in shown
+        assert field in rendered
+    assert f"/poketalk/events/{token[:-22]}…/?webcallid=$webcallid" in rendered
     assert token[-22:] not in html
     assert "the-key" not in html
-    assert "Requests are not stored." in shown
-    assert "00 OK" in shown
+    assert "Requests are not stored." in rendered
+    assert "00 OK" in rendered
 
 
 def test_secrets_in_the_service_s_url_are_not_shown(

@@ -22,7 +22,7 @@ def after(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
-def told(
+def data(
     at: float, status: int, duration: int | None = 0, cost: str | None = None, answer: int = 200
 ) -> ReceivedEvent:
     money = None if cost is None else Decimal(cost)
@@ -32,7 +32,7 @@ def told(
 def talked(until: float | None = 620) -> Facts:
     """A rings at 2 s and answers at 10 s, B rings at 11 s and answers at 20 s."""
     return Facts(
-        asked_at=START,
+        created_at=START,
         sent_at=after(1),
         placed_at=after(1.5),
         a_initiated_at=after(2),
@@ -45,7 +45,7 @@ def talked(until: float | None = 620) -> Facts:
 
 
 def ticks(*minutes: int) -> list[ReceivedEvent]:
-    return [told(10 + 60 * minute, 7, 60 * minute) for minute in minutes]
+    return [data(10 + 60 * minute, 7, 60 * minute) for minute in minutes]
 
 
 def stages(picture: Picture, name: str) -> list[tuple[Stage, int]]:
@@ -73,7 +73,7 @@ histories = st.lists(happened, max_size=60)
 def calls(draw_from: st.DrawFn) -> Facts:
     is_open = draw_from(st.booleans())
     return Facts(
-        asked_at=draw_from(moments),
+        created_at=draw_from(moments),
         sent_at=draw_from(maybe),
         placed_at=draw_from(maybe),
         a_initiated_at=draw_from(maybe),
@@ -165,7 +165,7 @@ def test_times_on_the_axis_do_not_overlap(
 def test_a_call_has_its_stages() -> None:
     picture = draw(talked(), [], after(900))
 
-    assert stages(picture, "request") == [(Stage.WAITING, 1), (Stage.ASKING, 0)]
+    assert stages(picture, "request") == [(Stage.WAITING, 1), (Stage.SENDING, 0)]
     assert stages(picture, "a") == [
         (Stage.RINGING, 8),
         (Stage.ANSWERED, 10),
@@ -186,12 +186,12 @@ def test_a_live_call_ends_at_now() -> None:
 
 
 def test_a_rejected_call_has_no_ringing_stages() -> None:
-    facts = Facts(asked_at=START, sent_at=after(0.2), placed_at=after(0.6))
+    facts = Facts(created_at=START, sent_at=after(0.2), placed_at=after(0.6))
 
     picture = draw(facts, [], after(99))
 
     assert stages(picture, "a") == stages(picture, "b") == []
-    assert [stage for stage, _ in stages(picture, "request")] == [Stage.WAITING, Stage.ASKING]
+    assert [stage for stage, _ in stages(picture, "request")] == [Stage.WAITING, Stage.SENDING]
     assert picture.now_x is None
 
 
@@ -206,7 +206,7 @@ def test_a_short_stage_is_legible_beside_a_long_one() -> None:
 
 def test_a_stage_that_was_reported_too_late_is_left_out() -> None:
     facts = Facts(
-        asked_at=START,
+        created_at=START,
         a_initiated_at=after(30),
         a_answered_at=after(10),
         over_at=after(60),
@@ -227,7 +227,7 @@ def test_three_hours_of_ticks_do_not_overlap() -> None:
 
 
 @pytest.mark.parametrize(
-    ("heard", "until", "missing"),
+    ("received", "until", "missing"),
     [
         ((1, 2, 3, 4, 5), 345, []),
         ((1, 2, 5), 345, [2]),
@@ -238,8 +238,8 @@ def test_three_hours_of_ticks_do_not_overlap() -> None:
         ((), 60, []),
     ],
 )
-def test_missing_ticks_are_gaps(heard: tuple[int, ...], until: int, missing: list[int]) -> None:
-    events = [told(20, 7, 10), *ticks(*heard), told(until, 8, until - 10)]
+def test_missing_ticks_are_gaps(received: tuple[int, ...], until: int, missing: list[int]) -> None:
+    events = [data(20, 7, 10), *ticks(*received), data(until, 8, until - 10)]
 
     picture = draw(talked(until), events, after(900))
 
@@ -252,7 +252,7 @@ def test_a_long_gap_counts_as_at_least_one_missing_tick() -> None:
 
 
 def test_an_open_call_without_events_has_a_gap_up_to_now() -> None:
-    picture = draw(talked(until=None), [told(20, 7, 10), *ticks(1, 2)], after(310))
+    picture = draw(talked(until=None), [data(20, 7, 10), *ticks(1, 2)], after(310))
 
     assert [(gap.begin, gap.end, gap.missing) for gap in picture.gaps] == [
         (after(130), after(310), 2)
@@ -260,22 +260,22 @@ def test_an_open_call_without_events_has_a_gap_up_to_now() -> None:
 
 
 def test_ticks_at_other_times_of_the_minute_are_not_missing() -> None:
-    events = [told(20 + 60 * minute, 7, 10 + 60 * minute) for minute in range(6)]
+    events = [data(20 + 60 * minute, 7, 10 + 60 * minute) for minute in range(6)]
 
     assert draw(talked(345), events, after(900)).gaps == ()
 
 
 def test_omitted_events_are_not_a_gap() -> None:
-    older, *shown = ticks(8, 9, 10)
+    older, *rendered = ticks(8, 9, 10)
 
-    assert draw(talked(), shown, after(900), older).gaps == ()
-    assert [gap.missing for gap in draw(talked(), shown, after(900)).gaps] == [8]
+    assert draw(talked(), rendered, after(900), older).gaps == ()
+    assert [gap.missing for gap in draw(talked(), rendered, after(900)).gaps] == [8]
 
 
 def test_no_tick_is_missing_before_leg_a_has_answered() -> None:
-    facts = Facts(asked_at=START, a_initiated_at=after(2), over_at=after(500))
+    facts = Facts(created_at=START, a_initiated_at=after(2), over_at=after(500))
 
-    assert draw(facts, [told(2, 1), told(500, 2)], after(900)).gaps == ()
+    assert draw(facts, [data(2, 1), data(500, 2)], after(900)).gaps == ()
 
 
 # Kinds of events
@@ -283,17 +283,17 @@ def test_no_tick_is_missing_before_leg_a_has_answered() -> None:
 
 def test_events_are_classified_as_new_tick_repeated_or_late() -> None:
     events = [
-        told(2, 1),
-        told(10, 3),
-        told(10.1, 3),  # the same once more
-        told(20, 7, 10),
-        told(21, 5, 1),  # overtaken
-        told(70, 7, 60),
-        told(71, 7, 60),
-        told(72, 7, 30),  # a tick that was overtaken by a later one
-        told(99, 8, 89),
-        told(100, 8, 89),
-        told(101, 7, 120),
+        data(2, 1),
+        data(10, 3),
+        data(10.1, 3),  # the same once more
+        data(20, 7, 10),
+        data(21, 5, 1),  # overtaken
+        data(70, 7, 60),
+        data(71, 7, 60),
+        data(72, 7, 30),  # a tick that was overtaken by a later one
+        data(99, 8, 89),
+        data(100, 8, 89),
+        data(101, 7, 120),
     ]
 
     assert classify(events) == [
@@ -312,7 +312,7 @@ def test_events_are_classified_as_new_tick_repeated_or_late() -> None:
 
 
 def test_an_event_without_duration_is_a_tick() -> None:
-    assert classify([told(20, 7, None), told(80, 7, None)]) == [Kind.CHANGE, Kind.TICK]
+    assert classify([data(20, 7, None), data(80, 7, None)]) == [Kind.CHANGE, Kind.TICK]
 
 
 def test_the_first_event_is_classified_by_the_previous_one() -> None:
@@ -320,7 +320,7 @@ def test_the_first_event_is_classified_by_the_previous_one() -> None:
 
 
 def test_events_answered_with_412_are_marked() -> None:
-    picture = draw(talked(), [told(70, 7, 60, answer=412), told(620, 8, 610)], after(900))
+    picture = draw(talked(), [data(70, 7, 60, answer=412), data(620, 8, 610)], after(900))
 
     assert [mark.is_refused for mark in picture.marks] == [True, False]
 
@@ -330,10 +330,10 @@ def test_events_answered_with_412_are_marked() -> None:
 
 def test_the_cost_rises_in_steps() -> None:
     events = [
-        told(10, 3, 0, "0"),
-        told(70, 7, 60, "0.5"),
-        told(130, 7, 120, "1"),
-        told(131, 7, 60, "0.5"),
+        data(10, 3, 0, "0"),
+        data(70, 7, 60, "0.5"),
+        data(130, 7, 120, "1"),
+        data(131, 7, 60, "0.5"),
     ]
 
     picture = draw(talked(140), events, after(900))
@@ -351,4 +351,4 @@ def test_the_cost_rises_in_steps() -> None:
 
 
 def test_without_a_cost_there_is_no_line() -> None:
-    assert draw(talked(), [told(70, 7, 60, "0")], after(900)).cost_steps == ()
+    assert draw(talked(), [data(70, 7, 60, "0")], after(900)).cost_steps == ()

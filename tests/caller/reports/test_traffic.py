@@ -88,7 +88,7 @@ def test_ner_is_the_share_of_requested_calls_that_reached_a_phone() -> None:
     add(placement=Placement.CANCELLED)
     add(status=1)  # goes on
 
-    assert (total().delivered, total().asked) == (3, 5)
+    assert (total().delivered, total().requested) == (3, 5)
     assert total().ner == 0.6
 
 

@@ -85,15 +85,15 @@ def _of_one(call: CallRequest) -> Figures:
     answered = call.b_answered_at is not None or call.status in (7, 8)
     rung = call.b_initiated_at is not None or call.status in (5, 6, 7, 8)
     theirs = call.placement == "rejected" and call.response_code in ("", "60")
-    asked = over and call.placement not in ("cancelled", "expired") and not theirs
+    requested = over and call.placement not in ("cancelled", "expired") and not theirs
     talk = _between(call.b_answered_at, call.ended_at)
     delay = _between(call.sent_at, call.a_initiated_at)
     return Figures(
         calls=1,
         seizures=int(rung and (over or answered)),
         answered=int(answered),
-        asked=int(asked),
-        delivered=int(asked and (answered or call.status in (2, 4, 6))),
+        requested=int(requested),
+        delivered=int(requested and (answered or call.status in (2, 4, 6))),
         talk=talk or timedelta(0),
         talks=int(talk is not None),
         delay=delay or timedelta(0),

@@ -34,7 +34,7 @@ def test_no_page_shows_them_in_english_in_another_language(
     CallRequest.objects.filter(pk=call.pk).update(placement=Placement.REJECTED, response_code="60")
     boss: Client = staff("boss", is_superuser=True)
     with translation.override(language):
-        told, meaning = str(ANSWERS["60"]), translation.gettext(ResponseCode.BLACKLISTED.meaning)
+        data, meaning = str(ANSWERS["60"]), translation.gettext(ResponseCode.BLACKLISTED.meaning)
         pages = {
             address: unescape(page(boss.get(address)))
             for address in (CALLS, f"{CALLS}{call.pk}/change/", f"/poketalk/{call.pk}/")
@@ -43,5 +43,5 @@ def test_no_page_shows_them_in_english_in_another_language(
     assert meaning != ResponseCode.BLACKLISTED.meaning
     assert f"60: {meaning[:20]}" in pages[CALLS]  # and more, cut in the line
     for address, html in pages.items():
-        assert told in html, address
+        assert data in html, address
         assert "blacklisted by" not in html, address
