@@ -196,7 +196,7 @@ def _charts(found: traffic.OutcomesByDay, period: Period) -> dict[str, Any]:
         counts.append((label, {row.key: row.figures.calls for row in parts.rows}))
         spend.append((label, {"spend": float(parts.total.spend)}))
     seen = {key for _label, values in counts for key in values}
-    words = {outcome: str(outcome.label) for outcome in Outcome if outcome in seen}
+    words: dict[str, str] = {outcome: str(outcome.label) for outcome in Outcome if outcome in seen}
     return _drawn(DAILY if len(period) <= BARS else WEEKLY, counts, words, spend)
 
 

@@ -11,6 +11,7 @@ from .countries import (
     country_of_code,
     is_country,
     is_satellite,
+    wire,
 )
 from .display import display, mask, mask_within, spellings
 from .errors import InvalidNumber, Reason, example
@@ -23,7 +24,6 @@ from .reading import (
     normalize_prefix,
     read,
     read_wire,
-    wire,
 )
 
 __all__ = [

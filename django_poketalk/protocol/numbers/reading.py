@@ -231,8 +231,8 @@ def _lacks_trunk_zero(digits: str, number: phonenumbers.PhoneNumber, region: str
     """Whether it is written without the zero that begins a whole number of this region, and is not
     an assigned number behind that zero either: a local number, whose area code is missing.
     """
-    metadata = phonenumbers.PhoneMetadata.metadata_for_region(region, None)
-    if metadata is None or metadata.national_prefix != "0" or digits.startswith("0"):
+    metadata = region and phonenumbers.PhoneMetadata.metadata_for_region(region, None)
+    if not metadata or metadata.national_prefix != "0" or digits.startswith("0"):
         return False
     return not phonenumbers.is_valid_number(number)
 
