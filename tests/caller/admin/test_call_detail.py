@@ -66,6 +66,11 @@ def drawn(html: str) -> list[str]:
     return re.findall(r'class="pt-mark" data-kind="(\w+)"', picture)
 
 
+def test_the_page_has_one_set_of_tools(boss: Client, call: CallRequest) -> None:
+    """Django renders its block of tools inside or, from 6.1 on, outside of the content."""
+    assert page(boss, address(call)).count('class="object-tools"') == 1
+
+
 # The timeline, the events
 
 
