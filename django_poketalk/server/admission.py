@@ -27,7 +27,16 @@ from django_poketalk.shared.text import on_one_line
 from . import destinations
 from .billing import ledger, rating
 from .conf import settings
-from .models import Account, ApiKey, BlacklistedNumber, Call, Gateway, Rate, ServiceProvider
+from .models import (
+    Account,
+    ApiKey,
+    BlacklistedNumber,
+    Call,
+    Gateway,
+    PresentedNumber,
+    Rate,
+    ServiceProvider,
+)
 from .routing import routes
 
 logger = logging.getLogger(__name__)
@@ -50,6 +59,7 @@ class CallForm:
     custom: str = ""
     eventurl: str = ""
     address: str = ""
+    caller_id: str = ""
 
     @property
     def missing(self) -> ResponseCode | None:
@@ -62,14 +72,17 @@ class CallForm:
             return ResponseCode.EMPTY_TO
         return None
 
-    def cleaned(self) -> CallForm:
-        """The same with both numbers as digits. `ValueError` names the first malformed field."""
-        from_number = numbers.read_wire(self.from_number)
+    def cleaned(self, account: Account) -> CallForm:
+        """The same with all numbers as digits. `ValueError` names the first malformed field."""
+        from_number = _read_from(self.from_number, account)
         to_number = numbers.read_wire(self.to_number)
+        caller_id = _presented(self.caller_id, account)
         _check_custom(self.custom)
         if self.eventurl:
             destinations.check(self.eventurl)
-        return dataclasses.replace(self, from_number=from_number, to_number=to_number)
+        return dataclasses.replace(
+            self, from_number=from_number, to_number=to_number, caller_id=caller_id
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +119,7 @@ def admit(form: CallForm) -> Admitted | Refused | Malformed:
     if isinstance(key, ResponseCode):
         return Refused(key)
     try:
-        cleaned = form.cleaned()
+        cleaned = form.cleaned(key.account)
     except ValueError as error:  # includes InvalidNumber and DestinationRefused
         return Malformed(on_one_line(str(error))[:REASON_LENGTH])
     try:
@@ -135,6 +148,30 @@ def identify(api_key: str, address: str) -> ApiKey | ResponseCode:
         )
         return ResponseCode.UNKNOWN_ADDRESS
     return key
+
+
+def _read_from(text: str, account: Account) -> str:
+    """The caller's phone as digits: as it is if it is an internal number and the account may call
+    from those.
+    """
+    if account.internal_numbers and numbers.is_internal(text):
+        if numbers.is_emergency(text):
+            raise ValueError(f"{text} is an emergency number.")
+        return text
+    return numbers.read_wire(text)
+
+
+def _presented(text: str, account: Account) -> str:
+    """The presented number that the request chooses, or the account's default, as digits; "" if
+    there is neither. The error is the same whether another account owns the number or nobody.
+    """
+    chosen = numbers.read_wire(text)
+    if text and not chosen:
+        raise ValueError("x_caller_id is not a phone number.")
+    found = PresentedNumber.choose(account, chosen)
+    if chosen and found is None:
+        raise ValueError("x_caller_id is not a verified number of this account.")
+    return found.number if found else ""
 
 
 def _check_custom(text: str) -> None:
@@ -191,8 +228,9 @@ def _reachable(provider: ServiceProvider, *wire_numbers: str) -> bool:
 def _rates(provider: ServiceProvider, *wire_numbers: str) -> list[Rate | None]:
     """The rate of each number, in one query."""
     prefixes = {prefix for number in wire_numbers for prefix in routes.prefixes_of(number)}
-    found = {rate.prefix: rate for rate in provider.rates.order_by().filter(prefix__in=prefixes)}
-    longest = [routes.longest_prefix(number, found) for number in wire_numbers]
+    rates = provider.rates.order_by().filter(prefix__in=prefixes)
+    found = {(rate.is_internal, rate.prefix): rate for rate in rates}
+    longest = [routes.longest_of_kind(number, found) for number in wire_numbers]
     return [None if prefix is None else found[prefix] for prefix in longest]
 
 
@@ -238,6 +276,7 @@ def _new_call(
         custom=form.custom or uuid.uuid4().hex,
         from_number=form.from_number,
         to_number=form.to_number,
+        presented_number=form.caller_id,
         eventurl=form.eventurl,
         remote_address=form.address,
         rate_a=rate_a,

@@ -16,7 +16,7 @@ from django_poketalk.shared.client_address import client_address
 from . import admission
 from .conf import settings
 
-FIELDS = ("api_key", "from", "to", "custom", "eventurl")
+FIELDS = ("api_key", "from", "to", "custom", "eventurl", "x_caller_id")
 MAX_BODY = 16 * 1024  # bytes: several times the longest valid request, percent-encoded
 # Malformed, too many fields, unknown encoding (ValueError, LookupError), connection lost (OSError).
 UNREADABLE = (
@@ -65,6 +65,7 @@ def _call_form(request: HttpRequest, form: QueryDict) -> admission.CallForm:
         to_number=form.get("to", ""),
         custom=form.get("custom", ""),
         eventurl=form.get("eventurl", ""),
+        caller_id=form.get("x_caller_id", ""),
         address=client_address(request.META, settings.trusted_proxies),
     )
 

@@ -15,6 +15,7 @@ from .countries import (
 )
 from .display import display, mask, mask_within, spellings
 from .errors import InvalidNumber, Reason, example
+from .internal import is_emergency, is_internal
 from .reading import (
     MAX_TEXT_LENGTH,
     Reading,
@@ -41,6 +42,8 @@ __all__ = [
     "example",
     "has_digits",
     "is_country",
+    "is_emergency",
+    "is_internal",
     "is_premium",
     "is_satellite",
     "mask",

@@ -8,21 +8,27 @@ import phonenumbers
 from phonenumbers import PhoneNumberFormat
 
 from .countries import parse, wire
+from .internal import is_internal
 
 _MAYBE_NUMBER = re.compile(r"\+?\d(?:[ \u00a0\-.()\[\]/]{0,3}\d){6,}")
 
 
 def display(number: str) -> str:
-    """Grouped for reading, e.g. `+44 20 7946 0123`; what does not parse is given back as it is."""
-    parsed = parse(number)
+    """Grouped for reading, e.g. `+44 20 7946 0123`; what does not parse is given back as it is,
+    and so are internal numbers.
+    """
+    parsed = None if is_internal(number) else parse(number)
     if parsed is None:
         return number
     return phonenumbers.format_number(parsed, PhoneNumberFormat.INTERNATIONAL)
 
 
 def mask(number: str) -> str:
-    """For those who may not see it: country code and last two digits, e.g. `+44 ••••••••23`."""
-    parsed = parse(number)
+    """For those who may not see it: country code and last two digits, e.g. `+44 ••••••••23`.
+
+    Internal numbers have no country code: `••01`.
+    """
+    parsed = None if is_internal(number) else parse(number)
     digits = wire(number)
     code = "" if parsed is None else str(parsed.country_code)
     hidden = max(0, len(digits) - len(code) - 2)

@@ -1,6 +1,17 @@
 """The service in Django's admin. Each page has a module."""
 
-from . import accounts, blacklist, calls, gateways, health, keys, ledger, legs, routes
+from . import (
+    accounts,
+    blacklist,
+    calls,
+    gateways,
+    health,
+    keys,
+    ledger,
+    legs,
+    presented_numbers,
+    routes,
+)
 
 __all__ = [
     "accounts",
@@ -11,5 +22,6 @@ __all__ = [
     "keys",
     "ledger",
     "legs",
+    "presented_numbers",
     "routes",
 ]

@@ -42,6 +42,7 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
             "max_calls_per_second",
             "max_spend_per_day",
             "max_duration",
+            "internal_numbers",
         )
 
     def clean_credit_limit(self) -> Decimal:

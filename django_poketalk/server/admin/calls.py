@@ -41,7 +41,7 @@ from .legs import LegNumber, ResponseTimeColumn
 # Fields that the call's page displays first or in another form
 DISPLAYED_SEPARATELY = (
     *("account", "provider", "custom", "from_number", "to_number"),
-    *("eventurl", "hangup_cause", "status"),
+    *("presented_number", "eventurl", "hangup_cause", "status"),
 )
 MAX_EVENTS = 200  # on a call's page
 
@@ -99,7 +99,11 @@ class CallAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage, LongList):
     """Admitted calls. They are read-only; live ones can be hung up."""
 
     change_form_template = "admin/poketalk_server/call.html"
-    masks: ClassVar[Mapping[str, str]] = {"from_number": "masked_from", "to_number": "masked_to"}
+    masks: ClassVar[Mapping[str, str]] = {
+        "from_number": "masked_from",
+        "to_number": "masked_to",
+        "presented_number": "masked_presented",
+    }
     inlines = (LegInline, EventDeliveryInline, LedgerEntryInline)
     list_display = (
         "created",
@@ -125,6 +129,7 @@ class CallAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage, LongList):
         "custom",
         "masked_from",
         "masked_to",
+        "masked_presented",
         "event_host",
         "cause",
         *all_fields(Call, *DISPLAYED_SEPARATELY),
@@ -212,6 +217,11 @@ class CallAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage, LongList):
     def masked_to(self, call: Call) -> str:
         """The masked number of leg B."""
         return masked(call.to_number)
+
+    @admin.display(description=_("presented number"), empty_value="—")
+    def masked_presented(self, call: Call) -> str:
+        """The masked number that leg B displays, if the call or account chose one."""
+        return call.presented_number and masked(call.presented_number)
 
     def has_hang_up_permission(self, request: HttpRequest) -> bool:
         """Whether the user may hang up calls."""

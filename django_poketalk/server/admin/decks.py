@@ -209,7 +209,7 @@ class RateDecks(NoNul, ImportMixin, admin.ModelAdmin):  # type: ignore[misc,type
         found = get_object_or_404(self._owners(), pk=owner)
         csv_export.log(request, self.model, f"Exported the rates of {named(found)}.")
         name = f"{self.opts.model_name}s-{found.pk}.csv"
-        return csv_export.stream(name, rate_decks.COLUMNS, rate_decks.rows(found))
+        return csv_export.stream(name, rate_decks.columns(found), rate_decks.rows(found))
 
     def _refuse(self, request: HttpRequest, message: str) -> HttpResponseBase:
         self.message_user(request, message, "error")

@@ -69,15 +69,15 @@ class GatewayAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
     """Gateways, in the order in which they are tried."""
 
     form = GatewayForm
-    list_display = ("name", "provider", "kind", "prefixes", "priority", "is_active")
-    list_filter = ("kind", "is_active")
+    list_display = ("name", "provider", "kind", "numbers", "prefixes", "priority", "is_active")
+    list_filter = ("kind", "numbers", "is_active")
     list_select_related = ("provider",)
     search_fields = ("name", "provider__name", "host", "ari_url")
     autocomplete_fields = ("provider",)
     readonly_fields = ("test_call_links",)
     fieldsets = (
         (None, {"fields": ("provider", "name", "kind", "is_active", "test_call_links")}),
-        (_("Routing"), {"fields": ("prefixes", "priority", "ring_timeout")}),
+        (_("Routing"), {"fields": ("numbers", "prefixes", "priority", "ring_timeout")}),
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: Gateway | None = None) -> Any:

@@ -23,7 +23,7 @@ class GatewayInline(admin.TabularInline):  # type: ignore[type-arg]
 
     model = Gateway
     extra = 0
-    fields = ("name", "kind", "prefixes", "priority", "ring_timeout", "is_active")
+    fields = ("name", "kind", "numbers", "prefixes", "priority", "ring_timeout", "is_active")
     show_change_link = True
 
 
@@ -47,10 +47,10 @@ PRICE = ("price_per_minute", "connect_fee", "initial_increment", "subsequent_inc
 class RateAdmin(RateDecks):
     """Sell rates: the prices for a provider's accounts, by prefix."""
 
-    list_display = ("prefix", "destination", "provider", *PRICE)
+    list_display = ("prefix", "is_internal", "destination", "provider", *PRICE)
     list_display_links = ("prefix", "destination")
     list_select_related = ("provider",)
-    list_filter = (("provider", admin.RelatedOnlyFieldListFilter),)
+    list_filter = ("is_internal", ("provider", admin.RelatedOnlyFieldListFilter))
     show_facets = admin.ShowFacets.NEVER
     search_fields = ("prefix__startswith", "destination", "provider__name")
     autocomplete_fields = ("provider",)
@@ -60,10 +60,10 @@ class RateAdmin(RateDecks):
 class BuyRateAdmin(RateDecks):
     """Buy rates: the prices that a gateway charges us, by prefix."""
 
-    list_display = ("prefix", "destination", "gateway", *PRICE)
+    list_display = ("prefix", "is_internal", "destination", "gateway", *PRICE)
     list_display_links = ("prefix", "destination")
     list_select_related = ("gateway",)
-    list_filter = (("gateway", admin.RelatedOnlyFieldListFilter),)
+    list_filter = ("is_internal", ("gateway", admin.RelatedOnlyFieldListFilter))
     show_facets = admin.ShowFacets.NEVER
     search_fields = ("prefix__startswith", "destination", "gateway__name")
     autocomplete_fields = ("gateway",)

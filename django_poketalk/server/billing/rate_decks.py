@@ -23,6 +23,7 @@ from import_export.results import Result
 
 from ..models import Gateway, ServiceProvider
 from ..models.rates import PrefixRate
+from ..models.routes import validate_prefix
 
 COLUMNS = (
     "prefix",
@@ -31,7 +32,10 @@ COLUMNS = (
     "connect_fee",
     "initial_increment",
     "subsequent_increment",
+    "is_internal",
 )
+INTERNAL = "is_internal"
+YES, NO = ("1", "yes", "true"), ("", "0", "no", "false")
 REQUIRED = ("prefix", "price_per_minute")
 MAX_ROWS = 50_000
 MAX_DISPLAYED = 200  # rows, and errors, of a preview
@@ -41,6 +45,7 @@ BATCH = 500
 _values = attrgetter(*COLUMNS)
 
 Owner = ServiceProvider | Gateway
+Key = tuple[bool, str]  # whether it is internal, and the prefix
 
 
 class UnreadableDeck(ValueError):
@@ -124,7 +129,7 @@ class DeckResource(ModelResource):  # type: ignore[misc]
 
     class Meta:
         fields = COLUMNS
-        import_id_fields = ("prefix",)
+        import_id_fields = ("prefix",)  # `get_instance` looks at `is_internal` too
         use_transactions = True
         use_bulk = True
         batch_size = BATCH
@@ -136,10 +141,11 @@ class DeckResource(ModelResource):  # type: ignore[misc]
         super().__init__()
         self._owner: Any = owner
         self._delete_missing = delete_missing
-        self._stored: dict[str, PrefixRate] = {}
-        self._seen: set[str] = set()
+        self._stored: dict[Key, PrefixRate] = {}
+        self._seen: set[Key] = set()
         self._before: Any = None  # the stored values of the current row
         self._clean = cache(partial(_clean, self._meta.model))  # many rows have the same values
+        self._check_prefix = cache(validate_prefix)
 
     @classmethod
     def get_result_class(cls) -> type[DeckResult]:
@@ -152,17 +158,22 @@ class DeckResource(ModelResource):  # type: ignore[misc]
         )
 
     def before_import(self, dataset: Any, **kwargs: Any) -> None:
-        self._stored = {rate.prefix: rate for rate in self._owner.rates.all()}
+        """Decks of carriers have no column `is_internal`: they leave internal rates alone."""
+        rates = self._owner.rates.all()
+        if INTERNAL not in dataset.headers:
+            rates = rates.filter(is_internal=False)
+        self._stored = {(rate.is_internal, rate.prefix): rate for rate in rates}
 
     def before_import_row(self, row: Any, **kwargs: Any) -> None:
         """Write the prefix as it is stored, "" for all numbers, and refuse one that repeats."""
         row["prefix"] = str(row["prefix"] or "").strip().removeprefix("+").removeprefix("*")
-        if row["prefix"] in self._seen:
+        key = _key(row)
+        if key in self._seen:
             raise ValidationError({"prefix": _("This prefix is in the file twice.")})
-        self._seen.add(row["prefix"])
+        self._seen.add(key)
 
     def get_instance(self, instance_loader: Any, row: Any) -> PrefixRate | None:
-        rate = self._stored.get(row["prefix"])
+        rate = self._stored.get(_key(row))
         self._before = rate and _values(rate)
         return rate
 
@@ -179,6 +190,11 @@ class DeckResource(ModelResource):  # type: ignore[misc]
                     setattr(instance, name, self._clean(name, row[name]))
             except ValidationError as error:
                 errors[name] = error
+        if not errors:
+            try:
+                self._check_prefix(instance.prefix, is_internal=instance.is_internal)
+            except ValidationError as error:
+                errors["prefix"] = error
         if errors:
             raise ValidationError(errors)
 
@@ -212,7 +228,7 @@ class DeckResource(ModelResource):  # type: ignore[misc]
         result.owner = self._owner
         if not self._delete_missing or result.errors:
             return
-        gone = [rate.pk for prefix, rate in self._stored.items() if prefix not in self._seen]
+        gone = [rate.pk for key, rate in self._stored.items() if key not in self._seen]
         result.totals["delete"] = len(gone)
         while gone and not dry_run:
             self._owner.rates.filter(pk__in=gone[:BATCH]).delete()
@@ -225,14 +241,30 @@ def resource(model: type[PrefixRate]) -> type[DeckResource]:
     return made
 
 
+def columns(owner: Owner) -> tuple[str, ...]:
+    """The columns of the owner's deck: `is_internal` only if there are internal rates."""
+    has_internal = owner.rates.filter(is_internal=True).exists()
+    return COLUMNS if has_internal else tuple(name for name in COLUMNS if name != INTERNAL)
+
+
 def rows(owner: Owner) -> Iterator[tuple[Any, ...]]:
-    """The owner's rates as they stand in a deck, by prefix; see `COLUMNS`."""
-    yield from owner.rates.order_by("prefix").values_list(*COLUMNS).iterator(chunk_size=2000)
+    """The owner's rates as they stand in a deck, by prefix; see `columns`."""
+    stored = owner.rates.order_by(INTERNAL, "prefix").values_list(*columns(owner))
+    for row in stored.iterator(chunk_size=2000):
+        yield tuple(int(value) if isinstance(value, bool) else value for value in row)
+
+
+def _key(row: Any) -> Key:
+    return row.get(INTERNAL, "").strip().lower() in YES, row["prefix"]
 
 
 def _clean(model: type[PrefixRate], name: str, text: str) -> Any:
     """The value of a column, or a `ValidationError`."""
     column: Any = model._meta.get_field(name)
+    if isinstance(column, models.BooleanField):
+        if text.strip().lower() not in (*YES, *NO):
+            raise ValidationError(_("Enter 1 for yes or 0 for no."))
+        return text.strip().lower() in YES
     if isinstance(column, models.CharField):
         return column.clean(text, None)
     if not text.strip():

@@ -3,6 +3,7 @@
 from .accounts import Account, AllowedAddress, ApiKey, BlacklistedNumber
 from .calls import Call, EventDelivery, Leg, Side
 from .ledger import LedgerEntry
+from .presented_numbers import PresentedNumber
 from .rates import BuyRate, Rate
 from .routes import Gateway, LegABilling, ServiceProvider
 from .switches import Switch, TestCall
@@ -19,6 +20,7 @@ __all__ = [
     "LedgerEntry",
     "Leg",
     "LegABilling",
+    "PresentedNumber",
     "Rate",
     "ServiceProvider",
     "Side",

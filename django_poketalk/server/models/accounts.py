@@ -102,6 +102,14 @@ class Account(models.Model):
         validators=[MinValueValidator(1)],
         help_text=_("Seconds per call. Leave empty for the service's maximum."),
     )
+    internal_numbers = models.BooleanField(
+        _("may call from internal numbers"),
+        default=False,
+        help_text=_(
+            "Accepts 2 to 6 digits as the caller’s phone, such as an extension of the customer’s "
+            "PBX. The provider needs a gateway and a rate for internal numbers."
+        ),
+    )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
     class Meta:
@@ -308,7 +316,11 @@ class BlacklistedNumber(NamedByNumbers):
 
     @classmethod
     def matches(cls, account: Account, *wire_numbers: str) -> bool:
-        """Whether any of these numbers, digits without trunk zero, is blacklisted for it."""
+        """Whether any of these numbers, digits without trunk zero, is blacklisted for it.
+
+        Entries are international numbers, so they match no internal number.
+        """
+        wire_numbers = tuple(each for each in wire_numbers if not numbers.is_internal(each))
         prefixes = {
             number[:length] for number in wire_numbers for length in range(1, len(number) + 1)
         }

@@ -98,6 +98,12 @@ class Call(NamedByNumbers):
     )
     from_number = models.CharField(_("from"), max_length=15)
     to_number = models.CharField(_("to"), max_length=15)
+    presented_number = models.CharField(
+        _("presented number"),
+        max_length=15,
+        blank=True,
+        help_text=_("What leg B displays, in digits. Empty: what the gateway’s caller ID says."),
+    )
     eventurl = models.CharField(_("event URL"), max_length=MAX_LENGTH, blank=True)
     remote_address = models.CharField(_("requested from"), max_length=45)
     created_at = models.DateTimeField(_("created"), default=timezone.now)

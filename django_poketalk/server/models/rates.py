@@ -5,23 +5,32 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import ClassVar
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from ..billing.rating import Tariff
-from .routes import Gateway, ServiceProvider, validate_prefix
+from .routes import Gateway, ServiceProvider, digits_validator, validate_prefix
 
 
 class PrefixRate(models.Model):
     """The price of calls to numbers with a prefix. The longest prefix wins; the empty one matches
-    every number. Money is in the currency of the accounts that use the rate.
+    every number. Internal rates are for internal numbers, which no other rate matches, and match
+    nothing else. Money is in the currency of the accounts that use the rate.
     """
 
     owner_field: ClassVar[str]  # names the owner of the rate deck
 
-    prefix = models.CharField(_("prefix"), max_length=15, blank=True, validators=[validate_prefix])
+    prefix = models.CharField(_("prefix"), max_length=15, blank=True, validators=[digits_validator])
+    is_internal = models.BooleanField(
+        _("internal"),
+        default=False,
+        help_text=_(
+            "For internal numbers, such as a PBX’s extensions, that begin with the prefix."
+        ),
+    )
     destination = models.CharField(_("destination"), max_length=100, blank=True)
     price_per_minute = models.DecimalField(
         _("price per minute"),
@@ -57,6 +66,14 @@ class PrefixRate(models.Model):
     def __str__(self) -> str:
         return f"{self.prefix or '*'} {self.destination}".strip()
 
+    def clean(self) -> None:
+        """`ValidationError` for a prefix that no number of the rate's kind begins with."""
+        super().clean()
+        try:
+            validate_prefix(self.prefix, is_internal=self.is_internal)
+        except ValidationError as error:
+            raise ValidationError({"prefix": error}) from error
+
     @property
     def tariff(self) -> Tariff:
         """The prices as a value for `rating`."""
@@ -78,10 +95,11 @@ class Rate(PrefixRate):
     class Meta:
         verbose_name = _("rate")
         verbose_name_plural = _("rates")
-        ordering = ["provider", "prefix"]
+        ordering = ["provider", "is_internal", "prefix"]
         constraints = [
             models.UniqueConstraint(
-                fields=["provider", "prefix"], name="poketalk_server_one_rate_a_prefix"
+                fields=["provider", "is_internal", "prefix"],
+                name="poketalk_server_one_rate_a_prefix",
             ),
             models.CheckConstraint(
                 condition=Q(price_per_minute__gte=0, connect_fee__gte=0),
@@ -106,10 +124,11 @@ class BuyRate(PrefixRate):
     class Meta:
         verbose_name = _("buy rate")
         verbose_name_plural = _("buy rates")
-        ordering = ["gateway", "prefix"]
+        ordering = ["gateway", "is_internal", "prefix"]
         constraints = [
             models.UniqueConstraint(
-                fields=["gateway", "prefix"], name="poketalk_server_one_buy_rate_a_prefix"
+                fields=["gateway", "is_internal", "prefix"],
+                name="poketalk_server_one_buy_rate_a_prefix",
             ),
             models.CheckConstraint(
                 condition=Q(price_per_minute__gte=0, connect_fee__gte=0),

@@ -16,23 +16,31 @@ from django.utils.translation import gettext_lazy as _
 from django_poketalk.protocol import numbers
 from django_poketalk.shared.number_errors import explain
 
+from ..routing.routes import Carries
 from ..routing.trunk import ANONYMOUS, NUMBER, AsteriskTrunk, SipTrunk, Trunk
 
 digits_validator = RegexValidator(r"^[0-9]{0,15}\Z", _("Enter digits only, without + and spaces."))
 
 
-def validate_prefix(text: str) -> None:
-    """`ValidationError` unless international numbers can begin so, in digits. Empty is for all."""
+def validate_prefix(text: str, *, is_internal: bool = False) -> None:
+    """`ValidationError` unless internal, or else international, numbers can begin so, in digits.
+    Empty is for all.
+    """
     digits_validator(text)
-    if text:
+    if is_internal:
+        _check_internal_prefix(text)
+    elif text:
         _check_prefix(text)
 
 
 def validate_prefixes(text: str) -> None:
-    """`ValidationError` unless these are prefixes, separated by single spaces."""
+    """`ValidationError` unless these are digits, separated by single spaces."""
     RegexValidator(r"^[0-9]+( [0-9]+)*\Z", _("Enter digits separated by single spaces."))(text)
-    for prefix in text.split():
-        _check_prefix(prefix)
+
+
+def _check_internal_prefix(digits: str) -> None:
+    if len(digits) > INTERNAL_LENGTH:
+        raise ValidationError(_("An internal number has at most 6 digits."), code="prefix_invalid")
 
 
 def _check_prefix(digits: str) -> None:
@@ -41,6 +49,8 @@ def _check_prefix(digits: str) -> None:
     except numbers.InvalidNumber as error:
         raise ValidationError(explain(error), code="prefix_invalid") from error
 
+
+INTERNAL_LENGTH = 6  # digits at most
 
 host_validator = RegexValidator(
     r"^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?([.][A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*[.]?\Z",
@@ -107,6 +117,11 @@ class Gateway(models.Model):
         FIXED = "fixed", _("always the same number")
         ANONYMOUS = "anonymous", _("none")
 
+    class Numbers(models.TextChoices):
+        EXTERNAL = Carries.EXTERNAL.value, _("phone numbers")
+        INTERNAL = Carries.INTERNAL.value, _("internal numbers")
+        BOTH = Carries.BOTH.value, _("both")
+
     provider = models.ForeignKey(
         ServiceProvider,
         verbose_name=_("service provider"),
@@ -116,12 +131,24 @@ class Gateway(models.Model):
     name = models.CharField(_("name"), max_length=100)
     kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices)
     is_active = models.BooleanField(_("active"), default=True)
+    numbers = models.CharField(
+        _("reaches"),
+        max_length=10,
+        choices=Numbers.choices,
+        default=Numbers.EXTERNAL,
+        help_text=_(
+            "Internal numbers are 2 to 6 digits that only this PBX knows, such as its extensions."
+        ),
+    )
     prefixes = models.CharField(
         _("prefixes"),
         max_length=500,
         blank=True,
         validators=[validate_prefixes],
-        help_text=_("Number prefixes, separated by spaces. Leave empty for all numbers."),
+        help_text=_(
+            "Number prefixes, separated by spaces. Leave empty for all numbers. If the gateway "
+            "reaches both kinds, they apply to phone numbers only."
+        ),
     )
     priority = models.PositiveSmallIntegerField(
         _("priority"), default=10, help_text=_("Lower values are tried first.")
@@ -160,7 +187,10 @@ class Gateway(models.Model):
         max_length=15,
         blank=True,
         validators=[digits_validator],
-        help_text=_("The number that all calls display, if it is always the same."),
+        help_text=_(
+            "With country code. The number that all calls display, if it is always the same; else "
+            "the number that calls from internal numbers display."
+        ),
     )
     strip_digits = models.PositiveSmallIntegerField(
         _("digits to strip"),
@@ -272,6 +302,10 @@ class Gateway(models.Model):
     def clean(self) -> None:
         """`ValidationError` if the kind of gateway requires a field that is empty."""
         errors: dict[str, Any] = {}
+        try:
+            self._check_prefixes()
+        except ValidationError as error:
+            errors["prefixes"] = error
         if self.kind == self.Kind.SIP and not self.host:
             errors["host"] = _("Enter the trunk’s host.")
         if self.kind == self.Kind.ASTERISK:
@@ -286,6 +320,11 @@ class Gateway(models.Model):
             errors["caller_number"] = _("Enter the number that all calls display.")
         if errors:
             raise ValidationError(errors)
+
+    def _check_prefixes(self) -> None:
+        is_internal = self.numbers == self.Numbers.INTERNAL
+        for prefix in self.prefixes.split():
+            validate_prefix(prefix, is_internal=is_internal)
 
     @property
     def trunk(self) -> Trunk | None:
@@ -322,6 +361,8 @@ class Gateway(models.Model):
             if self.password_variable
             else "",
             "caller_id": caller_ids[self.CallerId(self.caller_id)],
+            "fallback": self.caller_number if self.caller_id == self.CallerId.OTHER_LEG else "",
+            "is_internal": self.numbers == self.Numbers.INTERNAL,
             "strip": self.strip_digits,
             "add": self.add_prefix,
             "max_channels": self.max_channels,

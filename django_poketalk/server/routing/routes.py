@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
+from django_poketalk.protocol.numbers import is_internal
+
+
+class Carries(enum.StrEnum):
+    """Which numbers a gateway reaches: E.164 numbers, internal numbers of a PBX, or both."""
+
+    EXTERNAL = "external"
+    INTERNAL = "internal"
+    BOTH = "both"
+
 
 class Route(Protocol):
-    """The fields of a gateway for routing. `prefixes` are separated by spaces; none means all."""
+    """The fields of a gateway for routing. `prefixes` are separated by spaces; none means all.
+    `numbers` is one of `Carries`.
+    """
 
     @property
     def pk(self) -> int: ...
@@ -17,6 +30,9 @@ class Route(Protocol):
 
     @property
     def prefixes(self) -> str: ...
+
+    @property
+    def numbers(self) -> str: ...
 
 
 R = TypeVar("R", bound=Route)
@@ -33,11 +49,33 @@ def longest_prefix(number: str, prefixes: Iterable[str]) -> str | None:
 
 
 def gateways_for(number: str, gateways: Iterable[R]) -> list[R]:
-    """The gateways for `number` (digits), by longest matching prefix, lowest priority, then age."""
+    """The gateways for `number` (digits), by longest matching prefix, lowest priority, then age.
+
+    Only gateways for its kind of number. Those for both kinds have prefixes of E.164 numbers, and
+    reach every internal number.
+    """
     reaching = [
         (len(prefix), gateway)
         for gateway in gateways
-        if (prefix := longest_prefix(number, gateway.prefixes.split() or [""])) is not None
+        if (prefix := longest_prefix(number, _prefixes(gateway, number))) is not None
     ]
     reaching.sort(key=lambda found: (-found[0], found[1].priority, found[1].pk))
     return [gateway for _length, gateway in reaching]
+
+
+def _prefixes(gateway: Route, number: str) -> list[str]:
+    """The prefixes of the gateway for this kind of number; none if it does not carry the kind."""
+    kind = Carries.INTERNAL if is_internal(number) else Carries.EXTERNAL
+    if gateway.numbers not in (kind, Carries.BOTH):
+        return []
+    is_for_all = kind is Carries.INTERNAL and gateway.numbers == Carries.BOTH
+    return [""] if is_for_all else gateway.prefixes.split() or [""]
+
+
+def longest_of_kind(number: str, prefixes: Iterable[tuple[bool, str]]) -> tuple[bool, str] | None:
+    """The longest prefix for `number` (digits) among pairs of "is internal" and prefix, or None.
+    Those of the other kind of number never match.
+    """
+    kind = is_internal(number)
+    prefix = longest_prefix(number, (each for internal, each in prefixes if internal == kind))
+    return None if prefix is None else (kind, prefix)

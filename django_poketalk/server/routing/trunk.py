@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from django_poketalk.protocol.numbers import is_internal
+
 ANONYMOUS = "anonymous"
 NUMBER = "{number}"  # the placeholder for the number in an endpoint
 
 DIAL_STRING = re.compile(r"[+]?[0-9*#]+", re.ASCII)
+CALLER_ID = re.compile(r"[+]?[0-9]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,26 +19,61 @@ class Trunk:
     """A connection to real phones through a gateway.
 
     `username` and `password` are for authentication. `caller_id` is the digits that every call
-    displays, `ANONYMOUS`, or empty for the other leg's number. `strip` digits are removed from the
-    start of a number before `add` is prepended. `max_channels` simultaneous legs and
-    `calls_per_second` apply to one switch; 0 means no limit.
+    displays, `ANONYMOUS`, or empty for the other leg's number. `presented` is the number that this
+    call displays instead, if any. `fallback` is displayed instead of an internal number, which only
+    a trunk to internal numbers displays. `strip` digits are removed from the start of a number
+    before `add` is prepended. `max_channels` simultaneous legs and `calls_per_second` apply to one
+    switch; 0 means no limit.
     """
 
     username: str = ""
     password: str = field(default="", repr=False)
     caller_id: str = ""
+    presented: str = ""
+    fallback: str = ""
+    is_internal: bool = False
     strip: int = 0
     add: str = ""
     max_channels: int = 0
     calls_per_second: int = 0
 
     def dial_string(self, number: str) -> str:
-        """The number (digits with country code) in the format that this trunk expects."""
-        return self.add + number[self.strip :]
+        """The number (digits with country code) in the format that this trunk expects. Internal
+        numbers are dialed as they are.
+        """
+        return number if is_internal(number) else self.add + number[self.strip :]
 
-    def caller_id_for(self, other: str) -> str:
-        """The caller ID for the called phone; `other` is the other leg's number."""
-        return self.caller_id or other
+    def caller_id_for(self, other: str, dialed: str = "") -> str:
+        """The caller ID for the phone of number `dialed`: digits with an optional "+", `ANONYMOUS`,
+        or "" if there is none. `other` is the other leg's number (both digits).
+
+        `ValueError` if it would contain anything else, so that nothing can get into a header.
+        """
+        chosen = self.presented or self.caller_id or self._displayed(other)
+        if chosen == ANONYMOUS:
+            return ANONYMOUS
+        caller_id = self._formatted(chosen, dialed)
+        if not CALLER_ID.fullmatch(caller_id):
+            raise ValueError("This is not a number to display.")
+        return caller_id
+
+    def _displayed(self, other: str) -> str:
+        """The other leg's number. Internal numbers mean nothing outside their PBX."""
+        if is_internal(other) and not self.is_internal:
+            return self.fallback or ANONYMOUS
+        return other
+
+    def _formatted(self, number: str, dialed: str) -> str:
+        """The number in the format in which this trunk expects the dialed one.
+
+        Digits are only stripped if they are the same ones, such as a country code; a number of
+        another country keeps its own behind "+". Codes with * or # belong to dialing alone.
+        """
+        if is_internal(number) or number[:1] in ("", "0") or not CALLER_ID.fullmatch(self.add):
+            return number
+        if self.strip and number[: self.strip] != dialed[: self.strip]:
+            return f"+{number}"
+        return self.add + number[self.strip :]
 
 
 @dataclass(frozen=True, slots=True)

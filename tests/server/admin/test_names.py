@@ -24,6 +24,7 @@ from django_poketalk.server.models import (
     EventDelivery,
     LedgerEntry,
     Leg,
+    PresentedNumber,
     TestCall,
 )
 
@@ -58,6 +59,7 @@ def rows(customer: Customer, queued: Callable[..., Call]) -> Rows:
         "blacklistednumber": BlacklistedNumber.objects.create(
             number=CALLEE, account=customer.account
         ),
+        "presentednumber": PresentedNumber.objects.create(account=customer.account, number=CALLEE),
         "testcall": TestCall.objects.create(gateway=customer.gateway, number=CALLEE),
     }
 

@@ -26,6 +26,7 @@ from django_poketalk.server.models import (
     EventDelivery,
     LedgerEntry,
     Leg,
+    PresentedNumber,
     Switch,
     TestCall,
 )
@@ -64,6 +65,7 @@ def filled(customer: Customer, queued: Queued) -> Call:
         call=call, sequence=1, status=1, duration=0, cost=0, sent_at=call.created_at, seconds=0.1
     )
     BlacklistedNumber.objects.create(number="442079460999")
+    PresentedNumber.objects.create(account=customer.account, number="442079460777")
     heartbeat.beat("office", 1)
     TestCall.objects.create(gateway=customer.gateway, number=CALLEE)
     return call

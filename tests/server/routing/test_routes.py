@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_poketalk.server.routing.routes import gateways_for, longest_prefix, prefixes_of
+from django_poketalk.server.routing.routes import (
+    Carries,
+    gateways_for,
+    longest_prefix,
+    prefixes_of,
+)
 
 numbers = st.from_regex(r"[1-9][0-9]{6,14}", fullmatch=True)
 prefixes = st.from_regex(r"[0-9]{0,6}", fullmatch=True)
@@ -19,6 +24,7 @@ class FakeGateway:
     pk: int
     prefixes: str = ""
     priority: int = 10
+    numbers: str = Carries.EXTERNAL
 
 
 @given(numbers, st.lists(prefixes))

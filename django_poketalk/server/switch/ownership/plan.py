@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -89,8 +89,19 @@ def plan_calls(calls: list[Call], kinds: Iterable[str]) -> list[ClaimedCall]:
 
 def _routes(call: Call, gateways: _Gateways) -> dict[Side, tuple[Route, ...]]:
     return {
-        side: gateways.routes(call.provider_id, number) for side, number in _numbers(call).items()
+        Side.A: gateways.routes(call.provider_id, call.from_number),
+        Side.B: tuple(
+            _presenting(route, call.presented_number)
+            for route in gateways.routes(call.provider_id, call.to_number)
+        ),
     }
+
+
+def _presenting(route: Route, number: str) -> Route:
+    """The route, with this number as caller ID; as it is for ""."""
+    if not number or route.trunk is None:
+        return route
+    return replace(route, trunk=replace(route.trunk, presented=number))
 
 
 def _numbers(call: Call) -> dict[Side, str]:

@@ -44,7 +44,7 @@ class AsteriskGateway(TrunkGateway):
             self._limits.release(leg)
             self._refuse(leg, route, "leg A is on another Asterisk")
         else:
-            caller_id = trunk.caller_id_for(caller)
+            caller_id = trunk.caller_id_for(caller, number)
             if caller_id == ANONYMOUS:
                 caller_id = ANONYMOUS_CALLER_ID
             application.originate(leg, endpoint, caller_id, route.ring_timeout)

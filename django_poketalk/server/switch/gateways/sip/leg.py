@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from sippy.CCEvents import CCEventConnect, CCEventDisconnect, CCEventTry, CCEventUpdate
@@ -39,12 +40,12 @@ class SipLeg:
         self, number: str, caller: str, offer: str | None, on_no_reply: Callable[[], None]
     ) -> None:
         """Ring the phone."""
-        caller_id = self.trunk.caller_id_for(caller)
+        caller_id = self.trunk.caller_id_for(caller, number)
         body = None if offer is None else self._body(offer)
         # Call-ID, calling and called number, body, authorization, calling name
         name = "Anonymous" if caller_id == ANONYMOUS else None
         event = CCEventTry((None, caller_id, self.trunk.dial_string(number), body, None, name))
-        event.onUacSetupComplete = self._set_from_domain
+        event.onUacSetupComplete = partial(self._set_from_domain, caller_id)
 
         def expire() -> None:
             self._no_reply = None
@@ -85,8 +86,8 @@ class SipLeg:
         body.needs_update = False
         return body
 
-    def _set_from_domain(self, agent: Any) -> None:
-        is_anonymous = self.trunk.caller_id == ANONYMOUS
+    def _set_from_domain(self, caller_id: str, agent: Any) -> None:
+        is_anonymous = caller_id == ANONYMOUS
         domain = "anonymous.invalid" if is_anonymous else self.trunk.from_domain
         if domain:
             agent.lUri.getUrl().host = domain

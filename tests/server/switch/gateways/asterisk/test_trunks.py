@@ -121,7 +121,7 @@ def test_a_simulated_gateway_needs_no_asterisk_fields() -> None:
     ("trunk", "endpoint", "caller_id"),
     [
         ({}, f"PJSIP/{NUMBER}99@trunk", CALLER),
-        ({"strip": 2, "add": "+44"}, f"PJSIP/+44{NUMBER[2:]}99@trunk", CALLER),
+        ({"strip": 2, "add": "+44"}, f"PJSIP/+44{NUMBER[2:]}99@trunk", f"+{CALLER}"),
         ({"add": "*31#"}, f"PJSIP/*31#{NUMBER}99@trunk", CALLER),
         ({"caller_id": "442079460000"}, f"PJSIP/{NUMBER}99@trunk", "442079460000"),
         ({"caller_id": ANONYMOUS}, f"PJSIP/{NUMBER}99@trunk", '"Anonymous" <anonymous>'),

@@ -124,7 +124,7 @@ def test_numbers_are_formatted_as_the_trunk_is_configured(service: SipService) -
 
     assert a.result() == ""
     assert f"INVITE sip:+44{A[2:]}01@127.0.0.1" in a.messages()
-    assert "From: <sip:442079460000@trunk.example>" in a.messages()
+    assert "From: <sip:+442079460000@trunk.example>" in a.messages()
 
 
 @pytest.mark.parametrize(
