@@ -68,7 +68,7 @@ def drawn(html: str) -> list[str]:
 
 def test_the_page_has_one_set_of_tools(boss: Client, call: CallRequest) -> None:
     """Django renders its block of tools inside or, from 6.1 on, outside of the content."""
-    assert page(boss, address(call)).count('class="object-tools"') == 1
+    assert page(boss.get(address(call))).count('class="object-tools"') == 1
 
 
 # The timeline, the events
