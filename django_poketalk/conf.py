@@ -24,6 +24,7 @@ class Settings:
     api_key: str = ""
     connect_timeout: float = 3.05
     read_timeout: float = 10.0
+    service_extensions: tuple[str, ...] = ()
 
     # Events
     event_base_url: str = ""

@@ -120,11 +120,16 @@ def may_keep_blacklist(user: Person, action: Literal["view", "add", "change", "d
     return may_change or _has(user, f"{action}_blacklistednumber")
 
 
-def display_number(number: str, whole: bool) -> str:
-    """An E.164 number for display: the `whole` number in groups, or masked. An erased number is
-    empty and stays so.
+def display_number(number: str, whole: bool, extension: str = "") -> str:
+    """An E.164 number for display, with its extension: `whole` and in groups, or masked. An erased
+    number is empty and stays so.
     """
-    return numbers.display(number) if whole else numbers.mask(number)
+    return numbers.display(number, extension) if whole else numbers.mask(number, extension)
+
+
+def display_callee(call: CallRequest, whole: bool) -> str:
+    """The callee's number with its extension, as `display_number`."""
+    return display_number(call.to_number, whole, call.to_extension)
 
 
 def display_text(text: str, whole: bool) -> str:

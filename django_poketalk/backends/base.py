@@ -12,13 +12,14 @@ from ..protocol.codes import ResponseCode
 @dataclass(frozen=True, slots=True)
 class Order:
     """The data that a service requires. Numbers are in wire form: digits only, country code
-    first.
+    first. `to_extension` is the digits to dial after the callee's phone is answered, "" for none.
     """
 
     from_number: str
     to_number: str
     webcallid: str
     event_url: str = ""
+    to_extension: str = ""
 
 
 class Verdict(enum.Enum):

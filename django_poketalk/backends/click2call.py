@@ -20,6 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from ..conf import settings
 from ..exceptions import NotConnected
 from ..protocol.codes import ResponseCode
+from ..protocol.form_extensions import TO_EXTENSION, TO_EXTENSION_FIELD
 from .base import Answer, BaseBackend, Order, Sent, Verdict
 
 MAX_BODY = 1024  # bytes; a response code has three at most
@@ -107,7 +108,7 @@ class Click2CallBackend(BaseBackend):
 
 
 def _form(order: Order, api_key: str) -> dict[str, str]:
-    """The fields of the protocol (seed, Parameters)."""
+    """The fields of the protocol (seed, Parameters), and the extensions that the service knows."""
     form = {
         "to": order.to_number,
         "from": order.from_number,
@@ -116,6 +117,8 @@ def _form(order: Order, api_key: str) -> dict[str, str]:
     }
     if order.event_url:
         form["eventurl"] = order.event_url
+    if order.to_extension and TO_EXTENSION in settings.service_extensions:
+        form[TO_EXTENSION_FIELD] = order.to_extension
     return form
 
 

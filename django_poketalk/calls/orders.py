@@ -19,6 +19,7 @@ class UserOrder(TypedDict, total=False):
     """A `requesting.Order` without the user. The default `from_number` is the user's own number."""
 
     to_number: Required[str]
+    to_extension: str
     from_number: str
     subject: Model | None
     max_duration: Any

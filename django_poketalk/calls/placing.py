@@ -63,6 +63,7 @@ def order_of(call: CallRequest) -> Order:
         to_number=numbers.wire(call.to_number),
         webcallid=call.webcallid,
         event_url=incoming.event_url(call),
+        to_extension=call.to_extension,
     )
 
 

@@ -49,6 +49,7 @@ def _place(call: CallRequest, user: Any) -> CallRequest:
     return requesting.request_call(
         from_number=call.from_number,
         to_number=call.to_number,
+        to_extension=call.to_extension,
         user=user,
         subject=call.subject,
         max_duration=call.max_duration,
@@ -88,7 +89,9 @@ def _next_key(call: CallRequest, user: Any) -> tuple[str, CallRequest | None]:
 
 
 def _masked(sentence: str, call: CallRequest, whole: bool) -> str:
-    for number in (call.from_number, call.to_number):
+    for number, extension in ((call.from_number, ""), (call.to_number, call.to_extension)):
         if number and not whole:
-            sentence = sentence.replace(numbers.display(number), numbers.mask(number))
+            for text in (extension, ""):
+                shown, hidden = numbers.display(number, text), numbers.mask(number, text)
+                sentence = sentence.replace(shown, hidden)
     return permissions.display_text(sentence, whole)

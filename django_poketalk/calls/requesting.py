@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal, InvalidOperation
@@ -28,6 +29,7 @@ from .quote import Quote
 logger = logging.getLogger(__name__)
 
 NO_OWN_NUMBER = gettext_lazy("Your own phone rings first, but its number is not set yet.")
+EXTENSION = re.compile(rf"[0-9]{{0,{numbers.MAX_EXTENSION}}}")
 MOST = 2**29  # seconds, or units of the currency: what the columns can hold
 
 
@@ -35,7 +37,8 @@ class Order(TypedDict, total=False):
     """What a call is requested with.
 
     `from_number` is the caller's phone, which rings first, and `to_number` the callee's. Numbers
-    may be written in any usual form; national ones belong to `DEFAULT_REGION`. `user` requests the
+    may be written in any usual form; national ones belong to `DEFAULT_REGION`. `to_number` may have
+    an extension, as in `020 7946 0123 ext. 12`, unless it is in `to_extension`. `user` requests the
     call, `subject` is the object it is about. `max_duration` (seconds) and `max_cost` (money) end
     the call, but never later than the settings allow. Nothing is dialed before `not_before` or
     after `expires_at` (aware datetimes; by default now, and `PLACE_WITHIN` seconds later).
@@ -43,6 +46,7 @@ class Order(TypedDict, total=False):
 
     from_number: Required[str]
     to_number: Required[str]
+    to_extension: str
     user: Any
     subject: Model | None
     max_duration: int | None
@@ -136,9 +140,11 @@ def _draft(order: Order) -> CallRequest:
     now = timezone.now()
     starts = order.get("not_before") or now
     subject = order.get("subject")
+    to_number, to_extension = _callee(order["to_number"], order.get("to_extension") or "")
     return CallRequest(
         from_number=_e164("from_number", order["from_number"]),
-        to_number=_e164("to_number", order["to_number"]),
+        to_number=to_number,
+        to_extension=to_extension,
         user=order.get("user"),
         subject_type=ContentType.objects.get_for_model(subject) if subject else None,
         subject_id=str(subject.pk) if subject else "",
@@ -167,6 +173,20 @@ def _e164(field: str, number: Any) -> str:
         return numbers.normalize(number, settings.default_region)
     except numbers.InvalidNumber as error:
         raise CallRefused("number_invalid", explain(error), field) from error
+
+
+def _callee(number: Any, extension: str) -> tuple[str, str]:
+    """The E.164 number and the digits of its extension, which may be in either text."""
+    try:
+        reading = numbers.read(number, settings.default_region)
+    except numbers.InvalidNumber as error:
+        raise CallRefused("number_invalid", explain(error), "to_number") from error
+    digits = numbers.clean(str(extension)) or reading.extension
+    if reading.extension not in ("", digits) or not EXTENSION.fullmatch(digits):
+        sentence = _("Enter one extension, with at most %(max)s digits.")
+        words = {"max": numbers.MAX_EXTENSION}
+        raise CallRefused("extension_invalid", sentence % words, "to_extension")
+    return reading.e164, digits
 
 
 def _limited(field: str, requested: Any, allowed: Any) -> Any:
@@ -209,7 +229,7 @@ def _earlier(call: CallRequest, order: Order) -> CallRequest | None:
     earlier = CallRequest.objects.filter(idempotency_key=call.idempotency_key).first()
     if earlier is None:
         return None
-    compared = ["from_number", "to_number", "subject_type_id", "subject_id"]
+    compared = ["from_number", "to_number", "to_extension", "subject_type_id", "subject_id"]
     compared += ["max_duration", "max_cost"]
     if order.get("not_before") is not None and not earlier.attempts:  # a retry postpones it
         compared.append("not_before")

@@ -11,11 +11,12 @@ from ..models import CallRequest
 from ..models.calls import IS_OPEN
 
 BATCH = 1000
+NOTHING = {"from_number": "", "to_number": "", "to_extension": ""}
 
 
 def forget_old_numbers(now: datetime | None = None) -> int:
-    """Erase both numbers of calls that were created more than `FORGET_NUMBERS_AFTER` days ago and
-    are not open. Returns the number of calls.
+    """Erase both numbers, and the extension, of calls that were created more than
+    `FORGET_NUMBERS_AFTER` days ago and are not open. Returns the number of calls.
     """
     days = settings.forget_numbers_after
     if days is None:
@@ -24,5 +25,5 @@ def forget_old_numbers(now: datetime | None = None) -> int:
     kept = CallRequest.objects.filter(created_at__lt=limit).exclude(from_number="", to_number="")
     erased = 0
     while batch := list(kept.exclude(IS_OPEN).values_list("pk", flat=True)[:BATCH]):
-        erased += CallRequest.objects.filter(pk__in=batch).update(from_number="", to_number="")
+        erased += CallRequest.objects.filter(pk__in=batch).update(**NOTHING)
     return erased

@@ -16,6 +16,7 @@ from typing import Any
 from django.conf import settings as project
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -76,7 +77,7 @@ class CallRequest(NamedByNumbers):
     """A request to connect two phones, and the call that results from it.
 
     Leg A (`from_number`) rings first, and leg B (`to_number`) when A has answered. Both numbers are
-    E.164 with "+".
+    E.164 with "+". `to_extension` is dialed when B has answered.
     """
 
     webcallid = models.CharField(_("call id"), max_length=64, unique=True, default=new_webcallid)
@@ -84,6 +85,14 @@ class CallRequest(NamedByNumbers):
         _("from"), max_length=NUMBER_LENGTH, validators=[validate_number]
     )
     to_number = models.CharField(_("to"), max_length=NUMBER_LENGTH, validators=[validate_number])
+    to_extension = models.CharField(
+        _("extension"),
+        max_length=numbers.MAX_EXTENSION,
+        blank=True,
+        default="",
+        validators=[RegexValidator(r"^[0-9]*\Z", _("Enter digits only."))],
+        help_text=_("Dialed after the callee’s phone is answered."),
+    )
     user = models.ForeignKey(
         project.AUTH_USER_MODEL,
         verbose_name=_("user"),
@@ -217,8 +226,14 @@ class CallRequest(NamedByNumbers):
         ]
         indexes = indexes_of_calls(IS_OPEN)
 
-    def name_with(self, number: Callable[[str], str]) -> str:
-        return f"{number(self.from_number)} → {number(self.to_number)}"
+    def name_with(self, number: Callable[..., str]) -> str:
+        callee = number(self.to_number, self.to_extension)
+        return f"{number(self.from_number)} → {callee}"
+
+    @property
+    def callee(self) -> str:
+        """The callee's number with its extension, as a text that `request_call` reads."""
+        return numbers.display(self.to_number, self.to_extension)
 
     def __repr__(self) -> str:
         name = self.name_with(numbers.mask)

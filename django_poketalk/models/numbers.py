@@ -45,7 +45,7 @@ class BlacklistedNumber(NamedByNumbers):
     number = models.CharField(
         _("number or prefix"),
         max_length=NUMBER_LENGTH,
-        help_text=_("With + and country code, such as +4420."),
+        help_text=_("With + and country code, such as +4420. An extension is ignored."),
     )
     is_prefix = models.BooleanField(_("block all numbers that begin with it"), default=False)
     direction = models.CharField(
@@ -86,7 +86,7 @@ class BlacklistedNumber(NamedByNumbers):
         return not self.is_prefix or len(numbers.wire(self.number)) >= SHORTEST_NUMBER
 
     def clean(self) -> None:
-        """Convert the number to E.164. A prefix requires "+" and a digit."""
+        """Convert the number to E.164, without an extension. A prefix requires "+" and a digit."""
         super().clean()
         if not self.number:  # the field has already reported this
             return
@@ -94,7 +94,7 @@ class BlacklistedNumber(NamedByNumbers):
             self.number = (
                 numbers.normalize_prefix(self.number)
                 if self.is_prefix
-                else numbers.normalize(self.number)
+                else numbers.read(self.number).e164
             )
         except numbers.InvalidNumber as error:
             raise ValidationError({"number": explain(error)}) from error

@@ -20,7 +20,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from django_poketalk.protocol import numbers
+from django_poketalk.protocol import form_extensions, numbers
 from django_poketalk.protocol.codes import ResponseCode
 from django_poketalk.shared.text import on_one_line
 
@@ -44,6 +44,11 @@ logger = logging.getLogger(__name__)
 CUSTOM_LENGTH = 255  # the protocol's limit
 SECOND = timedelta(seconds=1)
 NOT_TEXT = ("Cc", "Cs", "Zl", "Zp")  # control characters, surrogates, line and paragraph separators
+BAD_EXTENSION = (
+    f"{form_extensions.TO_EXTENSION_FIELD} must be digits, with w or , for pauses, and at most"
+    f" {form_extensions.MAX_TO_EXTENSION} characters."
+)
+NO_DIALING_GATEWAY = "No gateway can dial an extension."
 REASON_LENGTH = 300  # characters of the answer to a malformed request
 
 
@@ -58,6 +63,7 @@ class CallForm:
     to_number: str = field(default="", repr=False)
     custom: str = ""
     eventurl: str = ""
+    to_extension: str = field(default="", repr=False)
     address: str = ""
     caller_id: str = ""
 
@@ -77,6 +83,8 @@ class CallForm:
         from_number = _read_from(self.from_number, account)
         to_number = numbers.read_wire(self.to_number)
         caller_id = _presented(self.caller_id, account)
+        if self.to_extension and not form_extensions.is_to_extension(self.to_extension):
+            raise ValueError(BAD_EXTENSION)
         _check_custom(self.custom)
         if self.eventurl:
             destinations.check(self.eventurl)
@@ -185,7 +193,7 @@ def _check_custom(text: str) -> None:
 
 
 @transaction.atomic
-def _queue_call(account_id: int, form: CallForm) -> Admitted | Refused:
+def _queue_call(account_id: int, form: CallForm) -> Admitted | Refused | Malformed:
     """Apply the rules that need the account, and queue the call.
 
     The account stays locked, so that no other request changes its calls and funds in between.
@@ -198,8 +206,11 @@ def _queue_call(account_id: int, form: CallForm) -> Admitted | Refused:
         return Refused(ResponseCode.NO_SERVICE_PROVIDER)
     if BlacklistedNumber.matches(account, form.from_number, form.to_number):
         return Refused(ResponseCode.BLACKLISTED)
-    if not _reachable(provider, form.from_number, form.to_number):
+    gateways = list(Gateway.objects.filter(provider=provider, is_active=True).order_by())
+    if not all(routes.gateways_for(each, gateways) for each in (form.from_number, form.to_number)):
         return Refused(ResponseCode.NO_GATEWAY)
+    if form.to_extension and not _can_dial_extension(form, gateways):
+        return Malformed(NO_DIALING_GATEWAY)
     rate_a, rate_b = _rates(provider, form.from_number, form.to_number)
     if rate_a is None or rate_b is None or _at_cap(account):
         return Refused(ResponseCode.NO_TIMEOUT)
@@ -220,9 +231,13 @@ def _live_call(account: Account, custom: str) -> Call | None:
     return next((call for call in found if call.custom == custom), None)
 
 
-def _reachable(provider: ServiceProvider, *wire_numbers: str) -> bool:
-    gateways = list(Gateway.objects.filter(provider=provider, is_active=True).order_by())
-    return all(routes.gateways_for(number, gateways) for number in wire_numbers)
+def _can_dial_extension(form: CallForm, gateways: list[Gateway]) -> bool:
+    """Whether a gateway for leg B can dial it, and leg A has a gateway of the same kind."""
+    kinds = {gateway.kind for gateway in routes.gateways_for(form.from_number, gateways)}
+    return any(
+        gateway.dials_extensions and gateway.kind in kinds
+        for gateway in routes.gateways_for(form.to_number, gateways)
+    )
 
 
 def _rates(provider: ServiceProvider, *wire_numbers: str) -> list[Rate | None]:
@@ -278,6 +293,7 @@ def _new_call(
         to_number=form.to_number,
         presented_number=form.caller_id,
         eventurl=form.eventurl,
+        to_extension=form.to_extension,
         remote_address=form.address,
         rate_a=rate_a,
         rate_b=rate_b,

@@ -11,12 +11,13 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_POST
 
 from django_poketalk.protocol.codes import ResponseCode
+from django_poketalk.protocol.form_extensions import TO_EXTENSION_FIELD
 from django_poketalk.shared.client_address import client_address
 
 from . import admission
 from .conf import settings
 
-FIELDS = ("api_key", "from", "to", "custom", "eventurl", "x_caller_id")
+FIELDS = ("api_key", "from", "to", "custom", "eventurl", TO_EXTENSION_FIELD, "x_caller_id")
 MAX_BODY = 16 * 1024  # bytes: several times the longest valid request, percent-encoded
 # Malformed, too many fields, unknown encoding (ValueError, LookupError), connection lost (OSError).
 UNREADABLE = (
@@ -66,6 +67,7 @@ def _call_form(request: HttpRequest, form: QueryDict) -> admission.CallForm:
         custom=form.get("custom", ""),
         eventurl=form.get("eventurl", ""),
         caller_id=form.get("x_caller_id", ""),
+        to_extension=form.get(TO_EXTENSION_FIELD, ""),
         address=client_address(request.META, settings.trusted_proxies),
     )
 

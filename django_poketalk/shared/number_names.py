@@ -37,8 +37,10 @@ class NamedByNumbers(models.Model):
         with show_numbers(False):  # for logs and error reports
             return super().__repr__()
 
-    def name_with(self, number: Callable[[str], str]) -> str:
-        """The row's name. `number` formats each phone number."""
+    def name_with(self, number: Callable[..., str]) -> str:
+        """The row's name. `number` formats each phone number, and an extension behind it if it is
+        called with one.
+        """
         raise NotImplementedError
 
 

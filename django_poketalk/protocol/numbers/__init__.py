@@ -15,6 +15,7 @@ from .countries import (
 )
 from .display import display, mask, mask_within, spellings
 from .errors import InvalidNumber, Reason, example
+from .extensions import MAX_EXTENSION
 from .internal import is_emergency, is_internal
 from .reading import (
     MAX_TEXT_LENGTH,
@@ -30,6 +31,7 @@ from .reading import (
 __all__ = [
     "COUNTRY_LENGTH",
     "COUNTRY_LENGTHS",
+    "MAX_EXTENSION",
     "MAX_TEXT_LENGTH",
     "InvalidNumber",
     "Reading",

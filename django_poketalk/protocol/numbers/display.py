@@ -13,21 +13,28 @@ from .internal import is_internal
 _MAYBE_NUMBER = re.compile(r"\+?\d(?:[ \u00a0\-.()\[\]/]{0,3}\d){6,}")
 
 
-def display(number: str) -> str:
-    """Grouped for reading, e.g. `+44 20 7946 0123`; what does not parse is given back as it is,
-    and so are internal numbers.
+def display(number: str, extension: str = "") -> str:
+    """Grouped for reading, e.g. `+44 20 7946 0123 ext. 12`. A number that does not parse stays as
+    it is, and so do internal numbers. `read` reads the result back.
     """
     parsed = None if is_internal(number) else parse(number)
-    if parsed is None:
-        return number
-    return phonenumbers.format_number(parsed, PhoneNumberFormat.INTERNATIONAL)
+    if parsed is not None:
+        number = phonenumbers.format_number(parsed, PhoneNumberFormat.INTERNATIONAL)
+    return _joined(number, extension)
 
 
-def mask(number: str) -> str:
-    """For those who may not see it: country code and last two digits, e.g. `+44 ••••••••23`.
-
-    Internal numbers have no country code: `••01`.
+def mask(number: str, extension: str = "") -> str:
+    """For those who may not see it: country code and last two digits, e.g. `+44 ••••••••23`, and
+    nothing of the extension but its length. Internal numbers have no country code: `••01`.
     """
+    return _joined(_mask(number), "•" * len(extension))
+
+
+def _joined(number: str, extension: str) -> str:
+    return f"{number} ext. {extension}" if number and extension else number
+
+
+def _mask(number: str) -> str:
     parsed = None if is_internal(number) else parse(number)
     digits = wire(number)
     code = "" if parsed is None else str(parsed.country_code)

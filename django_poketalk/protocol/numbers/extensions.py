@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+MAX_EXTENSION = 11  # digits
+
 # As address books of many languages have them: English, German, French, Spanish, Portuguese,
 # Italian, Dutch, Polish, Turkish, Russian, Hebrew, Japanese, Chinese and Korean.
 _WORDS = (
@@ -12,7 +14,7 @@ _WORDS = (
     "|内線|内线|內線|내선"
 )
 _EXTENSION = re.compile(
-    rf"(?<=[0-9\s).\-])\s*(?:;ext=|[;,]?\s*(?:{_WORDS})[\s.:=#]*|[x#~]\s*|,+)(?P<digits>[0-9]{{1,11}})#?$",
+    rf"(?<=[0-9\s).\-])\s*(?:;ext=|[;,]?\s*(?:{_WORDS})[\s.:=#]*|[x#~]\s*|,+)(?P<digits>[0-9]{{1,{MAX_EXTENSION}}})#?$",
     re.IGNORECASE,
 )
 

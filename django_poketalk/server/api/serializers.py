@@ -75,6 +75,7 @@ class CallSerializer(serializers.ModelSerializer[Call]):
             "custom",
             "from_number",
             "to_number",
+            "to_extension",
             "state",
             "status",
             "duration",

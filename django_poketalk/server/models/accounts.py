@@ -281,7 +281,9 @@ class BlacklistedNumber(NamedByNumbers):
         help_text=_("Leave empty for all accounts."),
     )
     number = models.CharField(
-        _("number or prefix"), max_length=32, help_text=_("With country code.")
+        _("number or prefix"),
+        max_length=32,
+        help_text=_("With country code. An extension is ignored."),
     )
     is_prefix = models.BooleanField(
         _("prefix: block all numbers that begin with it"), default=False
@@ -304,13 +306,13 @@ class BlacklistedNumber(NamedByNumbers):
         super().save(**options)
 
     def clean(self) -> None:
-        """Write the number as digits, as on the wire."""
+        """Write the number as digits, as on the wire, without an extension."""
         super().clean()
         try:
             if self.is_prefix:
                 self.number = numbers.wire(numbers.normalize_prefix(self.number))
             else:
-                self.number = numbers.wire(numbers.normalize(self.number))
+                self.number = numbers.wire(numbers.read(self.number).e164)
         except numbers.InvalidNumber as error:
             raise ValidationError({"number": explain(error)}) from error
 

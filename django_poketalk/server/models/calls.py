@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.protocol.eventurl import MAX_LENGTH
+from django_poketalk.protocol.form_extensions import MAX_TO_EXTENSION
 from django_poketalk.shared.number_names import NamedByNumbers
 
 from ..billing.rating import Tariff
@@ -103,6 +104,13 @@ class Call(NamedByNumbers):
         max_length=15,
         blank=True,
         help_text=_("What leg B displays, in digits. Empty: what the gateway’s caller ID says."),
+    )
+    to_extension = models.CharField(
+        _("extension"),
+        max_length=MAX_TO_EXTENSION,
+        blank=True,
+        default="",
+        help_text=_("Dialed after leg B's answer. w and , are pauses."),
     )
     eventurl = models.CharField(_("event URL"), max_length=MAX_LENGTH, blank=True)
     remote_address = models.CharField(_("requested from"), max_length=45)
@@ -196,8 +204,9 @@ class Call(NamedByNumbers):
             models.Index(fields=["account", "custom"], name="poketalk_server_by_custom"),
         ]
 
-    def name_with(self, number: Callable[[str], str]) -> str:
-        return f"{number(self.from_number)} → {number(self.to_number)}"
+    def name_with(self, number: Callable[..., str]) -> str:
+        callee = number(self.to_number, self.to_extension)
+        return f"{number(self.from_number)} → {callee}"
 
     def save(self, **options: Any) -> None:
         """Save, and notify the switches of a new call."""

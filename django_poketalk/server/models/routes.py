@@ -17,7 +17,7 @@ from django_poketalk.protocol import numbers
 from django_poketalk.shared.number_errors import explain
 
 from ..routing.routes import Carries
-from ..routing.trunk import ANONYMOUS, NUMBER, AsteriskTrunk, SipTrunk, Trunk
+from ..routing.trunk import ANONYMOUS, INFO, NUMBER, AsteriskTrunk, SipTrunk, Trunk
 
 digits_validator = RegexValidator(r"^[0-9]{0,15}\Z", _("Enter digits only, without + and spaces."))
 
@@ -121,6 +121,10 @@ class Gateway(models.Model):
         EXTERNAL = Carries.EXTERNAL.value, _("phone numbers")
         INTERNAL = Carries.INTERNAL.value, _("internal numbers")
         BOTH = Carries.BOTH.value, _("both")
+
+    class Dtmf(models.TextChoices):
+        NONE = "", _("no")
+        INFO = INFO, _("by SIP INFO")
 
     provider = models.ForeignKey(
         ServiceProvider,
@@ -250,6 +254,16 @@ class Gateway(models.Model):
             "Seconds between two OPTIONS requests, which check that the trunk is up. 0: none."
         ),
     )
+    dtmf = models.CharField(
+        _("dials extensions"),
+        max_length=10,
+        blank=True,
+        default="",
+        choices=Dtmf.choices,
+        help_text=_(
+            "Whether the trunk accepts digits in SIP INFO requests (application/dtmf-relay)."
+        ),
+    )
 
     # Asterisk
     ari_url = models.CharField(
@@ -327,6 +341,11 @@ class Gateway(models.Model):
             validate_prefix(prefix, is_internal=is_internal)
 
     @property
+    def dials_extensions(self) -> bool:
+        """Whether it can dial an extension after leg B's answer."""
+        return self.trunk is None or self.trunk.dials_extensions
+
+    @property
     def trunk(self) -> Trunk | None:
         """Its connection settings, with the password; None for simulated phones."""
         match self.kind:
@@ -338,6 +357,7 @@ class Gateway(models.Model):
                     early_media=self.early_media,
                     late_offer=self.late_offer,
                     keep_alive=self.keep_alive,
+                    dtmf=self.dtmf,
                     **self._trunk_facts(),
                 )
             case self.Kind.ASTERISK:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from django_poketalk.protocol.numbers import is_internal
 
 ANONYMOUS = "anonymous"
+INFO = "info"  # SIP INFO, a way to send DTMF
 NUMBER = "{number}"  # the placeholder for the number in an endpoint
 
 DIAL_STRING = re.compile(r"[+]?[0-9*#]+", re.ASCII)
@@ -42,6 +43,11 @@ class Trunk:
         numbers are dialed as they are.
         """
         return number if is_internal(number) else self.add + number[self.strip :]
+
+    @property
+    def dials_extensions(self) -> bool:
+        """Whether it can dial an extension after the answer."""
+        return True
 
     def caller_id_for(self, other: str, dialed: str = "") -> str:
         """The caller ID for the phone of number `dialed`: digits with an optional "+", `ANONYMOUS`,
@@ -84,7 +90,8 @@ class SipTrunk(Trunk):
     is the domain of the From header; empty means our own address. With `early_media`, A hears what
     B's network plays before B answers. `late_offer` avoids the re-INVITE to A's phone: A makes the
     offer, which is answered once B has answered (RFC 3725, flow I). `keep_alive` is the seconds
-    between two OPTIONS requests, 0 for none.
+    between two OPTIONS requests, 0 for none. `dtmf` is how DTMF is sent: `INFO`, or empty for not
+    at all.
     """
 
     host: str
@@ -93,6 +100,12 @@ class SipTrunk(Trunk):
     early_media: bool = False
     late_offer: bool = False
     keep_alive: int = 0
+    dtmf: str = ""
+
+    @property
+    def dials_extensions(self) -> bool:
+        """Whether it can send DTMF. Its media (RFC 4733) do not pass through the switch."""
+        return self.dtmf == INFO
 
     def __repr__(self) -> str:
         return f"<SipTrunk {self.username or '-'}@{self.host}:{self.port}>"  # never the password

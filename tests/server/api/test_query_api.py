@@ -82,6 +82,7 @@ def test_a_call_contains_its_legs_and_events(customer: Customer, queued: Queued)
         "custom": "web1",
         "from_number": CALLER,
         "to_number": CALLEE,
+        "to_extension": "",
         "state": "ended",
         "status": 8,
         "duration": 75,

@@ -23,6 +23,7 @@ from ..machine.facts_and_commands import (
     Cause,
     Command,
     Dial,
+    DialExtension,
     ExtendHold,
     Fact,
     Failed,
@@ -151,6 +152,8 @@ class CallRunner:
                 self._dial(command)
             case Bridge():
                 self._bridge(command)
+            case DialExtension():
+                self._dial_extension(command)
             case HangUp():
                 self._hang_up(command)
             case SendEvent(event):
@@ -192,6 +195,13 @@ class CallRunner:
         except Exception:
             logger.exception("%s: bridging the legs failed.", self)
             asyncio.get_running_loop().call_soon(self.handle, HangUpRequested(Cause.SWITCH_ERROR))
+
+    def _dial_extension(self, dial: DialExtension) -> None:
+        leg_b = LegKey(self.key, Side.B, dial.attempt_b)
+        try:
+            self._gateway_of(leg_b).dial_extension(leg_b, dial.digits)
+        except Exception:
+            logger.exception("%s: the extension could not be dialed.", self)
 
     def _hang_up(self, hang_up: HangUp) -> None:
         leg = LegKey(self.key, hang_up.side, hang_up.attempt)

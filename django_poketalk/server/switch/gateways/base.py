@@ -75,6 +75,12 @@ class BaseGateway(abc.ABC):
     def hang_up(self, leg: LegKey, cause: Cause) -> None:
         """Hang up a leg that rings or is answered. Does nothing for a leg that has ended."""
 
+    def dial_extension(self, leg_b: LegKey, digits: str) -> None:
+        """Send digits as DTMF to leg B's phone, which has answered and been bridged. `w` is a pause
+        of half a second, `,` of two. A failure is logged, and the call goes on.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot dial an extension.")
+
     def end_dialog(self, dialog: str, route: Route) -> None:
         """Hang up a leg that another switch, now gone, has originated. `dialog` comes from its
         `Answered`. Does nothing for a leg that has ended.

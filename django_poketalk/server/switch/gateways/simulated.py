@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from functools import partial
 
 from ..clock import Clock
 from ..machine.facts_and_commands import Answered, Cause, Failed, HungUp, LegFact, Ringing, Route
 from .base import BaseGateway, LegKey, Report
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +52,16 @@ def phone(number: str) -> Phone:
 
 
 class SimulatedGateway(BaseGateway):
-    """Rings simulated phones, on the switch's clock."""
+    """Rings simulated phones, on the switch's clock. `extensions` has the digits that each phone
+    was sent after its answer, for tests.
+    """
 
     simulated = True
 
     def __init__(self, clock: Clock, report: Report) -> None:
         super().__init__(clock, report)
         self._timers: dict[LegKey, list[asyncio.TimerHandle]] = {}
+        self.extensions: dict[LegKey, str] = {}
 
     async def close(self) -> None:
         for leg in list(self._timers):
@@ -78,6 +84,11 @@ class SimulatedGateway(BaseGateway):
     def bridge(self, leg_a: LegKey, leg_b: LegKey) -> None:
         """Simulated phones have no media."""
 
+    def dial_extension(self, leg_b: LegKey, digits: str) -> None:
+        if leg_b in self._timers:
+            self.extensions[leg_b] = digits
+            logger.info("A simulated phone was sent the extension %s.", "•" * len(digits))
+
     def hang_up(self, leg: LegKey, cause: Cause) -> None:
         self._stop(leg)
 
@@ -92,5 +103,6 @@ class SimulatedGateway(BaseGateway):
         self.report(leg.call, fact)
 
     def _stop(self, leg: LegKey) -> None:
+        self.extensions.pop(leg, None)
         for timer in self._timers.pop(leg, []):
             timer.cancel()

@@ -20,6 +20,7 @@ from .facts_and_commands import (
     Cause,
     Command,
     Dial,
+    DialExtension,
     ExtendHold,
     Fact,
     Failed,
@@ -273,6 +274,8 @@ class CallMachine:
             self._dial(Side.B, Cause.NO_GATEWAY)
         else:
             self._commands.append(Bridge(self._live_leg_a().number, attempt.number))
+            if self.plan.to_extension:
+                self._commands.append(DialExtension(attempt.number, self.plan.to_extension))
             self._enter(CallStatus.B_ANSWERED)
 
     def _hang_up(self, attempt: Attempt, cause: Cause) -> None:

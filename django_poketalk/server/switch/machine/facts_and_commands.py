@@ -62,6 +62,11 @@ class Route:
     ring_timeout: int
     trunk: Trunk | None = None
 
+    @property
+    def dials_extensions(self) -> bool:
+        """Whether it can dial an extension after the answer. Simulated phones can."""
+        return self.trunk is None or self.trunk.dials_extensions
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -70,6 +75,7 @@ class Plan:
 
     `max_duration` is the limit regardless of funds, `granted` the duration that the funds covered
     at admission. Leg A is charged from its own answer, or, with `a_free_until_connected`, from B's.
+    `to_extension` is dialed when B has answered: digits, with `w` and `,` for pauses.
     """
 
     webcallid: str
@@ -83,6 +89,7 @@ class Plan:
     event_interval: int
     granted: int = 0
     a_free_until_connected: bool = False
+    to_extension: str = ""
 
     def tariff(self, side: Side) -> Tariff:
         """The tariff of a leg."""
@@ -178,6 +185,14 @@ class Bridge:
 
 
 @dataclass(frozen=True, slots=True)
+class DialExtension:
+    """Dial these digits and pauses on the answered leg B. Its failure does not end the call."""
+
+    attempt_b: int
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     """Hang up the leg, whether it is ringing or answered."""
 
@@ -211,4 +226,4 @@ class Finish:
     cost_b: Decimal
 
 
-Command = Dial | Bridge | HangUp | SendEvent | ExtendHold | Finish
+Command = Dial | Bridge | DialExtension | HangUp | SendEvent | ExtendHold | Finish

@@ -88,13 +88,24 @@ def plan_calls(calls: list[Call], kinds: Iterable[str]) -> list[ClaimedCall]:
 
 
 def _routes(call: Call, gateways: _Gateways) -> dict[Side, tuple[Route, ...]]:
-    return {
+    routes = {
         Side.A: gateways.routes(call.provider_id, call.from_number),
         Side.B: tuple(
             _presenting(route, call.presented_number)
             for route in gateways.routes(call.provider_id, call.to_number)
         ),
     }
+    return _dialing(routes) if call.to_extension else routes
+
+
+def _dialing(routes: Mapping[Side, tuple[Route, ...]]) -> dict[Side, tuple[Route, ...]]:
+    """The routes for a call with an extension: leg B's gateways can dial it, and leg A's are of the
+    same kinds, so that A is not rung for a call that cannot be completed.
+    """
+    routes_b = tuple(route for route in routes[Side.B] if route.dials_extensions)
+    kinds = {route.kind for route in routes_b}
+    routes_a = tuple(route for route in routes[Side.A] if route.kind in kinds)
+    return {Side.A: routes_a, Side.B: routes_b}
 
 
 def _presenting(route: Route, number: str) -> Route:
@@ -127,6 +138,7 @@ def _claimed(
         event_interval=settings.event_interval,
         granted=call.max_duration,
         a_free_until_connected=call.leg_a_billed == LegABilling.CONNECTED,
+        to_extension=call.to_extension,
     )
     buy_tariffs = {
         (side, route.gateway): tariff
