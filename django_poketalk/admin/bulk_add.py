@@ -40,12 +40,6 @@ class BulkAddForm(forms.Form):
 
     lines = forms.CharField(
         label=_("Numbers"),
-        help_text=_(
-            "One number per line, in any common format. End a line with * to block all numbers"
-            " that begin with it. You can add a reason after a comma, semicolon or tab. At most"
-            " %(most)d lines."
-        )
-        % {"most": MOST_LINES},
         widget=forms.Textarea(attrs={"rows": 12, "cols": 60, "dir": "ltr", "spellcheck": "false"}),
         strip=False,
     )
@@ -67,6 +61,15 @@ class BulkAddForm(forms.Form):
         help_text=_("Leave empty to block it permanently."),
         widget=AdminSplitDateTime,
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        help_text = _(
+            "One number per line, in any common format. End a line with * to block all numbers"
+            " that begin with it. You can add a reason after a comma, semicolon or tab. At most"
+            " %(most)d lines."
+        )
+        self.fields["lines"].help_text = help_text % {"most": MOST_LINES}
 
     def clean_lines(self) -> str:
         lines: str = self.cleaned_data["lines"]

@@ -24,3 +24,7 @@ class ContactAdmin(CallsAdminMixin, admin.ModelAdmin):
     form = ContactForm
     list_display = ("name", "company", "phone_display", "note")
     search_fields = ("name", "company", "phone")
+
+    @admin.display(description="phone", ordering="phone")
+    def phone_display(self, contact: Contact) -> str:
+        return contact.phone_display

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,41 @@ def test_a_page_has_the_users_language_and_direction(
     with translation.override(language):
         assert translation.gettext("Hang up") == words
         assert f'dir="{direction}"' in render_to_string("poketalk/base.html")
+
+
+@pytest.mark.parametrize("app", APPS, ids=lambda app: app.name)
+def test_no_string_is_translated_at_import_time(app: Path) -> None:
+    """`_("… %s") % value` outside of a function is in the language of the process for ever, also
+    with `gettext_lazy`.
+    """
+    formatted = [
+        f"{path}:{node.lineno}"
+        for path in app.rglob("*.py")
+        for node in at_import(ast.parse(path.read_text()))
+        if formats(node)
+    ]
+
+    assert formatted == []
+
+
+def at_import(node: ast.AST) -> Iterator[ast.expr]:
+    """The nodes that are evaluated when the module is imported."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            if isinstance(child, ast.expr):
+                yield child
+            yield from at_import(child)
+
+
+def formats(node: ast.expr) -> bool:
+    """Whether it puts values into a text to translate."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+        return translates(node.left)
+    if isinstance(node, ast.FormattedValue):
+        return translates(node.value)
+    return isinstance(node, ast.Attribute) and node.attr == "format" and translates(node.value)
+
+
+def translates(node: ast.expr) -> bool:
+    names = ("_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy")
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names

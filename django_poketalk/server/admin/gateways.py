@@ -115,7 +115,7 @@ class TestCallForm(forms.ModelForm):  # type: ignore[type-arg]
     """The number to ring, and the gateway to use."""
 
     number = forms.CharField(
-        label=_("number"),
+        label=_("Number"),
         max_length=numbers.MAX_TEXT_LENGTH,
         help_text=_("International format, such as +44 20 7946 0123. The phone really rings."),
     )
