@@ -12,7 +12,7 @@ class PokeTalkError(Exception):
 class CallRefused(PokeTalkError):
     """A call was refused before the request was sent to the service.
 
-    `code` is for programs (e.g. `blacklisted`, `number_invalid`, `too_many_calls`), `str(error)` is
+    `code` is for programs (e.g. `blacklisted`, `number_invalid`, `live_calls`), `str(error)` is
     a sentence for people, and `field` is the name of the argument at fault, or empty.
     """
 

@@ -1,4 +1,4 @@
-"""Sends requests to a Click-2-Call service over HTTP (seed, Parameters and Response)."""
+"""Sends requests to a Click-2-Call service over HTTP."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..protocol.form_extensions import TO_EXTENSION, TO_EXTENSION_FIELD
 from .base import Answer, BaseBackend, Order, Sent, Verdict
 
 MAX_BODY = 1024  # bytes; a response code has three at most
-BAD_INPUT = 400  # our own service's answer to invalid input, for which the seed has no code
+BAD_INPUT = 400  # our own service's answer to invalid input, for which the protocol has no code
 
 # The beginning of urllib3's error messages, which names the connection.
 _CONNECTION = re.compile(r"^<?[\w.]+(?: object at \w+>|\(host=.*?\)): ")
@@ -108,7 +108,7 @@ class Click2CallBackend(BaseBackend):
 
 
 def _form(order: Order, api_key: str) -> dict[str, str]:
-    """The fields of the protocol (seed, Parameters), and the extensions that the service knows."""
+    """The fields of the protocol, and the extensions that the service knows."""
     form = {
         "to": order.to_number,
         "from": order.from_number,

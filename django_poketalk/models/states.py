@@ -25,7 +25,7 @@ class Placement(models.TextChoices):
 
 
 class Status(models.IntegerChoices):
-    """The protocol's call status (seed, EventURL), with labels."""
+    """The protocol's call status, with labels."""
 
     UNKNOWN = CallStatus.UNKNOWN, _("unknown")
     A_INITIATED = CallStatus.A_INITIATED, _("calling the caller")

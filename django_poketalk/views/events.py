@@ -1,4 +1,4 @@
-"""The event view: receives an event and answers whether the call may continue (seed, EventURL)."""
+"""The event view: receives an event and answers whether the call may continue."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Phone numbers: E.164 with "+" inside, digits only on the wire (seed, Parameters and Good
-Practice), grouped or masked for people.
+"""Phone numbers. They are stored as E.164 with "+", sent as digits only, and displayed grouped or
+masked.
 """
 
 from .charges import is_premium

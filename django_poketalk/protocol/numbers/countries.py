@@ -59,8 +59,8 @@ COUNTRY_LENGTHS = {
 
 
 def country(number: str) -> str | None:
-    """ISO 3166 alpha-2 code of the number's country; None when it has none, for satellites, and
-    when several countries could be meant.
+    """The number's country (ISO 3166 alpha-2). None if the number has none, belongs to a satellite
+    service, or may belong to several countries.
     """
     parsed = parse(number)
     if parsed is None or parsed.country_code is None or is_satellite(number):

@@ -29,10 +29,10 @@ class Reason(enum.StrEnum):
 
 
 class InvalidNumber(ValueError):
-    """A text that is not a phone number, or not certainly one.
+    """The text is not a phone number, or is ambiguous.
 
-    `reason` is its kind. `sentence` says why, in English with `%(…)s` for `params`, and can be
-    translated with `gettext`; `str()` is both together, behind the text in quotes.
+    `reason` is the kind of error. `sentence` describes it in English, with `%(…)s` for `params`;
+    translate it with `gettext`. `str()` is the text in quotes, and the complete sentence.
     """
 
     def __init__(self, text: object, reason: Reason, region: str | None = None) -> None:

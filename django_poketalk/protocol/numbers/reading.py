@@ -80,7 +80,11 @@ def read(value: Any, region: str | None = None) -> Reading:
 
 
 def normalize(value: Any, region: str | None = None) -> str:
-    """As `read`, for places that have no use for an extension: it is refused there."""
+    """The number in E.164 format with "+", from any usual format.
+
+    National numbers belong to `region` (ISO 3166 alpha-2). Without a region, the number must begin
+    with a country code. Raises `InvalidNumber` for other texts, and for numbers with an extension.
+    """
     reading = read(value, region)
     if reading.extension:
         raise InvalidNumber(value, Reason.EXTENSION, region)
