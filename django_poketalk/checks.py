@@ -18,12 +18,12 @@ from django.utils.module_loading import import_string
 
 from .backends import get_backend
 from .backends.click2call import Click2CallBackend
-from .calls import limits
+from .calls import caller_ids, limits
 from .calls.requesting import MOST
 from .conf import Settings, settings
 from .events import incoming
 from .models import CallRequest
-from .protocol import eventurl, numbers
+from .protocol import eventurl, form_extensions, numbers
 from .shared import app_settings
 from .shared.client_address import networks
 
@@ -64,6 +64,8 @@ def check_settings(**kwargs: Any) -> Iterator[checks.CheckMessage]:
     yield from check_service()
     yield from check_events()
     yield from check_veto_rules()
+    yield from check_service_extensions()
+    yield from check_caller_id()
     yield from check_quiet_hours()
     yield from check_urls()
     yield from check_ranges()
@@ -161,6 +163,37 @@ def check_veto_rules() -> Iterator[checks.CheckMessage]:
                 hint="Name functions that take a call and an event and return a reason or ''.",
                 id="poketalk.E007",
             )
+
+
+def check_service_extensions() -> Iterator[checks.CheckMessage]:
+    """E016: an extension of the protocol is unknown."""
+    known = form_extensions.KNOWN
+    for name in settings.service_extensions:
+        if name not in known:
+            yield checks.Error(
+                f"POKETALK['SERVICE_EXTENSIONS'] has {name!r}, which is no extension.",
+                hint=f"Known extensions: {', '.join(known)}.",
+                id="poketalk.E016",
+            )
+
+
+def check_caller_id() -> Iterator[checks.CheckMessage]:
+    """E017: the caller ID is neither a number nor a function. W009: it is set in vain."""
+    try:
+        caller_ids.check()
+    except ImproperlyConfigured as error:
+        yield checks.Error(
+            str(error),
+            hint="Give a phone number, or name a function that takes a call and returns one or ''.",
+            id="poketalk.E017",
+        )
+    if settings.caller_id and not caller_ids.is_sent():
+        yield checks.Warning(
+            "POKETALK['CALLER_ID'] has no effect: it is not sent to the service.",
+            hint="Add 'caller_id' to SERVICE_EXTENSIONS if your service knows the field"
+            " x_caller_id, else remove CALLER_ID.",
+            id="poketalk.W009",
+        )
 
 
 def check_quiet_hours() -> Iterator[checks.CheckMessage]:

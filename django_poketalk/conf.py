@@ -34,6 +34,7 @@ class Settings:
 
     # Numbers
     default_region: str | None = None
+    caller_id: str | None = None
     allowed_countries: tuple[str, ...] | None = None
     allowed_prefixes: tuple[str, ...] = ()
     allow_premium: bool = False

@@ -190,6 +190,11 @@ def groups(call: CallRequest, numbers: list[str], whole: bool) -> Iterator[tuple
     who = [
         Fact(_("Caller’s phone"), numbers[0] or forgotten, is_code=True),
         Fact(_("Callee’s phone"), numbers[1] or forgotten, is_code=True),
+        Fact(
+            _name(call, "presented_number"),
+            permissions.display_number(call.presented_number, whole),
+            is_code=True,
+        ),
         Fact(_("User"), str(call.user or "")),
         Fact(_("About"), str(call.subject) if call.subject else ""),
     ]

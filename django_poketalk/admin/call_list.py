@@ -177,6 +177,7 @@ COLUMNS: tuple[tuple[Any, Callable[[CallRequest, Any], Any]], ...] = (
     (_("user"), lambda call, user: call.user.get_username() if call.user else ""),
     (_("from"), lambda call, user: _number(call, call.from_number, user)),
     (_("to"), lambda call, user: _number(call, call.to_number, user)),
+    (_("presented number"), lambda call, user: _number(call, call.presented_number, user)),
     (_("about"), lambda call, user: str(call.subject) if call.subject else ""),
     (_("placement"), lambda call, user: call.get_placement_display()),
     (_("response code"), lambda call, user: call.response_code),

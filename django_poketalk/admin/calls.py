@@ -24,7 +24,7 @@ from ..shared.changelist import LongList, NoNul
 from . import call_actions, call_detail, call_list, columns, filters, place, reports, search
 from .changelist import CallChangeList
 
-HOLD_NUMBERS = ("from_number", "to_number", "response_detail", "veto_reason")
+HOLD_NUMBERS = ("from_number", "to_number", "presented_number", "response_detail", "veto_reason")
 
 View = Callable[..., HttpResponseBase]
 

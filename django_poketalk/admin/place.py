@@ -207,6 +207,7 @@ def quote_context(quote: Quote, user: Any, site: AdminSite) -> dict[str, Any]:
         "is_allowed": quote.is_allowed,
         "caller": _party(quote.caller, user, site),
         "callee": _party(quote.callee, user, site),
+        "presented_number": permissions.display_number(quote.presented_number, True),
         "local_time": _local_time(quote.callee_time),
         "time_is_known": quote.callee_time.known,
         "quiet_hours": quote.quiet_hours,

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from .. import permissions
+from ..calls import caller_ids
 from ..models import CallEvent, CallRequest
 from ..presentation import call_status
 from ..protocol import numbers
@@ -72,6 +73,7 @@ class QuotedSerializer(serializers.ModelSerializer[CallRequest]):
 
     from_number = serializers.SerializerMethodField()
     to_number = serializers.SerializerMethodField()
+    presented_number = serializers.SerializerMethodField()
     subject = serializers.SerializerMethodField()
     max_cost = MoneyField(read_only=True, allow_null=True)
     not_before = MomentField(read_only=True)
@@ -82,6 +84,9 @@ class QuotedSerializer(serializers.ModelSerializer[CallRequest]):
 
     def get_to_number(self, call: CallRequest) -> str:
         return self.number(call, call.to_number)
+
+    def get_presented_number(self, call: CallRequest) -> str:
+        return self.number(call, call.presented_number)
 
     @returns(SubjectSerializer(allow_null=True))
     def get_subject(self, call: CallRequest) -> dict[str, str] | None:
@@ -106,6 +111,7 @@ class QuotedSerializer(serializers.ModelSerializer[CallRequest]):
 QUOTED = (
     "from_number",
     "to_number",
+    "presented_number",
     "subject",
     "max_duration",
     "max_cost",
@@ -116,7 +122,12 @@ QUOTED = (
 
 @component
 class QuoteSerializer(QuotedSerializer):
-    """The call that the same body would request now."""
+    """The call that the same body would request now. `presented_number` is empty if the service
+    chooses what the callee sees, also because it does not know the field.
+    """
+
+    def get_presented_number(self, call: CallRequest) -> str:
+        return super().get_presented_number(call) if caller_ids.is_sent() else ""
 
     class Meta:
         model = CallRequest

@@ -13,6 +13,7 @@ from ..protocol.codes import ResponseCode
 class Order:
     """The data that a service requires. Numbers are in wire form: digits only, country code
     first. `to_extension` is the digits to dial after the callee's phone is answered, "" for none.
+    `caller_id` is the number that the callee's phone should display, "" for the service's choice.
     """
 
     from_number: str
@@ -20,6 +21,7 @@ class Order:
     webcallid: str
     event_url: str = ""
     to_extension: str = ""
+    caller_id: str = ""
 
 
 class Verdict(enum.Enum):

@@ -20,7 +20,12 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from ..conf import settings
 from ..exceptions import NotConnected
 from ..protocol.codes import ResponseCode
-from ..protocol.form_extensions import TO_EXTENSION, TO_EXTENSION_FIELD
+from ..protocol.form_extensions import (
+    CALLER_ID,
+    CALLER_ID_FIELD,
+    TO_EXTENSION,
+    TO_EXTENSION_FIELD,
+)
 from .base import Answer, BaseBackend, Order, Sent, Verdict
 
 MAX_BODY = 1024  # bytes; a response code has three at most
@@ -119,6 +124,8 @@ def _form(order: Order, api_key: str) -> dict[str, str]:
         form["eventurl"] = order.event_url
     if order.to_extension and TO_EXTENSION in settings.service_extensions:
         form[TO_EXTENSION_FIELD] = order.to_extension
+    if order.caller_id and CALLER_ID in settings.service_extensions:
+        form[CALLER_ID_FIELD] = order.caller_id
     return form
 
 

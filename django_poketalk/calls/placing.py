@@ -64,6 +64,7 @@ def order_of(call: CallRequest) -> Order:
         webcallid=call.webcallid,
         event_url=incoming.event_url(call),
         to_extension=call.to_extension,
+        caller_id=numbers.wire(call.presented_number),
     )
 
 

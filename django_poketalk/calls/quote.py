@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..exceptions import CallRefused
 from ..models import BlacklistedNumber, CallRequest
 from ..protocol import numbers
-from . import limits
+from . import caller_ids, limits
 from .limits import Cap
 from .quiet_hours import CalleeTime, QuietHours
 
@@ -42,6 +42,13 @@ class Quote:
     quiet_hours: QuietHours | None
     caps: tuple[Cap, ...]
     refusals: tuple[CallRefused, ...]
+
+    @property
+    def presented_number(self) -> str:
+        """The number (E.164) that the callee's phone displays. "" leaves it to the service, also
+        because that does not know the field.
+        """
+        return self.call.presented_number if caller_ids.is_sent() else ""
 
     @property
     def is_allowed(self) -> bool:

@@ -22,7 +22,7 @@ from ..exceptions import CallRefused, IdempotencyConflict
 from ..models import CallerNumber, CallRequest, ManualResolution
 from ..protocol import numbers
 from ..shared.number_errors import explain
-from . import limits, task_publisher
+from . import caller_ids, limits, task_publisher
 from . import quote as quotes
 from .quote import Quote
 
@@ -38,7 +38,9 @@ class Order(TypedDict, total=False):
 
     `from_number` is the caller's phone, which rings first, and `to_number` the callee's. Numbers
     may be written in any usual form; national ones belong to `DEFAULT_REGION`. `to_number` may have
-    an extension, as in `020 7946 0123 ext. 12`, unless it is in `to_extension`. `user` requests the
+    an extension, as in `020 7946 0123 ext. 12`, unless it is in `to_extension`. `caller_id` is the
+    number that the callee's phone displays: by default that of the setting, "" for the service's
+    choice. It must be a number that the service has verified for its account. `user` requests the
     call, `subject` is the object it is about. `max_duration` (seconds) and `max_cost` (money) end
     the call, but never later than the settings allow. Nothing is dialed before `not_before` or
     after `expires_at` (aware datetimes; by default now, and `PLACE_WITHIN` seconds later).
@@ -47,6 +49,7 @@ class Order(TypedDict, total=False):
     from_number: Required[str]
     to_number: Required[str]
     to_extension: str
+    caller_id: Any
     user: Any
     subject: Model | None
     max_duration: int | None
@@ -141,7 +144,7 @@ def _draft(order: Order) -> CallRequest:
     starts = order.get("not_before") or now
     subject = order.get("subject")
     to_number, to_extension = _callee(order["to_number"], order.get("to_extension") or "")
-    return CallRequest(
+    call = CallRequest(
         from_number=_e164("from_number", order["from_number"]),
         to_number=to_number,
         to_extension=to_extension,
@@ -154,6 +157,8 @@ def _draft(order: Order) -> CallRequest:
         not_before=starts,
         expires_at=order.get("expires_at") or starts + timedelta(seconds=settings.place_within),
     )
+    call.presented_number = caller_ids.choose(call, order.get("caller_id"))
+    return call
 
 
 def _refusals(call: CallRequest) -> Iterator[CallRefused]:
@@ -231,6 +236,8 @@ def _earlier(call: CallRequest, order: Order) -> CallRequest | None:
         return None
     compared = ["from_number", "to_number", "to_extension", "subject_type_id", "subject_id"]
     compared += ["max_duration", "max_cost"]
+    if order.get("caller_id") is not None:
+        compared.append("presented_number")
     if order.get("not_before") is not None and not earlier.attempts:  # a retry postpones it
         compared.append("not_before")
     if order.get("expires_at") is not None:

@@ -11,11 +11,11 @@ from ..models import CallRequest
 from ..models.calls import IS_OPEN
 
 BATCH = 1000
-NOTHING = {"from_number": "", "to_number": "", "to_extension": ""}
+NOTHING = {"from_number": "", "to_number": "", "to_extension": "", "presented_number": ""}
 
 
 def forget_old_numbers(now: datetime | None = None) -> int:
-    """Erase both numbers, and the extension, of calls that were created more than
+    """Erase the numbers, and the extension, of calls that were created more than
     `FORGET_NUMBERS_AFTER` days ago and are not open. Returns the number of calls.
     """
     days = settings.forget_numbers_after

@@ -93,6 +93,14 @@ class CallRequest(NamedByNumbers):
         validators=[RegexValidator(r"^[0-9]*\Z", _("Enter digits only."))],
         help_text=_("Dialed after the callee’s phone is answered."),
     )
+    presented_number = models.CharField(
+        _("presented number"),
+        max_length=NUMBER_LENGTH,
+        blank=True,
+        default="",
+        validators=[validate_number],
+        help_text=_("What the callee’s phone displays. Empty: the service decides."),
+    )
     user = models.ForeignKey(
         project.AUTH_USER_MODEL,
         verbose_name=_("user"),

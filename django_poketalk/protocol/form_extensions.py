@@ -13,6 +13,7 @@ INTERNAL_NUMBERS = "internal_numbers"
 KNOWN = (TO_EXTENSION, CALLER_ID, INTERNAL_NUMBERS)
 
 TO_EXTENSION_FIELD = "x_to_extension"
+CALLER_ID_FIELD = "x_caller_id"
 MAX_TO_EXTENSION = 32  # digits and pauses
 _TO_EXTENSION = re.compile(rf"(?=[w,]*[0-9])[0-9w,]{{1,{MAX_TO_EXTENSION}}}")
 

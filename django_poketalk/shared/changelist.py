@@ -19,7 +19,7 @@ LAST_PAGE = 1_000_000  # no database reads further
 
 Conditions = Mapping[str, tuple[Any, Q]]  # by their value in the address: words, what they mean
 
-NUMBERS = {"number", "from_number", "to_number"}
+NUMBERS = {"number", "from_number", "to_number", "presented_number"}
 
 
 def names_a_number(lookup: str) -> bool:
