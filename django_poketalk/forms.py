@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -12,6 +13,13 @@ from .conf import settings
 from .models import BlacklistedNumber, CallerNumber, ManualResolution
 from .protocol import numbers
 from .shared.number_errors import explain
+from .shared.periods import YEARS
+
+
+def validate_year(moment: datetime) -> None:
+    """`ValidationError` for times that overflow in some clocks and databases."""
+    if moment.year not in YEARS:
+        raise ValidationError(_("The year must be between 2000 and 2999."), code="years")
 
 
 class PhoneNumberField(forms.CharField):
@@ -86,6 +94,10 @@ class BlacklistedNumberForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = BlacklistedNumber
         fields = ("number", "is_prefix", "direction", "reason", "until")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["until"].validators.append(validate_year)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

@@ -26,6 +26,7 @@ from ..blacklist.matching import TOGETHER, find_matches, parts
 from ..blacklist.parsing import MOST_LINES, BulkInput, parse
 from ..blacklist.preview import Preview, add_entries, preview
 from ..conf import settings
+from ..forms import validate_year
 from ..models import BlacklistedNumber
 from ..models.numbers import REASON_LENGTH
 from ..shared.admin_pages import page_path, render_page
@@ -60,6 +61,7 @@ class BulkAddForm(forms.Form):
         required=False,
         help_text=_("Leave empty to block it permanently."),
         widget=AdminSplitDateTime,
+        validators=[validate_year],
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

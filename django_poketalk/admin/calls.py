@@ -20,7 +20,7 @@ from ..models import CallRequest
 from ..reports.outcomes import Outcome
 from ..shared.admin_names import NumbersInNames
 from ..shared.admin_pages import page_path
-from ..shared.changelist import LongList, NoNul
+from ..shared.changelist import LongList, SafeLookups
 from . import call_actions, call_detail, call_list, columns, filters, place, reports, search
 from .changelist import CallChangeList
 
@@ -41,7 +41,7 @@ PAGES: tuple[tuple[str, str, View], ...] = (
 
 
 @admin.register(CallRequest)
-class CallRequestAdmin(NoNul, NumbersInNames, LongList):
+class CallRequestAdmin(SafeLookups, NumbersInNames, LongList):
     """Calls are read-only: `requesting.request_call` creates them, and events update them."""
 
     # Not where Django finds it by itself: a project's own admin of calls has a page of its own.

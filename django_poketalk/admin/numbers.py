@@ -16,7 +16,7 @@ from .. import permissions
 from ..forms import CallerNumberForm
 from ..models import BlacklistedNumber, CallerNumber
 from ..shared.admin_names import NumbersInNames
-from ..shared.changelist import NoNul, names_a_number
+from ..shared.changelist import SafeLookups, names_a_number
 
 
 @admin.display(description=_("number"))
@@ -24,7 +24,7 @@ def masked_number(row: BlacklistedNumber | CallerNumber) -> str:
     return str(row)
 
 
-class NumberAdmin(NoNul, NumbersInNames):
+class NumberAdmin(SafeLookups, NumbersInNames):
     """Rows with a `number`, which is masked for users who may not see numbers."""
 
     columns: tuple[str, ...]

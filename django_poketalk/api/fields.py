@@ -8,8 +8,9 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
+from ..shared.periods import YEARS
+
 LARGEST_INTEGER = 2**31 - 1  # what every database's integer column holds
-YEARS = range(2000, 3000)  # others overflow in some clocks and databases
 
 
 class TextField(serializers.CharField):
@@ -56,7 +57,10 @@ class MomentField(serializers.DateTimeField):
     def to_internal_value(self, value: Any) -> datetime:
         if not isinstance(value, str) or not value.isascii():
             self.fail("invalid", format="ISO 8601")
-        moment = super().to_internal_value(value)
+        try:
+            moment = super().to_internal_value(value)
+        except OverflowError:
+            self.fail("years")
         if moment.year not in YEARS:
             self.fail("years")
         return moment

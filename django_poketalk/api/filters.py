@@ -16,11 +16,10 @@ from django.utils.translation import gettext as _
 from django_filters.fields import IsoDateTimeField
 
 from .. import permissions
-from ..forms import PhoneNumberField
+from ..forms import PhoneNumberField, validate_year
 from ..models import BlacklistedNumber, CallRequest, Placement, Status
 from ..models.calls import IS_OPEN
 from ..protocol.numbers import MAX_TEXT_LENGTH
-from .fields import YEARS
 
 TRUE_OR_FALSE = {"true": True, "1": True, "false": False, "0": False}
 
@@ -34,8 +33,8 @@ class MomentFormField(IsoDateTimeField):
         if value and not str(value).isascii():
             raise ValidationError(self.error_messages["invalid"], code="invalid")
         moment: datetime | None = super().clean(value)
-        if moment is not None and moment.year not in YEARS:
-            raise ValidationError(_("The year must be between 2000 and 2999."), code="years")
+        if moment is not None:
+            validate_year(moment)
         return moment and moment.astimezone(UTC)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from django.contrib.admin import ModelAdmin, SimpleListFilter
+from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.contrib.admin.options import BaseModelAdmin, IncorrectLookupParameters
 from django.contrib.admin.views.main import ALL_VAR, PAGE_VAR, ChangeList
 from django.core.paginator import Page, Paginator
@@ -14,11 +16,14 @@ from django.http import HttpRequest
 from django.utils.formats import number_format
 from django.utils.functional import cached_property
 
+from .periods import YEARS
+
 MOST_COUNTED = 10_000
 LAST_PAGE = 1_000_000  # no database reads further
 
 Conditions = Mapping[str, tuple[Any, Q]]  # by their value in the address: words, what they mean
 
+DATE = re.compile(r"[0-9]{4}-[0-9]")
 NUMBERS = {"number", "from_number", "to_number", "presented_number"}
 
 
@@ -29,12 +34,16 @@ def names_a_number(lookup: str) -> bool:
     return not NUMBERS.isdisjoint(lookup.split("__"))
 
 
-class NoNul(BaseModelAdmin):  # type: ignore[type-arg]
-    """Treats a NUL in the address, which PostgreSQL refuses, like a filter that cannot be."""
+class SafeLookups(BaseModelAdmin):  # type: ignore[type-arg]
+    """Refuses values in the address that databases cannot compare: a NUL, and times that overflow
+    in UTC.
+    """
 
     def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
         if "\x00" in value:
             raise IncorrectLookupParameters
+        if DATE.match(value) and int(value[:4]) not in YEARS:
+            raise DisallowedModelAdminLookup(f"The year must be between 2000 and 2999: {value!r}.")
         return super().lookup_allowed(lookup, value, request)
 
 

@@ -8,6 +8,7 @@ from datetime import date, datetime, time, timedelta
 from django.utils import timezone
 
 DAY = timedelta(days=1)
+YEARS = range(2000, 3000)  # others overflow in some clocks and databases
 
 
 def midnight(day: date) -> datetime:

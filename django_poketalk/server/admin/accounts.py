@@ -16,7 +16,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.shared.admin_urls import admin_url
-from django_poketalk.shared.changelist import NoNul
+from django_poketalk.shared.changelist import SafeLookups
 
 from ..billing import ledger
 from ..models import Account, AllowedAddress
@@ -66,7 +66,7 @@ class AllowedAddressInline(admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(Account)
-class AccountAdmin(NoNul, NamesNumbers, TopUpPage, StatementPage):
+class AccountAdmin(SafeLookups, NamesNumbers, TopUpPage, StatementPage):
     """Customers. Their balance is read-only here; it changes in the ledger."""
 
     form = AccountForm
@@ -145,7 +145,7 @@ class AccountAdmin(NoNul, NamesNumbers, TopUpPage, StatementPage):
 
 
 @admin.register(AllowedAddress)
-class AllowedAddressAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
+class AllowedAddressAdmin(SafeLookups, admin.ModelAdmin):  # type: ignore[type-arg]
     """The allowed addresses of all accounts, to find the account of an address."""
 
     list_display = ("network", "account")

@@ -25,7 +25,7 @@ from import_export.forms import ConfirmImportForm, ImportForm
 from django_poketalk.shared import csv_export
 from django_poketalk.shared.admin_pages import page_path
 from django_poketalk.shared.admin_urls import admin_url
-from django_poketalk.shared.changelist import NoNul
+from django_poketalk.shared.changelist import SafeLookups
 
 from ..billing import rate_decks
 from ..models import Gateway
@@ -84,7 +84,7 @@ class ConfirmDeckForm(ConfirmImportForm):  # type: ignore[misc]
             raise forms.ValidationError(_("Check the file again, then import it.")) from error
 
 
-class RateDecks(NoNul, ImportMixin, admin.ModelAdmin):  # type: ignore[misc,type-arg]
+class RateDecks(SafeLookups, ImportMixin, admin.ModelAdmin):  # type: ignore[misc,type-arg]
     """Adds import and export of decks to the admin of rates: a deck is all of one owner's."""
 
     model: type[PrefixRate]

@@ -17,10 +17,10 @@ from django.utils.html import format_html
 
 from django_poketalk.protocol import numbers
 from django_poketalk.shared.admin_names import NumbersInDeletions, NumbersInNames
-from django_poketalk.shared.changelist import NoNul, names_a_number
+from django_poketalk.shared.changelist import SafeLookups, names_a_number
 
 
-class NoNumberLookups(NoNul):
+class NoNumberLookups(SafeLookups):
     """Refuses lookups in the URL that would reveal masked numbers."""
 
     def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.protocol import numbers
 from django_poketalk.shared.admin_urls import admin_url
-from django_poketalk.shared.changelist import NoNul
+from django_poketalk.shared.changelist import SafeLookups
 from django_poketalk.shared.number_errors import explain
 
 from ..models import Gateway, TestCall
@@ -65,7 +65,7 @@ class GatewayForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Gateway)
-class GatewayAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
+class GatewayAdmin(SafeLookups, admin.ModelAdmin):  # type: ignore[type-arg]
     """Gateways, in the order in which they are tried."""
 
     form = GatewayForm

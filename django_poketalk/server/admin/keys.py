@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from django_poketalk.shared.admin_pages import render_page
-from django_poketalk.shared.changelist import NoNul
+from django_poketalk.shared.changelist import SafeLookups
 
 from ..billing import ledger
 from ..models import ApiKey
@@ -52,7 +52,7 @@ class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
+class ApiKeyAdmin(SafeLookups, admin.ModelAdmin):  # type: ignore[type-arg]
     """API keys, identified by their first characters."""
 
     issued_template = "admin/poketalk_server/apikey/issued.html"

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from django_poketalk.shared.changelist import NoNul
+from django_poketalk.shared.changelist import SafeLookups
 
 from ..billing import ledger
 from ..models import LedgerEntry
@@ -63,7 +63,7 @@ class BookingForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(LedgerEntry)
-class LedgerEntryAdmin(NoNul, NamesItsCall):
+class LedgerEntryAdmin(SafeLookups, NamesItsCall):
     """Ledger entries. Users with the permission add entries to top up or adjust a balance."""
 
     form = BookingForm

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from django.contrib import admin
 
-from django_poketalk.shared.changelist import NoNul
+from django_poketalk.shared.changelist import SafeLookups
 
 from ..models import BuyRate, Gateway, Rate, ServiceProvider
 
@@ -14,7 +14,7 @@ if find_spec("import_export"):
     from .decks import RateDecks
 else:  # as without the extra "server"
 
-    class RateDecks(NoNul, admin.ModelAdmin):  # type: ignore[no-redef,type-arg]
+    class RateDecks(SafeLookups, admin.ModelAdmin):  # type: ignore[no-redef,type-arg]
         """Rates without import and export."""
 
 
@@ -28,7 +28,7 @@ class GatewayInline(admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(ServiceProvider)
-class ServiceProviderAdmin(NoNul, admin.ModelAdmin):  # type: ignore[type-arg]
+class ServiceProviderAdmin(SafeLookups, admin.ModelAdmin):  # type: ignore[type-arg]
     """Carriers with their gateways. Rates have pages of their own, because there are many."""
 
     inlines = (GatewayInline,)
