@@ -98,3 +98,19 @@ def test_only_the_last_two_digits_choose_the_phone() -> None:
 def test_a_clock_with_an_invalid_speed_is_refused(speed: float) -> None:
     with pytest.raises(ValueError, match="speed"):
         Clock(speed)
+
+
+def test_records_the_extension_until_the_phone_hangs_up() -> None:
+    dialed: list[dict[LegKey, str]] = []
+
+    async def run() -> None:
+        gateway = SimulatedGateway(Clock(200), lambda call, fact: None)
+        gateway.originate(LEG, "442079460000", "442079460007", ROUTE)
+        gateway.dial_extension(LEG, "w12")
+        dialed.append(dict(gateway.extensions))
+        gateway.hang_up(LEG, Cause.NORMAL)
+        gateway.dial_extension(LEG, "13")
+        dialed.append(dict(gateway.extensions))
+
+    asyncio.run(run())
+    assert dialed == [{LEG: "w12"}, {}]

@@ -53,6 +53,10 @@ class AsteriskGateway(TrunkGateway):
         if (application := self._application_of(leg_b)) is not None:
             application.bridge(leg_a, leg_b)
 
+    def dial_extension(self, leg_b: LegKey, digits: str) -> None:
+        if (application := self._application_of(leg_b)) is not None:
+            application.dial_extension(leg_b, digits)
+
     def hang_up(self, leg: LegKey, cause: Cause) -> None:
         self._limits.release(leg)
         if (application := self._application_of(leg)) is not None:

@@ -11,6 +11,7 @@ from typing import Any
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, Side
 
 from ..base import CallKey, LegKey, Report
+from ..digits import BEFORE, with_half_seconds
 from . import causes
 from .channel_ids import bridge_id, bridge_of, channel_id, is_bridge_of, is_channel_of
 from .connection import Address, Connection, Json, NoResponse
@@ -43,6 +44,7 @@ class StasisApplication:
         self._legs: dict[str, AsteriskLeg] = {}  # by channel
         self._legs_a: dict[CallKey, AsteriskLeg] = {}
         self._bridged: set[CallKey] = set()
+        self._bridging: dict[CallKey, asyncio.Task[Any]] = {}
         self._hang_ups = HangUps(self.connection)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._lost_timer: asyncio.TimerHandle | None = None
@@ -104,7 +106,13 @@ class StasisApplication:
         a, b = (self._legs.get(channel_id(self.name, key)) for key in (key_a, key_b))
         if a is not None and b is not None:  # otherwise one has hung up, and is being reported
             self._bridged.add(key_a.call)
-            self._start(self._bridge(a, b))
+            self._bridging[key_a.call] = self._start(self._bridge(a, b))
+
+    def dial_extension(self, key_b: LegKey, digits: str) -> None:
+        """Send digits to B's phone after the two legs are connected."""
+        leg = self._legs.get(channel_id(self.name, key_b))
+        if leg is not None:
+            self._start(self._dial_extension(leg, digits))
 
     def hang_up(self, key: LegKey, cause: Cause) -> None:
         """Hang up a leg in any state."""
@@ -185,6 +193,22 @@ class StasisApplication:
             self._hang_up(b.channel, "congestion")
             b.hung_up(Cause.GATEWAY_DOWN)
 
+    async def _dial_extension(self, leg: AsteriskLeg, digits: str) -> None:
+        # Earlier, Asterisk would only bridge the channel when it has sent all digits.
+        if bridging := self._bridging.get(leg.key.call):
+            await asyncio.wait([bridging])
+        if leg.ended:
+            return
+        parameters = {"dtmf": with_half_seconds(digits), "before": int(BEFORE * 1000)}
+        path = f"channels/{leg.channel}/dtmf"
+        try:
+            status, answer = await self.connection.request("POST", path, parameters)
+            why = "" if status in DONE else f"HTTP {status}: {answer}"
+        except NoResponse as error:
+            why = str(error)
+        if why and not leg.ended:
+            logger.warning("The extension was not dialed: %s", why)
+
     # From Asterisk
 
     def on_event(self, event: Json) -> None:
@@ -261,6 +285,7 @@ class StasisApplication:
     def _on_leg_end(self, leg: AsteriskLeg) -> None:
         call = leg.key.call
         self._legs.pop(leg.channel, None)
+        self._bridging.pop(call, None)
         if self._legs_a.get(call) is leg:
             del self._legs_a[call]
         if call in self._bridged:
@@ -280,7 +305,8 @@ class StasisApplication:
     def _hang_up(self, channel: str, reason: str = "normal") -> None:
         self._start(self._hang_ups.hang_up(channel, reason))
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

@@ -38,6 +38,7 @@ from django_poketalk.server.switch.machine.facts_and_commands import (
 
 from ..base import LegKey, Report
 from . import causes, sdp
+from .info import DigitSender
 from .leg import SipLeg
 from .user_agent import UserAgent
 
@@ -76,6 +77,7 @@ class SipCall:
         self._b: SipLeg | None = None
         self._early: str | None = None  # B's early description, as offered to A
         self._bridge_requested = False
+        self._digits = ""  # to dial on B's leg once the media are connected
 
     def originate(
         self, key: LegKey, number: str, caller: str, trunk: SipTrunk, ring_timeout: int
@@ -104,12 +106,20 @@ class SipCall:
             self._bridge_requested = True  # waiting for A's answer
         elif a.agent.owes_ack:
             a.answer(b.description)  # flow I
-            self._media = Media.CONNECTED
+            self._set_connected()
         elif b.description == self._early:
-            self._media = Media.CONNECTED
+            self._set_connected()
         else:
             self._media = Media.CONNECTING
             a.offer(b.description)
+
+    def dial_extension(self, key_b: LegKey, digits: str) -> None:
+        """Send digits to B's phone, as soon as the phones are connected."""
+        if self._b is None or self._b.key != key_b:
+            return
+        self._digits = digits
+        if self._media is Media.CONNECTED:
+            self._set_connected()
 
     def hang_up(self, key: LegKey, cause: Cause) -> None:
         """Hang up a leg in any state."""
@@ -235,7 +245,13 @@ class SipCall:
     def _connect_media(self, answer: str) -> None:
         if self._b and self._b.agent.owes_ack:
             self._b.answer(answer)
+        self._set_connected()
+
+    def _set_connected(self) -> None:
         self._media = Media.CONNECTED
+        digits, self._digits = self._digits, ""
+        if digits and self._b:
+            DigitSender(self._b, digits)
 
     def _on_offer(self, leg: SipLeg, event: Any) -> None:
         if self._media is Media.CONNECTED:

@@ -72,6 +72,10 @@ class SipGateway(TrunkGateway):
         if (stack := self._stack()) is not None:
             thread.call_soon(stack.bridge, leg_a, leg_b)
 
+    def dial_extension(self, leg_b: LegKey, digits: str) -> None:
+        if (stack := self._stack()) is not None:
+            thread.call_soon(stack.dial_extension, leg_b, digits)
+
     def hang_up(self, leg: LegKey, cause: Cause) -> None:
         self._limits.release(leg)
         if (stack := self._stack()) is not None:

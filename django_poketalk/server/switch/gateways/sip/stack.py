@@ -96,6 +96,11 @@ class Stack:
         if call := self._calls.get(leg_a.call):
             call.bridge(leg_a, leg_b)
 
+    def dial_extension(self, leg_b: LegKey, digits: str) -> None:
+        """Send digits to leg B's phone."""
+        if call := self._calls.get(leg_b.call):
+            call.dial_extension(leg_b, digits)
+
     def hang_up(self, leg: LegKey, cause: Cause) -> None:
         if call := self._calls.get(leg.call):
             call.hang_up(leg, cause)

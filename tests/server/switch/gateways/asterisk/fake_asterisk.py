@@ -47,6 +47,7 @@ class FakeAsterisk:
     accepts_websockets: bool = True
     answers_pings: bool = True
     sends_events: bool = True
+    refuses_dtmf: bool = False
     channels: dict[str, Channel] = field(default_factory=dict)
     bridges: dict[str, set[str]] = field(default_factory=dict)
     all_channels: dict[str, Channel] = field(default_factory=dict)  # also those that have ended
@@ -56,6 +57,7 @@ class FakeAsterisk:
     filters: dict[str, set[str]] = field(default_factory=dict)
     handshakes: int = 0
     bridged: list[frozenset[str]] = field(default_factory=list)
+    dialed: list[tuple[str, str, bool]] = field(default_factory=list)  # with: was it bridged?
 
     @property
     def url(self) -> str:
@@ -102,6 +104,7 @@ class FakeAsterisk:
         app.router.add_get(f"{root}/channels", self._list_channels)
         app.router.add_post(f"{root}/channels", self._originate)
         app.router.add_delete(f"{root}/channels/{{id}}", self._hang_up)
+        app.router.add_post(f"{root}/channels/{{id}}/dtmf", self._send_dtmf)
         app.router.add_get(f"{root}/bridges", self._list_bridges)
         app.router.add_post(f"{root}/bridges", self._make_bridge)
         app.router.add_post(f"{root}/bridges/{{id}}/addChannel", self._add_channel)
@@ -187,6 +190,20 @@ class FakeAsterisk:
         if cause is None:
             return _error(400, "Invalid reason for hangup provided")
         self._destroy(channel, cause)
+        return web.Response(status=204)
+
+    async def _send_dtmf(self, request: web.Request) -> web.StreamResponse:
+        channel = self.channels.get(request.match_info["id"])
+        if channel is None:
+            return _error(404, "Channel not found")
+        if not channel.in_stasis:
+            return _error(409, "Channel not in a Stasis application")
+        if not request.query.get("dtmf"):
+            return _error(400, "DTMF is required")
+        if self.refuses_dtmf:
+            return _error(500, "Set by the test")
+        is_bridged = any(channel.id in bridge for bridge in self.bridges.values())
+        self.dialed.append((channel.ending, request.query["dtmf"], is_bridged))
         return web.Response(status=204)
 
     async def _make_bridge(self, request: web.Request) -> web.StreamResponse:
