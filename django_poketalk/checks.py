@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -18,7 +19,7 @@ from django.utils.module_loading import import_string
 
 from .backends import get_backend
 from .backends.click2call import Click2CallBackend
-from .calls import caller_ids, limits
+from .calls import caller_ids, limits, verification
 from .calls.requesting import MOST
 from .conf import Settings, settings
 from .events import incoming
@@ -40,6 +41,7 @@ POSITIVE = (
 NOT_NEGATIVE = (
     "calls_per_hour_per_user",
     "calls_per_hour_per_callee",
+    "calls_per_hour_per_caller_phone",
     "calls_per_hour",
     "live_calls_per_user",
     "live_calls",
@@ -69,6 +71,7 @@ def check_settings(**kwargs: Any) -> Iterator[checks.CheckMessage]:
     yield from check_quiet_hours()
     yield from check_urls()
     yield from check_ranges()
+    yield from check_phones()
     yield from check_countries()
     yield from check_prefixes()
     yield from app_settings.check_time_zone("poketalk.E014")
@@ -153,11 +156,7 @@ def check_events() -> Iterator[checks.CheckMessage]:
 def check_veto_rules() -> Iterator[checks.CheckMessage]:
     """E007: a veto rule is not a function."""
     for path in settings.veto_rules:
-        try:
-            problem = "" if callable(import_string(path)) else "is not a function"
-        except (ImportError, ValueError) as error:
-            problem = f"cannot be imported ({error})"
-        if problem:
+        if problem := _function_problem(path):
             yield checks.Error(
                 f"POKETALK['VETO_RULES']: {path!r} {problem}.",
                 hint="Name functions that take a call and an event and return a reason or ''.",
@@ -262,6 +261,58 @@ def check_prefixes() -> Iterator[checks.CheckMessage]:
     except ImproperlyConfigured as error:
         hint = "Write prefixes with + and the country code."
         yield checks.Error(str(error), hint=hint, id="poketalk.E013")
+
+
+def check_phones() -> Iterator[checks.CheckMessage]:
+    """E018: a function for phones cannot be imported. E019: the pattern of internal numbers is
+    invalid. W010: nobody verifies whose a phone is. W011: internal numbers are allowed, but the
+    service is not said to know them.
+    """
+    functions = {"USER_PHONES": settings.user_phones}
+    if settings.verify_phones != verification.STAFF:
+        functions["VERIFY_PHONES"] = settings.verify_phones
+    for key, path in functions.items():
+        if problem := _function_problem(path):
+            yield checks.Error(
+                f"POKETALK[{key!r}]: {path!r} {problem}.",
+                hint="Name a function by its dotted path.",
+                id="poketalk.E018",
+            )
+    try:
+        re.compile(settings.internal_numbers or "")
+    except re.error as error:
+        yield checks.Error(
+            f"POKETALK['INTERNAL_NUMBERS'] is not a regular expression: {error}.",
+            hint="For example, r'[1-7][0-9]{3}' allows the numbers from 1000 to 7999.",
+            id="poketalk.E019",
+        )
+    if settings.verify_phones is None and settings.user_phones is None:
+        yield checks.Warning(
+            "POKETALK['VERIFY_PHONES'] is not set: users can enter the number of any phone as"
+            " their own, and let it ring.",
+            hint="Set 'staff', or the dotted path of a function that sends a code to the phone.",
+            id="poketalk.W010",
+        )
+    if (
+        settings.internal_numbers
+        and form_extensions.INTERNAL_NUMBERS not in settings.service_extensions
+    ):
+        yield checks.Warning(
+            "POKETALK['INTERNAL_NUMBERS'] is set, but calls from internal numbers are refused.",
+            hint="Add 'internal_numbers' to POKETALK['SERVICE_EXTENSIONS'] if the service rings"
+            " them.",
+            id="poketalk.W011",
+        )
+
+
+def _function_problem(path: str | None) -> str:
+    """Why this is not the dotted path of a function, or ""."""
+    if path is None:
+        return ""
+    try:
+        return "" if callable(import_string(path)) else "is not a function"
+    except (ImportError, ValueError) as error:
+        return f"cannot be imported ({error})"
 
 
 def check_database() -> Iterator[checks.CheckMessage]:

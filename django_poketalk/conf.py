@@ -41,6 +41,12 @@ class Settings:
     allow_satellite: bool = False
     quiet_hours: tuple[str, str] | None = None
 
+    # The users' own phones
+    internal_numbers: str | None = None
+    phones_page: bool = True
+    user_phones: str | None = None
+    verify_phones: str | None = None
+
     # Limits of one call
     max_duration: int = 3600
     max_cost: Decimal | None = None
@@ -49,6 +55,7 @@ class Settings:
     # Limits of all calls
     calls_per_hour_per_user: int | None = 60
     calls_per_hour_per_callee: int | None = 10
+    calls_per_hour_per_caller_phone: int | None = 30
     calls_per_hour: int | None = None
     live_calls_per_user: int | None = 1
     live_calls: int | None = None

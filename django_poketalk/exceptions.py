@@ -26,6 +26,20 @@ class CallRefused(PokeTalkError):
         return str(self.sentence)
 
 
+class VerificationRefused(PokeTalkError):
+    """A code to verify a phone was not sent, or not accepted. `code` is for programs, `str(error)`
+    is a sentence for people.
+    """
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(code, sentence)
+        self.code = code
+        self.sentence = sentence
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
 class IdempotencyConflict(PokeTalkError):
     """The idempotency key was already used for a different call."""
 

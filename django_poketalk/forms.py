@@ -7,10 +7,12 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .conf import settings
-from .models import BlacklistedNumber, CallerNumber, ManualResolution
+from .models import BlacklistedNumber, ManualResolution, Phone
+from .models.phones import MOST_PHONES, read_phone
 from .protocol import numbers
 from .shared.number_errors import explain
 from .shared.periods import YEARS
@@ -42,43 +44,132 @@ class PhoneNumberField(forms.CharField):
             raise ValidationError(explain(error), code="number_invalid") from error
 
 
-class OwnNumberForm(forms.Form):
-    """A user's own phone number. An empty number deletes it."""
+class CallerPhoneField(PhoneNumberField):
+    """A caller's phone: E.164, or the digits of an internal number that `INTERNAL_NUMBERS`
+    allows.
+    """
 
-    number = PhoneNumberField(label=_("Your phone number"), required=False)
+    def clean(self, value: Any) -> str:
+        written: str = forms.CharField.clean(self, value)
+        if not written:
+            return ""
+        try:
+            return read_phone(written)
+        except numbers.InvalidNumber as error:
+            raise ValidationError(explain(error), code="number_invalid") from error
+
+
+class OwnNumberForm(forms.Form):
+    """The number of a user's default phone. An empty number deletes the phone."""
+
+    number = CallerPhoneField(label=_("Your phone number"), required=False)
+
+    def __init__(self, *args: Any, user: Any = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.user = user
+
+    def clean_number(self) -> str:
+        number: str = self.cleaned_data["number"]
+        others = Phone.objects.for_user(self.user)[1:]
+        if any(phone.number == number for phone in others):
+            raise ValidationError(_("You already have a phone with this number."), "phone_exists")
+        return number
+
+    def save(self) -> None:
+        number = self.cleaned_data["number"]
+        default = next(iter(Phone.objects.for_user(self.user)), None)
+        if not number and default is not None:
+            default.delete()
+        elif number:
+            phone = default or Phone(user=self.user)
+            phone.number = number
+            phone.save()
+
+
+class MyPhoneForm(forms.ModelForm):  # type: ignore[type-arg]
+    """One of a user's own phones. The instance has the user."""
+
+    number = CallerPhoneField(label=_("Phone number"))
+
+    class Meta:
+        model = Phone
+        fields = ("label", "number")
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        if self.instance.pk:
+            self.initial["number"] = self.instance.display
         region = settings.default_region
-        self.fields["number"].help_text = (
-            _(
-                "This phone rings first when you place a call. Numbers without + and country"
-                " code are taken as numbers in %(country)s. Leave empty to remove the number."
-            )
+        written = (
+            _("Numbers without + and country code are taken as numbers in %(country)s.")
             % {"country": region}
             if region
-            else _(
-                "This phone rings first when you place a call. Enter the number with + and"
-                " country code. Leave empty to remove it."
-            )
+            else _("Enter the number with + and country code.")
+        )
+        internal = _("The numbers of internal phones are accepted too.")
+        self.fields["number"].help_text = (
+            f"{written} {internal}" if settings.internal_numbers else written
         )
 
-    def save(self, user: Any) -> None:
-        number = self.cleaned_data["number"]
-        if number:
-            CallerNumber.objects.update_or_create(user=user, defaults={"number": number})
-        else:
-            CallerNumber.objects.filter(user=user).delete()
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        phones = Phone.objects.filter(user=self.instance.user).exclude(pk=self.instance.pk)
+        if phones.filter(number=cleaned.get("number", "")).exists():
+            sentence = _("You already have a phone with this number.")
+            self.add_error("number", ValidationError(sentence, "phone_exists"))
+        if self.instance.pk is None and phones.count() >= MOST_PHONES:
+            sentence = _("You can have up to %(most)s phones.") % {"most": MOST_PHONES}
+            self.add_error(None, ValidationError(sentence, "too_many_phones"))
+        return cleaned
 
 
-class CallerNumberForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The admin's form for a user's own phone number."""
+class PhoneForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The admin's form for a user's phone."""
 
-    number = PhoneNumberField(label=_("Number"), help_text=_("With + and country code."))
+    number = CallerPhoneField(label=_("Number"), help_text=_("With + and country code."))
+    default = forms.BooleanField(
+        label=_("Default"),
+        required=False,
+        help_text=_("Rings first unless the user chooses another phone."),
+    )
+    verified = forms.BooleanField(
+        label=_("Verified"),
+        required=False,
+        help_text=_(
+            "The phone belongs to this user. A new number or user has to be verified again."
+        ),
+    )
 
     class Meta:
-        model = CallerNumber
-        fields = ("user", "number")
+        model = Phone
+        fields = ("user", "label", "number")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # What the user may not change is not in the form.
+        for name, value in (
+            ("default", bool(self.instance.is_default)),
+            ("verified", self.instance.is_verified),
+        ):
+            if name in self.fields:
+                self.initial[name] = value
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        number = cleaned.get("number", self.instance.number)
+        same = Phone.objects.filter(user=cleaned.get("user"), number=number)
+        if same.exclude(pk=self.instance.pk).exists():
+            sentence = _("This user already has a phone with this number.")
+            self.add_error("number" if "number" in self.fields else "user", sentence)
+        return cleaned
+
+    def save(self, commit: bool = True) -> Phone:
+        phone: Phone = self.instance
+        if self.cleaned_data.get("default"):
+            phone.is_default = True
+        if "verified" in self.changed_data:
+            phone.verified_at = timezone.now() if self.cleaned_data["verified"] else None
+        return super().save(commit)  # type: ignore[no-any-return]
 
 
 class BlacklistedNumberForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -24,11 +24,13 @@ def may_place(user: Person) -> bool:
 
 
 def may_choose_caller(user: Person) -> bool:
-    """Whether this user may choose a phone other than their own to ring first.
+    """Whether this user may choose a phone other than their own to ring first."""
+    return _has(user, "choose_caller_phone")
 
-    Users who may change all users' own numbers could do so anyway.
-    """
-    return _has(user, "change_callernumber")
+
+def may_verify_phones(user: Person) -> bool:
+    """Whether this user may confirm that a phone belongs to its user."""
+    return _has(user, "verify_phone")
 
 
 def may_call_about(user: Person, subject: type[Model] | Model) -> bool:

@@ -62,7 +62,7 @@ class Shot:
 SHOTS = (
     Shot("contact", STAYS),
     Shot("call", STAYS, click=".poketalk-history a"),
-    Shot("own-number", "/poketalk/my-number/"),
+    Shot("own-number", "/poketalk/my-phones/"),
     Shot("admin-contacts", "/admin/contacts/contact/?q=Stopwatch", width=1000),
     Shot("admin-contact", "/admin/contacts/contact/19/change/", width=1000),
     Shot("admin-calls", "/admin/poketalk/callrequest/", width=1200),

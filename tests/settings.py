@@ -85,5 +85,6 @@ POKETALK = {
     "LIVE_CALLS_PER_USER": None,
     "CALLS_PER_HOUR_PER_USER": None,
     "CALLS_PER_HOUR_PER_CALLEE": None,
+    "CALLS_PER_HOUR_PER_CALLER_PHONE": None,
 }
 POKETALK_SERVER: dict[str, object] = {}

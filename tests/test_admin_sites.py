@@ -45,7 +45,7 @@ def rows(boss: Client) -> None:
     contact = Contact.objects.create(name="Bob", phone=CALLEE)
     call = requesting.request_call(from_number=CALLER, to_number=CALLEE, user=user, subject=contact)
     call.events.create(received_at=timezone.now(), status=1, answer=200)
-    caller.CallerNumber.objects.create(user=user, number=CALLER)
+    caller.Phone.objects.create(user=user, number=CALLER)
     caller.BlacklistedNumber.objects.create(number=CALLEE, direction="to")
     customer = make_customer()
     served = customer.new_call()

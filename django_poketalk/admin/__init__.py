@@ -1,5 +1,5 @@
-"""The admin of the caller's side: calls, the blacklist, and the users' own numbers."""
+"""The admin of the caller's side: calls, the blacklist, and the users' own phones."""
 
-from . import blacklist, calls, numbers
+from . import blacklist, calls, phones
 
-__all__ = ["blacklist", "calls", "numbers"]
+__all__ = ["blacklist", "calls", "phones"]

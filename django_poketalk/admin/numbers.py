@@ -1,4 +1,4 @@
-"""The users' own phones, and what all pages of stored numbers share.
+"""What all pages of stored numbers share.
 
 Without the permission to see numbers, a stored number is masked, can't be edited and can't be found
 by searching.
@@ -13,14 +13,13 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from .. import permissions
-from ..forms import CallerNumberForm
-from ..models import BlacklistedNumber, CallerNumber
+from ..models import BlacklistedNumber, Phone
 from ..shared.admin_names import NumbersInNames
 from ..shared.changelist import SafeLookups, names_a_number
 
 
 @admin.display(description=_("number"))
-def masked_number(row: BlacklistedNumber | CallerNumber) -> str:
+def masked_number(row: BlacklistedNumber | Phone) -> str:
     return str(row)
 
 
@@ -56,17 +55,6 @@ class NumberAdmin(SafeLookups, NumbersInNames):
             return [*self.facts]
         # Listing `number` too removes its input from the form.
         return [masked_number, "number", *self.facts]
-
-
-@admin.register(CallerNumber)
-class CallerNumberAdmin(NumberAdmin):
-    """Each user's own phone: leg A of the calls that the user places."""
-
-    form = CallerNumberForm
-    columns = ("user", "number")
-    raw_id_fields = ("user",)
-    list_select_related = ("user",)
-    show_full_result_count = False
 
 
 def display_columns(request: HttpRequest, columns: tuple[str, ...]) -> list[Any]:

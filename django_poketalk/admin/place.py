@@ -18,14 +18,15 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import permissions
 from ..button import signed_call
-from ..calls import requesting
+from ..calls import caller_phones, requesting
 from ..calls.limits import Cap
 from ..calls.quiet_hours import CalleeTime
 from ..calls.quote import Party, Quote
 from ..conf import settings
 from ..exceptions import CallRefused, IdempotencyConflict
-from ..forms import PhoneNumberField
-from ..models import BlacklistedNumber, CallerNumber, CallRequest
+from ..forms import CallerPhoneField, PhoneNumberField
+from ..models import BlacklistedNumber, CallRequest, Phone
+from ..models.phones import users_keep_their_own
 from ..presentation import call_status
 from ..shared.admin_pages import render_page
 from ..shared.admin_urls import admin_url
@@ -35,6 +36,7 @@ CAPS = {
     "calls_per_hour_per_user": _("Your calls in the last hour"),
     "spend_per_day_per_user": _("Cost of your calls today"),
     "calls_per_hour_per_callee": _("Calls to this number in the last hour"),
+    "calls_per_hour_per_caller_phone": _("Calls to your phone in the last hour"),
     "live_calls": _("Open calls (all users)"),
     "calls_per_hour": _("Calls in the last hour (all users)"),
     "spend_per_day": _("Cost of all calls today"),
@@ -46,8 +48,8 @@ class PlaceForm(forms.Form):
     submitting the form more than once places one call.
     """
 
-    from_number = PhoneNumberField(
-        label=_("Your phone"), error_messages={"required": requesting.NO_OWN_NUMBER}
+    from_number = CallerPhoneField(
+        label=_("Your phone"), error_messages={"required": caller_phones.NO_OWN_NUMBER}
     )
     to_number = PhoneNumberField(label=_("Number to call"))
     minutes = forms.IntegerField(
@@ -66,11 +68,18 @@ class PlaceForm(forms.Form):
         super().__init__(*args, **options)
         self.user = user
         self.is_busy = False  # whether the call is refused because the user already has one
-        own = CallerNumber.of(user)
+        own = self.phones = Phone.objects.for_user(user)
         self.knows_own_number = bool(own)
-        self.initial["from_number"] = permissions.display_number(own, True)
+        self.initial["from_number"] = own[0].display if own else ""
+        choice = caller_phones.choice(own)
+        if choice and not permissions.may_choose_caller(user):
+            self.initial["from_number"] = own[0].number
+            self.fields["from_number"] = forms.ChoiceField(
+                label=_("Your phone"), choices=[(each.number, _option(each)) for each in choice]
+            )
         caller = self.fields["from_number"]
-        caller.disabled = not permissions.may_choose_caller(user)  # the submitted value is ignored
+        # The submitted value is ignored if there is nothing to choose.
+        caller.disabled = not choice and not permissions.may_choose_caller(user)
         caller.help_text = _("This phone rings first.")
         self.fields["to_number"].help_text = _written()
         self.fields["minutes"].help_text = _(
@@ -82,6 +91,16 @@ class PlaceForm(forms.Form):
             if most is None
             else _("Up to %(most)s. Leave empty for %(most)s.") % {"most": call_status.cost(most)}
         )
+
+    def clean_from_number(self) -> str:
+        """The number. Users who may only choose among their own phones need one that may ring."""
+        number: str = self.cleaned_data["from_number"]
+        if not permissions.may_choose_caller(self.user):
+            try:
+                return caller_phones.chosen_number(self.phones, number)
+            except CallRefused as refusal:
+                raise forms.ValidationError(str(refusal), refusal.code) from refusal
+        return number
 
     def sent_order(self) -> signed_call.Button:
         """The submitted token. Raises `CallRefused` if it is another user's, or has expired."""
@@ -191,6 +210,7 @@ def _render(
         "adminform": AdminForm(any_form, [(None, {"fields": fields})], {}),
         "order": form.token(),
         "open_call": _open_call(model_admin, request) if form.is_busy else "",
+        "phones_page": users_keep_their_own(),
         "quote": None
         if quote is None
         else quote_context(quote, request.user, model_admin.admin_site),
@@ -250,6 +270,11 @@ def _cap(cap: Cap) -> dict[str, Any]:
             for name, figure in figures.items()
         },
     }
+
+
+def _option(phone: Phone) -> str:
+    number = f"\N{LEFT-TO-RIGHT ISOLATE}{phone.display}\N{POP DIRECTIONAL ISOLATE}"
+    return f"{phone.label}: {number}" if phone.label else number
 
 
 def _written() -> Any:

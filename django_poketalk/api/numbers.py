@@ -1,4 +1,4 @@
-"""The blacklist, and the user's own number."""
+"""The blacklist."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import copy
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
-from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from rest_framework import mixins, serializers
@@ -19,8 +17,8 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from .. import permissions
-from ..forms import BlacklistedNumberForm, OwnNumberForm
-from ..models import BlacklistedNumber, CallerNumber
+from ..forms import BlacklistedNumberForm
+from ..models import BlacklistedNumber
 from ..protocol.numbers import MAX_TEXT_LENGTH
 from ..shared.rest import FilterBackend, NewestFirst, form_errors, primary_key
 from .fields import MomentField, TextField
@@ -150,57 +148,3 @@ def _save(serializer: BaseSerializer[BlacklistedNumber], **more: Any) -> None:
     except IntegrityError:
         serializer.run_validation(serializer.initial_data)  # another request was first
         raise
-
-
-@component
-class OwnNumberSerializer(serializers.Serializer[CallerNumber]):
-    """The user's own phone number, which rings first."""
-
-    number = TextField(max_length=MAX_TEXT_LENGTH)
-
-
-class MayHaveNumber(BasePermission):
-    """An own number requires the permission to place calls."""
-
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        return permissions.may_place(request.user)
-
-
-class OwnNumberView(Resource):
-    """The user's own phone number, which rings first in their calls."""
-
-    permission_classes = (IsAuthenticated, MayHaveNumber)
-
-    @operation("get_own_number", {200: OwnNumberSerializer}, 404)
-    def get(self, request: Request) -> Response:
-        """The number, or 404 if none is set."""
-        return Response(OwnNumberSerializer(self._own(request)).data)
-
-    @operation(
-        "set_own_number", {200: OwnNumberSerializer}, *WITH_BODY, request=OwnNumberSerializer
-    )
-    def put(self, request: Request) -> Response:
-        """Set or replace it."""
-        serializer = OwnNumberSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        form = OwnNumberForm(serializer.validated_data)
-        if not form.is_valid():
-            raise serializers.ValidationError(form_errors(form))
-        form.save(request.user)
-        return Response(OwnNumberSerializer(self._own(request)).data)
-
-    @operation("delete_own_number", {204: None})
-    def delete(self, request: Request) -> Response:
-        """Delete it."""
-        self._stored(request).delete()
-        return Response(status=204)
-
-    def _own(self, request: Request) -> CallerNumber:
-        own = self._stored(request).first()
-        if own is None:
-            raise Http404
-        return own
-
-    def _stored(self, request: Request) -> QuerySet[CallerNumber]:
-        user: Any = request.user
-        return CallerNumber.objects.filter(user=user)

@@ -6,12 +6,14 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from .calls import CallViewSet
-from .numbers import BlacklistViewSet, OwnNumberView
+from .numbers import BlacklistViewSet
+from .phones import OwnNumberView, PhoneViewSet
 
 app_name = "poketalk-api"
 
 router = SimpleRouter()
 router.register("calls", CallViewSet, "call")
 router.register("blacklist", BlacklistViewSet, "blacklisted")
+router.register("phones", PhoneViewSet, "phone")
 
 urlpatterns = [*router.urls, path("own-number/", OwnNumberView.as_view(), name="own-number")]

@@ -17,14 +17,15 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ..calls import subjects
+from ..calls import caller_phones, subjects
 from ..conf import settings
-from ..models import CallRequest
+from ..models import CallRequest, Phone
 from ..presentation import call_status
 from ..protocol import numbers
 from . import signed_call
 
 KEPT = "_poketalk_open_calls"
+KEPT_PHONES = "_poketalk_phones"
 MOST = 20  # the most open calls of one user that are searched
 TEXTS = "texts"
 
@@ -65,10 +66,22 @@ def context(
         "form": look.form,
         "callee": str(about) if about else "",
         "back": back,
+        "phones": [] if look.form else phones(request)[1:],
         "live": live,
         "live_json": json.dumps(live, ensure_ascii=False) if live else "",
         TEXTS: texts(),
     }
+
+
+def phones(request: HttpRequest) -> list[Phone]:
+    """The user's phones to choose from, the default one first (`caller_phones.choice`). All buttons
+    of a page share one query.
+    """
+    kept: list[Phone] | None = getattr(request, KEPT_PHONES, None)
+    if kept is None:
+        kept = caller_phones.choice(Phone.objects.for_user(request.user))
+        setattr(request, KEPT_PHONES, kept)
+    return kept
 
 
 def texts() -> str:

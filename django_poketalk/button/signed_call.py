@@ -21,11 +21,12 @@ from django.db import models
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
-from ..calls import orders, requesting
+from ..calls import caller_phones, orders, requesting
 from ..conf import settings
-from ..exceptions import CallRefused
-from ..models import CallRequest
+from ..exceptions import CallRefused, IdempotencyConflict
+from ..models import CallRequest, Phone
 from ..models.numbers import validate_number
+from ..models.phones import validate_phone
 from ..permissions import Person
 from ..protocol import numbers
 
@@ -79,10 +80,11 @@ class Button:
         """The key of this button's call. It is the same however often the button is pressed."""
         return f"button-{self.nonce}"
 
-    def place(self, user: Person) -> CallRequest:
+    def place(self, user: Person, phone: str = "") -> CallRequest:
         """The call of this button: the one that it has already made, or a new one. `CallRefused`.
 
-        A button that has made its call keeps it, even if the stored number has changed since.
+        `phone` is the number of one of the user's own phones, by default that of the default one. A
+        button that has made its call keeps it, even if the stored number has changed since.
         """
         made = requesting.made_with(self.idempotency_key, user)
         if made:
@@ -94,7 +96,15 @@ class Button:
             "max_duration": self.max_duration,
             "max_cost": self.max_cost,
         }
-        return orders.place(order, user, self.idempotency_key)
+        if phone:
+            order["from_number"] = caller_phones.chosen_number(Phone.objects.for_user(user), phone)
+        try:
+            return orders.place(order, user, self.idempotency_key)
+        except IdempotencyConflict:  # pressed twice at the same moment, for different phones
+            made = requesting.made_with(self.idempotency_key, user)
+            if made is None:
+                raise
+            return made
 
     def callee(self) -> tuple[str, models.Model | None]:
         """The number to call and the subject of the call, as they are stored now.
@@ -180,7 +190,7 @@ def number_fields(model: type[models.Model]) -> list[str]:
     return [
         field.name
         for field in model._meta.concrete_fields
-        if validate_number in field.validators
+        if any(each in field.validators for each in (validate_number, validate_phone))
         or any(kind.__name__ == "PhoneNumberField" for kind in type(field).__mro__)
     ]
 

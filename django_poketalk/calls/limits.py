@@ -15,22 +15,24 @@ from decimal import Decimal
 from typing import Literal
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from ..conf import settings
 from ..exceptions import CallRefused
-from ..models import BlacklistedNumber, CallRequest
+from ..models import BlacklistedNumber, CallRequest, Phone
 from ..models.calls import CallRequestQuerySet
 from ..protocol import numbers
+from ..protocol.form_extensions import INTERNAL_NUMBERS
 from ..shared.periods import midnight
-from . import quiet_hours
+from . import caller_phones, quiet_hours
 from .quiet_hours import CalleeTime, QuietHours
 
 HOUR = timedelta(hours=1)
 MILLIONTH = Decimal("0.000001")  # of the currency: the precision of the columns
+
 
 Leg = Literal["from_number", "to_number"]
 LEGS: tuple[Leg, Leg] = ("from_number", "to_number")
@@ -73,7 +75,10 @@ def refusals(
 
     Pass the results of `blacklisting` (as `entries`) and `caps` (as `counted`) to reuse them.
     """
+    yield from _internal(call)
     for leg in LEGS:
+        if numbers.is_internal(getattr(call, leg)):
+            continue  # it has no country and no price of its own, and is on no blacklist
         yield from _destination(leg, getattr(call, leg))
         entry = blacklisting(call, leg) if entries is None else entries[leg]
         if entry is not None:
@@ -98,6 +103,8 @@ def refusals(
 def blacklisting(call: CallRequest, leg: Leg) -> BlacklistedNumber | None:
     """The blacklist entry that forbids this leg of the call, or None."""
     directions = BlacklistedNumber.Direction
+    if numbers.is_internal(getattr(call, leg)):
+        return None
     direction = directions.FROM if leg == "from_number" else directions.TO
     return BlacklistedNumber.matching(getattr(call, leg), direction, call.created_at)
 
@@ -149,10 +156,32 @@ def caps(call: CallRequest) -> Iterator[Cap]:
     callee = _("This number was called too often in the last hour.")
     same_callee = last_hour.filter(to_number=call.to_number)
     yield from _count("calls_per_hour_per_callee", same_callee, callee)
+    if not _is_verified_own_phone(call):
+        phone = _("Your phone was rung too often in the last hour. Try again later.")
+        rung = last_hour.filter(Q(from_number=call.from_number) | Q(to_number=call.from_number))
+        yield from _count("calls_per_hour_per_caller_phone", rung, phone)
     busy = _("All lines are busy. Try again in a moment.")
     yield from _count("live_calls", calls.open(), busy)
     yield from _count("calls_per_hour", last_hour, too_many)
     yield from _spend("spend_per_day", today, spent)
+
+
+def _is_verified_own_phone(call: CallRequest) -> bool:
+    """Whether the caller's phone is known to be the user's. Those may ring as often as the user may
+    call.
+    """
+    if settings.verify_phones is None or call.user is None:
+        return False
+    phone = caller_phones.find(Phone.objects.for_user(call.user), call.from_number)
+    return phone is not None and phone.is_verified
+
+
+def _internal(call: CallRequest) -> Iterator[CallRefused]:
+    """Whether the service can ring an internal number."""
+    is_supported = INTERNAL_NUMBERS in settings.service_extensions
+    if numbers.is_internal(call.from_number) and not is_supported:
+        sentence = _("The service cannot ring internal numbers, such as %s.")
+        yield CallRefused("internal_numbers", sentence % call.from_number, "from_number")
 
 
 def _destination(field: str, number: str) -> Iterator[CallRefused]:

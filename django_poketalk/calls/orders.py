@@ -10,13 +10,17 @@ from django.utils.translation import gettext as _
 
 from .. import permissions
 from ..exceptions import CallRefused
-from ..models import CallRequest
-from . import requesting, subjects
+from ..models import CallRequest, Phone
+from ..models.phones import read_phone
+from ..protocol.numbers import InvalidNumber
+from . import caller_phones, requesting, subjects
 from .quote import Quote
 
 
 class UserOrder(TypedDict, total=False):
-    """A `requesting.Order` without the user. The default `from_number` is the user's own number."""
+    """A `requesting.Order` without the user. `from_number` is by default the number of the user's
+    default phone. Users may choose among their own phones; others require a permission.
+    """
 
     to_number: Required[str]
     to_extension: str
@@ -61,9 +65,21 @@ def _complete(order: UserOrder, user: Any, earlier: CallRequest | None = None) -
     """The arguments of `request_call`: the order with its user and the caller's number."""
     if "from_number" not in order:
         # The number of the earlier call, even if the user's own number has changed since.
-        number = earlier.from_number if earlier else requesting.own_number(user)
+        number = earlier.from_number if earlier else caller_phones.own_number(user)
     elif permissions.may_choose_caller(user):
         number = order["from_number"]
     else:
-        raise PermissionDenied(_("You are not allowed to choose which phone rings first."))
+        number = _own(order["from_number"], user)
     return {**order, "user": user, "from_number": number}
+
+
+def _own(number: str, user: Any) -> str:
+    """The number, if it is one of the user's own phones, however it is written."""
+    phones = Phone.objects.for_user(user)
+    try:
+        own = caller_phones.find(phones, read_phone(number))
+    except InvalidNumber:
+        own = None
+    if own is None:
+        raise PermissionDenied(_("You are not allowed to choose which phone rings first."))
+    return caller_phones.chosen_number(phones, own.number)

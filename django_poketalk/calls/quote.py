@@ -15,8 +15,8 @@ from .quiet_hours import CalleeTime, QuietHours
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """One of the two phones: its E.164 number, its country (ISO 3166, or None if it has none or is
-    ambiguous), and the blacklist entry that forbids it, if any.
+    """One of the two phones: its E.164 or internal number, its country (ISO 3166, or None if it has
+    none or is ambiguous), and the blacklist entry that forbids it, if any.
     """
 
     number: str
@@ -72,4 +72,5 @@ def of(call: CallRequest, refused: Iterable[CallRefused] = ()) -> Quote:
 
 
 def _party(number: str, entry: BlacklistedNumber | None) -> Party:
-    return Party(number, numbers.country(number), entry)
+    country = None if numbers.is_internal(number) else numbers.country(number)
+    return Party(number, country, entry)

@@ -8,9 +8,9 @@ from django.utils.translation import gettext as _
 
 from .. import permissions
 from ..exceptions import CallRefused
-from ..models import CallerNumber, CallRequest, Placement
+from ..models import CallRequest, Placement
 from ..protocol import numbers
-from . import requesting, subjects
+from . import caller_phones, requesting, subjects
 
 UNSENT = (Placement.REJECTED, Placement.CANCELLED, Placement.EXPIRED, Placement.FAILED)
 MOST_LINKS = 100  # the longest chain of calls that were each called again
@@ -64,7 +64,8 @@ def _check(call: CallRequest, user: Any) -> None:
         raise CallRefused("not_allowed", _("You are not allowed to place calls."))
     if not call.from_number or not call.to_number:
         raise CallRefused("forgotten", _("The numbers of this call were deleted."))
-    if call.from_number != CallerNumber.of(user) and not permissions.may_choose_caller(user):
+    may_choose = permissions.may_choose_caller(user)
+    if not may_choose and not caller_phones.is_own(user, call.from_number):
         raise CallRefused(
             "not_allowed",
             _("You are not allowed to choose which phone rings first."),

@@ -15,20 +15,32 @@ from django.db import IntegrityError, transaction
 from django.db.models import Model
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from ..conf import settings
 from ..exceptions import CallRefused, IdempotencyConflict
-from ..models import CallerNumber, CallRequest, ManualResolution
+from ..models import CallRequest, ManualResolution
+from ..models.phones import read_phone
 from ..protocol import numbers
 from ..shared.number_errors import explain
 from . import caller_ids, limits, task_publisher
 from . import quote as quotes
+from .caller_phones import own_number
 from .quote import Quote
+
+__all__ = [
+    "MOST",
+    "Order",
+    "cancel",
+    "hang_up",
+    "made_with",
+    "own_number",
+    "quote",
+    "request_call",
+    "resolve",
+]
 
 logger = logging.getLogger(__name__)
 
-NO_OWN_NUMBER = gettext_lazy("Your own phone rings first, but its number is not set yet.")
 EXTENSION = re.compile(rf"[0-9]{{0,{numbers.MAX_EXTENSION}}}")
 MOST = 2**29  # seconds, or units of the currency: what the columns can hold
 
@@ -37,10 +49,11 @@ class Order(TypedDict, total=False):
     """What a call is requested with.
 
     `from_number` is the caller's phone, which rings first, and `to_number` the callee's. Numbers
-    may be written in any usual form; national ones belong to `DEFAULT_REGION`. `to_number` may have
-    an extension, as in `020 7946 0123 ext. 12`, unless it is in `to_extension`. `caller_id` is the
-    number that the callee's phone displays: by default that of the setting, "" for the service's
-    choice. It must be a number that the service has verified for its account. `user` requests the
+    may be written in any usual form; national ones belong to `DEFAULT_REGION`. `from_number` may
+    also be an internal number that `INTERNAL_NUMBERS` allows. `to_number` may have an extension, as
+    in `020 7946 0123 ext. 12`, unless it is in `to_extension`. `caller_id` is the number that the
+    callee's phone displays: by default that of the setting, "" for the service's choice. It must be
+    a number that the service has verified for its account. `user` requests the
     call, `subject` is the object it is about. `max_duration` (seconds) and `max_cost` (money) end
     the call, but never later than the settings allow. Nothing is dialed before `not_before` or
     after `expires_at` (aware datetimes; by default now, and `PLACE_WITHIN` seconds later).
@@ -101,14 +114,6 @@ def quote(**order: Unpack[Order]) -> Quote:
     return quotes.of(call, _too_late(call))
 
 
-def own_number(user: Any) -> str:
-    """The number of the user's own phone (E.164). Raises `CallRefused` if it is not known."""
-    number = CallerNumber.of(user)
-    if not number:
-        raise CallRefused("no_own_number", str(NO_OWN_NUMBER), "from_number")
-    return number
-
-
 def cancel(call: CallRequest, user: Any = None) -> bool:
     """Cancel a call that has not been sent to the service. False if it has."""
     return call.cancel(timezone.now(), user)
@@ -145,7 +150,7 @@ def _draft(order: Order) -> CallRequest:
     subject = order.get("subject")
     to_number, to_extension = _callee(order["to_number"], order.get("to_extension") or "")
     call = CallRequest(
-        from_number=_e164("from_number", order["from_number"]),
+        from_number=_caller_phone(order["from_number"]),
         to_number=to_number,
         to_extension=to_extension,
         user=order.get("user"),
@@ -173,11 +178,11 @@ def _too_late(call: CallRequest) -> Iterator[CallRefused]:
         )
 
 
-def _e164(field: str, number: Any) -> str:
+def _caller_phone(number: Any) -> str:
     try:
-        return numbers.normalize(number, settings.default_region)
+        return read_phone(number)
     except numbers.InvalidNumber as error:
-        raise CallRefused("number_invalid", explain(error), field) from error
+        raise CallRefused("number_invalid", explain(error), "from_number") from error
 
 
 def _callee(number: Any, extension: str) -> tuple[str, str]:

@@ -1,8 +1,9 @@
-"""Call requests, the events received for them, blacklisted numbers, and the users' own numbers."""
+"""Call requests, the events received for them, blacklisted numbers, and the users' own phones."""
 
 from .calls import CallRequest
 from .events import CallEvent
-from .numbers import BlacklistedNumber, CallerNumber
+from .numbers import BlacklistedNumber
+from .phones import Phone, VerificationCode
 from .states import STAGES, ManualResolution, Placement, Status
 
 __all__ = [
@@ -10,8 +11,9 @@ __all__ = [
     "BlacklistedNumber",
     "CallEvent",
     "CallRequest",
-    "CallerNumber",
     "ManualResolution",
+    "Phone",
     "Placement",
     "Status",
+    "VerificationCode",
 ]

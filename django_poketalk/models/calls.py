@@ -29,6 +29,7 @@ from ..shared.number_names import NamedByNumbers
 from ..shared.text import on_one_line
 from .indexes import of_calls as indexes_of_calls
 from .numbers import NUMBER_LENGTH, validate_number
+from .phones import validate_phone
 from .states import ANSWERS, ManualResolution, Placement, Status
 
 OPEN_PLACEMENTS = [Placement.QUEUED, Placement.SENDING, Placement.ACCEPTED, Placement.UNKNOWN]
@@ -77,13 +78,12 @@ class CallRequest(NamedByNumbers):
     """A request to connect two phones, and the call that results from it.
 
     Leg A (`from_number`) rings first, and leg B (`to_number`) when A has answered. Both numbers are
-    E.164 with "+". `to_extension` is dialed when B has answered.
+    E.164 with "+"; `from_number` may also be an internal number, of 2 to 6 digits. `to_extension` is
+    dialed when B has answered.
     """
 
     webcallid = models.CharField(_("call id"), max_length=64, unique=True, default=new_webcallid)
-    from_number = models.CharField(
-        _("from"), max_length=NUMBER_LENGTH, validators=[validate_number]
-    )
+    from_number = models.CharField(_("from"), max_length=NUMBER_LENGTH, validators=[validate_phone])
     to_number = models.CharField(_("to"), max_length=NUMBER_LENGTH, validators=[validate_number])
     to_extension = models.CharField(
         _("extension"),

@@ -24,7 +24,7 @@ def of_calls(is_open: Q) -> list[Index]:
         Index(fields=["user", "-id"], name="poketalk_by_user"),
         Index(fields=["subject_type", "subject_id", "-id"], name="poketalk_by_subject"),
         Index(fields=["to_number", "created_at"], name="poketalk_by_callee"),
-        Index(fields=["from_number"], name="poketalk_by_caller"),
+        Index(fields=["from_number", "created_at"], name="poketalk_by_phone"),
         Index(fields=["placement", "-id"], name="poketalk_unplaced", condition=IS_UNPLACED),
         Index(fields=["response_code", "-id"], name="poketalk_refused", condition=IS_REFUSED),
         Index(fields=["-id"], name="poketalk_vetoed", condition=IS_VETOED),

@@ -1,4 +1,4 @@
-"""Blacklisted numbers, and the users' own phone numbers."""
+"""Blacklisted numbers."""
 
 from __future__ import annotations
 
@@ -137,39 +137,3 @@ class BlacklistedNumber(NamedByNumbers):
                 },
             )
         return entry
-
-
-class CallerNumber(NamedByNumbers):
-    """A user's own phone, which is leg A of the user's calls."""
-
-    user = models.OneToOneField(
-        project.AUTH_USER_MODEL,
-        verbose_name=_("user"),
-        on_delete=models.CASCADE,
-        related_name="poketalk_number",
-    )
-    number = models.CharField(
-        _("number"), max_length=NUMBER_LENGTH, help_text=_("With + and country code.")
-    )
-
-    class Meta:
-        verbose_name = _("caller's number")
-        verbose_name_plural = _("callers' numbers")
-
-    def name_with(self, number: Callable[[str], str]) -> str:
-        return number(self.number)
-
-    @classmethod
-    def of(cls, user: Any) -> str:
-        """The user's own number (E.164), or "" if it is not set."""
-        return cls.objects.filter(user=user).values_list("number", flat=True).first() or ""
-
-    def clean(self) -> None:
-        """Convert the number to E.164."""
-        super().clean()
-        if not self.number:  # the field has already reported this
-            return
-        try:
-            self.number = numbers.normalize(self.number)
-        except numbers.InvalidNumber as error:
-            raise ValidationError({"number": explain(error)}) from error

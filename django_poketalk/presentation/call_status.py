@@ -22,6 +22,7 @@ from .. import permissions
 from ..events import vetoes
 from ..exceptions import CallRefused
 from ..models import CallRequest, Placement
+from ..models.phones import users_keep_their_own
 from ..protocol import numbers
 from ..protocol.codes import CallStatus, ResponseCode
 
@@ -104,9 +105,13 @@ def refresh_after(call: CallRequest) -> int | None:
 
 def way_out(refusal: CallRefused, user: Any, back: str) -> dict[str, str] | None:
     """A link to the page where the user can remove the reason of a refusal, if there is one."""
-    if refusal.code == "no_own_number":
-        url = with_way_back(reverse("poketalk:own-number"), back)
-        return {"url": url, "label": _("Set your own phone number")}
+    if refusal.field == "from_number" and users_keep_their_own():
+        url = with_way_back(reverse("poketalk:phones"), back)
+        is_missing = refusal.code == "no_own_number"
+        return {
+            "url": url,
+            "label": _("Set your own phone number") if is_missing else _("My phones"),
+        }
     if refusal.code == "live_calls_per_user":
         call = CallRequest.objects.open().filter(user=user).first()
         if call is not None:

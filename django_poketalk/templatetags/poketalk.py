@@ -80,7 +80,8 @@ def call_button(
 @register.inclusion_tag("poketalk/call_form.html", takes_context=True)
 def call_form(context: template.Context, id: str, *, back: str = "") -> dict[str, Any]:  # noqa: A002
     """The form for buttons that are inside another form: `{% call_form "calls" %}` for buttons with
-    `form="calls"`. Displays nothing.
+    `form="calls"`. Displays nothing, except to users with several phones: they choose the one that
+    rings first.
     """
     request = _request(context, "call_form")
     user = getattr(request, "user", None)
@@ -88,6 +89,7 @@ def call_form(context: template.Context, id: str, *, back: str = "") -> dict[str
         return {}
     return {
         "form": id,
+        "phones": render.phones(request),
         "back": back or request.get_full_path(),
         "texts": render.texts(),
         "csrf_token": context.get("csrf_token"),

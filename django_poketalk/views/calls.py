@@ -1,4 +1,4 @@
-"""The views for users: placing a call, the call's page, hanging up, and the user's own number.
+"""The views for users: placing a call, the call's page, and hanging up.
 
 All pages work without JavaScript. The views contain no rules: `calls.orders` and `calls.requesting`
 decide whether a call is allowed, `permissions` who may do what, and `presentation` what to display.
@@ -11,7 +11,6 @@ from functools import wraps
 from typing import Any
 
 from django.conf import settings as project
-from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required, login_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -21,14 +20,13 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from .. import permissions
 from ..button import signed_call
 from ..calls import requesting, subjects
 from ..exceptions import CallRefused
-from ..forms import OwnNumberForm
-from ..models import CallerNumber, CallRequest
+from ..models import CallRequest
 from ..presentation import call_log, call_status
 from . import answers
 
@@ -64,11 +62,13 @@ def place(request: HttpRequest) -> HttpResponse:
         return refuse(request, _("You are not allowed to place calls."))
     try:
         pressed = signed_call.read(request.POST.get("token", ""), request.user)
-        call = pressed.place(request.user)
+        call = pressed.place(request.user, request.POST.get("phone", ""))
     except CallRefused as refusal:
         if answers.wants_json(request):
             return answers.refused(request, refusal, back)
-        context = {"refusal": refusal, "back": back}
+        user: Any = request.user
+        link = call_status.way_out(refusal, user, back)
+        context = {"refusal": refusal, "link": link, "back": back}
         return render(request, "poketalk/refused.html", context, status=422)
     if answers.wants_json(request):
         return answers.placed(request, call, pressed, back)
@@ -134,27 +134,6 @@ def hang_up(request: HttpRequest, pk: int) -> HttpResponseBase:
         return answers.state(request, found)
     page = reverse("poketalk:call", args=[found.pk])
     return redirect(call_status.with_way_back(page, way_back(request)))
-
-
-@login_required
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
-def own_number(request: HttpRequest) -> HttpResponse:
-    """The user's own phone, which is leg A of the user's calls."""
-    user: Any = request.user  # not anonymous, because of login_required
-    if not permissions.may_place(user):
-        raise PermissionDenied
-    if request.method == "POST":
-        form = OwnNumberForm(request.POST)
-        if form.is_valid():
-            form.save(user)
-            messages.success(request, _("Your phone number was saved."), fail_silently=True)
-            return redirect(way_back(request) or reverse("poketalk:own-number"))
-    else:
-        form = OwnNumberForm(
-            initial={"number": permissions.display_number(CallerNumber.of(user), True)}
-        )
-    return render(request, "poketalk/own_number.html", {"form": form, "back": way_back(request)})
 
 
 def refuse(request: HttpRequest, sentence: str) -> HttpResponse:

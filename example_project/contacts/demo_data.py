@@ -13,7 +13,7 @@ from decimal import Decimal
 from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
 
-from django_poketalk.models import CallerNumber
+from django_poketalk.models import Phone
 from django_poketalk.server.billing import ledger
 from django_poketalk.server.models import (
     Account,
@@ -142,7 +142,7 @@ def _user(name: str, first_name: str, phone: str, **flags: bool) -> User:
     if created:
         user.set_password(name)
         user.save(update_fields=["password"])
-        CallerNumber.objects.create(user=user, number=phone)
+        Phone.objects.create(user=user, number=phone)
     return user
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from django_poketalk.models import CallerNumber
+from django_poketalk.models import Phone
 
 from .axe import accessibility_violations
 from .service import Service
@@ -63,7 +63,7 @@ def test_a_failed_or_unknown_call_is_accessible(
 
 
 def test_a_missing_number_and_its_form_are_accessible(page: Page, problems: list[str]) -> None:
-    CallerNumber.objects.all().delete()
+    Phone.objects.all().delete()
     call_button(page).click()
     expect_phase(page, "refused")
     check_accessibility(page, problems)
@@ -104,7 +104,7 @@ def test_a_button_in_text_is_accessible(
 def test_a_refusal_without_javascript_is_accessible(
     scheme: str, visit: Visit, bob: Any, problems: list[str]
 ) -> None:
-    CallerNumber.objects.all().delete()
+    Phone.objects.all().delete()
     page = visit(color_scheme=scheme)
     # Submit the form as a browser without JavaScript does.
     page.locator("poketalk-call form").evaluate("form => form.submit()")

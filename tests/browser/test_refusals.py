@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from django_poketalk.models import BlacklistedNumber, CallerNumber, CallRequest
+from django_poketalk.models import BlacklistedNumber, CallRequest, Phone
 from tests.caller.conftest import CALLEE
 from tests.crm.models import Contact
 
@@ -29,7 +29,7 @@ def closed_port() -> Iterator[int]:
 def test_a_user_without_a_number_sets_it_and_returns_to_the_page(
     visit: Visit, service: Service
 ) -> None:
-    CallerNumber.objects.all().delete()
+    Phone.objects.all().delete()
     page = visit()
     contact_url = page.url
 

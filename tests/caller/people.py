@@ -14,7 +14,7 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from django_poketalk.events.tokens import Limits
-from django_poketalk.models import CallerNumber, CallRequest, Placement
+from django_poketalk.models import CallRequest, Phone, Placement
 from tests.caller.conftest import CALLEE, CALLER
 from tests.crm.models import Contact
 
@@ -31,7 +31,7 @@ def someone(name: str, *permissions: str, **fields: Any) -> Any:
 def agent(name: str = "anna", *permissions: str) -> Any:
     """A user with an own number who may place calls."""
     user = someone(name, "place_call", *permissions)
-    CallerNumber.objects.create(user=user, number=CALLER)
+    Phone.objects.create(user=user, number=CALLER)
     return user
 
 

@@ -11,7 +11,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 
-from django_poketalk.models import BlacklistedNumber, CallerNumber, CallEvent, CallRequest
+from django_poketalk.models import BlacklistedNumber, CallEvent, CallRequest, Phone
 
 from .api.rest_client import BLACKLIST, CALLS
 from .conftest import CALLEE, CALLER
@@ -25,7 +25,7 @@ ALL_BUT_NUMBERS = [
     "hang_up_any_call",
     *(
         f"{deed}_{model}"
-        for model in ("callrequest", "callevent", "blacklistednumber", "callernumber")
+        for model in ("callrequest", "callevent", "blacklistednumber", "phone")
         for deed in ("view", "add", "change", "delete")
     ),
 ]
@@ -42,9 +42,9 @@ PAGES = [
     f"{ADMIN}/blacklistednumber/{{entry}}/change/",
     f"{ADMIN}/blacklistednumber/{{entry}}/history/",
     f"{ADMIN}/blacklistednumber/{{entry}}/delete/",
-    f"{ADMIN}/callernumber/",
-    f"{ADMIN}/callernumber/{{own}}/change/",
-    f"{ADMIN}/callernumber/{{own}}/delete/",
+    f"{ADMIN}/phone/",
+    f"{ADMIN}/phone/{{own}}/change/",
+    f"{ADMIN}/phone/{{own}}/delete/",
     "/poketalk/{call}/",
     "/poketalk/{call}/status/",
     CALLS,
@@ -60,7 +60,7 @@ def keys(call: CallRequest) -> dict[str, Any]:
     connected(call, response_detail=WORDS, veto_reason=WORDS)
     CallEvent.objects.create(call=call, status=7, answer=412, reason=WORDS)
     entry = BlacklistedNumber.objects.create(number=CALLEE, direction="to", reason=WORDS)
-    own = CallerNumber.objects.create(user=someone("bea"), number=CALLER)
+    own = Phone.objects.create(user=someone("bea"), number=CALLER)
     LogEntry.objects.create(
         user=own.user,
         content_type=ContentType.objects.get_for_model(call),

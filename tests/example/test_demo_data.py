@@ -19,7 +19,7 @@ import json
 from django.apps import apps
 from contacts import demo_data
 from contacts.models import Contact
-from django_poketalk.models import CallerNumber
+from django_poketalk.models import Phone
 from django_poketalk.server.billing import ledger
 from django_poketalk.server.models import ApiKey
 
@@ -38,7 +38,7 @@ print(json.dumps({
     "second key": ApiKey.find(second_key) is not None,
     "funds": str(ApiKey.find(second_key).account.funds),
     "numbers": [*Contact.objects.values_list("phone", flat=True),
-                *CallerNumber.objects.values_list("number", flat=True)],
+                *Phone.objects.values_list("number", flat=True)],
     "british": [*Contact.objects.filter(phone__startswith="+44").values_list("phone", flat=True)],
 }))
 """

@@ -30,7 +30,7 @@ def contact_page(site: str, session: requests.Session, query: str) -> str:
     return f"{site}{addresses[0]}"
 
 
-@pytest.mark.parametrize("path", ["/", "/contacts/1/", "/poketalk/my-number/", "/admin/"])
+@pytest.mark.parametrize("path", ["/", "/contacts/1/", "/poketalk/my-phones/", "/admin/"])
 def test_pages_require_a_login(site: str, path: str) -> None:
     response = requests.get(f"{site}{path}", timeout=10)
 
@@ -132,7 +132,7 @@ def test_a_missing_contact_is_not_found(site: str, demo: requests.Session) -> No
     assert demo.get(f"{site}/contacts/999999/", timeout=10).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/", "/login/", "/poketalk/my-number/", "/admin/"])
+@pytest.mark.parametrize("path", ["/", "/login/", "/poketalk/my-phones/", "/admin/"])
 def test_no_page_has_inline_style_or_script(site: str, demo: requests.Session, path: str) -> None:
     session = requests.Session() if path == "/login/" else demo
     response = session.get(f"{site}{path}", timeout=10)

@@ -49,7 +49,7 @@ class PoketalkCall extends HTMLElement {
       else this.#resume();
     } else if (event.type === "submit") {
       event.preventDefault();
-      if (!this.#busy) this.#place();
+      if (!this.#busy) this.#place(event.submitter);
     } else if (event.target.closest("[data-poketalk=hang-up]")) {
       this.#hangUp();
     } else if (event.target.closest("[type=submit]") && !this.contains(this.#form)) {
@@ -65,12 +65,16 @@ class PoketalkCall extends HTMLElement {
     this.#show(call);
   }
 
-  async #place() {
+  /* Places the call. A button of the menu has the phone that rings first. */
+  async #place(pressed) {
+    const data = this.#data;
+    if (pressed?.name === "phone") data.set("phone", pressed.value);
+    this.#closeMenu();
     this.#busy = true;
     this.#urls = null;
     this.#mustHangUp = false;
     this.#show({ phase: "calling", sentence: this.#texts.calling, open: true, may_hang_up: true });
-    const answer = await this.#request(this.#form.getAttribute("action"), this.#data);
+    const answer = await this.#request(this.#form.getAttribute("action"), data);
     if (answer.outdated) return;
     const { call } = answer;
     if (!call) {
@@ -187,9 +191,17 @@ class PoketalkCall extends HTMLElement {
     const button = this.querySelector("[type=submit]");
     const hangUp = this.#part("hang-up");
     // Not `disabled`, because that would remove the focus from the button that was just pressed.
-    button.setAttribute("aria-disabled", String(this.#busy));
+    for (const each of this.querySelectorAll("[type=submit]")) {
+      each.setAttribute("aria-disabled", String(this.#busy));
+    }
     if (!call.may_hang_up && document.activeElement === hangUp) button.focus();
     hangUp.hidden = !call.may_hang_up;
+  }
+
+  #closeMenu() {
+    const menu = this.querySelector("details");
+    if (menu?.contains(document.activeElement)) this.querySelector("[type=submit]").focus();
+    if (menu) menu.open = false;
   }
 
   #schedule() {

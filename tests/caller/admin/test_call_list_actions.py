@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from django_poketalk.admin import call_list
 from django_poketalk.calls.redialing import never_rang
-from django_poketalk.models import BlacklistedNumber, CallerNumber, CallRequest, Placement
+from django_poketalk.models import BlacklistedNumber, CallRequest, Phone, Placement
 from django_poketalk.shared import csv_export
 
 from ..conftest import CALLEE, CALLER
@@ -166,7 +166,7 @@ def test_each_refusal_has_a_message(boss: Client, new_call: Callable[..., CallRe
 
 
 def test_a_refusal_does_not_reveal_numbers(new_call: Callable[..., CallRequest]) -> None:
-    clerk = staff("clerk", "view_callrequest", "place_call", "change_callernumber")
+    clerk = staff("clerk", "view_callrequest", "place_call", "choose_caller_phone")
     call = change(new_call(to_number="+442079460777"), placement="failed")
     BlacklistedNumber.objects.create(number="+442079460777")
 
@@ -177,7 +177,7 @@ def test_a_refusal_does_not_reveal_numbers(new_call: Callable[..., CallRequest])
 
 
 def test_the_confirmation_page_does_not_reveal_numbers(call: CallRequest) -> None:
-    clerk = staff("clerk", "view_callrequest", "place_call", "change_callernumber")
+    clerk = staff("clerk", "view_callrequest", "place_call", "choose_caller_phone")
 
     html = page(act(clerk, "call_again", call))
 
@@ -194,9 +194,7 @@ def test_calling_again_from_another_phone_requires_the_permission(call: CallRequ
     assert CallRequest.objects.count() == 1
 
     own = someone("dora")
-    CallerNumber.objects.create(
-        user=type(own).objects.get(username="clerk"), number=call.from_number
-    )
+    Phone.objects.create(user=type(own).objects.get(username="clerk"), number=call.from_number)
     page(act(clerk, "call_again", call))
     assert CallRequest.objects.count() == 2
 

@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils.translation import override
 
 from django_poketalk.calls import requesting
-from django_poketalk.models import BlacklistedNumber, CallerNumber, CallRequest, Placement
+from django_poketalk.models import BlacklistedNumber, CallRequest, Phone, Placement
 from django_poketalk.protocol import numbers
 
 from ..conftest import CALLEE, CALLER
@@ -27,13 +27,13 @@ DEEDS = [
     "place_call",
     *(
         f"{deed}_{model}"
-        for model in ("callrequest", "callevent", "blacklistednumber", "callernumber")
+        for model in ("callrequest", "callevent", "blacklistednumber", "phone")
         for deed in ("view", "add", "change", "delete")
     ),
 ]
 FROM, TO = numbers.display(CALLER), numbers.display(CALLEE)
 CALL, ENTRY, OWN = f"{FROM} → {TO}", TO, FROM
-NAMES = {"callrequest": CALL, "blacklistednumber": ENTRY, "callernumber": OWN}
+NAMES = {"callrequest": CALL, "blacklistednumber": ENTRY, "phone": OWN}
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def rows(call: CallRequest) -> dict[str, Model]:
     return {
         "callrequest": call,
         "blacklistednumber": BlacklistedNumber.objects.create(number=CALLEE, direction="to"),
-        "callernumber": CallerNumber.objects.create(user=someone("bea"), number=CALLER),
+        "phone": Phone.objects.create(user=someone("bea"), number=CALLER),
     }
 
 
@@ -113,7 +113,7 @@ def test_the_message_after_a_deletion_names_the_row_and_the_history_masks_it(
 @pytest.mark.parametrize("sees", [False, True])
 @pytest.mark.parametrize(
     ("model", "name"),
-    [("blacklistednumber", "+44 20 7946 0999"), ("callernumber", "+44 20 7946 0777")],
+    [("blacklistednumber", "+44 20 7946 0999"), ("phone", "+44 20 7946 0777")],
 )
 def test_the_message_after_an_addition_names_the_row_and_the_history_masks_it(
     sees: bool, model: str, name: str
@@ -172,7 +172,7 @@ def test_users_see_only_the_numbers_of_their_own_calls() -> None:
 
 def test_recent_actions_are_masked_for_all_users(rows: Any) -> None:
     client = reader(True)
-    client.post(f"{ADMIN}/callernumber/{rows['callernumber'].pk}/delete/", {"post": "yes"})
+    client.post(f"{ADMIN}/phone/{rows['phone'].pk}/delete/", {"post": "yes"})
     client.get("/admin/")  # with the message of the deletion
     html = page(client.get("/admin/"))
     assert "•" in html
@@ -187,6 +187,6 @@ def test_a_name_reads_from_left_to_right_in_any_language(call: CallRequest) -> N
 
 def test_logs_and_error_reports_have_masked_names(call: CallRequest) -> None:
     call.shows_numbers = True
-    own = CallerNumber(number=CALLER)
+    own = Phone(number=CALLER)
     own.shows_numbers = True
     assert not contains_number(repr(call) + repr(own))

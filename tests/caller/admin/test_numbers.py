@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from django_poketalk.models import BlacklistedNumber, CallerNumber
+from django_poketalk.models import BlacklistedNumber, Phone
 
 from ..conftest import CALLEE, CALLER
 from ..people import contains_number, page, someone, staff
 
 CALLS = "/admin/poketalk/callrequest/"
 BLACKLIST = "/admin/poketalk/blacklistednumber/"
-PHONES = "/admin/poketalk/callernumber/"
+PHONES = "/admin/poketalk/phone/"
 INJECTED = "<script>alert('x')</script>"
 
 
@@ -87,9 +87,9 @@ def test_without_the_permission_numbers_are_masked_and_cannot_be_changed(
     stored = (
         BlacklistedNumber.objects.create(number=CALLEE)
         if address == BLACKLIST
-        else CallerNumber.objects.create(user=user, number=CALLEE)
+        else Phone.objects.create(user=user, number=CALLEE)
     )
-    editor = staff("editor", "change_blacklistednumber", "change_callernumber")
+    editor = staff("editor", "change_blacklistednumber", "change_phone")
     change = f"{address}{stored.pk}/change/"
 
     for html in (page(editor.get(address)), page(editor.get(change))):
@@ -112,7 +112,7 @@ def test_without_the_permission_numbers_are_masked_and_cannot_be_changed(
 def test_a_user_s_own_phone_is_stored_as_e164(boss: Client, user: Any) -> None:
     page(boss.post(f"{PHONES}add/", {"user": user.pk, "number": "+44 20 7946 0000"}), 302)
 
-    stored = CallerNumber.objects.get()
+    stored = Phone.objects.get()
     assert (stored.user, stored.number) == (user, CALLER)
 
 
@@ -124,7 +124,7 @@ def test_the_queries_of_lists_do_not_depend_on_their_length(
     for last in range(count):
         number, owner = f"+4420794601{last:02}", someone(f"user{last}")
         BlacklistedNumber.objects.create(number=number, created_by=owner)
-        CallerNumber.objects.create(user=owner, number=number)
+        Phone.objects.create(user=owner, number=number)
 
     with django_assert_num_queries(4):  # session, user; count, rows
         html = page(boss.get(address))

@@ -15,9 +15,9 @@ from django.utils import timezone
 
 from django_poketalk.models import (
     BlacklistedNumber,
-    CallerNumber,
     CallEvent,
     CallRequest,
+    Phone,
     Placement,
 )
 from tests.crm.models import Contact
@@ -27,7 +27,7 @@ from ..people import contact, contains_number, page, staff
 
 CALLS = "/admin/poketalk/callrequest/"
 BLACKLIST = "/admin/poketalk/blacklistednumber/"
-PHONES = "/admin/poketalk/callernumber/"
+PHONES = "/admin/poketalk/phone/"
 INJECTED = "<script>alert('x')</script>"
 
 
@@ -60,7 +60,7 @@ def add_events(call: CallRequest, count: int, **facts: Any) -> None:
 
 def test_all_models_of_the_caller_are_in_the_admin() -> None:
     # A call's events are on its page.
-    assert {CallRequest, BlacklistedNumber, CallerNumber} <= set(admin.site._registry)
+    assert {CallRequest, BlacklistedNumber, Phone} <= set(admin.site._registry)
 
 
 # The list of calls

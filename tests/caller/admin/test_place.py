@@ -103,7 +103,7 @@ def test_the_user_s_own_number_is_prefilled_and_fixed(anna: Client) -> None:
 
 
 def test_users_with_the_permission_can_enter_another_caller(db: None) -> None:
-    user = agent("boss", "change_callernumber", "view_callrequest")
+    user = agent("boss", "choose_caller_phone", "view_callrequest")
     user.is_staff = True
     user.save()
 
@@ -116,7 +116,7 @@ def test_without_an_own_number_there_is_a_link_to_set_it(db: None) -> None:
     client = staff("new", "place_call")
 
     html = page(client.get(PLACE))
-    assert 'href="/poketalk/my-number/?next=/admin/poketalk/callrequest/place/"' in html
+    assert 'href="/poketalk/my-phones/?next=/admin/poketalk/callrequest/place/"' in html
     html = page(call(client))
     assert "rings first, but its number is not set yet" in error_of(html, "from_number").replace(
         "&#x27;", "'"

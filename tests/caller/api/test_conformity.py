@@ -15,7 +15,7 @@ from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
 from hypothesis import HealthCheck, given, settings
 
-from django_poketalk.models import BlacklistedNumber, CallerNumber, CallEvent
+from django_poketalk.models import BlacklistedNumber, CallEvent, Phone
 
 from ..conftest import CALLEE, CALLER
 from ..people import agent, connected
@@ -32,11 +32,11 @@ TOO_SHARP = [
 ]
 TAKING = [  # something that can be wrong
     *("list_calls", "place_call", "quote_call", "list_blacklist", "add_blacklisted"),
-    *("change_blacklisted", "set_own_number"),
+    *("change_blacklisted", "set_own_number", "add_phone", "change_phone"),
 ]
 TELLING = [
     *("retrieve_call", "hang_up_call", "retrieve_blacklisted", "delete_blacklisted"),
-    *("get_own_number", "delete_own_number"),
+    *("get_own_number", "delete_own_number", "list_phones", "delete_phone"),
 ]
 OTHER = "+442079460124"
 RIGHT, WRONG = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
@@ -71,16 +71,20 @@ def described(document: Any, application: Any) -> Any:  # noqa: F811
 def asker(db: None) -> dict[str, str]:
     """The authorization header of a user with all permissions."""
     root = get_user_model().objects.create_superuser("root", password="root")
-    CallerNumber.objects.create(user=root, number=CALLER)
+    Phone.objects.create(user=root, number=CALLER)
     return {"Authorization": f"Basic {base64.b64encode(b'root:root').decode()}"}
 
 
 @pytest.fixture
-def there(db: None, new_call: Any) -> dict[str, int]:
+def there(asker: Any, new_call: Any) -> dict[str, int]:
     """The primary keys of existing objects, by the beginning of their paths."""
     call = connected(new_call(user=agent()))
     CallEvent.objects.create(call=call, status=7, duration=5, answer=200)
-    return {"/calls": call.pk, "/blacklist": BlacklistedNumber.objects.create(number=CALLEE).pk}
+    return {
+        "/calls": call.pk,
+        "/blacklist": BlacklistedNumber.objects.create(number=CALLEE).pk,
+        "/phones": Phone.objects.get(user__username="root").pk,
+    }
 
 
 @pytest.mark.parametrize(

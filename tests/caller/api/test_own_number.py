@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from django_poketalk.models import CallerNumber
+from django_poketalk.models import Phone
 
 from ..conftest import CALLER
 from ..people import agent, someone
@@ -28,7 +28,7 @@ def test_a_number_is_set_returned_replaced_and_deleted(poketalk: Any) -> None:
     assert put(asking, {"number": "020 7946 0000"}).json() == {"number": CALLER}
     assert asking.get(OWN_NUMBER).json() == {"number": CALLER}
     assert put(asking, {"number": "+44 20 7946 0999"}).json() == {"number": "+442079460999"}
-    assert CallerNumber.objects.get().user == anna
+    assert Phone.objects.get().user == anna
     assert asking.delete(OWN_NUMBER).status_code == 204
     assert asking.delete(OWN_NUMBER).status_code == 204
     problem(asking.get(OWN_NUMBER), 404, "not_found")
@@ -41,7 +41,7 @@ def test_each_user_has_their_own_number() -> None:
     problem(bob.get(OWN_NUMBER), 404, "not_found")
     put(bob, {"number": "+442079460999"})
     bob.delete(OWN_NUMBER)
-    assert CallerNumber.objects.get().number == CALLER
+    assert Phone.objects.get().number == CALLER
 
 
 def test_an_own_number_requires_the_permission_to_place_calls() -> None:
@@ -50,7 +50,7 @@ def test_an_own_number_requires_the_permission_to_place_calls() -> None:
     problem(eve.get(OWN_NUMBER), 403, "permission_denied")
     problem(put(eve, {"number": CALLER}), 403, "permission_denied")
     problem(eve.delete(OWN_NUMBER), 403, "permission_denied")
-    assert not CallerNumber.objects.exists()
+    assert not Phone.objects.exists()
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_an_own_number_requires_the_permission_to_place_calls() -> None:
 )
 def test_an_invalid_number_is_an_error_and_changes_nothing(number: Any) -> None:
     assert list(wrong(put(client(agent()), {"number": number}))) == ["#/number"]
-    assert CallerNumber.objects.get().number == CALLER
+    assert Phone.objects.get().number == CALLER
 
 
 def test_requests_make_few_queries(django_assert_num_queries: Any) -> None:

@@ -11,7 +11,7 @@ from django.contrib.auth.models import Permission
 from django.core.cache import cache
 from django.utils import timezone, translation
 
-from django_poketalk.models import BlacklistedNumber, CallerNumber, CallRequest
+from django_poketalk.models import BlacklistedNumber, CallRequest, Phone
 
 from ..conftest import CALLEE, CALLER
 from ..people import agent, contact, someone
@@ -50,7 +50,7 @@ def test_a_call_is_placed_from_the_users_own_number(woken: Any) -> None:
 
 
 def test_all_fields_of_an_order_apply() -> None:
-    anna = agent("anna", "change_callernumber")
+    anna = agent("anna", "choose_caller_phone")
     bob = contact()
     later = timezone.now() + timedelta(hours=1)
     give_permission(anna, "crm", "view_contact")
@@ -111,7 +111,7 @@ def test_choosing_the_caller_s_phone_requires_the_permission() -> None:
     order = {"to_number": CALLEE, "from_number": "+442079460999"}
 
     problem(post(client(agent()), CALLS, order), 403, "permission_denied")
-    assert post(client(agent("boss", "change_callernumber")), CALLS, order).status_code == 201
+    assert post(client(agent("boss", "choose_caller_phone")), CALLS, order).status_code == 201
 
 
 def test_without_an_own_number_a_call_is_refused() -> None:
@@ -213,7 +213,7 @@ def test_the_keys_of_users_are_separate() -> None:
 def test_a_key_returns_its_call_after_the_own_number_has_changed() -> None:
     anna = agent()
     first = post(client(anna), CALLS, {"to_number": CALLEE}, '"k-1"')
-    CallerNumber.objects.update(number="+442079460999")
+    Phone.objects.update(number="+442079460999")
     second = post(client(anna), CALLS, {"to_number": CALLEE}, '"k-1"')
 
     assert second.json()["id"] == first.json()["id"]

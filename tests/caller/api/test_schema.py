@@ -28,7 +28,7 @@ sys.modules["drf_spectacular"] = None
 import django
 django.setup()
 from django_poketalk.api import urls
-assert len(urls.urlpatterns) == 7, urls.urlpatterns
+assert len(urls.urlpatterns) == 9, urls.urlpatterns
 assert "drf_spectacular.utils" not in sys.modules
 """
 
@@ -74,6 +74,10 @@ def test_every_operation_has_a_name_and_a_description(document: Any) -> None:
         ("/own-number/", "delete"): "delete_own_number",
         ("/own-number/", "get"): "get_own_number",
         ("/own-number/", "put"): "set_own_number",
+        ("/phones/", "get"): "list_phones",
+        ("/phones/", "post"): "add_phone",
+        ("/phones/{id}/", "delete"): "delete_phone",
+        ("/phones/{id}/", "patch"): "change_phone",
     }
 
 

@@ -12,7 +12,7 @@ import time_machine
 from django.utils import timezone, translation
 
 from django_poketalk.button import signed_call
-from django_poketalk.models import CallerNumber, CallRequest, Placement
+from django_poketalk.models import CallRequest, Phone, Placement
 from django_poketalk.presentation import call_status
 from tests.crm.models import Contact
 
@@ -168,13 +168,13 @@ def test_the_next_token_differs_only_in_its_nonce(anna: Any, bob: Contact) -> No
 
 
 def test_a_json_refusal_has_a_code_and_a_link(anna: Any, bob: Contact) -> None:
-    CallerNumber.objects.all().delete()
+    Phone.objects.all().delete()
     order = {"token": token(anna, contact=bob), "next": "/contacts/7/"}
 
     data = logged_in(anna).post(PLACE, order, headers=JSON).json()
 
     assert (data["phase"], data["code"], data["open"]) == ("refused", "no_own_number", False)
-    assert data["link"]["url"] == "/poketalk/my-number/?next=%2Fcontacts%2F7%2F"
+    assert data["link"]["url"] == "/poketalk/my-phones/?next=%2Fcontacts%2F7%2F"
 
 
 def test_a_json_press_without_the_permission_has_a_sentence(anna: Any, bob: Contact) -> None:

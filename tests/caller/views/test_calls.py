@@ -13,14 +13,14 @@ import time_machine
 from django.test import Client
 from django.utils import timezone, translation
 
-from django_poketalk.models import BlacklistedNumber, CallerNumber, CallRequest
+from django_poketalk.models import BlacklistedNumber, CallRequest, Phone
 from tests.crm.models import Contact
 
 from ..conftest import CALLEE, CALLER
 from ..people import agent, connected, contact, logged_in, page, token
 
 PLACE = "/poketalk/place/"
-OWN_NUMBER = "/poketalk/my-number/"
+PHONES = "/poketalk/my-phones/"
 INJECTED = "<script>alert('x')</script>"
 
 
@@ -68,7 +68,7 @@ def test_a_repeated_press_returns_the_same_call_after_any_change(
     client, signed = logged_in(anna), token(anna, contact=bob)
     first = client.post(PLACE, {"token": signed})
     Contact.objects.update(phone="")
-    CallerNumber.objects.all().delete()
+    Phone.objects.all().delete()
     poketalk(LIVE_CALLS_PER_USER=1)
 
     replay = client.post(PLACE, {"token": signed})
@@ -166,7 +166,7 @@ def test_after_a_login_the_user_returns_to_the_page_of_the_button(
     assert response.url == f"/admin/login/?next={after_login}"
 
 
-@pytest.mark.parametrize("address", [OWN_NUMBER, "/poketalk/1/", "/poketalk/1/status/"])
+@pytest.mark.parametrize("address", [PHONES, "/poketalk/1/", "/poketalk/1/status/"])
 def test_pages_require_a_login(address: str, db: None) -> None:
     response = Client().get(address)
 
@@ -174,7 +174,7 @@ def test_pages_require_a_login(address: str, db: None) -> None:
     assert response.url == f"/admin/login/?next={address}"
 
 
-@pytest.mark.parametrize("address", [OWN_NUMBER, "/poketalk/1/", "/poketalk/1/status/"])
+@pytest.mark.parametrize("address", [PHONES, "/poketalk/1/", "/poketalk/1/status/"])
 def test_pages_require_a_login_even_without_the_login_middleware(
     address: str, db: None, settings: Any
 ) -> None:
@@ -204,14 +204,14 @@ def test_a_refusal_page_has_the_reason_and_a_back_link(anna: Any, bob: Contact) 
 
 
 def test_without_an_own_number_the_page_links_to_its_form(anna: Any, bob: Contact) -> None:
-    CallerNumber.objects.all().delete()
+    Phone.objects.all().delete()
 
     response = logged_in(anna).post(
         PLACE, {"token": token(anna, contact=bob), "next": "/contacts/7/?a=1&b=2"}
     )
 
     html = page(response, 422)
-    assert f'href="{OWN_NUMBER}?next=%2Fcontacts%2F7%2F%3Fa%3D1%26b%3D2"' in html
+    assert f'href="{PHONES}?next=%2Fcontacts%2F7%2F%3Fa%3D1%26b%3D2"' in html
 
 
 def test_an_object_that_has_lost_its_number_is_refused(anna: Any, bob: Contact) -> None:
@@ -238,8 +238,8 @@ def test_an_invalid_number_is_refused_and_quoted(anna: Any) -> None:
 def all_pages(client: Client, call: CallRequest) -> list[str]:
     return [
         page(client.get(f"/poketalk/{call.pk}/")),
-        page(client.get(OWN_NUMBER)),
-        page(client.post(OWN_NUMBER, {"number": "x"})),
+        page(client.get(PHONES)),
+        page(client.post(PHONES, {"number": "x"})),
         page(client.post(PLACE, {"token": "x"}), 422),
     ]
 

@@ -18,7 +18,7 @@ from celery import Celery
 from django.db import connection
 from django.urls import reverse
 
-from django_poketalk.models import CallerNumber, CallRequest
+from django_poketalk.models import CallRequest, Phone
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.server.models import AllowedAddress, ApiKey, Call
 from django_poketalk.server.switch.machine.facts_and_commands import Cause
@@ -67,7 +67,7 @@ def running_worker(app: Celery, site: str, api_key: str) -> Iterator[None]:
 def press(from_number: str, to_number: str) -> None:
     """Press a contact's call button, as a user with this number."""
     anna = people.agent()
-    CallerNumber.objects.filter(user=anna).update(number=from_number)
+    Phone.objects.filter(user=anna).update(number=from_number)
     tag = f'call_button contact field="phone" max_duration={LIMIT}'
     signed = people.token(anna, tag, contact=people.contact(phone=to_number))
     response = people.logged_in(anna).post(reverse("poketalk:place"), {"token": signed})

@@ -1,0 +1,183 @@
+"""The user's own phones, of which one rings first."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
+from rest_framework import serializers
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from rest_framework.viewsets import GenericViewSet
+
+from .. import permissions
+from ..forms import MyPhoneForm, OwnNumberForm
+from ..models import Phone
+from ..models.phones import LABEL_LENGTH, users_keep_their_own
+from ..protocol.numbers import MAX_TEXT_LENGTH
+from ..shared.problems import Problem
+from ..shared.rest import form_errors, primary_key
+from .fields import MomentField, TextField
+from .openapi import WITH_BODY, component, operation
+from .resources import Resource
+
+READING = ("GET", "HEAD", "OPTIONS")
+
+
+@component
+class PhoneSerializer(serializers.ModelSerializer[Phone]):
+    """One of the user's own phones. `id` is null if the project keeps the phones elsewhere."""
+
+    id = serializers.IntegerField(read_only=True, allow_null=True)
+    label = TextField(max_length=LABEL_LENGTH, required=False, allow_blank=True)
+    number = TextField(
+        max_length=MAX_TEXT_LENGTH, help_text="E.164, or an internal number of 2 to 6 digits."
+    )
+    is_default = serializers.BooleanField(
+        required=False, help_text="Rings first. True replaces the default phone."
+    )
+    may_ring = serializers.BooleanField(
+        read_only=True, help_text="False until it is verified, if the site requires that."
+    )
+    verified_at = MomentField(read_only=True, allow_null=True)
+
+    class Meta:
+        model = Phone
+        fields = ("id", "label", "number", "is_default", "may_ring", "verified_at")
+        validators: tuple[Any, ...] = ()  # the form checks the number as it is stored
+
+    def validate_is_default(self, is_default: bool) -> bool:
+        """Another phone has to become the default one instead."""
+        if not is_default and self.instance is not None and self.instance.is_default:
+            sentence = _("Make another phone the default one instead.")
+            raise serializers.ValidationError(sentence, "default_required")
+        return is_default
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """The phone as the page's form validates and stores it."""
+        phone = self.instance or Phone(user=self.context["request"].user)
+        data = {"label": phone.label, "number": phone.number} | attrs
+        form = MyPhoneForm(data, instance=copy.copy(phone))
+        if not form.is_valid():
+            raise serializers.ValidationError(form_errors(form))
+        return {**attrs, "label": data["label"], "number": form.cleaned_data["number"]}
+
+    def to_representation(self, instance: Phone) -> Any:
+        """A phone is the default one or not; the column has null for not."""
+        return {**super().to_representation(instance), "is_default": bool(instance.is_default)}
+
+
+@component
+class OwnNumberSerializer(serializers.Serializer[Phone]):
+    """The number of the user's default phone, which rings first."""
+
+    number = TextField(max_length=MAX_TEXT_LENGTH)
+
+
+class MayHavePhones(BasePermission):
+    """Own phones require the permission to place calls."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return permissions.may_place(request.user)
+
+
+class OwnPhones(Resource):
+    """Writes are refused if the site does not let users change their phones."""
+
+    permission_classes = (IsAuthenticated, MayHavePhones)
+
+    def check_permissions(self, request: Request) -> None:
+        super().check_permissions(request)
+        if request.method not in READING and not users_keep_their_own():
+            sentence = _("Your phones cannot be changed here. Ask your administrator.")
+            raise Problem(403, "phones_kept_elsewhere", sentence)
+
+
+class PhoneViewSet(OwnPhones, GenericViewSet[Phone]):
+    """The user's own phones. Other users' phones do not exist here."""
+
+    queryset = Phone.objects.none()
+    serializer_class = PhoneSerializer
+    lookup_value_regex = "[^/]+"
+    pagination_class = None
+
+    def get_object(self) -> Phone:
+        user: Any = self.request.user
+        stored = Phone.objects.filter(user=user)
+        return get_object_or_404(stored, pk=primary_key(self.kwargs["pk"]))
+
+    @operation("list_phones", {200: PhoneSerializer(many=True)})
+    def list(self, request: Request) -> Response:
+        """All of them, the default one first."""
+        phones = Phone.objects.for_user(request.user)
+        return Response(self.get_serializer(phones, many=True).data)
+
+    @operation("add_phone", {201: PhoneSerializer}, *WITH_BODY)
+    def create(self, request: Request) -> Response:
+        """Add a phone. The first one becomes the default one."""
+        serializer = self.get_serializer(data=request.data)
+        self._save(serializer, user=request.user)
+        return Response(serializer.data, 201)
+
+    @operation("change_phone", {200: PhoneSerializer}, 404, *WITH_BODY)
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Change the fields in the body. A new number has to be verified again."""
+        serializer = self.get_serializer(self.get_object(), data=request.data, partial=True)
+        self._save(serializer)
+        return Response(serializer.data)
+
+    @operation("delete_phone", {204: None}, 404)
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Delete it. If it was the default phone, the oldest one that is left becomes it."""
+        self.get_object().delete()
+        return Response(status=204)
+
+    def _save(self, serializer: Any, **more: Any) -> None:
+        serializer.is_valid(raise_exception=True)
+        try:
+            with transaction.atomic():
+                serializer.save(**more)
+        except IntegrityError:
+            serializer.run_validation(serializer.initial_data)  # another request was first
+            raise
+
+
+class OwnNumberView(OwnPhones):
+    """The number of the user's default phone, which rings first in their calls."""
+
+    @operation("get_own_number", {200: OwnNumberSerializer}, 404)
+    def get(self, request: Request) -> Response:
+        """The number, or 404 if none is set."""
+        return Response(OwnNumberSerializer(self._own(request)).data)
+
+    @operation(
+        "set_own_number", {200: OwnNumberSerializer}, *WITH_BODY, request=OwnNumberSerializer
+    )
+    def put(self, request: Request) -> Response:
+        """Set or replace it."""
+        serializer = OwnNumberSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        form = OwnNumberForm(serializer.validated_data, user=request.user)
+        if not form.is_valid():
+            raise serializers.ValidationError(form_errors(form))
+        form.save()
+        return Response(OwnNumberSerializer(self._own(request)).data)
+
+    @operation("delete_own_number", {204: None})
+    def delete(self, request: Request) -> Response:
+        """Delete the default phone."""
+        for phone in Phone.objects.for_user(request.user)[:1]:
+            phone.delete()
+        return Response(status=204)
+
+    def _own(self, request: Request) -> Phone:
+        phones = Phone.objects.for_user(request.user)
+        if not phones:
+            raise Http404
+        return phones[0]
