@@ -78,8 +78,8 @@ class CallRequest(NamedByNumbers):
     """A request to connect two phones, and the call that results from it.
 
     Leg A (`from_number`) rings first, and leg B (`to_number`) when A has answered. Both numbers are
-    E.164 with "+"; `from_number` may also be an internal number, of 2 to 6 digits. `to_extension` is
-    dialed when B has answered.
+    E.164 with "+"; `from_number` may also be an internal number, of 2 to 6 digits. `to_extension`
+    is dialed when B has answered.
     """
 
     webcallid = models.CharField(_("call id"), max_length=64, unique=True, default=new_webcallid)
