@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
+from django_poketalk.protocol.numbers import is_internal
 from django_poketalk.server.routing.trunk import ANONYMOUS, AsteriskTrunk
 from django_poketalk.server.switch.clock import Clock
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, Route, Side
@@ -36,7 +37,7 @@ class AsteriskGateway(TrunkGateway):
     def originate(self, leg: LegKey, number: str, caller: str, route: Route) -> None:
         """Ring a phone, if its trunk can take another call now. Leg B must use leg A's Asterisk."""
         trunk = _trunk(route)
-        endpoint = trunk.endpoint_of(number)
+        endpoint, caller_id = trunk.endpoint_of(number), _caller_id(trunk, caller, number)
         application = self._connect(_address(trunk))
         if reason := self._limits.admit(leg, route, trunk, self.clock.now()):
             self._refuse(leg, route, reason)
@@ -44,9 +45,6 @@ class AsteriskGateway(TrunkGateway):
             self._limits.release(leg)
             self._refuse(leg, route, "leg A is on another Asterisk")
         else:
-            caller_id = trunk.caller_id_for(caller, number)
-            if caller_id == ANONYMOUS:
-                caller_id = ANONYMOUS_CALLER_ID
             application.originate(leg, endpoint, caller_id, route.ring_timeout)
 
     def bridge(self, leg_a: LegKey, leg_b: LegKey) -> None:
@@ -96,6 +94,18 @@ def _trunk(route: Route) -> AsteriskTrunk:
     if not isinstance(route.trunk, AsteriskTrunk):
         raise ValueError(f"Gateway {route.gateway} is not an Asterisk gateway.")
     return route.trunk
+
+
+def _caller_id(trunk: AsteriskTrunk, caller: str, number: str) -> str:
+    """The caller ID in Asterisk's notation.
+
+    Without a name, Asterisk adds that of leg A's channel. The name of an extension, which may be
+    its number, means nothing outside its PBX, so the displayed number replaces it.
+    """
+    caller_id = trunk.caller_id_for(caller, number)
+    if caller_id == ANONYMOUS:
+        return ANONYMOUS_CALLER_ID
+    return f'"{caller_id}" <{caller_id}>' if is_internal(caller) else caller_id
 
 
 def _address(trunk: AsteriskTrunk) -> Address:

@@ -53,9 +53,9 @@ class FakeSwitch:
     def app(self) -> str:
         return self.asterisk.name
 
-    def ring(self, leg: LegKey, ending: str = "99", **trunk: Any) -> None:
+    def ring(self, leg: LegKey, ending: str = "99", caller: str = CALLER, **trunk: Any) -> None:
         route = replace(self.route, trunk=replace(self.trunk, **trunk))
-        self.gateway.originate(leg, f"{NUMBER}{ending}", CALLER, route)
+        self.gateway.originate(leg, f"{NUMBER}{ending}", caller, route)
 
     def hang_up(self, leg: LegKey, cause: Cause = Cause.NORMAL) -> None:
         self.gateway.hang_up(leg, cause)

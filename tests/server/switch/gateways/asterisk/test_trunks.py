@@ -140,6 +140,28 @@ def test_numbers_are_formatted_for_the_trunk(
     assert (query["endpoint"], query["callerId"]) == (endpoint, caller_id)
 
 
+@pytest.mark.parametrize(
+    ("trunk", "caller_id"),
+    [
+        ({}, '"Anonymous" <anonymous>'),
+        ({"fallback": "442079460000"}, '"442079460000" <442079460000>'),
+        ({"presented": "442079460000", "add": "+"}, '"+442079460000" <+442079460000>'),
+        ({"is_internal": True}, '"1001" <1001>'),
+    ],
+)
+def test_neither_number_nor_name_of_an_extension_leaves_its_pbx(
+    pbx: FakeAsterisk, trunk: dict[str, Any], caller_id: str
+) -> None:
+    async def script(switch: FakeSwitch) -> None:
+        switch.ring(A, caller="1001")
+        await switch.wait_for_facts(2)
+
+    run(pbx, script, **trunk)
+
+    [query] = pbx.requests_to("POST", "channels")
+    assert query["callerId"] == caller_id
+
+
 @given(st.text(max_size=20) | st.text("0123456789+*#&@;/,{}\n ", max_size=12))
 def test_an_endpoint_contains_only_a_number(number: str) -> None:
     trunk = AsteriskTrunk(url="", application="", endpoint="PJSIP/{number}@trunk")
