@@ -97,6 +97,11 @@ class PhoneAdmin(NumberAdmin):
             return fields
         return [field for field in fields if field != "verified"]
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        fields = super().get_readonly_fields(request, obj)
+        # Naming it takes its input out of the form: a field that is only not shown could be sent.
+        return fields if permissions.may_verify_phones(request.user) else [*fields, "verified"]
+
     def has_verify_permission(self, request: HttpRequest) -> bool:
         return are_stored_here() and permissions.may_verify_phones(request.user)
 

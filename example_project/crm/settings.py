@@ -158,6 +158,7 @@ POKETALK = {
     "MAX_DURATION": 1800,
     "MAX_COST": Decimal("5.00"),
     "CALLS_PER_HOUR_PER_CALLEE": 60,
+    "VERIFY_PHONES": "staff",
 }
 
 # The service's side. Events are only sent to public addresses, unless both halves run on this
