@@ -56,6 +56,7 @@ def register() -> None:
     checks.register(check_settings, "poketalk")
     checks.register(check_encryption, "poketalk", deploy=True)
     checks.register(check_host, "poketalk", deploy=True)
+    checks.register(check_phone_owners, "poketalk", deploy=True)
 
 
 def check_settings(**kwargs: Any) -> Iterator[checks.CheckMessage]:
@@ -265,8 +266,7 @@ def check_prefixes() -> Iterator[checks.CheckMessage]:
 
 def check_phones() -> Iterator[checks.CheckMessage]:
     """E018: a function for phones cannot be imported. E019: the pattern of internal numbers is
-    invalid. W010: nobody verifies whose a phone is. W011: internal numbers are allowed, but the
-    service is not said to know them.
+    invalid. W011: internal numbers are allowed, but the service is not said to know them.
     """
     functions = {"USER_PHONES": settings.user_phones}
     if settings.verify_phones != verification.STAFF:
@@ -285,13 +285,6 @@ def check_phones() -> Iterator[checks.CheckMessage]:
             f"POKETALK['INTERNAL_NUMBERS'] is not a regular expression: {error}.",
             hint="For example, r'[1-7][0-9]{3}' allows the numbers from 1000 to 7999.",
             id="poketalk.E019",
-        )
-    if settings.verify_phones is None and settings.user_phones is None:
-        yield checks.Warning(
-            "POKETALK['VERIFY_PHONES'] is not set: users can enter the number of any phone as"
-            " their own, and let it ring.",
-            hint="Set 'staff', or the dotted path of a function that sends a code to the phone.",
-            id="poketalk.W010",
         )
     if (
         settings.internal_numbers
@@ -352,6 +345,19 @@ def check_encryption(**kwargs: Any) -> Iterator[checks.CheckMessage]:
                 hint="Use https, or the API key and what calls cost can be read and altered.",
                 id=f"poketalk.{ident}",
             )
+
+
+def check_phone_owners(**kwargs: Any) -> Iterator[checks.CheckMessage]:
+    """W010: nobody verifies whose a phone is."""
+    if check_keys():
+        return
+    if settings.verify_phones is None and settings.user_phones is None:
+        yield checks.Warning(
+            "POKETALK['VERIFY_PHONES'] is not set: users can enter the number of any phone as"
+            " their own, and let it ring.",
+            hint="Set 'staff', or the dotted path of a function that sends a code to the phone.",
+            id="poketalk.W010",
+        )
 
 
 def check_host(**kwargs: Any) -> Iterator[checks.CheckMessage]:

@@ -19,6 +19,35 @@ def found(deploy: bool = False) -> dict[str, checks.CheckMessage]:
     return {message.id: message for message in messages if message.id}
 
 
+def send(phone: Any, code: str) -> None:
+    """A sender of codes."""
+
+
+@pytest.mark.parametrize(
+    ("change", "idents"),
+    [
+        ({}, ["poketalk.W010"]),
+        ({"VERIFY_PHONES": "staff"}, []),
+        ({"VERIFY_PHONES": "tests.caller.test_checks.send"}, []),
+        ({"USER_PHONES": "tests.caller.test_checks.found"}, []),
+        ({"INTERNAL_NUMBERS": "1[0-9]{3}", "VERIFY_PHONES": "staff"}, ["poketalk.W011"]),
+        (
+            {
+                "INTERNAL_NUMBERS": "1[0-9]{3}",
+                "SERVICE_EXTENSIONS": ["internal_numbers"],
+                "VERIFY_PHONES": "staff",
+            },
+            [],
+        ),
+    ],
+)
+def test_warnings_about_phones(change: dict[str, Any], idents: list[str], poketalk: Any) -> None:
+    """Somebody should verify phones, and the service should know internal numbers."""
+    poketalk(**change)
+
+    assert [*found(deploy=True)] == idents
+
+
 def test_the_settings_of_the_tests_pass(poketalk: Any) -> None:
     poketalk(VERIFY_PHONES="staff")
 
@@ -41,6 +70,10 @@ def test_the_settings_of_the_tests_pass(poketalk: Any) -> None:
         ({"VETO_RULES": ["nowhere.rule"]}, "poketalk.E007", "reason"),
         ({"VETO_RULES": ["string.digits"]}, "poketalk.E007", "reason"),
         ({"EVENT_BASE_URL": ""}, "poketalk.W003", "https://"),
+        ({"USER_PHONES": "nowhere.phones"}, "poketalk.E018", "dotted path"),
+        ({"VERIFY_PHONES": "sms"}, "poketalk.E018", "dotted path"),
+        ({"VERIFY_PHONES": "string.digits"}, "poketalk.E018", "dotted path"),
+        ({"INTERNAL_NUMBERS": "["}, "poketalk.E019", "[1-7]"),
         ({"URL": "calls.example.com/index.php"}, "poketalk.E009", "https://"),
         ({"URL": "ftp://calls.example.com/"}, "poketalk.E009", "https://"),
         ({"EVENT_BASE_URL": "crm.example.com"}, "poketalk.E009", "https://"),
