@@ -13,7 +13,7 @@ from django.utils.formats import date_format
 from .. import permissions
 from ..blacklist.matching import DAYS, Matches
 from ..models import CallRequest
-from ..shared.admin_urls import admin_url
+from ..shared.admin_pages import admin_url
 
 
 def context(found: Matches, user: Any, page: admin.ModelAdmin[Any]) -> dict[str, Any]:

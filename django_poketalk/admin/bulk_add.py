@@ -29,8 +29,7 @@ from ..conf import settings
 from ..forms import validate_year
 from ..models import BlacklistedNumber
 from ..models.numbers import REASON_LENGTH
-from ..shared.admin_pages import page_path, render_page
-from ..shared.admin_urls import admin_url
+from ..shared.admin_pages import admin_url, page_path, render_page
 from . import blacklist_matches
 
 NAMED = 100  # lines that are named on the page; the rest is counted

@@ -21,27 +21,12 @@ from .. import permissions
 from ..calls import requesting
 from ..forms import ResolveForm
 from ..models import BlacklistedNumber, CallRequest, Placement
-from ..shared.admin_pages import render_page
-from ..shared.admin_urls import admin_url
-
-
-def one_call_or_404(
-    model_admin: ModelAdmin[Any], request: HttpRequest, object_id: Any
-) -> CallRequest:
-    """The call with this id, or 404. Raises `PermissionDenied` if the user may not see it."""
-    if not model_admin.has_view_permission(request):
-        raise PermissionDenied
-    call: CallRequest | None = model_admin.get_object(request, str(object_id))
-    if call is None:
-        raise Http404
-    if not model_admin.has_view_permission(request, call):
-        raise PermissionDenied
-    return call
+from ..shared.admin_pages import admin_url, one_or_404, render_page
 
 
 def hang_up_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> HttpResponse:
     """End the call at any stage."""
-    call = one_call_or_404(model_admin, request, pk)
+    call: CallRequest = one_or_404(model_admin, request, pk)
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
     if not permissions.may_hang_up(request.user, call):
@@ -57,7 +42,7 @@ def hang_up_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) ->
 
 def resolve_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> HttpResponse:
     """Resolve a call manually, if the service gave no clear answer."""
-    call = one_call_or_404(model_admin, request, pk)
+    call: CallRequest = one_or_404(model_admin, request, pk)
     if request.method not in ("GET", "HEAD", "POST"):
         return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
     if not permissions.may_resolve(request.user):
@@ -87,7 +72,7 @@ def resolve_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) ->
 
 def block_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> HttpResponse:
     """Add one of the call's numbers to the blacklist, in the direction in which it was used."""
-    call = one_call_or_404(model_admin, request, pk)
+    call: CallRequest = one_or_404(model_admin, request, pk)
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
     if not permissions.may_keep_blacklist(request.user, "add"):

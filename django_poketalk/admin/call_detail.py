@@ -21,11 +21,9 @@ from django.utils.translation import get_language
 from .. import permissions
 from ..calls import subjects
 from ..models import BlacklistedNumber, CallEvent, CallRequest
-from ..shared.admin_pages import render_page
-from ..shared.admin_urls import admin_url
+from ..shared.admin_pages import admin_url, one_or_404, render_page
 from ..shared.etags import weak_etag
 from . import call_detail_context
-from .call_actions import one_call_or_404
 
 LIVE = "poketalk/admin/call_live.html"
 MAX_ACTIONS = 10  # the newest actions of staff
@@ -39,7 +37,7 @@ def page_view(
     extra_context: dict[str, Any] | None = None,
 ) -> HttpResponse:
     """The page. Calls cannot be edited, so POST is not allowed."""
-    call = one_call_or_404(model_admin, request, object_id)
+    call: CallRequest = one_or_404(model_admin, request, object_id)
     if request.method not in ("GET", "HEAD"):
         raise PermissionDenied
     now = timezone.now()
@@ -81,7 +79,7 @@ def mask_history(request: HttpRequest, response: HttpResponse) -> HttpResponse:
 
 def live_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> HttpResponseBase:
     """The parts of the page that change, for its script, or 304 if they have not changed."""
-    call = one_call_or_404(model_admin, request, pk)
+    call: CallRequest = one_or_404(model_admin, request, pk)
     now = timezone.now()
     etag = _etag(call, request, now)
     unchanged = get_conditional_response(request, etag=etag)

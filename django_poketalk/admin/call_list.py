@@ -24,8 +24,7 @@ from ..models import CallRequest
 from ..models.calls import IS_OPEN
 from ..presentation import call_status
 from ..shared import csv_export
-from ..shared.admin_pages import render_page
-from ..shared.admin_urls import admin_url
+from ..shared.admin_pages import admin_url, render_page
 from ..shared.etags import weak_etag
 from . import columns
 from .display import state

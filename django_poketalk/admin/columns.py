@@ -21,7 +21,7 @@ from ..events import vetoes
 from ..models import CallRequest, Placement
 from ..presentation import call_status
 from ..protocol.codes import ResponseCode
-from ..shared.admin_urls import admin_url
+from ..shared.admin_pages import admin_url
 from ..templatetags.poketalk import clock
 from .display import number_columns, pill, state
 

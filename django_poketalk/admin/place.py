@@ -28,8 +28,7 @@ from ..forms import CallerPhoneField, PhoneNumberField
 from ..models import BlacklistedNumber, CallRequest, Phone
 from ..models.phones import users_keep_their_own
 from ..presentation import call_status
-from ..shared.admin_pages import render_page
-from ..shared.admin_urls import admin_url
+from ..shared.admin_pages import admin_url, render_page
 
 CAPS = {
     "live_calls_per_user": _("Your open calls"),

@@ -25,8 +25,7 @@ from ..reports import charts, traffic
 from ..reports.outcomes import Outcome
 from ..reports.traffic import Figures, Period, Report, Row
 from ..shared import csv_export
-from ..shared.admin_pages import render_page
-from ..shared.admin_urls import admin_url
+from ..shared.admin_pages import admin_url, render_page
 from ..templatetags.poketalk import clock
 
 DEFAULT_DAYS = 30

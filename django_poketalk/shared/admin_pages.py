@@ -1,14 +1,37 @@
-"""Pages that a model admin has besides Django's own."""
+"""Pages that a model admin has besides Django's own, and the URLs of all pages of its site."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib.admin import ModelAdmin
-from django.http import HttpRequest, HttpResponseBase
+from django.contrib.admin import AdminSite, ModelAdmin
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import NoReverseMatch, URLPattern, path, reverse
+
+
+def admin_url(site: AdminSite, name: str, *args: Any) -> str:
+    """The URL of this site's page `admin:<name>`, or "" if the site has no such page, for example
+    because the model is not registered.
+    """
+    try:
+        return reverse(f"admin:{name}", args=args, current_app=site.name)
+    except NoReverseMatch:
+        return ""
+
+
+def one_or_404(model_admin: ModelAdmin[Any], request: HttpRequest, pk: Any) -> Any:
+    """The row. `PermissionDenied` if the user may not view it, 404 if there is none."""
+    if not model_admin.has_view_permission(request):
+        raise PermissionDenied
+    row = model_admin.get_object(request, str(pk))
+    if row is None:
+        raise Http404
+    if not model_admin.has_view_permission(request, row):
+        raise PermissionDenied
+    return row
 
 
 def page_path(

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
-from django_poketalk.shared.admin_urls import admin_url
+from django_poketalk.shared.admin_pages import admin_url
 from django_poketalk.shared.changelist import SafeLookups
 
 from ..billing import ledger

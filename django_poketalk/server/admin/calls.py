@@ -20,8 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from django_poketalk.protocol import eventurl, number_search, numbers
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.shared.admin_names import named
-from django_poketalk.shared.admin_pages import page_path
-from django_poketalk.shared.admin_urls import admin_url
+from django_poketalk.shared.admin_pages import admin_url, page_path
 from django_poketalk.shared.changelist import LongList
 
 from ..models import Call, EventDelivery, LedgerEntry, Leg

@@ -23,8 +23,7 @@ from import_export.exceptions import ImportExportError
 from import_export.forms import ConfirmImportForm, ImportForm
 
 from django_poketalk.shared import csv_export
-from django_poketalk.shared.admin_pages import page_path
-from django_poketalk.shared.admin_urls import admin_url
+from django_poketalk.shared.admin_pages import admin_url, page_path
 from django_poketalk.shared.changelist import SafeLookups
 
 from ..billing import rate_decks

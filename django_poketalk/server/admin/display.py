@@ -8,9 +8,8 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import Http404, HttpRequest
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
@@ -123,15 +122,3 @@ def seconds(moment: datetime | None) -> str:
 def amount(value: Decimal | None) -> str | None:
     """An amount of money in the admin's number format, which Django applies only to fields."""
     return None if value is None else number_format(value, 3)
-
-
-def one_or_404(model_admin: admin.ModelAdmin[Any], request: HttpRequest, pk: Any) -> Any:
-    """The row. `PermissionDenied` if the user may not view it, 404 if there is none."""
-    if not model_admin.has_view_permission(request):
-        raise PermissionDenied
-    row = model_admin.get_object(request, str(pk))
-    if row is None:
-        raise Http404
-    if not model_admin.has_view_permission(request, row):
-        raise PermissionDenied
-    return row

@@ -14,7 +14,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.protocol import numbers
-from django_poketalk.shared.admin_urls import admin_url
+from django_poketalk.shared.admin_pages import admin_url
 from django_poketalk.shared.changelist import SafeLookups
 from django_poketalk.shared.number_errors import explain
 

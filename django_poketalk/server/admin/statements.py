@@ -18,12 +18,12 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.shared import csv_export
-from django_poketalk.shared.admin_pages import page_path, render_page
+from django_poketalk.shared.admin_pages import one_or_404, page_path, render_page
 from django_poketalk.shared.periods import DAY, midnight
 
 from ..billing.statements import Statement, statement
 from ..models import Account, LedgerEntry
-from .display import one_or_404, seconds
+from .display import seconds
 
 MAX_ENTRIES = 200  # on the page; the CSV file has all
 # The columns of the CSV file, and an entry's value in each.

@@ -17,13 +17,11 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from django_poketalk.shared.admin_pages import page_path, render_page
-from django_poketalk.shared.admin_urls import admin_url
+from django_poketalk.shared.admin_pages import admin_url, one_or_404, page_path, render_page
 
 from ..billing import ledger
 from ..billing.rating import THOUSANDTH
 from ..models import Account, LedgerEntry
-from .display import one_or_404
 
 
 class TopUpForm(forms.Form):
