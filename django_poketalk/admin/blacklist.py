@@ -84,18 +84,6 @@ class BlacklistedNumberAdmin(BulkAdd, NumberAdmin):
     class Media:
         css = {"all": ("poketalk/admin_place.css",)}
 
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return permissions.may_keep_blacklist(request.user, "view")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return permissions.may_keep_blacklist(request.user, "add")
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return permissions.may_keep_blacklist(request.user, "change")
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return permissions.may_keep_blacklist(request.user, "delete")
-
     # The list
 
     def changelist_view(

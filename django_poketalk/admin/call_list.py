@@ -27,7 +27,6 @@ from ..shared import csv_export
 from ..shared.admin_pages import admin_url, render_page
 from ..shared.etags import weak_etag
 from . import columns
-from .display import state
 
 Calls = QuerySet[CallRequest]
 
@@ -155,7 +154,7 @@ def _to_confirm(call: CallRequest, user: Any) -> dict[str, Any]:
         "from_number": permissions.display_number(call.from_number, whole),
         "to_number": permissions.display_number(call.to_number, whole),
         "phase": call_status.phase(call),
-        "state": state(call),
+        "state": columns.state(call),
         "why": why,
     }
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.formats import date_format, time_format
 from django.utils.html import format_html
 from django.utils.http import urlencode
-from django.utils.text import Truncator
+from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -23,7 +23,6 @@ from ..presentation import call_status
 from ..protocol.codes import ResponseCode
 from ..shared.admin_pages import admin_url
 from ..templatetags.poketalk import clock
-from .display import number_columns, pill, state
 
 MAX_LENGTH = 60  # characters of a text; the call's page has all of it
 
@@ -184,3 +183,37 @@ def _subject(call: CallRequest, model_admin: ModelAdmin[Any], request: HttpReque
     if not url:
         return name
     return format_html('<a href="{}">{}</a>', url, name)
+
+
+def pill(call: CallRequest) -> str:
+    """The state of the call, in the color of its phase. Its style is in `admin.css`."""
+    return format_html(
+        '<span class="poketalk-pill" data-phase="{}">{}</span>',
+        call_status.phase(call),
+        state(call),
+    )
+
+
+def state(call: CallRequest) -> str:
+    """The state of the call in words, or that it is being hung up."""
+    return gettext("Hanging up") if call_status.phase(call) == "ending" else capfirst(call.state)
+
+
+def number_columns(request: HttpRequest) -> list[Column]:
+    """The columns of both numbers, masked if the user may not see them."""
+
+    @admin.display(description=_("from"))
+    def caller(call: CallRequest) -> str:
+        return _display_number(request, call, call.from_number)
+
+    @admin.display(description=_("to"))
+    def callee(call: CallRequest) -> str:
+        return _display_number(request, call, call.to_number)
+
+    return [caller, callee]
+
+
+def _display_number(request: HttpRequest, call: CallRequest, number: str) -> str:
+    text = permissions.display_number(number, permissions.may_see_numbers(request.user, call))
+    # On one line, and from left to right in any language.
+    return format_html('<bdi dir="ltr">{}</bdi>', text.replace(" ", "\N{NO-BREAK SPACE}"))

@@ -112,9 +112,6 @@ class FormFilter(admin.SimpleListFilter):
     label: Words
     input_value = ""
 
-    def has_output(self) -> bool:
-        return True
-
     @property
     def others(self) -> Iterator[tuple[str, str]]:
         """The other parameters of the URL, which the form keeps, except for the page number."""
