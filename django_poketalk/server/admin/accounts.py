@@ -10,7 +10,7 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
@@ -90,22 +90,12 @@ class AccountAdmin(SafeLookups, NamesNumbers, TopUpPage, StatementPage):
         booked = obj is not None and obj.entries.exists()
         return (*self.readonly_fields, *(("currency",) if booked else ()))
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kw: Any) -> Any:
         """The account's page. Its links to money and keys depend on the user's permissions."""
-        context = {
-            "may_top_up": self.may_top_up(request),
-            "may_see_ledger": self.may_see_ledger(request),
-            "may_issue": request.user.has_perm("poketalk_server.add_apikey"),
-        }
-        return super().change_view(
-            request, object_id, form_url, {**context, **(extra_context or {})}
-        )
+        context["may_top_up"] = self.may_top_up(request)
+        context["may_see_ledger"] = self.may_see_ledger(request)
+        context["may_issue"] = request.user.has_perm("poketalk_server.add_apikey")
+        return super().render_change_form(request, context, *args, **kw)
 
     @admin.display(description=_("charged today"))
     def spent_today(self, account: Account) -> str | None:

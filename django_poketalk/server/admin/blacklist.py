@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -17,7 +16,6 @@ from .display import MaskedNumbersPage
 class BlacklistedNumberAdmin(MaskedNumbersPage):
     """Numbers that are blocked on both legs, for one account or for all."""
 
-    masks: ClassVar[Mapping[str, str]] = {"number": "masked_number"}
     list_display = ("masked_number", "is_prefix", "account", "reason", "created_at")
     list_filter = ("is_prefix",)
     list_select_related = ("account",)

@@ -30,12 +30,12 @@ from .display import (
     MaskedNumbersPage,
     ReadOnly,
     all_fields,
-    masked,
+    masked_column,
     may_see_numbers,
-    seconds,
+    time_column,
 )
 from .filters import CauseFilter, DayFilter, LiveFilter
-from .legs import LegNumber, ResponseTimeColumn
+from .legs import ResponseTimeColumn
 
 # Fields that the call's page displays first or in another form
 DISPLAYED_SEPARATELY = (
@@ -45,7 +45,7 @@ DISPLAYED_SEPARATELY = (
 MAX_EVENTS = 200  # on a call's page
 
 
-class LegInline(LegNumber, HangupCauseColumn, ReadOnly, MaskedNumbers, admin.TabularInline):  # type: ignore[type-arg]
+class LegInline(HangupCauseColumn, ReadOnly, MaskedNumbers, admin.TabularInline):  # type: ignore[type-arg]
     """The attempts to ring the call's phones."""
 
     model = Leg
@@ -64,6 +64,7 @@ class LegInline(LegNumber, HangupCauseColumn, ReadOnly, MaskedNumbers, admin.Tab
         "duration",
         "cost",
     )
+    masked_number = masked_column("number", _("number"))
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return named(super().get_queryset(request), may_see_numbers(request))
@@ -134,6 +135,10 @@ class CallAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage, LongList):
         *all_fields(Call, *DISPLAYED_SEPARATELY),
     )
     actions = ("hang_up",)
+    created = time_column("created_at", _("created"))
+    masked_from = masked_column("from_number", _("from"))
+    masked_to = masked_column("to_number", _("to"))
+    masked_presented = masked_column("presented_number", _("presented number"), empty_value="—")
 
     class Media:
         js = (Script("poketalk_server/live.js", type="module"),)
@@ -157,26 +162,15 @@ class CallAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage, LongList):
         hang_up = page_path(self, "<int:pk>/hang-up/", self.hang_up_view, "hang_up")
         return [hang_up, *super().get_urls()]
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kw: Any) -> Any:
         """The call's page, with a button to hang up a live call."""
-        call = self.get_object(request, object_id)
-        may_hang_up = (
-            call is not None
-            and call.state in Call.LIVE
+        call: Call = context["original"]
+        context["may_hang_up"] = (
+            call.state in Call.LIVE
             and call.hangup_requested_at is None
             and self.has_hang_up_permission(request)
         )
-        is_live = call is not None and call.state in Call.LIVE
-        context = {"may_hang_up": may_hang_up, "is_live": is_live}
-        return super().change_view(
-            request, object_id, form_url, {**context, **(extra_context or {})}
-        )
+        return super().render_change_form(request, context, *args, **kw)
 
     def hang_up_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Request to hang up one call, and return to its page."""
@@ -188,11 +182,6 @@ class CallAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage, LongList):
             raise Http404
         self.hang_up(request, Call.objects.filter(pk=pk))
         return redirect(admin_url(self.admin_site, "poketalk_server_call_change", pk))
-
-    @admin.display(description=_("created"))
-    def created(self, call: Call) -> str:
-        """The time of the request, to the second."""
-        return seconds(call.created_at)
 
     @admin.display(description=_("event URL"), empty_value="—")
     def event_host(self, call: Call) -> str:
@@ -206,21 +195,6 @@ class CallAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage, LongList):
         words = call.get_status_display() if call.status is not None else call.get_state_display()
         kind = "live" if is_live else "good" if call.status == CallStatus.AB_DISCONNECTED else "bad"
         return format_html('<span class="poketalk-state" data-state="{}">{}</span>', kind, words)
-
-    @admin.display(description=_("from"))
-    def masked_from(self, call: Call) -> str:
-        """The masked number of leg A."""
-        return masked(call.from_number)
-
-    @admin.display(description=_("to"))
-    def masked_to(self, call: Call) -> str:
-        """The masked number of leg B."""
-        return masked(call.to_number)
-
-    @admin.display(description=_("presented number"), empty_value="—")
-    def masked_presented(self, call: Call) -> str:
-        """The masked number that leg B displays, if the call or account chose one."""
-        return call.presented_number and masked(call.presented_number)
 
     def has_hang_up_permission(self, request: HttpRequest) -> bool:
         """Whether the user may hang up calls."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -30,11 +30,8 @@ class NoNumberLookups(SafeLookups):
         return super().lookup_allowed(lookup, value, request)
 
 
-class ReadOnly(NoNumberLookups):
-    """For rows that only the service writes."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+class AppendOnly(NoNumberLookups):
+    """For rows that stay as they are."""
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -43,10 +40,17 @@ class ReadOnly(NoNumberLookups):
         return False
 
 
+class ReadOnly(AppendOnly):
+    """For rows that only the service writes."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
 class MaskedNumbers(NoNumberLookups):
     """Replaces each mask by its field, as `masks` maps them, if the user may see whole numbers."""
 
-    masks: ClassVar[Mapping[str, str]] = {}
+    masks: ClassVar[Mapping[str, str]] = {"number": "masked_number"}
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self._for(request, super().get_fields(request, obj))
@@ -103,6 +107,29 @@ def may_see_numbers(request: HttpRequest) -> bool:
 def masked(number: str) -> str:
     """A masked number, displayed left to right in every language."""
     return format_html('<bdi dir="ltr">{}</bdi>', numbers.mask(number))
+
+
+def masked_column(
+    field: str, description: Any, ordering: str | None = None, empty_value: str | None = None
+) -> Callable[[Any, Any], str]:
+    """A column with the masked number in this field."""
+
+    @admin.display(description=description, ordering=ordering, empty_value=empty_value)
+    def column(page: Any, row: Any) -> str:
+        number: str = getattr(row, field)
+        return number and masked(number)
+
+    return column
+
+
+def time_column(field: str, description: Any) -> Callable[[Any, Any], str]:
+    """A column with the time in this field, to the second."""
+
+    @admin.display(description=description)
+    def column(page: Any, row: Any) -> str:
+        return seconds(getattr(row, field))
+
+    return column
 
 
 def all_fields(model: type[models.Model], *without: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from django_poketalk.shared.number_errors import explain
 
 from ..models import Gateway, TestCall
 from .causes import HangupCauseColumn
-from .display import MaskedNumbersPage, masked, seconds
+from .display import AppendOnly, MaskedNumbersPage, masked_column, time_column
 
 TRUNK = (
     ("username", "password_variable"),
@@ -133,20 +133,15 @@ class TestCallForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(TestCall)
-class TestCallAdmin(HangupCauseColumn, MaskedNumbersPage):
+class TestCallAdmin(HangupCauseColumn, AppendOnly, MaskedNumbersPage):
     """Test calls, which a switch makes free of charge."""
 
     form = TestCallForm
-    masks = {"number": "masked_number"}
+    created = time_column("created_at", _("created"))
+    masked_number = masked_column("number", _("number"))
     list_display = ("created", "gateway", "masked_number", "outcome", "cause", "created_by")
     list_filter = (("gateway", admin.RelatedOnlyFieldListFilter),)
     list_select_related = ("gateway", "created_by")
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def get_fields(self, request: HttpRequest, obj: TestCall | None = None) -> Any:
         if obj is None:
@@ -167,16 +162,6 @@ class TestCallAdmin(HangupCauseColumn, MaskedNumbersPage):
     ) -> HttpResponse:
         """Redirect to the test call's page, which displays its progress."""
         return redirect(admin_url(self.admin_site, "poketalk_server_testcall_change", obj.pk))
-
-    @admin.display(description=_("created"))
-    def created(self, test_call: TestCall) -> str:
-        """The time of the request, to the second."""
-        return seconds(test_call.created_at)
-
-    @admin.display(description=_("number"))
-    def masked_number(self, test_call: TestCall) -> str:
-        """The masked number."""
-        return masked(test_call.number)
 
     @admin.display(description=_("outcome"))
     def outcome(self, test_call: TestCall) -> str:

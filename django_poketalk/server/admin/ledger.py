@@ -11,11 +11,9 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from django_poketalk.shared.changelist import SafeLookups
-
 from ..billing import ledger
 from ..models import LedgerEntry
-from .display import NamesItsCall
+from .display import AppendOnly, NamesItsCall
 
 
 class BookingForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -63,7 +61,7 @@ class BookingForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(LedgerEntry)
-class LedgerEntryAdmin(SafeLookups, NamesItsCall):
+class LedgerEntryAdmin(AppendOnly, NamesItsCall):
     """Ledger entries. Users with the permission add entries to top up or adjust a balance."""
 
     form = BookingForm
@@ -98,12 +96,6 @@ class LedgerEntryAdmin(SafeLookups, NamesItsCall):
             "created_at",
             "created_by",
         )
-
-    def has_change_permission(self, request: HttpRequest, obj: LedgerEntry | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: LedgerEntry | None = None) -> bool:
-        return False
 
     def save_model(self, request: HttpRequest, obj: LedgerEntry, form: Any, change: bool) -> None:
         """Book the entry through the ledger, with the user as its author."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from operator import attrgetter
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import Prefetch, Q, QuerySet
@@ -25,9 +25,10 @@ from .display import (
     ReadOnly,
     all_fields,
     amount,
-    masked,
+    masked_column,
     may_see_numbers,
     seconds,
+    time_column,
 )
 from .filters import CauseFilter, DeliveryFilter, LegDayFilter
 
@@ -62,19 +63,8 @@ CDR: dict[str, Column] = {
 }
 
 
-class LegNumber:
-    """Adds a leg's masked number."""
-
-    masks: ClassVar[Mapping[str, str]] = {"number": "masked_number"}
-
-    @admin.display(description=_("number"))
-    def masked_number(self, leg: Leg) -> str:
-        """The masked number."""
-        return masked(leg.number)
-
-
 @admin.register(Leg)
-class LegAdmin(LegNumber, HangupCauseColumn, ReadOnly, MaskedNumbersPage, NamesItsCall, LongList):
+class LegAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage, NamesItsCall, LongList):
     """Call detail records: all attempts to ring a phone."""
 
     list_display = (
@@ -103,6 +93,8 @@ class LegAdmin(LegNumber, HangupCauseColumn, ReadOnly, MaskedNumbersPage, NamesI
         "margin",
     )
     actions = ("export_csv",)
+    initiated = time_column("initiated_at", _("initiated"))
+    masked_number = masked_column("number", _("number"))
 
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str
@@ -120,11 +112,6 @@ class LegAdmin(LegNumber, HangupCauseColumn, ReadOnly, MaskedNumbersPage, NamesI
     def which_call(self, leg: Leg) -> str:
         """The primary key of the call, which needs no query."""
         return str(leg.call_id)
-
-    @admin.display(description=_("initiated"))
-    def initiated(self, leg: Leg) -> str:
-        """The time of dialing, to the second."""
-        return seconds(leg.initiated_at)
 
     @admin.display(description=_("margin"), empty_value="—")
     def margin(self, leg: Leg) -> str | None:
@@ -168,12 +155,8 @@ class EventDeliveryAdmin(ResponseTimeColumn, ReadOnly, LongList):
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
     ordering = ("-id",)
+    sent = time_column("sent_at", _("sent"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EventDelivery]:
         calls = named(Call.objects.all(), may_see_numbers(request))
         return super().get_queryset(request).prefetch_related(Prefetch("call", calls))
-
-    @admin.display(description=_("sent"))
-    def sent(self, delivery: EventDelivery) -> str:
-        """The time of sending, to the second."""
-        return seconds(delivery.sent_at)

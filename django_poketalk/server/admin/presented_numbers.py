@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -16,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django_poketalk.protocol import numbers
 
 from ..models import PresentedNumber
-from .display import MaskedNumbersPage, masked
+from .display import MaskedNumbersPage, masked_column
 
 
 class PresentedNumberForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -36,7 +35,6 @@ class PresentedNumberAdmin(MaskedNumbersPage):
     """
 
     form = PresentedNumberForm
-    masks: ClassVar[Mapping[str, str]] = {"number": "masked_number"}
     list_display = ("masked_number", "label", "account", "verified_at", "is_default")
     list_filter = (("verified_at", admin.EmptyFieldListFilter), "is_default")
     list_select_related = ("account",)
@@ -44,6 +42,7 @@ class PresentedNumberAdmin(MaskedNumbersPage):
     number_search_fields = ("number__startswith",)
     autocomplete_fields = ("account",)
     actions = ("verify",)
+    masked_number = masked_column("number", _("number"), ordering="number")
 
     def get_fields(self, request: HttpRequest, obj: PresentedNumber | None = None) -> Any:
         """The fields. The number of an existing entry is masked without permission."""
@@ -55,11 +54,6 @@ class PresentedNumberAdmin(MaskedNumbersPage):
     def get_readonly_fields(self, request: HttpRequest, obj: PresentedNumber | None = None) -> Any:
         """The account and number of an existing entry."""
         return () if obj is None else self._for(request, ("account", "masked_number"))
-
-    @admin.display(description=_("number"), ordering="number")
-    def masked_number(self, entry: PresentedNumber) -> str:
-        """The masked number."""
-        return masked(entry.number)
 
     @admin.action(description=_("Mark as verified"), permissions=["change"])
     def verify(self, request: HttpRequest, queryset: QuerySet[PresentedNumber]) -> None:
