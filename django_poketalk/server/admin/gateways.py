@@ -125,9 +125,14 @@ class TestCallForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ("gateway", "number")
 
     def clean_number(self) -> str:
-        """The number as digits."""
+        """The number as digits. An internal number is kept if the gateway reaches those."""
+        text: str = self.cleaned_data["number"]
+        gateway: Gateway | None = self.cleaned_data.get("gateway")
+        reaches_internal = gateway is not None and gateway.numbers != Gateway.Numbers.EXTERNAL
+        if reaches_internal and numbers.is_internal(text) and not numbers.is_emergency(text):
+            return text
         try:
-            return numbers.wire(numbers.normalize(self.cleaned_data["number"]))
+            return numbers.wire(numbers.normalize(text))
         except numbers.InvalidNumber as error:
             raise ValidationError(explain(error)) from error
 
