@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -27,21 +27,31 @@ def validate_year(moment: datetime) -> None:
 class PhoneNumberField(forms.CharField):
     """Converts a number in any usual format to E.164. A number without a country code is read as a
     number of `settings.default_region`.
+
+    An `extension` is refused, ignored, or kept behind the number, as `numbers.display` writes it.
     """
 
     widget = forms.TextInput(attrs={"type": "tel", "autocomplete": "tel", "dir": "ltr"})
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(
+        self, *, extension: Literal["refused", "ignored", "kept"] = "refused", **options: Any
+    ) -> None:
         super().__init__(**{"max_length": numbers.MAX_TEXT_LENGTH, **options})
+        self.extension = extension
 
     def clean(self, value: Any) -> str:
         written: str = super().clean(value)
         if not written:
             return ""
         try:
-            return numbers.normalize(written, settings.default_region)
+            if self.extension == "refused":
+                return numbers.normalize(written, settings.default_region)
+            reading = numbers.read(written, settings.default_region)
         except numbers.InvalidNumber as error:
             raise ValidationError(explain(error), code="number_invalid") from error
+        if reading.extension and self.extension == "kept":
+            return numbers.display(reading.e164, reading.extension)
+        return reading.e164
 
 
 class CallerPhoneField(PhoneNumberField):
@@ -178,7 +188,7 @@ class BlacklistedNumberForm(forms.ModelForm):  # type: ignore[type-arg]
     number = forms.CharField(
         label=_("Number or prefix"),
         max_length=numbers.MAX_TEXT_LENGTH,
-        help_text=_("With + and country code, such as +4420."),
+        help_text=_("With + and country code, such as +4420. An extension is ignored."),
         widget=PhoneNumberField.widget,
     )
 
@@ -194,7 +204,7 @@ class BlacklistedNumberForm(forms.ModelForm):  # type: ignore[type-arg]
         cleaned = super().clean() or self.cleaned_data
         if "number" in cleaned and not cleaned.get("is_prefix"):
             try:
-                cleaned["number"] = PhoneNumberField().clean(cleaned["number"])
+                cleaned["number"] = PhoneNumberField(extension="ignored").clean(cleaned["number"])
             except ValidationError as error:
                 self.add_error("number", error)
         elif "number" in cleaned:

@@ -41,7 +41,7 @@ def _call(call: CallRequest, user: Any, site: admin.AdminSite) -> dict[str, Any]
     return {
         "at": moment(call.created_at),
         "from_number": permissions.display_number(call.from_number, whole),
-        "to_number": permissions.display_number(call.to_number, whole),
+        "to_number": permissions.display_callee(call, whole),
         "user": call.user.get_username() if call.user else "",
         "state": call.state,
         "link": page or reverse("poketalk:call", args=[call.pk]),

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from .. import permissions
+from ..calls.service_extensions import undialed
 from ..models import CallEvent, CallRequest, Placement, Status
 from ..presentation import call_status, event_kinds, sent_request, timeline
 from ..presentation.event_kinds import Kind, ReceivedEvent
@@ -65,7 +66,8 @@ def call_detail_context(
     """
     whole = permissions.may_see_numbers(user, call)
     numbers = [
-        permissions.display_number(number, whole) for number in (call.from_number, call.to_number)
+        permissions.display_number(call.from_number, whole),
+        permissions.display_callee(call, whole),
     ]
     received = [_received(event, whole) for event in events]
     previous = _received(older, whole) if older else None
@@ -78,6 +80,7 @@ def call_detail_context(
         "phase": call_status.phase(call),
         "state": capfirst(call.state),
         "advice": advice(call, user),
+        "undialed": undialed(call.to_extension) if call.is_open and whole else "",
         "from_number": numbers[0],
         "to_number": numbers[1],
         "may_hang_up": permissions.may_hang_up_now(user, call),

@@ -152,7 +152,7 @@ def _to_confirm(call: CallRequest, user: Any) -> dict[str, Any]:
     return {
         "call": call,
         "from_number": permissions.display_number(call.from_number, whole),
-        "to_number": permissions.display_number(call.to_number, whole),
+        "to_number": permissions.display_callee(call, whole),
         "phase": call_status.phase(call),
         "state": columns.state(call),
         "why": why,
@@ -161,6 +161,10 @@ def _to_confirm(call: CallRequest, user: Any) -> dict[str, Any]:
 
 def _number(call: CallRequest, number: str, user: Any) -> str:
     return permissions.display_number(number, permissions.may_see_numbers(user, call))
+
+
+def _callee(call: CallRequest, user: Any) -> str:
+    return permissions.display_callee(call, permissions.may_see_numbers(user, call))
 
 
 def _moment(at: Any) -> str:
@@ -174,7 +178,7 @@ COLUMNS: tuple[tuple[Any, Callable[[CallRequest, Any], Any]], ...] = (
     (_("created"), lambda call, user: _moment(call.created_at)),
     (_("user"), lambda call, user: call.user.get_username() if call.user else ""),
     (_("from"), lambda call, user: _number(call, call.from_number, user)),
-    (_("to"), lambda call, user: _number(call, call.to_number, user)),
+    (_("to"), _callee),
     (_("presented number"), lambda call, user: _number(call, call.presented_number, user)),
     (_("about"), lambda call, user: str(call.subject) if call.subject else ""),
     (_("placement"), lambda call, user: call.get_placement_display()),

@@ -24,7 +24,10 @@ from ..shared.changelist import LongList, SafeLookups
 from . import call_actions, call_detail, call_list, columns, filters, place, reports, search
 from .changelist import CallChangeList
 
-HOLD_NUMBERS = ("from_number", "to_number", "presented_number", "response_detail", "veto_reason")
+HOLD_NUMBERS = (
+    *("from_number", "to_number", "to_extension", "presented_number"),
+    *("response_detail", "veto_reason"),
+)
 
 View = Callable[..., HttpResponseBase]
 

@@ -95,7 +95,7 @@ def row(call: CallRequest, user: Any) -> dict[str, Any]:
     `seconds` is the duration of a call that is running, which the script keeps counting, or null.
     `news` is announced to screen readers when the call has ended.
     """
-    number = permissions.display_number(call.to_number, permissions.may_see_numbers(user, call))
+    number = permissions.display_callee(call, permissions.may_see_numbers(user, call))
     return {
         "phase": call_status.phase(call),
         "state": state(call),
@@ -208,12 +208,15 @@ def number_columns(request: HttpRequest) -> list[Column]:
 
     @admin.display(description=_("to"))
     def callee(call: CallRequest) -> str:
-        return _display_number(request, call, call.to_number)
+        return _display_number(request, call, call.to_number, call.to_extension)
 
     return [caller, callee]
 
 
-def _display_number(request: HttpRequest, call: CallRequest, number: str) -> str:
-    text = permissions.display_number(number, permissions.may_see_numbers(request.user, call))
+def _display_number(
+    request: HttpRequest, call: CallRequest, number: str, extension: str = ""
+) -> str:
+    whole = permissions.may_see_numbers(request.user, call)
+    text = permissions.display_number(number, whole, extension)
     # On one line, and from left to right in any language.
     return format_html('<bdi dir="ltr">{}</bdi>', text.replace(" ", "\N{NO-BREAK SPACE}"))

@@ -22,6 +22,7 @@ from ..calls import caller_phones, requesting
 from ..calls.limits import Cap
 from ..calls.quiet_hours import CalleeTime
 from ..calls.quote import Party, Quote
+from ..calls.service_extensions import undialed
 from ..conf import settings
 from ..exceptions import CallRefused, IdempotencyConflict
 from ..forms import CallerPhoneField, PhoneNumberField
@@ -50,7 +51,7 @@ class PlaceForm(forms.Form):
     from_number = CallerPhoneField(
         label=_("Your phone"), error_messages={"required": caller_phones.NO_OWN_NUMBER}
     )
-    to_number = PhoneNumberField(label=_("Number to call"))
+    to_number = PhoneNumberField(label=_("Number to call"), extension="kept")
     minutes = forms.IntegerField(
         label=_("Maximum duration (minutes)"), required=False, min_value=1, max_value=24 * 60
     )
@@ -225,7 +226,8 @@ def quote_context(quote: Quote, user: Any, site: AdminSite) -> dict[str, Any]:
     return {
         "is_allowed": quote.is_allowed,
         "caller": _party(quote.caller, user, site),
-        "callee": _party(quote.callee, user, site),
+        "callee": _party(quote.callee, user, site, call.to_extension),
+        "undialed": undialed(call.to_extension),
         "presented_number": permissions.display_number(quote.presented_number, True),
         "local_time": _local_time(quote.callee_time),
         "time_is_known": quote.callee_time.known,
@@ -237,10 +239,10 @@ def quote_context(quote: Quote, user: Any, site: AdminSite) -> dict[str, Any]:
     }
 
 
-def _party(party: Party, user: Any, site: AdminSite) -> dict[str, Any]:
+def _party(party: Party, user: Any, site: AdminSite, extension: str = "") -> dict[str, Any]:
     entry = party.blacklisted
     return {
-        "number": permissions.display_number(party.number, True),
+        "number": permissions.display_number(party.number, True, extension),
         "country": party.country,
         "entry": entry,
         "entry_link": _link(entry, user, site) if entry else "",

@@ -23,6 +23,8 @@ def condition(text: str, user: Any) -> Q:
     them. Users who may not see numbers find nothing by number.
     """
     text = numbers.clean(text).removeprefix("tel:")
+    if number_search.has_extension(text):
+        return _by_number(text) if permissions.may_see_numbers(user) else NOTHING
     words = [word for word in text.split() if _is_word(word)]
     number = " ".join(word for word in text.split() if not _is_word(word))
     found = Q()

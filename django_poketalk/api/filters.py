@@ -59,7 +59,7 @@ class TrueOrFalseFilter(django_filters.BooleanFilter):
 
 
 class NumberFilter(django_filters.CharFilter):
-    """A number in any usual notation, looked up as E.164."""
+    """A number in any usual notation, looked up as E.164 without its extension."""
 
     field_class = PhoneNumberField
 
@@ -110,6 +110,7 @@ class CallFilter(django_filters.FilterSet):
     subject_id = django_filters.CharFilter(field_name="subject_id", max_length=64)
     number = NumberFilter(
         method="by_number",
+        extension="ignored",
         max_length=MAX_TEXT_LENGTH,
         help_text="Either phone's number, in any usual notation. Only searches calls whose numbers"
         " the user may see.",
@@ -145,6 +146,7 @@ class BlacklistFilter(django_filters.FilterSet):
     is_prefix = TrueOrFalseFilter()
     number = NumberFilter(
         method="by_number",
+        extension="ignored",
         max_length=MAX_TEXT_LENGTH,
         help_text="The exact number. Finds nothing for users who may not see numbers.",
     )

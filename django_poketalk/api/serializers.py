@@ -10,10 +10,11 @@ from rest_framework import serializers
 
 from .. import permissions
 from ..calls import caller_ids
+from ..calls.service_extensions import undialed
 from ..models import CallEvent, CallRequest
 from ..presentation import call_status
 from ..protocol import numbers
-from ..protocol.numbers import MAX_TEXT_LENGTH
+from ..protocol.numbers import MAX_EXTENSION, MAX_TEXT_LENGTH
 from .fields import IntegerField, MomentField, MoneyField, TextField
 from .openapi import component, returns
 
@@ -40,7 +41,17 @@ class SubjectSerializer(ReferenceSerializer):
 class OrderSerializer(serializers.Serializer[Any]):
     """The request for a call. All fields but `to_number` may be missing or null."""
 
-    to_number = TextField(max_length=MAX_TEXT_LENGTH, help_text="Callee's phone, any notation.")
+    to_number = TextField(
+        max_length=MAX_TEXT_LENGTH,
+        help_text="Callee's phone, any notation, such as `020 7946 0123 ext. 12`.",
+    )
+    to_extension = TextField(
+        max_length=MAX_EXTENSION,
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        help_text="Digits to dial after the callee's answer, unless `to_number` has them.",
+    )
     from_number = TextField(
         max_length=MAX_TEXT_LENGTH,
         required=False,
@@ -73,6 +84,7 @@ class QuotedSerializer(serializers.ModelSerializer[CallRequest]):
 
     from_number = serializers.SerializerMethodField()
     to_number = serializers.SerializerMethodField()
+    to_extension = serializers.SerializerMethodField()
     presented_number = serializers.SerializerMethodField()
     subject = serializers.SerializerMethodField()
     max_cost = MoneyField(read_only=True, allow_null=True)
@@ -87,6 +99,10 @@ class QuotedSerializer(serializers.ModelSerializer[CallRequest]):
 
     def get_presented_number(self, call: CallRequest) -> str:
         return self.number(call, call.presented_number)
+
+    def get_to_extension(self, call: CallRequest) -> str:
+        """The extension behind `to_number`. Masked, it only has its length."""
+        return call.to_extension if self.whole(call) else "•" * len(call.to_extension)
 
     @returns(SubjectSerializer(allow_null=True))
     def get_subject(self, call: CallRequest) -> dict[str, str] | None:
@@ -111,6 +127,7 @@ class QuotedSerializer(serializers.ModelSerializer[CallRequest]):
 QUOTED = (
     "from_number",
     "to_number",
+    "to_extension",
     "presented_number",
     "subject",
     "max_duration",
@@ -129,9 +146,16 @@ class QuoteSerializer(QuotedSerializer):
     def get_presented_number(self, call: CallRequest) -> str:
         return super().get_presented_number(call) if caller_ids.is_sent() else ""
 
+    def get_notices(self, call: CallRequest) -> list[str]:
+        """What to tell the caller before a phone rings, as sentences."""
+        sentence = undialed(call.to_extension)
+        return [sentence] if sentence else []
+
+    notices = serializers.SerializerMethodField()
+
     class Meta:
         model = CallRequest
-        fields = QUOTED
+        fields = (*QUOTED, "notices")
         read_only_fields = fields
 
 

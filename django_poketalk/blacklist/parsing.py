@@ -49,7 +49,7 @@ class BulkInput:
 
 def parse(text: str, region: str | None) -> BulkInput:
     """Parse one number per line, in any usual format, or a prefix followed by `*`. A reason can
-    follow after a comma, a semicolon or a tab.
+    follow after a comma, a semicolon or a tab. Extensions are ignored.
 
     Numbers without a country code are read as numbers of `region`. Empty lines, and lines that
     begin with `#`, are ignored.
@@ -94,6 +94,6 @@ def _meaning(line: str, region: str | None) -> tuple[str, bool, str]:
     try:
         if written.endswith("*") and not written.endswith("**"):
             return numbers.normalize_prefix(written.removesuffix("*")), True, reason
-        return numbers.normalize(written, region), False, reason
+        return numbers.read(written, region).e164, False, reason
     except numbers.InvalidNumber as error:
         raise ValueError(explain(error)) from None

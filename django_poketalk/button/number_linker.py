@@ -24,10 +24,11 @@ from django.utils.translation import gettext as _
 
 from ..conf import settings
 from ..protocol import numbers
+from ..protocol.numbers.extensions import EXTENSION_WORDS
 from . import render, signed_call
 
 Replace = Callable[[str, str], str | None]
-Sources = dict[str, list[tuple[models.Model, str]]]
+Sources = dict[numbers.Reading, list[tuple[models.Model, str]]]
 
 TOKEN = re.compile(
     r"""
@@ -87,6 +88,16 @@ RUN = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+# The extension behind a number, also with spaces as character references.
+EXTENSION = re.compile(
+    rf"""
+    {INVISIBLE}(?:
+        {SPACE}{{0,2}}[;,]?{SPACE}{{0,2}}(?:{EXTENSION_WORDS})(?:{SPACE}|[.:=\#]){{0,3}}
+        |;ext=|{SPACE}{{0,2}}[x\#~]{SPACE}?|,{{1,4}}
+    ){INVISIBLE}(?P<digits>\d{{1,{numbers.MAX_EXTENSION}}})(?!{SPACE}?[\d(])
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
 # Digits next to these are part of a word, a URL, an amount or an entity.
 BEFORE = re.compile(r"[\w+@#=/&.,:-]")
 AFTER = re.compile(r"[\w@#=/%]|[.,:-][0-9]")
@@ -106,30 +117,30 @@ def link_numbers(
     exist, or if none is named and the model has no columns for phone numbers.
     """
     sources = _sources(objects, fields)
-    numbers_by_spelling = {
-        spelling: number
-        for number in sources
-        for spelling in numbers.spellings(number, settings.default_region)
+    readings_by_spelling = {
+        spelling + (f"x{reading.extension}" if reading.extension else ""): reading
+        for reading in sources
+        for spelling in numbers.spellings(reading.e164, settings.default_region)
     }
 
     def as_button(digits: str, written: str) -> str | None:
-        number = numbers_by_spelling.get(digits)
-        return None if number is None else _button(request, number, sources[number], written, look)
+        reading = readings_by_spelling.get(digits)
+        if reading is None:
+            return None
+        return _button(request, reading, sources[reading], written, look)
 
     return mark(html, as_button) if sources else html
 
 
 def _sources(objects: Iterable[models.Model], fields: str) -> Sources:
-    """The objects' numbers (E.164), each with the objects and fields that contain it. Values that
+    """The objects' numbers, each with the objects and fields that contain it. Values that
     are not phone numbers are skipped.
     """
     sources: Sources = defaultdict(list)
     for each in objects:
         for field in _fields_of(type(each), fields):
             try:
-                number = numbers.normalize(
-                    signed_call.read_field(each, field), settings.default_region
-                )
+                number = numbers.read(signed_call.read_field(each, field), settings.default_region)
             except numbers.InvalidNumber:
                 continue
             if all(owner != each for owner, _field in sources[number]):
@@ -150,12 +161,13 @@ def _fields_of(model: type[models.Model], fields: str) -> list[str]:
 
 def _button(
     request: HttpRequest,
-    number: str,
+    reading: numbers.Reading,
     owners: list[tuple[models.Model, str]],
     written: str,
     look: render.Look,
 ) -> str:
     """A button whose label is the number as it is written in the page."""
+    number = numbers.display(reading.e164, reading.extension) if reading.extension else reading.e164
     source, field = owners[0] if len(owners) == 1 else (None, "")
     order = signed_call.Button(
         nonce=signed_call.new_nonce(),
@@ -177,7 +189,8 @@ def mark(html: str, replace: Replace) -> str:
     """The HTML with each run of digits in its text replaced by the result of `replace`.
 
     The arguments of `replace` are the run's digits, with a leading "+" if it has one, and the run
-    as it is written, with signs and spaces. If it returns None, the run is not changed.
+    as it is written, with signs and spaces. If an extension follows, it is part of the run, as in
+    `02079460123x12`. If `replace` returns None, the run is not changed.
     """
     return "".join(_marked(html, replace))
 
@@ -188,7 +201,10 @@ def _marked(html: str, replace: Replace) -> Iterator[str]:
     while found := TOKEN.match(html, position):
         position = found.end()
         if found["text"]:
-            yield found[0] if closed else _text(found[0], replace)
+            if closed:
+                yield found[0]
+            else:
+                yield from _text(found[0], replace)
             continue
         yield found[0]
         name = (found["start"] or found["end"] or "").lower()
@@ -243,19 +259,32 @@ def _plain(html: str) -> bool:
     return True
 
 
-def _text(text: str, replace: Replace) -> str:
+def _text(text: str, replace: Replace) -> Iterator[str]:
     """The text, with its runs of digits replaced."""
+    position = 0
+    while run := RUN.search(text, position):
+        is_number = len(run[0]) >= SHORTEST
+        extension = EXTENSION.match(text, run.end()) if is_number else None
+        end = extension.end() if extension else run.end()
+        yield text[position : run.start()]
+        yield _run(text, run, extension, replace)
+        position = end
+    yield text[position:]
 
-    def replaced(run: re.Match[str]) -> str:
-        if len(run[0]) < SHORTEST:
-            return run[0]
-        first = run.start()
-        is_joined = first and BEFORE.match(text, first - 1)
-        if is_joined and not LABELED.search(text, max(first - LABEL_LENGTH, 0), first):
-            return run[0]
-        if AFTER.match(text, run.end()):
-            return run[0]
-        new = replace(re.sub(r"[^0-9+]", "", numbers.clean(unescape(run[0]))), run[0])
-        return run[0] if new is None else new
 
-    return RUN.sub(replaced, text)
+def _run(text: str, run: re.Match[str], extension: re.Match[str] | None, replace: Replace) -> str:
+    """One run with its extension, replaced or as it is."""
+    first, end = run.start(), extension.end() if extension else run.end()
+    written = text[first:end]
+    if len(run[0]) < SHORTEST:
+        return written
+    is_joined = first and BEFORE.match(text, first - 1)
+    if is_joined and not LABELED.search(text, max(first - LABEL_LENGTH, 0), first):
+        return written
+    if AFTER.match(text, end):
+        return written
+    digits = re.sub(r"[^0-9+]", "", numbers.clean(unescape(run[0])))
+    if extension:
+        digits += f"x{numbers.clean(extension['digits'])}"
+    new = replace(digits, written)
+    return written if new is None else new

@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..calls import caller_phones, subjects
+from ..calls.service_extensions import undialed
 from ..conf import settings
 from ..models import CallRequest, Phone
 from ..presentation import call_status
@@ -56,12 +57,14 @@ def context(
     """
     user: Any = request.user
     back = look.back or request.get_full_path()
-    call = _open_call(request, number, about)
+    reading = _reading(number)
+    call = _open_call(request, reading, about)
     live = None if call is None else call_status.serialize_with_links(call, user, back)
     label = look.label or _("Call")
     return {
         "token": signed_call.sign(order, user),
         "label": label,
+        "hint": undialed(reading.extension) if reading else "",
         "size": look.size,
         "form": look.form,
         "callee": str(about) if about else "",
@@ -101,22 +104,28 @@ def texts() -> str:
     )
 
 
-def _open_call(request: HttpRequest, number: str, about: models.Model | None) -> CallRequest | None:
+def _reading(number: str) -> numbers.Reading | None:
+    try:
+        return numbers.read(number, settings.default_region)
+    except numbers.InvalidNumber:
+        return None
+
+
+def _open_call(
+    request: HttpRequest, reading: numbers.Reading | None, about: models.Model | None
+) -> CallRequest | None:
     """The user's open call that this button displays. Each call is only shown by the first matching
     button of a page.
     """
     waiting = _open_calls(request)
-    if not waiting:
-        return None
-    try:
-        normalized = numbers.normalize(number, settings.default_region)
-    except numbers.InvalidNumber:
+    if not waiting or reading is None:
         return None
     about_type = ContentType.objects.get_for_model(about).pk if about else None
     about_id = str(about.pk) if about else ""
     for call in waiting:
-        if (call.to_number, call.subject_type_id, call.subject_id) == (
-            normalized,
+        if (call.to_number, call.to_extension, call.subject_type_id, call.subject_id) == (
+            reading.e164,
+            reading.extension,
             about_type,
             about_id,
         ):

@@ -166,7 +166,8 @@ def sentence(call: CallRequest) -> str:
 
 def callee(call: CallRequest) -> str:
     """The callee: the object that the call is about, or else the number."""
-    return isolated(str(call.subject) if call.subject else numbers.display(call.to_number))
+    name = str(call.subject or numbers.display(call.to_number, call.to_extension))
+    return isolated(name)
 
 
 def isolated(name: str) -> str:

@@ -28,6 +28,7 @@ def request_of(call: CallRequest, whole: bool) -> Sent | None:
             order,
             from_number=_wire_number(call.from_number, whole),
             to_number=_wire_number(call.to_number, whole),
+            to_extension=call.to_extension if whole else "•" * len(call.to_extension),
             caller_id=_wire_number(call.presented_number, whole),
             event_url=incoming.hidden_event_url(order.event_url),
         )

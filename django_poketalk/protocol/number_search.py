@@ -9,7 +9,9 @@ from contextlib import suppress
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, country_code_for_region
 
 from . import numbers
+from .numbers.extensions import split_extension
 
+SHORTEST = 7  # digits of a number that can have an extension
 _SEPARATORS = re.compile(r"[\s\-./()\[\]]")
 _TRUNK_IN_BRACKETS = re.compile(r"[(\[]\s*0\s*[)\]]")
 _SHAPE = re.compile(r"\+?[0-9]{1,20}")
@@ -19,8 +21,10 @@ def beginnings(text: str, region: str | None = None) -> list[str]:
     """The beginnings of E.164 numbers that this text can mean, sorted; none if it is not a number.
 
     `+49 (0)30 1`, `0049 30 1` and, with the region `DE`, `030 1` all mean `+49301`. Digits without
-    "+" are read as beginning with a country code and, with a region, also as a national number.
+    "+" are read as beginning with a country code and, with a region, also as a national number. The
+    extension behind a number is ignored.
     """
+    text = _without_extension(text)
     digits = _SEPARATORS.sub("", _TRUNK_IN_BRACKETS.sub("", numbers.clean(text)))
     if not _SHAPE.fullmatch(digits):
         return []
@@ -28,6 +32,11 @@ def beginnings(text: str, region: str | None = None) -> list[str]:
     with suppress(numbers.InvalidNumber):  # a beginning is not a whole number
         found.add(numbers.normalize(text, region))
     return sorted(each for each in found if len(each) > 1 and each[1] != "0")
+
+
+def has_extension(text: str) -> bool:
+    """Whether this is a number with an extension behind it."""
+    return _without_extension(text) != text
 
 
 def span(beginning: str) -> tuple[str, str | None]:
@@ -40,6 +49,12 @@ def span(beginning: str) -> tuple[str, str | None]:
     rest = beginning.rstrip("9")
     last = rest[-1:]
     return beginning, f"{rest[:-1]}{int(last) + 1}" if last.isdigit() else None
+
+
+def _without_extension(text: str) -> str:
+    head, extension = split_extension(numbers.clean(text))
+    is_number = extension and sum(map(str.isdigit, head)) >= SHORTEST
+    return head if is_number else text
 
 
 def _readings(digits: str, region: str | None) -> Iterator[str]:

@@ -24,7 +24,7 @@ LAST_PAGE = 1_000_000  # no database reads further
 Conditions = Mapping[str, tuple[Any, Q]]  # by their value in the address: words, what they mean
 
 DATE = re.compile(r"[0-9]{4}-[0-9]")
-NUMBERS = {"number", "from_number", "to_number", "presented_number"}
+NUMBERS = {"number", "from_number", "to_number", "to_extension", "presented_number"}
 
 
 def names_a_number(lookup: str) -> bool:

@@ -25,6 +25,7 @@ from django.views.decorators.http import require_POST, require_safe
 from .. import permissions
 from ..button import signed_call
 from ..calls import requesting, subjects
+from ..calls.service_extensions import undialed
 from ..exceptions import CallRefused
 from ..models import CallRequest
 from ..presentation import call_log, call_status
@@ -93,7 +94,8 @@ def call(request: HttpRequest, pk: int) -> HttpResponse:
             "call": found,
             "log": call_log.steps(found),
             "from_number": permissions.display_number(found.from_number, whole),
-            "to_number": permissions.display_number(found.to_number, whole),
+            "to_number": permissions.display_callee(found, whole),
+            "undialed": undialed(found.to_extension) if found.is_open and own else "",
             "detail": permissions.display_text(found.response_detail, whole),
             "ended_because": permissions.display_text(found.veto_reason, whole),
             "own": own,

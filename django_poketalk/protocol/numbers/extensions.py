@@ -8,13 +8,13 @@ MAX_EXTENSION = 11  # digits
 
 # As address books of many languages have them: English, German, French, Spanish, Portuguese,
 # Italian, Dutch, Polish, Turkish, Russian, Hebrew, Japanese, Chinese and Korean.
-_WORDS = (
+EXTENSION_WORDS = (
     "extension|extensión|extensao|extensão|extn|ext|durchwahl|nebenstelle|apparat|app|dw|nst"
     "|poste|anexo|interno|intern|int|ramal|toestel|tst|wewn|wew|dahili|добавочный|доб|שלוחה"
     "|内線|内线|內線|내선"
 )
 _EXTENSION = re.compile(
-    rf"(?<=[0-9\s).\-])\s*(?:;ext=|[;,]?\s*(?:{_WORDS})[\s.:=#]*|[x#~]\s*|,+)(?P<digits>[0-9]{{1,{MAX_EXTENSION}}})#?$",
+    rf"(?<=[0-9\s).\-])\s*(?:;ext=|[;,]?\s*(?:{EXTENSION_WORDS})[\s.:=#]*|[x#~]\s*|,+)(?P<digits>[0-9]{{1,{MAX_EXTENSION}}})#?$",
     re.IGNORECASE,
 )
 

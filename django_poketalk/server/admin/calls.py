@@ -40,7 +40,7 @@ from .legs import ResponseTimeColumn
 # Fields that the call's page displays first or in another form
 DISPLAYED_SEPARATELY = (
     *("account", "provider", "custom", "from_number", "to_number"),
-    *("presented_number", "eventurl", "hangup_cause", "status"),
+    *("to_extension", "presented_number", "eventurl", "hangup_cause", "status"),
 )
 MAX_EVENTS = 200  # on a call's page
 
@@ -102,6 +102,7 @@ class CallAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage, LongList):
     masks: ClassVar[Mapping[str, str]] = {
         "from_number": "masked_from",
         "to_number": "masked_to",
+        "to_extension": "masked_extension",
         "presented_number": "masked_presented",
     }
     inlines = (LegInline, EventDeliveryInline, LedgerEntryInline)
@@ -129,6 +130,7 @@ class CallAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage, LongList):
         "custom",
         "masked_from",
         "masked_to",
+        "masked_extension",
         "masked_presented",
         "event_host",
         "cause",
@@ -195,6 +197,11 @@ class CallAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage, LongList):
         words = call.get_status_display() if call.status is not None else call.get_state_display()
         kind = "live" if is_live else "good" if call.status == CallStatus.AB_DISCONNECTED else "bad"
         return format_html('<span class="poketalk-state" data-state="{}">{}</span>', kind, words)
+
+    @admin.display(description=_("extension"), empty_value="—")
+    def masked_extension(self, call: Call) -> str:
+        """The masked extension behind the number of leg B."""
+        return "•" * len(call.to_extension)
 
     def has_hang_up_permission(self, request: HttpRequest) -> bool:
         """Whether the user may hang up calls."""

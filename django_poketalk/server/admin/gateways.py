@@ -28,7 +28,7 @@ TRUNK = (
     ("strip_digits", "add_prefix"),
     ("max_channels", "calls_per_second"),
 )
-SIP = (("host", "port"), "from_domain", ("early_media", "late_offer"), "keep_alive")
+SIP = (("host", "port"), "from_domain", ("early_media", "late_offer"), "keep_alive", "dtmf")
 ASTERISK = ("ari_url", "endpoint", "application")
 
 # The fieldset of each kind, in addition to those of all gateways.
