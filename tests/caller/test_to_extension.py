@@ -24,11 +24,11 @@ from django_poketalk.presentation import call_status, sent_request
 from django_poketalk.protocol import numbers
 from tests.crm.models import Contact
 
-from .people import someone, staff
+from .people import CALLER, agent, someone, staff
 
 pytestmark = pytest.mark.django_db
 
-CALLER, CALLEE = "+442079460123", "+442079460999"
+CALLEE = "+442079460999"
 SENTENCE = "The service does not dial extension 12. Dial it yourself when the call is answered."
 WITH = "+44 20 7946 0999 ext. 12"
 
@@ -44,11 +44,7 @@ def poketalk(settings: Any) -> Any:
 
 @pytest.fixture
 def anna(poketalk: Any) -> Any:
-    from django_poketalk.models import CallerNumber
-
-    user = someone("anna", "place_call")
-    CallerNumber.objects.create(user=user, number=CALLER)
-    return user
+    return agent()
 
 
 def call_to(number: Any, **order: Any) -> CallRequest:
