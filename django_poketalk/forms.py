@@ -198,7 +198,8 @@ class BlacklistedNumberForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["until"].validators.append(validate_year)
+        if "until" in self.fields:  # not for those who may only read it
+            self.fields["until"].validators.append(validate_year)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
