@@ -1056,13 +1056,13 @@ class Migration(migrations.Migration):
                     ),
                     models.CheckConstraint(
                         condition=models.Q(("connect_fee__gte", 0), ("price_per_minute__gte", 0)),
-                        name="poketalk_server_buy_rate_not_negative",
+                        name="poketalk_server_buyrate_not_negative",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
                             ("initial_increment__gte", 1), ("subsequent_increment__gte", 1)
                         ),
-                        name="poketalk_server_buy_increments_positive",
+                        name="poketalk_server_buyrate_increments",
                     ),
                 ],
             },
@@ -1367,7 +1367,7 @@ class Migration(migrations.Migration):
             model_name="rate",
             constraint=models.CheckConstraint(
                 condition=models.Q(("initial_increment__gte", 1), ("subsequent_increment__gte", 1)),
-                name="poketalk_server_increments_positive",
+                name="poketalk_server_rate_increments",
             ),
         ),
         migrations.AddConstraint(

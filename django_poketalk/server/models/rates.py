@@ -62,6 +62,16 @@ class PrefixRate(models.Model):
 
     class Meta:
         abstract = True
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(price_per_minute__gte=0, connect_fee__gte=0),
+                name="poketalk_server_%(class)s_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(initial_increment__gte=1, subsequent_increment__gte=1),
+                name="poketalk_server_%(class)s_increments",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.prefix or '*'} {self.destination}".strip()
@@ -92,22 +102,15 @@ class Rate(PrefixRate):
         related_name="rates",
     )
 
-    class Meta:
+    class Meta(PrefixRate.Meta):
         verbose_name = _("rate")
         verbose_name_plural = _("rates")
         ordering = ["provider", "is_internal", "prefix"]
         constraints = [
+            *PrefixRate.Meta.constraints,
             models.UniqueConstraint(
                 fields=["provider", "is_internal", "prefix"],
                 name="poketalk_server_one_rate_a_prefix",
-            ),
-            models.CheckConstraint(
-                condition=Q(price_per_minute__gte=0, connect_fee__gte=0),
-                name="poketalk_server_rate_not_negative",
-            ),
-            models.CheckConstraint(
-                condition=Q(initial_increment__gte=1, subsequent_increment__gte=1),
-                name="poketalk_server_increments_positive",
             ),
         ]
 
@@ -121,21 +124,14 @@ class BuyRate(PrefixRate):
         Gateway, verbose_name=_("gateway"), on_delete=models.CASCADE, related_name="rates"
     )
 
-    class Meta:
+    class Meta(PrefixRate.Meta):
         verbose_name = _("buy rate")
         verbose_name_plural = _("buy rates")
         ordering = ["gateway", "is_internal", "prefix"]
         constraints = [
+            *PrefixRate.Meta.constraints,
             models.UniqueConstraint(
                 fields=["gateway", "is_internal", "prefix"],
                 name="poketalk_server_one_buy_rate_a_prefix",
-            ),
-            models.CheckConstraint(
-                condition=Q(price_per_minute__gte=0, connect_fee__gte=0),
-                name="poketalk_server_buy_rate_not_negative",
-            ),
-            models.CheckConstraint(
-                condition=Q(initial_increment__gte=1, subsequent_increment__gte=1),
-                name="poketalk_server_buy_increments_positive",
             ),
         ]
