@@ -51,14 +51,7 @@ NOT_NEGATIVE = (
 )
 
 
-def register() -> None:
-    """Register all checks with Django. Those for production run with `check --deploy`."""
-    checks.register(check_settings, "poketalk")
-    checks.register(check_encryption, "poketalk", deploy=True)
-    checks.register(check_host, "poketalk", deploy=True)
-    checks.register(check_phone_owners, "poketalk", deploy=True)
-
-
+@checks.register("poketalk")
 def check_settings(**kwargs: Any) -> Iterator[checks.CheckMessage]:
     """Check the keys first. The values are only checked if they have the right types."""
     if wrong_keys := check_keys():
@@ -330,6 +323,7 @@ def check_broker() -> Iterator[checks.CheckMessage]:
         )
 
 
+@checks.register("poketalk", deploy=True)
 def check_encryption(**kwargs: Any) -> Iterator[checks.CheckMessage]:
     """W004, W005: the API key, or the events, would be sent without encryption."""
     if check_keys():
@@ -347,6 +341,7 @@ def check_encryption(**kwargs: Any) -> Iterator[checks.CheckMessage]:
             )
 
 
+@checks.register("poketalk", deploy=True)
 def check_phone_owners(**kwargs: Any) -> Iterator[checks.CheckMessage]:
     """W010: nobody verifies whose a phone is."""
     if check_keys():
@@ -360,6 +355,7 @@ def check_phone_owners(**kwargs: Any) -> Iterator[checks.CheckMessage]:
         )
 
 
+@checks.register("poketalk", deploy=True)
 def check_host(**kwargs: Any) -> Iterator[checks.CheckMessage]:
     """W007: Django would answer all events with 400."""
     host = "" if check_keys() else _split(settings.event_base_url).hostname or ""

@@ -31,15 +31,7 @@ AT_LEAST_ONE = (
 AT_LEAST_ONE_IF_ANY = ("switch_calls", "switch_calls_per_second")
 
 
-def register() -> None:
-    """Register the checks."""
-    checks.register(check_settings)
-    checks.register(check_aiohttp)
-    checks.register(check_sippy, checks.Tags.database)
-    checks.register(check_asterisks_deployed, checks.Tags.database, deploy=True)
-    checks.register(check_networks_deployed, deploy=True)
-
-
+@checks.register
 def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
     """E001 and E002 for keys and types. If there are none, the other checks for values."""
     found = app_settings.check(NAME, Settings, ID)
@@ -56,6 +48,7 @@ def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
     ]
 
 
+@checks.register
 def check_aiohttp(**_kwargs: Any) -> list[checks.CheckMessage]:
     """E007: the switch requires aiohttp, from the extra `server`."""
     if importlib.util.find_spec("aiohttp") is not None:
@@ -69,6 +62,7 @@ def check_aiohttp(**_kwargs: Any) -> list[checks.CheckMessage]:
     ]
 
 
+@checks.register(checks.Tags.database)
 def check_sippy(
     databases: Sequence[str] | None = None, **_kwargs: Any
 ) -> list[checks.CheckMessage]:
@@ -85,6 +79,7 @@ def check_sippy(
     ] * used
 
 
+@checks.register(checks.Tags.database, deploy=True)
 def check_asterisks_deployed(
     databases: Sequence[str] | None = None, **_kwargs: Any
 ) -> list[checks.CheckMessage]:
@@ -100,6 +95,7 @@ def check_asterisks_deployed(
     ]
 
 
+@checks.register(deploy=True)
 def check_networks_deployed(**_kwargs: Any) -> list[checks.CheckMessage]:
     """W002: in production, events should not be sent to loopback or link-local addresses."""
     if app_settings.check(NAME, Settings, ID):
@@ -155,31 +151,21 @@ def _network_list(field: str, number: str) -> Iterator[checks.CheckMessage]:
 
 def _ranges() -> Iterator[checks.CheckMessage]:
     for field in AT_LEAST_ONE:
-        value = getattr(settings, field)
-        if value < 1:
-            yield checks.Error(
-                f"{NAME}[{field.upper()!r}] is {value}.",
-                hint="Set it to at least 1.",
-                id=f"{ID}.E005",
-            )
+        if getattr(settings, field) < 1:
+            yield _out_of_range(field, "Set it to at least 1.")
     for field in AT_LEAST_ONE_IF_ANY:
         value = getattr(settings, field)
         if value is not None and value < 1:
-            yield checks.Error(
-                f"{NAME}[{field.upper()!r}] is {value}.",
-                hint="Set it to at least 1, or to None for no limit.",
-                id=f"{ID}.E005",
-            )
+            yield _out_of_range(field, "Set it to at least 1, or to None for no limit.")
     if settings.drain < 0:
-        yield checks.Error(
-            f"{NAME}['DRAIN'] is {settings.drain}.", hint="Set it to 0 or more.", id=f"{ID}.E005"
-        )
+        yield _out_of_range("drain", "Set it to 0 or more.")
     if not settings.event_timeout > 0:
-        yield checks.Error(
-            f"{NAME}['EVENT_TIMEOUT'] is {settings.event_timeout}.",
-            hint="Set it to more than 0 seconds.",
-            id=f"{ID}.E005",
-        )
+        yield _out_of_range("event_timeout", "Set it to more than 0 seconds.")
+
+
+def _out_of_range(field: str, hint: str) -> checks.CheckMessage:
+    text = f"{NAME}[{field.upper()!r}] is {getattr(settings, field)}."
+    return checks.Error(text, hint=hint, id=f"{ID}.E005")
 
 
 def _ports() -> Iterator[checks.CheckMessage]:
