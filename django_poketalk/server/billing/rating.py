@@ -37,6 +37,10 @@ class Tariff:
         """The tariff in a row's fields, whose names may have a prefix."""
         return cls(**{each.name: getattr(row, prefix + each.name) for each in fields(cls)})
 
+    def columns(self, prefix: str = "") -> dict[str, Any]:
+        """The values of such a row's fields."""
+        return {prefix + each.name: getattr(self, each.name) for each in fields(self)}
+
 
 def cost(tariff: Tariff, seconds: int) -> Decimal:
     """The cost of a leg `seconds` after its answer, three decimals, rounded up.

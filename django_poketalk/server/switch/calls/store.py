@@ -21,7 +21,6 @@ from django_poketalk.server.models import Call, EventDelivery, Leg
 
 from ..delivery.sender import Delivery
 from ..gateways.base import CallKey
-from ..ownership import buy_rates
 from .changes import Change, LegRow
 
 ENDING: dict[str, Any] = {"state": Call.State.ENDING}
@@ -149,12 +148,9 @@ def _new_leg(call: int, leg: LegRow) -> Leg:
         attempt=leg.attempt,
         gateway_id=leg.gateway,
         number=leg.number,
-        price_per_minute=leg.tariff.price_per_minute,
-        connect_fee=leg.tariff.connect_fee,
-        initial_increment=leg.tariff.initial_increment,
-        subsequent_increment=leg.tariff.subsequent_increment,
         initiated_at=leg.initiated_at,
-        **buy_rates.columns(leg.buy_tariff),
+        **leg.tariff.columns(),
+        **(leg.buy_tariff.columns("buy_") if leg.buy_tariff else {}),
         **_changing(leg),
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
-from typing import Any
 
 from django_poketalk.server.billing.rating import Tariff
 from django_poketalk.server.models import BuyRate
@@ -26,13 +25,3 @@ class BuyRates:
         rates = self._rates.get(gateway, {})
         prefix = routes.longest_of_kind(number, rates)
         return None if prefix is None else rates[prefix].tariff
-
-
-def columns(tariff: Tariff | None) -> dict[str, Any]:
-    """The columns of a leg that hold its buy tariff."""
-    return {
-        "buy_price_per_minute": tariff and tariff.price_per_minute,
-        "buy_connect_fee": tariff and tariff.connect_fee,
-        "buy_initial_increment": tariff and tariff.initial_increment,
-        "buy_subsequent_increment": tariff and tariff.subsequent_increment,
-    }
