@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import django_filters
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from rest_framework.generics import GenericAPIView, ListAPIView
@@ -12,9 +13,9 @@ from rest_framework.response import Response
 
 from django_poketalk.shared.rest import FilterBackend, JSONView, NewestFirst, primary_key
 
+from ..admission import CUSTOM_LENGTH
 from ..models import ApiKey, Call
 from .authentication import ApiKeyAuthentication, HasApiKey
-from .filters import CallFilter
 from .serializers import CallDetailSerializer, CallSerializer
 
 
@@ -33,6 +34,16 @@ class CallQueryView(JSONView, GenericAPIView[Call]):
             .select_related("account")
             .prefetch_related("legs")
         )
+
+
+class CallFilter(django_filters.FilterSet):
+    """`custom`: the caller's id of the call, exactly. `state`: one of `Call.State`."""
+
+    custom = django_filters.CharFilter(max_length=CUSTOM_LENGTH, strip=False)
+
+    class Meta:
+        model = Call
+        fields = ("custom", "state")
 
 
 class CallListView(CallQueryView, ListAPIView[Call]):
