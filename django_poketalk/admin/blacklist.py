@@ -202,10 +202,8 @@ class BlacklistedNumberAdmin(BulkAdd, NumberAdmin):
         """With the calls that the stored or previewed entry would have refused."""
         form = context["adminform"].form
         if (form.is_bound or form.instance.pk) and not context["errors"]:
-            context["matches"] = self._matches(request, form.instance)
+            calls = permissions.findable_calls(request.user)
+            entry = form.instance
+            found = find_matches([entry], entry.direction, calls, timezone.now())
+            context["matches"] = blacklist_matches.context(found, request.user, self)
         return super().render_change_form(request, context, *args, **kw)
-
-    def _matches(self, request: HttpRequest, entry: BlacklistedNumber) -> dict[str, Any]:
-        calls = permissions.findable_calls(request.user)
-        found = find_matches([entry], entry.direction, calls, timezone.now())
-        return blacklist_matches.context(found, request.user, self)

@@ -58,18 +58,6 @@ OUTCOMES: dict[Outcome, Q] = {
     Outcome.UNKNOWN: (Q(placement=Placement.UNKNOWN) | IS_STALE & ~IS_UNSENT)
     & (Q(status=None) | Q(status__in=UNDECIDED)),
 }
-ENDINGS: dict[str, tuple[Words, Q]] = {
-    "phones": (_("A phone"), Q(ended_at__isnull=False, veto_reason="", hangup_requested_at=None)),
-    "person": (_("Hang-up requested"), IS_HANGUP_REQUESTED),
-    "us": (_("This site"), IS_VETOED),
-    "duration": (_("Maximum duration"), IS_VETOED & Q(veto_reason=vetoes.MAX_DURATION)),
-    "cost": (_("Maximum cost"), IS_VETOED & Q(veto_reason=vetoes.MAX_COST)),
-    "rule": (
-        _("A veto rule"),
-        IS_VETOED & ~Q(veto_reason__in=[vetoes.HANG_UP, vetoes.MAX_DURATION, vetoes.MAX_COST]),
-    ),
-    "stale": (_("Timed out"), IS_STALE),
-}
 
 
 class OutcomeFilter(ChoiceFilter):
@@ -85,7 +73,21 @@ class EndingFilter(ChoiceFilter):
 
     title = _("ended by")
     parameter_name = "ended_by"
-    conditions = ENDINGS
+    conditions = {
+        "phones": (
+            _("A phone"),
+            Q(ended_at__isnull=False, veto_reason="", hangup_requested_at=None),
+        ),
+        "person": (_("Hang-up requested"), IS_HANGUP_REQUESTED),
+        "us": (_("This site"), IS_VETOED),
+        "duration": (_("Maximum duration"), IS_VETOED & Q(veto_reason=vetoes.MAX_DURATION)),
+        "cost": (_("Maximum cost"), IS_VETOED & Q(veto_reason=vetoes.MAX_COST)),
+        "rule": (
+            _("A veto rule"),
+            IS_VETOED & ~Q(veto_reason__in=[vetoes.HANG_UP, vetoes.MAX_DURATION, vetoes.MAX_COST]),
+        ),
+        "stale": (_("Timed out"), IS_STALE),
+    }
 
 
 class CodeFilter(ChoiceFilter):

@@ -28,7 +28,7 @@ def live(name: str, schema: type[Schema]) -> Schema:
     return cast("Schema", _Live(name, schema))
 
 
-def check(name: str, schema: type, id_prefix: str) -> list[checks.CheckMessage]:
+def check(name: str, schema: Any, id_prefix: str) -> list[checks.CheckMessage]:
     """System check messages for unknown keys (E001, suggests the nearest key) and values of the
     wrong type (E002).
     """
@@ -56,9 +56,9 @@ def check_time_zone(ident: str) -> list[checks.CheckMessage]:
 
 
 class _Live:
-    def __init__(self, name: str, schema: type) -> None:
+    def __init__(self, name: str, schema: Any) -> None:
         self._name = name
-        self._defaults = {field.name: field.default for field in _fields(schema)}
+        self._defaults = {field.name: field.default for field in dataclasses.fields(schema)}
 
     def __getattr__(self, field: str) -> Any:
         try:
@@ -75,14 +75,10 @@ def _project_dict(name: str) -> Mapping[str, Any]:
     return given
 
 
-def _fields(schema: type) -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(schema)
-
-
 def _unknown_keys(
-    name: str, schema: type, given: Mapping[str, Any], id_prefix: str
+    name: str, schema: Any, given: Mapping[str, Any], id_prefix: str
 ) -> Iterator[checks.CheckMessage]:
-    known = [field.name.upper() for field in _fields(schema)]
+    known = [field.name.upper() for field in dataclasses.fields(schema)]
     for key in given:
         if key not in known:
             near = difflib.get_close_matches(str(key).upper(), known, n=1)
@@ -93,10 +89,10 @@ def _unknown_keys(
 
 
 def _wrong_types(
-    name: str, schema: type, given: Mapping[str, Any], id_prefix: str
+    name: str, schema: Any, given: Mapping[str, Any], id_prefix: str
 ) -> Iterator[checks.CheckMessage]:
     hints = typing.get_type_hints(schema)
-    for field in _fields(schema):
+    for field in dataclasses.fields(schema):
         key = field.name.upper()
         if key in given and not _fits(given[key], hints[field.name]):
             expected = str(field.type)

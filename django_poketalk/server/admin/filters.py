@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.protocol.codes import HTTP_HANG_UP, CallStatus
-from django_poketalk.shared.changelist import ChoiceFilter, Conditions
+from django_poketalk.shared.changelist import ChoiceFilter
 from django_poketalk.shared.periods import midnight
 
 from ..models import Call
@@ -20,21 +20,6 @@ from . import causes
 
 SLOW = 2.0  # seconds of response time
 
-LIVE: Conditions = {
-    "now": (_("In progress"), Q(state__in=Call.LIVE)),
-    "talking": (_("Connected"), Q(state=Call.State.ACTIVE, status=CallStatus.B_ANSWERED)),
-    "queued": (_("Waiting for a switch"), Q(state=Call.State.QUEUED)),
-    "over": (_("Ended"), Q(state__in=Call.OVER)),
-}
-CAUSES: Conditions = {
-    cause.value: (words, Q(hangup_cause=cause.value)) for cause, words in causes.WORDS.items()
-}
-DELIVERIES: Conditions = {
-    "412": (_("Responded with 412"), Q(answer=HTTP_HANG_UP)),
-    "failed": (_("No response"), Q(answer=None)),
-    "refused": (_("Responded with an error"), Q(answer__gte=300) & ~Q(answer=HTTP_HANG_UP)),
-    "slow": (_("Slow: 2 s or more"), Q(seconds__gte=SLOW)),
-}
 DAYS = {"today": 0, "yesterday": 1, "7": 6, "30": 29}
 
 
@@ -43,7 +28,12 @@ class LiveFilter(ChoiceFilter):
 
     title = _("live")
     parameter_name = "live"
-    conditions = LIVE
+    conditions = {
+        "now": (_("In progress"), Q(state__in=Call.LIVE)),
+        "talking": (_("Connected"), Q(state=Call.State.ACTIVE, status=CallStatus.B_ANSWERED)),
+        "queued": (_("Waiting for a switch"), Q(state=Call.State.QUEUED)),
+        "over": (_("Ended"), Q(state__in=Call.OVER)),
+    }
 
 
 class CauseFilter(ChoiceFilter):
@@ -51,7 +41,9 @@ class CauseFilter(ChoiceFilter):
 
     title = _("hang-up cause")
     parameter_name = "cause"
-    conditions = CAUSES
+    conditions = {
+        cause.value: (words, Q(hangup_cause=cause.value)) for cause, words in causes.WORDS.items()
+    }
 
 
 class DeliveryFilter(ChoiceFilter):
@@ -59,7 +51,12 @@ class DeliveryFilter(ChoiceFilter):
 
     title = _("response")
     parameter_name = "response"
-    conditions = DELIVERIES
+    conditions = {
+        "412": (_("Responded with 412"), Q(answer=HTTP_HANG_UP)),
+        "failed": (_("No response"), Q(answer=None)),
+        "refused": (_("Responded with an error"), Q(answer__gte=300) & ~Q(answer=HTTP_HANG_UP)),
+        "slow": (_("Slow: 2 s or more"), Q(seconds__gte=SLOW)),
+    }
 
 
 class DayFilter(admin.SimpleListFilter):

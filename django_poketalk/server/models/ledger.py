@@ -13,6 +13,8 @@ from django.utils.translation import gettext_lazy as _
 from .accounts import Account
 from .calls import Call, Side
 
+APPEND_ONLY = "Ledger entries are append-only. Correct the balance with an adjustment."
+
 
 class LedgerEntry(models.Model):
     """One change of an account's balance. Append-only; the sum of an account's entries is its
@@ -93,10 +95,8 @@ class LedgerEntry(models.Model):
     def save(self, **options: Any) -> None:
         """Insert the entry. `TypeError` for an existing one."""
         if not self._state.adding:
-            raise TypeError(
-                "Ledger entries are append-only. Correct the balance with an adjustment."
-            )
+            raise TypeError(APPEND_ONLY)
         super().save(**options)
 
     def delete(self, using: Any = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
-        raise TypeError("Ledger entries are append-only. Correct the balance with an adjustment.")
+        raise TypeError(APPEND_ONLY)
