@@ -118,7 +118,7 @@ class MyPhoneForm(forms.ModelForm):  # type: ignore[type-arg]
         )
         internal = _("The numbers of internal phones are accepted too.")
         self.fields["number"].help_text = (
-            f"{written} {internal}" if settings.internal_numbers else written
+            f"{written} {internal}" if settings.internal_numbers else f"{written}"
         )
 
     def clean(self) -> dict[str, Any]:

@@ -35,7 +35,9 @@ class PhoneSerializer(serializers.ModelSerializer[Phone]):
     """One of the user's own phones. `id` is null if the project keeps the phones elsewhere."""
 
     id = serializers.IntegerField(read_only=True, allow_null=True)
-    label = TextField(max_length=LABEL_LENGTH, required=False, allow_blank=True)
+    label = TextField(  # type: ignore[assignment]
+        max_length=LABEL_LENGTH, required=False, allow_blank=True
+    )
     number = TextField(
         max_length=MAX_TEXT_LENGTH, help_text="E.164, or an internal number of 2 to 6 digits."
     )

@@ -70,7 +70,8 @@ def _complete(order: UserOrder, user: Any, earlier: CallRequest | None = None) -
         number = order["from_number"]
     else:
         number = _own(order["from_number"], user)
-    return {**order, "user": user, "from_number": number}
+    complete: requesting.Order = {**order, "user": user, "from_number": number}  # type: ignore[typeddict-item]
+    return complete
 
 
 def _own(number: str, user: Any) -> str:

@@ -2,6 +2,9 @@
 choose any phone to ring first.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 import django.db.models.deletion
 import django.utils.timezone
 from django.conf import settings
@@ -14,7 +17,7 @@ RENAMED["view_callernumber"] = "view_phone"
 CHOOSE = ("choose_caller_phone", "Can choose another user's phone to ring first")
 
 
-def keep_permissions(apps, schema_editor):
+def keep_permissions(apps: Any, schema_editor: Any) -> None:
     """Rename the permissions. Users and groups who may change phones may still choose any phone."""
     using = schema_editor.connection.alias
     Permission = apps.get_model("auth", "Permission")
@@ -39,7 +42,7 @@ def keep_permissions(apps, schema_editor):
                     row.save(using=using, force_insert=True)
 
 
-def restore_permissions(apps, schema_editor):
+def restore_permissions(apps: Any, schema_editor: Any) -> None:
     using = schema_editor.connection.alias
     permissions = apps.get_model("auth", "Permission").objects.using(using)
     permissions = permissions.filter(content_type__app_label="poketalk")
@@ -48,7 +51,7 @@ def restore_permissions(apps, schema_editor):
         permissions.filter(codename=new).update(codename=old)
 
 
-def _holders(apps):
+def _holders(apps: Any) -> Iterator[Any]:
     """The tables of the groups' and, if users have permissions, the users' permissions."""
     yield apps.get_model("auth", "Group")._meta.get_field("permissions").remote_field.through
     user = apps.get_model(settings.AUTH_USER_MODEL)

@@ -199,7 +199,10 @@ class StasisApplication:
             await asyncio.wait([bridging])
         if leg.ended:
             return
-        parameters = {"dtmf": with_half_seconds(digits), "before": int(BEFORE * 1000)}
+        parameters: dict[str, str | int] = {
+            "dtmf": with_half_seconds(digits),
+            "before": int(BEFORE * 1000),
+        }
         path = f"channels/{leg.channel}/dtmf"
         try:
             status, answer = await self.connection.request("POST", path, parameters)
