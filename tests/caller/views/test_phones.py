@@ -128,7 +128,7 @@ def test_the_page_shows_the_whole_numbers(anna: Any) -> None:
     html = page(logged_in(anna).get(PHONES))
 
     assert "+44 20 7946 0000" in html
-    assert "Make Mobile +44 20 7946 0555 the default phone" in html
+    assert "Make default: Mobile +44 20 7946 0555" in html
     pk = Phone.objects.get(number=CALLER).pk
     assert 'value="+44 20 7946 0000"' in page(logged_in(anna).get(f"{PHONES}{pk}/"))
 
