@@ -48,9 +48,7 @@ def test_the_keyboard_chooses_the_phone_that_rings_first(
     assert CallRequest.objects.get().from_number == MOBILE
 
 
-def test_the_menu_works_without_javascript(
-    mobile: Phone, visit: Visit, service: Service
-) -> None:
+def test_the_menu_works_without_javascript(mobile: Phone, visit: Visit, service: Service) -> None:
     page = visit(java_script_enabled=False)
     summary(page).click()
     page.get_by_role("button", name="Mobile +44 20 7946 0555").click()
