@@ -5,14 +5,12 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from django.db import IntegrityError, transaction
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from rest_framework import mixins, serializers
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
@@ -24,7 +22,7 @@ from ..shared.rest import FilterBackend, NewestFirst, form_errors, primary_key
 from .fields import MomentField, TextField
 from .filters import BlacklistFilter
 from .openapi import WITH_BODY, component, operation
-from .resources import Resource
+from .resources import Resource, save
 
 ACTIONS: dict[str, Any] = {
     "list": "view",
@@ -124,7 +122,7 @@ class BlacklistViewSet(
     def create(self, request: Request) -> Response:
         """Add a number or a prefix."""
         serializer = self.get_serializer(data=request.data)
-        _save(serializer, created_by=request.user)
+        save(serializer, created_by=request.user)
         location = self.reverse_action("detail", args=[serializer.data["id"]])
         return Response(serializer.data, 201, headers={"Location": location})
 
@@ -132,19 +130,9 @@ class BlacklistViewSet(
     def partial_update(self, request: Request, pk: str) -> Response:
         """Change the fields in the body."""
         serializer = self.get_serializer(self.get_object(), data=request.data, partial=True)
-        _save(serializer)
+        save(serializer)
         return Response(serializer.data)
 
     @operation("delete_blacklisted", {204: None}, 404)
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().destroy(request, *args, **kwargs)
-
-
-def _save(serializer: BaseSerializer[BlacklistedNumber], **more: Any) -> None:
-    serializer.is_valid(raise_exception=True)
-    try:
-        with transaction.atomic():
-            serializer.save(**more)
-    except IntegrityError:
-        serializer.run_validation(serializer.initial_data)  # another request was first
-        raise

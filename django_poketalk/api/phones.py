@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from django.db import IntegrityError, transaction
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
@@ -25,7 +24,7 @@ from ..shared.problems import Problem
 from ..shared.rest import form_errors, primary_key
 from .fields import MomentField, TextField
 from .openapi import WITH_BODY, component, operation
-from .resources import Resource
+from .resources import Resource, save
 
 READING = ("GET", "HEAD", "OPTIONS")
 
@@ -124,14 +123,14 @@ class PhoneViewSet(OwnPhones, GenericViewSet[Phone]):
     def create(self, request: Request) -> Response:
         """Add a phone. The first one becomes the default one."""
         serializer = self.get_serializer(data=request.data)
-        self._save(serializer, user=request.user)
+        save(serializer, user=request.user)
         return Response(serializer.data, 201)
 
     @operation("change_phone", {200: PhoneSerializer}, 404, *WITH_BODY)
     def partial_update(self, request: Request, pk: str) -> Response:
         """Change the fields in the body. A new number has to be verified again."""
         serializer = self.get_serializer(self.get_object(), data=request.data, partial=True)
-        self._save(serializer)
+        save(serializer)
         return Response(serializer.data)
 
     @operation("delete_phone", {204: None}, 404)
@@ -139,15 +138,6 @@ class PhoneViewSet(OwnPhones, GenericViewSet[Phone]):
         """Delete it. If it was the default phone, the oldest one that is left becomes it."""
         self.get_object().delete()
         return Response(status=204)
-
-    def _save(self, serializer: Any, **more: Any) -> None:
-        serializer.is_valid(raise_exception=True)
-        try:
-            with transaction.atomic():
-                serializer.save(**more)
-        except IntegrityError:
-            serializer.run_validation(serializer.initial_data)  # another request was first
-            raise
 
 
 class OwnNumberView(OwnPhones):

@@ -6,11 +6,16 @@ nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import json
+from collections.abc import Callable, Mapping
+from typing import IO, Any
 
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import BaseParser
 from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -18,7 +23,36 @@ from ..exceptions import CallRefused, IdempotencyConflict
 from ..shared import problems
 from ..shared.rest import JSONView
 from . import idempotency
-from .parsers import SmallJSONParser
+
+MAX_BODY = 16 * 1024  # bytes; the longest sensible order has less than one thousand
+
+
+class SmallJSONParser(BaseParser):
+    """UTF-8 JSON of at most `MAX_BODY` bytes, without NaN and infinities, which are not JSON."""
+
+    media_type = "application/json"
+    renderer_class = JSONRenderer
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """The parsed body. 413 if it is too large, `ParseError` if it is not JSON."""
+        body = stream.read(MAX_BODY + 1)
+        if len(body) > MAX_BODY:
+            raise problems.too_large()
+        try:
+            parsed = json.loads(body.decode(), parse_constant=_refuse)
+            json.dumps(parsed, ensure_ascii=False).encode()  # refuses lone surrogates
+            return parsed
+        except (ValueError, RecursionError) as error:
+            raise ParseError(_("The body is not JSON in UTF-8.")) from error
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
 
 
 class Resource(JSONView):
@@ -51,3 +85,14 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
                 422, "idempotency_conflict", sentence, header=idempotency.HEADER
             )
     return problems.handle(error, context)
+
+
+def save(serializer: Any, **more: Any) -> None:
+    """Validate and save. If another request was first, its row is an error of the input."""
+    serializer.is_valid(raise_exception=True)
+    try:
+        with transaction.atomic():
+            serializer.save(**more)
+    except IntegrityError:
+        serializer.run_validation(serializer.initial_data)
+        raise

@@ -9,7 +9,7 @@ import pytest
 from django.db import transaction
 from django.utils import translation
 
-from django_poketalk.api import numbers
+from django_poketalk.api import resources
 from django_poketalk.models import BlacklistedNumber
 
 from ..conftest import CALLEE
@@ -161,7 +161,7 @@ def test_an_entry_that_was_added_concurrently_is_an_error(monkeypatch: pytest.Mo
         BlacklistedNumber.objects.create(number=CALLEE)
         return transaction.atomic()
 
-    monkeypatch.setattr(numbers, "transaction", SimpleNamespace(atomic=quicker))
+    monkeypatch.setattr(resources, "transaction", SimpleNamespace(atomic=quicker))
     assert wrong(post(asking, BLACKLIST, {"number": CALLEE}))
 
 

@@ -22,7 +22,7 @@ from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
-from django_poketalk.api import parsers
+from django_poketalk.api import resources
 from django_poketalk.api.resources import Resource
 from django_poketalk.calls import orders, requesting
 from django_poketalk.models import BlacklistedNumber, CallRequest
@@ -161,8 +161,8 @@ def test_json_that_is_not_an_object_is_an_error(body: bytes) -> None:
 def test_a_body_that_is_too_large_is_not_read_completely() -> None:
     asking = client(agent())
 
-    problem(send(asking, b'{"a": "' + b"x" * parsers.MAX_BODY), 413, "too_large")
-    fitting = json.dumps({"to_number": CALLEE}).encode().ljust(parsers.MAX_BODY)
+    problem(send(asking, b'{"a": "' + b"x" * resources.MAX_BODY), 413, "too_large")
+    fitting = json.dumps({"to_number": CALLEE}).encode().ljust(resources.MAX_BODY)
     assert send(asking, fitting).status_code == 201
 
 
