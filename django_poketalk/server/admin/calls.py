@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.forms.widgets import Script
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
@@ -17,7 +17,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from django_poketalk.protocol import eventurl, number_search, numbers
+from django_poketalk.protocol import eventurl
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.shared.admin_names import named
 from django_poketalk.shared.admin_pages import admin_url, page_path
@@ -26,6 +26,7 @@ from django_poketalk.shared.changelist import LongList
 from ..models import Call, EventDelivery, LedgerEntry, Leg
 from .causes import HangupCauseColumn
 from .display import (
+    CallSearch,
     MaskedNumbers,
     MaskedNumbersPage,
     ReadOnly,
@@ -52,7 +53,7 @@ class LegInline(HangupCauseColumn, ReadOnly, MaskedNumbers, admin.TabularInline)
     fields = readonly_fields = (
         "side",
         "attempt",
-        "masked_number",
+        "number",
         "gateway",
         "initiated_at",
         "ringing_at",
@@ -95,7 +96,7 @@ class LedgerEntryInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg
 
 
 @admin.register(Call)
-class CallAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage, LongList):
+class CallAdmin(HangupCauseColumn, ReadOnly, CallSearch, MaskedNumbersPage, LongList):
     """Admitted calls. They are read-only; live ones can be hung up."""
 
     change_form_template = "admin/poketalk_server/call.html"
@@ -109,8 +110,8 @@ class CallAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage, LongList):
     list_display = (
         "created",
         "account",
-        "masked_from",
-        "masked_to",
+        "from_number",
+        "to_number",
         "current_state",
         "duration",
         "cost",
@@ -123,15 +124,16 @@ class CallAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage, LongList):
     show_facets = admin.ShowFacets.NEVER  # counting for each choice reads all calls
     sortable_by = ()
     search_fields = ("custom__exact",)
+    searched_numbers = ("from_number", "to_number")
     fields = readonly_fields = (
         "current_state",
         "account",
         "provider",
         "custom",
-        "masked_from",
-        "masked_to",
-        "masked_extension",
-        "masked_presented",
+        "from_number",
+        "to_number",
+        "to_extension",
+        "presented_number",
         "event_host",
         "cause",
         *all_fields(Call, *DISPLAYED_SEPARATELY),
@@ -144,21 +146,6 @@ class CallAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage, LongList):
 
     class Media:
         js = (Script("poketalk_server/live.js", type="module"),)
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: Any, search_term: str
-    ) -> tuple[Any, bool]:
-        """Search by `custom`, or by a number in any spelling if the user may see numbers."""
-        if not search_term:
-            return queryset, False
-        found = Q(custom=search_term)
-        if may_see_numbers(request):
-            for beginning in number_search.beginnings(search_term):
-                first, end = number_search.span(numbers.wire(beginning))
-                for column in ("from_number", "to_number"):
-                    span = Q(**{f"{column}__gte": first})
-                    found |= span & Q(**{f"{column}__lt": end}) if end else span
-        return queryset.filter(found), False
 
     def get_urls(self) -> list[URLPattern]:
         hang_up = page_path(self, "<int:pk>/hang-up/", self.hang_up_view, "hang_up")

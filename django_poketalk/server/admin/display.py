@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db import models
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 
-from django_poketalk.protocol import numbers
+from django_poketalk.protocol import number_search, numbers
 from django_poketalk.shared.admin_names import NumbersInDeletions, NumbersInNames
 from django_poketalk.shared.changelist import SafeLookups, names_a_number
 
@@ -48,21 +49,23 @@ class ReadOnly(AppendOnly):
 
 
 class MaskedNumbers(NoNumberLookups):
-    """Replaces each mask by its field, as `masks` maps them, if the user may see whole numbers."""
+    """Replaces each number of an existing row by its mask, as `masks` maps them, unless the user
+    may see whole numbers.
+    """
 
     masks: ClassVar[Mapping[str, str]] = {"number": "masked_number"}
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self._for(request, super().get_fields(request, obj))
+        fields = super().get_fields(request, obj)
+        return fields if obj is None else self._for(request, fields)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self._for(request, super().get_readonly_fields(request, obj))
 
     def _for(self, request: HttpRequest, names: Any) -> list[Any]:
-        if not may_see_numbers(request):
+        if may_see_numbers(request):
             return list(names)
-        whole = {mask: field for field, mask in self.masks.items()}
-        return [whole.get(name, name) for name in names]
+        return [self.masks.get(name, name) for name in names]
 
 
 class NamesItsCall(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -97,6 +100,27 @@ class MaskedNumbersPage(MaskedNumbers, NamesNumbers, NumbersInNames):
         """The search fields. Numbers are included only if the user may see them."""
         fields = super().get_search_fields(request)
         return [*fields, *self.number_search_fields] if may_see_numbers(request) else fields
+
+
+class CallSearch(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Searches by `custom`, or by a number in any spelling if the user may see numbers."""
+
+    searched_numbers: ClassVar[tuple[str, ...]] = ("number",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        if not search_term:
+            return queryset, False
+        [custom] = self.search_fields
+        found = Q(**{custom: search_term})
+        if may_see_numbers(request):
+            for beginning in number_search.beginnings(search_term):
+                first, end = number_search.span(numbers.wire(beginning))
+                for column in self.searched_numbers:
+                    span = Q(**{f"{column}__gte": first})
+                    found |= span & Q(**{f"{column}__lt": end}) if end else span
+        return queryset.filter(found), False
 
 
 def may_see_numbers(request: HttpRequest) -> bool:

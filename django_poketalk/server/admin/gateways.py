@@ -144,14 +144,14 @@ class TestCallAdmin(HangupCauseColumn, AppendOnly, MaskedNumbersPage):
     form = TestCallForm
     created = time_column("created_at", _("created"))
     masked_number = masked_column("number", _("number"))
-    list_display = ("created", "gateway", "masked_number", "outcome", "cause", "created_by")
+    list_display = ("created", "gateway", "number", "outcome", "cause", "created_by")
     list_filter = (("gateway", admin.RelatedOnlyFieldListFilter),)
     list_select_related = ("gateway", "created_by")
 
     def get_fields(self, request: HttpRequest, obj: TestCall | None = None) -> Any:
         if obj is None:
             return ("gateway", "number")
-        facts = ("outcome", "gateway", "masked_number", "created_at", "created_by", "switch")
+        facts = ("outcome", "gateway", "number", "created_at", "created_by", "switch")
         stages = ("ringing_at", "answered_at", "ended_at", "cause", "sip_status", "q850")
         return self._for(request, [*facts, *stages])
 

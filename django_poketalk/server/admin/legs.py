@@ -7,12 +7,12 @@ from operator import attrgetter
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from django_poketalk.protocol import number_search, numbers
+from django_poketalk.protocol import numbers
 from django_poketalk.shared import csv_export
 from django_poketalk.shared.admin_names import named
 from django_poketalk.shared.changelist import LongList, count
@@ -20,6 +20,7 @@ from django_poketalk.shared.changelist import LongList, count
 from ..models import Call, EventDelivery, Leg
 from .causes import HangupCauseColumn
 from .display import (
+    CallSearch,
     MaskedNumbersPage,
     NamesItsCall,
     ReadOnly,
@@ -64,7 +65,7 @@ CDR: dict[str, Column] = {
 
 
 @admin.register(Leg)
-class LegAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage, NamesItsCall, LongList):
+class LegAdmin(HangupCauseColumn, ReadOnly, CallSearch, MaskedNumbersPage, NamesItsCall, LongList):
     """Call detail records: all attempts to ring a phone."""
 
     list_display = (
@@ -72,7 +73,7 @@ class LegAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage, NamesItsCall, Lon
         "which_call",
         "side",
         "attempt",
-        "masked_number",
+        "number",
         "gateway",
         "cause",
         "sip_status",
@@ -88,25 +89,13 @@ class LegAdmin(HangupCauseColumn, ReadOnly, MaskedNumbersPage, NamesItsCall, Lon
     search_fields = ("call__custom__exact",)
     ordering = ("-id",)
     fields = readonly_fields = (
-        *("call", "masked_number", "cause"),
+        *("call", "number", "cause"),
         *all_fields(Leg, "call", "number", "hangup_cause"),
         "margin",
     )
     actions = ("export_csv",)
     initiated = time_column("initiated_at", _("initiated"))
     masked_number = masked_column("number", _("number"))
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: Any, search_term: str
-    ) -> tuple[Any, bool]:
-        """Search by the call's `custom`, or by a number if the user may see numbers."""
-        if not search_term:
-            return queryset, False
-        found = Q(call__custom=search_term)
-        if may_see_numbers(request):
-            for beginning in number_search.beginnings(search_term):
-                found |= Q(number__startswith=numbers.wire(beginning))
-        return queryset.filter(found), False
 
     @admin.display(description=_("call"))
     def which_call(self, leg: Leg) -> str:

@@ -35,7 +35,8 @@ class PresentedNumberAdmin(MaskedNumbersPage):
     """
 
     form = PresentedNumberForm
-    list_display = ("masked_number", "label", "account", "verified_at", "is_default")
+    fields = ("account", "number", "label", "verified_at", "is_default")
+    list_display = ("number", "label", "account", "verified_at", "is_default")
     list_filter = (("verified_at", admin.EmptyFieldListFilter), "is_default")
     list_select_related = ("account",)
     search_fields = ("label", "account__name")
@@ -44,16 +45,9 @@ class PresentedNumberAdmin(MaskedNumbersPage):
     actions = ("verify",)
     masked_number = masked_column("number", _("number"), ordering="number")
 
-    def get_fields(self, request: HttpRequest, obj: PresentedNumber | None = None) -> Any:
-        """The fields. The number of an existing entry is masked without permission."""
-        rest = ("label", "verified_at", "is_default")
-        if obj is None:
-            return ("account", "number", *rest)
-        return self._for(request, ("account", "masked_number", *rest))
-
     def get_readonly_fields(self, request: HttpRequest, obj: PresentedNumber | None = None) -> Any:
         """The account and number of an existing entry."""
-        return () if obj is None else self._for(request, ("account", "masked_number"))
+        return () if obj is None else self._for(request, ("account", "number"))
 
     @admin.action(description=_("Mark as verified"), permissions=["change"])
     def verify(self, request: HttpRequest, queryset: QuerySet[PresentedNumber]) -> None:
