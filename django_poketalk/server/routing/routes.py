@@ -22,17 +22,10 @@ class Route(Protocol):
     `numbers` is one of `Carries`.
     """
 
-    @property
-    def pk(self) -> int: ...
-
-    @property
-    def priority(self) -> int: ...
-
-    @property
-    def prefixes(self) -> str: ...
-
-    @property
-    def numbers(self) -> str: ...
+    pk: int
+    priority: int
+    prefixes: str
+    numbers: str
 
 
 R = TypeVar("R", bound=Route)

@@ -252,7 +252,6 @@ class Engine:
                     call.handle(HangUpRequested(Cause.HANG_UP_REQUESTED))
 
     def _handle(self, key: CallKey, fact: LegFact) -> None:
-        """Handle a fact from a gateway."""
         if call := self._calls.get(key):
             call.handle(fact)
         else:

@@ -43,27 +43,12 @@ class _SwitchCollector(Collector):
         yield _counter("claims", "Calls claimed.", stats.claims)
         yield _counter("lost", "Calls lost to other switches or to errors.", stats.lost)
         yield _counter("recovered", "Abandoned calls ended.", stats.recovered)
-        yield _labeled(
-            CounterMetricFamily,
-            "setups",
-            "Legs dialed.",
-            ["leg"],
-            (([side.value], number) for side, number in stats.dialed.items()),
-        )
-        yield _labeled(
-            CounterMetricFamily,
-            "ended",
-            "Calls ended.",
-            ["status", "cause"],
-            (([str(int(status)), cause], n) for (status, cause), n in stats.ended.items()),
-        )
-        yield _labeled(
-            CounterMetricFamily,
-            "events",
-            "Events sent.",
-            ["answer"],
-            (([answer], number) for answer, number in stats.answers.items()),
-        )
+        dialed = (([side.value], number) for side, number in stats.dialed.items())
+        yield _labeled(CounterMetricFamily, "setups", "Legs dialed.", ["leg"], dialed)
+        ended = (([str(int(status)), cause], n) for (status, cause), n in stats.ended.items())
+        yield _labeled(CounterMetricFamily, "ended", "Calls ended.", ["status", "cause"], ended)
+        events = (([answer], number) for answer, number in stats.answers.items())
+        yield _labeled(CounterMetricFamily, "events", "Events sent.", ["answer"], events)
         yield _histogram("queue_wait", "From the request to the claim.", stats.queue_wait)
         yield _histogram("event_lag", "From an event to its sending.", stats.event_lag)
         yield _histogram("event_delivery", "From sending to the answer.", stats.delivery)
