@@ -91,8 +91,7 @@ def live_rows(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpRespons
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
     keys = [key for key in request.GET.getlist("id")[:MAX_LIVE_ROWS] if _is_key(key)]
-    related = model_admin.get_queryset(request).select_related("hangup_requested_by")
-    calls = related.filter(pk__in=keys)
+    calls = model_admin.get_queryset(request).filter(pk__in=keys)
     rows = {str(call.pk): columns.row(call, request.user) for call in calls}
     without_clocks = {key: {**row, "seconds": None, "length": ""} for key, row in rows.items()}
     etag = weak_etag(without_clocks)
@@ -135,7 +134,6 @@ def _confirm(
 
 
 def _to_confirm(call: CallRequest, user: Any) -> dict[str, Any]:
-    """A call on the confirmation page, and why its phones may have rung."""
     if call.is_open and call.status is not None:
         why = gettext("It is in progress.")
     elif call.is_open:

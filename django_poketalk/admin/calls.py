@@ -8,8 +8,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.core.exceptions import ValidationError
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.forms.widgets import Script
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern, reverse
@@ -58,7 +57,6 @@ class CallRequestAdmin(SafeLookups, NumbersInNames, LongList):
         filters.EndingFilter,
         filters.CodeFilter,
     )
-    list_select_related = ("user", "hangup_requested_by")
     list_per_page = 50
     show_facets = admin.ShowFacets.NEVER  # counting each choice reads all calls
     sortable_by = (columns.when,)  # type: ignore[assignment]  # a column may be a function
@@ -92,15 +90,8 @@ class CallRequestAdmin(SafeLookups, NumbersInNames, LongList):
     def has_place_permission(self, request: HttpRequest) -> bool:
         return permissions.may_place(request.user)
 
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> CallRequest | None:
-        """The call and its people in one query."""
-        people = self.get_queryset(request).select_related("user", "hangup_requested_by")
-        try:
-            return people.filter(pk=CallRequest._meta.pk.to_python(object_id)).first()
-        except ValidationError:
-            return None
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CallRequest]:
+        return super().get_queryset(request).select_related("user", "hangup_requested_by")
 
     def view_on_site(self, obj: CallRequest) -> str:
         """The call's page for its owner."""

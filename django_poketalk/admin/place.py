@@ -194,7 +194,6 @@ def _page_of(model_admin: ModelAdmin[Any], request: HttpRequest, call: CallReque
 
 
 def _open_call(model_admin: ModelAdmin[Any], request: HttpRequest) -> str:
-    """The page of the user's open call, or ""."""
     open_call = CallRequest.objects.open().filter(user=request.user.pk).first()
     return _page_of(model_admin, request, open_call) if open_call else ""
 

@@ -36,5 +36,4 @@ def request_of(call: CallRequest, whole: bool) -> Sent | None:
 
 
 def _wire_number(number: str, whole: bool) -> str:
-    """The number as it is sent, or masked."""
     return numbers.wire(number if whole else permissions.display_number(number, whole))
