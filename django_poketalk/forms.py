@@ -128,8 +128,8 @@ class MyPhoneForm(forms.ModelForm):  # type: ignore[type-arg]
             sentence = _("You already have a phone with this number.")
             self.add_error("number", ValidationError(sentence, "phone_exists"))
         if self.instance.pk is None and phones.count() >= MOST_PHONES:
-            sentence = _("You can have up to %(most)s phones.") % {"most": MOST_PHONES}
-            self.add_error(None, ValidationError(sentence, "too_many_phones"))
+            most = _("You can have up to %(most)s phones.") % {"most": MOST_PHONES}
+            self.add_error(None, ValidationError(most, "too_many_phones"))
         return cleaned
 
 

@@ -179,7 +179,8 @@ def test_all_fields_of_all_objects_are_used(anna: Any, bob: Contact) -> None:
 
 
 def test_columns_for_phone_numbers_are_found(anna: Any, bob: Contact) -> None:
-    assert signed_call.number_fields(CallRequest) == ["from_number", "to_number"]
+    columns = ["from_number", "to_number", "presented_number"]
+    assert signed_call.number_fields(CallRequest) == columns
     with pytest.raises(ImproperlyConfigured, match="no column for phone numbers"):
         block(CALLEE, anna, "contact", contact=bob)
 
