@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -172,14 +172,8 @@ def check_service_extensions() -> Iterator[checks.CheckMessage]:
 
 def check_caller_id() -> Iterator[checks.CheckMessage]:
     """E017: the caller ID is neither a number nor a function. W009: it is set in vain."""
-    try:
-        caller_ids.check()
-    except ImproperlyConfigured as error:
-        yield checks.Error(
-            str(error),
-            hint="Give a phone number, or name a function that takes a call and returns one or ''.",
-            id="poketalk.E017",
-        )
+    hint = "Give a phone number, or name a function that takes a call and returns one or ''."
+    yield from _misconfigured(caller_ids.check, hint, "poketalk.E017")
     if settings.caller_id and not caller_ids.is_sent():
         yield checks.Warning(
             "POKETALK['CALLER_ID'] has no effect: it is not sent to the service.",
@@ -191,14 +185,8 @@ def check_caller_id() -> Iterator[checks.CheckMessage]:
 
 def check_quiet_hours() -> Iterator[checks.CheckMessage]:
     """E008: the quiet hours are invalid."""
-    try:
-        limits.hours()
-    except ImproperlyConfigured as error:
-        yield checks.Error(
-            str(error),
-            hint="Give when they begin and end, e.g. ('21:00', '08:00'), or None for none.",
-            id="poketalk.E008",
-        )
+    hint = "Give when they begin and end, e.g. ('21:00', '08:00'), or None for none."
+    yield from _misconfigured(limits.hours, hint, "poketalk.E008")
 
 
 def check_urls() -> Iterator[checks.CheckMessage]:
@@ -250,11 +238,8 @@ def check_countries() -> Iterator[checks.CheckMessage]:
 
 def check_prefixes() -> Iterator[checks.CheckMessage]:
     """E013: a prefix is invalid, or empty."""
-    try:
-        limits.allowed_prefixes()
-    except ImproperlyConfigured as error:
-        hint = "Write prefixes with + and the country code."
-        yield checks.Error(str(error), hint=hint, id="poketalk.E013")
+    hint = "Write prefixes with + and the country code."
+    yield from _misconfigured(limits.allowed_prefixes, hint, "poketalk.E013")
 
 
 def check_phones() -> Iterator[checks.CheckMessage]:
@@ -367,6 +352,16 @@ def check_host(**kwargs: Any) -> Iterator[checks.CheckMessage]:
             hint="Add it, unless your proxy sends another Host on to this site.",
             id="poketalk.W007",
         )
+
+
+def _misconfigured(
+    read: Callable[[], object], hint: str, ident: str
+) -> Iterator[checks.CheckMessage]:
+    """An error if reading the setting raises `ImproperlyConfigured`."""
+    try:
+        read()
+    except ImproperlyConfigured as error:
+        yield checks.Error(str(error), hint=hint, id=ident)
 
 
 def _split(url: str) -> SplitResult:
