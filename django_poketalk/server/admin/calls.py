@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.forms.widgets import Script
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import URLPattern
 from django.utils import timezone
@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from django_poketalk.protocol import eventurl
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.shared.admin_names import named
-from django_poketalk.shared.admin_pages import admin_url, page_path
+from django_poketalk.shared.admin_pages import admin_url, one_or_404, page_path
 from django_poketalk.shared.changelist import LongList
 
 from ..models import Call, EventDelivery, LedgerEntry, Leg
@@ -165,10 +165,9 @@ class CallAdmin(HangupCauseColumn, ReadOnly, CallSearch, MaskedNumbersPage, Long
         """Request to hang up one call, and return to its page."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        if not self.has_view_permission(request) or not self.has_hang_up_permission(request):
+        one_or_404(self, request, pk)
+        if not self.has_hang_up_permission(request):
             raise PermissionDenied
-        if not Call.objects.filter(pk=pk).exists():
-            raise Http404
         self.hang_up(request, Call.objects.filter(pk=pk))
         return redirect(admin_url(self.admin_site, "poketalk_server_call_change", pk))
 
