@@ -132,8 +132,10 @@ class BulkAdd(admin.ModelAdmin):  # type: ignore[type-arg]
                 made, renewed = add_entries(
                     checked, facts["direction"], facts["reason"], facts["until"], user, now
                 )
+                part: Any
                 for entries, flag in ((made, ADDITION), (renewed, CHANGE)):
-                    _log(user, entries, flag)
+                    for part in parts(entries, TOGETHER):
+                        LogEntry.objects.log_actions(user.pk, part, flag, "Pasted.")
         except IntegrityError:
             said = _("Another user has just added one of these entries. Check again.")
             self.message_user(request, said, messages.WARNING)
@@ -180,9 +182,3 @@ class BulkAdd(admin.ModelAdmin):  # type: ignore[type-arg]
             "has_view_permission": self.has_view_permission(request),
         }
         return render_page(self, request, self.bulk_add_template, context)
-
-
-def _log(user: Any, entries: list[BlacklistedNumber], flag: int) -> None:
-    part: Any
-    for part in parts(entries, TOGETHER):
-        LogEntry.objects.log_actions(user.pk, part, flag, "Pasted.")

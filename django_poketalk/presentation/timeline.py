@@ -137,10 +137,7 @@ class Picture:
     left: float = LEFT
     right: float = RIGHT
     axis_y: float = AXIS
-
-    @property
-    def axis_line_y(self) -> float:
-        return self.axis_y + 6
+    axis_line_y: float = AXIS + 6
 
     @property
     def bottom(self) -> float:

@@ -115,10 +115,6 @@ def _presenting(route: Route, number: str) -> Route:
     return replace(route, trunk=replace(route.trunk, presented=number))
 
 
-def _numbers(call: Call) -> dict[Side, str]:
-    return {Side.A: call.from_number, Side.B: call.to_number}
-
-
 def _claimed(
     call: Any,
     routes: Mapping[Side, tuple[Route, ...]],
@@ -142,7 +138,7 @@ def _claimed(
     )
     buy_tariffs = {
         (side, route.gateway): tariff
-        for side, number in _numbers(call).items()
+        for side, number in ((Side.A, call.from_number), (Side.B, call.to_number))
         for route in routes[side]
         if (tariff := buy_rates.tariff(route.gateway, number))
     }
