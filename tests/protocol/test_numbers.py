@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
@@ -81,6 +81,7 @@ class TestNormalize:
 
         assert repr(text) in str(error.value)
 
+    @settings(suppress_health_check=[HealthCheck.filter_too_much])
     @given(NUMBERS)
     def test_is_idempotent_and_matches_the_wire_format(self, text: str) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import phonenumbers
-from phonenumbers import PhoneMetadata, PhoneNumberType
+from phonenumbers import PhoneNumberType
 
 from .countries import parse
 
@@ -17,6 +17,9 @@ _DEAR = {
     PhoneNumberType.PERSONAL_NUMBER,
 }
 _DIRECTORY_ENQUIRIES = "118"  # in Europe by ECC Recommendation (97)01
+# Countries where 118 begins no other number, by their plans. Elsewhere, as in Reading (0118),
+# Johannesburg (011 8…) or Sapporo, it begins ordinary numbers.
+_ENQUIRIES_ALONE = ("AT", "CH", "DE", "ES", "FI", "FR", "IT", "LU", "PL", "PT")
 
 # Countries whose company numbers (universal access numbers) cost what a call to a landline costs.
 _NORMAL_PRICE_UAN = {
@@ -67,14 +70,6 @@ def _is_normal_price(kind: int, number: phonenumbers.PhoneNumber) -> bool:
 
 def _is_directory_enquiry(number: phonenumbers.PhoneNumber) -> bool:
     """Whether it begins as a directory enquiry service of its country does."""
-    national = phonenumbers.national_significant_number(number)
-    if not national.startswith(_DIRECTORY_ENQUIRIES):
-        return False
     region = phonenumbers.region_code_for_country_code(number.country_code or 0)
-    metadata = PhoneMetadata.short_metadata_for_region(region)
-    return metadata is not None and any(
-        phonenumbers.is_possible_short_number_for_region(
-            phonenumbers.PhoneNumber(number.country_code, int(national[:length])), region
-        )
-        for length in range(3, 7)
-    )
+    national = phonenumbers.national_significant_number(number)
+    return region in _ENQUIRIES_ALONE and national.startswith(_DIRECTORY_ENQUIRIES)

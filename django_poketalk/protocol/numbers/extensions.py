@@ -19,6 +19,16 @@ _EXTENSION = re.compile(
 )
 
 
+_MARK = re.compile(r"[x#~,][\s,]*[0-9]+#?$", re.IGNORECASE)
+
+
+def is_marked(text: str) -> bool:
+    """Whether the extension follows a mark such as `x`, which may also stand for a digit."""
+    return bool(_MARK.search(text)) and not re.search(
+        f"(?:{EXTENSION_WORDS})[^0-9]*[0-9]+#?$", text, re.I
+    )
+
+
 def split_extension(text: str) -> tuple[str, str]:
     """The text before the extension, and the extension's digits; the text and "" without one."""
     found = _EXTENSION.search(text)

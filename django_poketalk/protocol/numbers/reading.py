@@ -20,7 +20,7 @@ from . import old_forms
 from .cleaning import clean
 from .countries import wire
 from .errors import InvalidNumber, Reason
-from .extensions import split_extension
+from .extensions import is_marked, split_extension
 
 MAX_TEXT_LENGTH = 80  # no single number is written with more characters
 
@@ -32,19 +32,28 @@ _LABEL = re.compile(
     r"(?:[.:]+ *| +)(?=[+(0-9])",
     re.IGNORECASE,
 )
-_DECIMAL = re.compile(r"[0-9]{6,}[.,][0-9]{1,2}|[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+")
+_DECIMAL = re.compile(
+    r"\+?[0-9][0-9 ]{4,}\.[0-9]{1,2}"  # one point, and a digit or two behind it
+    r"|[^.]*[0-9]\.0+"
+    r"|[^,]*[0-9],[0-9]{1,2}"
+    r"|\+?[0-9]+(?:[.,][0-9]+)? ?[eE] ?[+-]?[0-9]+"
+)
 _JOINT = re.compile(
     r"[;|&,\n\r]|(?<![^\W_])(?:or|and|und|oder|u\.|od\.|ou|et|y|o|e|en|of|og|och|или|и|או|ו)(?![^\W_])",
     re.IGNORECASE,
 )
 _HIDDEN = re.compile(r"[*•●·…_?]|(?<![^\W\d_])([xX]{2,}|[nN]{2,})(?![^\W\d_])")
 _WORD = re.compile(r"[A-Za-z](?:[ -]?[A-Za-z]){3,}$")
+_TRUNK_IN_BRACKETS = re.compile(r"[(\[] *0 *[)\]]")
 _SEPARATORS = re.compile(r"[ \-.()\[\]/]")
 _PLAIN = re.compile(r"[0-9+ \-.()\[\]/]+")
 _PLUS_FIRST = re.compile(r"^[(\[ ]*\+")
-_ALPHABET = "abcdefghijklmnopqrstuvwxyz"
+_ROWS = ("abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "qwertzuiop", "azertyuiop", "asdfghjkl")
+_NO_WORDS = {"none", "unknown", "test", "number", "numberx", "noneyet", "pending", "home", "empty"}
 _SEQUENCE = "01234567890123456789"
+_WHOLE = 8  # digits of a whole number even where plans have numbers of any length
 _MOST_TRUNK_ZEROS = 16
+_NEVER_FIRST = {52: "01"}  # digits with which no national number of the country code begins
 _MOST_SURPLUS = 8  # digits behind a number, of at most 15, that make it another text
 
 
@@ -68,15 +77,21 @@ def read(value: Any, region: str | None = None) -> Reading:
     exist before the data knows them. But a number that is not assigned and holds one that is, with
     digits behind it, is refused: networks ignore those digits.
     """
+    region = region.upper() if region else None
+    text = as_text(value)
     number = _number_object(value)
     if number is not None:
-        return Reading(_normalize(number, value, region), number.extension or "")
-    text = as_text(value)
+        if not re.fullmatch(r"[0-9]*", number.extension or ""):
+            raise InvalidNumber(text, Reason.EXTENSION, region)
+        return Reading(_normalize(number, text, region), number.extension or "")
     plain = _without_label(text, region)
-    if _DECIMAL.fullmatch(plain):
-        raise InvalidNumber(text, Reason.DECIMAL, region)
     written, extension = split_extension(plain)
-    return Reading(_read_number(written, text, region), extension)
+    if _DECIMAL.fullmatch(plain) or _DECIMAL.fullmatch(written):
+        raise InvalidNumber(text, Reason.DECIMAL, region)
+    e164 = _read_number(written, text, region)
+    if extension and is_marked(plain) and not _ends_there(e164, extension):
+        raise InvalidNumber(text, Reason.HIDDEN, region)
+    return Reading(e164, extension)
 
 
 def normalize(value: Any, region: str | None = None) -> str:
@@ -99,6 +114,8 @@ def as_text(value: Any) -> str:
     if number is not None:
         extension = f";ext={number.extension}" if number.extension else ""
         return _e164(number) + extension
+    if isinstance(value, phonenumbers.PhoneNumber):
+        return value.raw_input or ""
     return str(getattr(value, "as_e164", None) or value or "")
 
 
@@ -126,8 +143,9 @@ def normalize_prefix(text: str) -> str:
 
     Raises `InvalidNumber` for a beginning that no number has, such as `0044` or `01133`.
     """
-    digits = _SEPARATORS.sub("", clean(text).removeprefix("+"))
-    if not re.fullmatch(r"[1-9][0-9]{0,14}", digits) or not _begins_with_country(digits):
+    plain = _TRUNK_IN_BRACKETS.sub("", clean(text).removeprefix("+"))
+    digits = _SEPARATORS.sub("", plain)
+    if not re.fullmatch(r"[1-9][0-9]{0,14}", digits) or not _begins_number(digits):
         raise InvalidNumber(text, Reason.PREFIX)
     return f"+{digits}"
 
@@ -135,6 +153,16 @@ def normalize_prefix(text: str) -> str:
 def has_digits(text: str) -> bool:
     """Whether there is an ASCII digit in it, so that it is meant to be a number."""
     return bool(_ASCII_DIGIT.search(text))
+
+
+def _ends_there(e164: str, extension: str) -> bool:
+    """Whether this is a whole number, and not the beginning of one with a hidden digit within."""
+    number, longer = phonenumbers.parse(e164), phonenumbers.parse(e164 + extension[:3])
+    if phonenumbers.is_possible_number_with_reason(longer) == ValidationResult.TOO_LONG:
+        return True
+    is_whole = len(phonenumbers.national_significant_number(number)) >= _WHOLE
+    is_valid = phonenumbers.is_valid_number(number)
+    return is_valid and (is_whole or not phonenumbers.is_valid_number(longer))
 
 
 def _number_object(value: Any) -> phonenumbers.PhoneNumber | None:
@@ -194,14 +222,17 @@ def _read_number(written: str, text: str, region: str | None) -> str:
 def _has_several(written: str) -> bool:
     """Whether there are digits on both sides of a word or mark that joins two numbers."""
     parts = _JOINT.split(written)
-    return sum(has_digits(part) for part in parts) > 1
+    groups = re.findall(r"\+?[0-9]+", written)
+    is_repeated = len(groups) > 3 and groups[0][0] in "+0" and groups[0] in groups[2:]
+    return is_repeated or sum(has_digits(part) for part in parts) > 1
 
 
 def _by_keypad(written: str, refuse: Any) -> str:
     """The digits of the word's letters (ITU E.161); never for letters that stand for any digit."""
     found = _WORD.search(written)
     word = "" if found is None else re.sub("[^a-z]", "", found[0].lower())
-    if len(set(word)) < 3 or word[:4] in _ALPHABET:
+    is_word = len(set(word)) > 2 and set(word) & set("aeiouy") and word not in _NO_WORDS
+    if not is_word or any(word[:4] in row for row in _ROWS):
         raise refuse(Reason.LETTERS)
     head = written.removesuffix(found[0] if found else "")
     return head + phonenumbers.convert_alpha_characters_in_number(word)
@@ -260,7 +291,10 @@ def _normalize(number: phonenumbers.PhoneNumber, text: Any, region: str | None) 
     for _round in range(_MOST_TRUNK_ZEROS):
         code = str(number.country_code)
         today = f"+{code}{old_forms.today(code, normal.removeprefix(f'+{code}'))}"
-        number = phonenumbers.parse(today)
+        try:
+            number = phonenumbers.parse(today)
+        except NumberParseException:
+            raise InvalidNumber(text, Reason.UNKNOWN_COUNTRY, region) from None
         if _e164(number) == normal:
             break
         normal = _e164(number)
@@ -282,6 +316,10 @@ def _impossible(number: phonenumbers.PhoneNumber, normal: str) -> Reason | None:
     result = phonenumbers.is_possible_number_with_reason(number)
     if result == ValidationResult.IS_POSSIBLE_LOCAL_ONLY:
         return Reason.AREA_CODE
+    if national[0] in _NEVER_FIRST.get(number.country_code or 0, ""):
+        return Reason.TOO_SHORT
+    if national[0] == "0" and _has_no_zero(number):
+        return Reason.TOO_SHORT
     is_pattern = len(set(national)) == 1 or national in _SEQUENCE
     if is_pattern and not phonenumbers.is_valid_number(number):
         return Reason.PLACEHOLDER
@@ -292,6 +330,19 @@ def _impossible(number: phonenumbers.PhoneNumber, normal: str) -> Reason | None:
     if number.country_code == 1 and (national[0] in "01" or national[3] in "01"):
         return Reason.IMPOSSIBLE  # area and exchange codes begin with 2 to 9 (NANPA, NXX-NXX-XXXX)
     return Reason.TOO_LONG if _has_surplus(number, national) else None
+
+
+def _has_no_zero(number: phonenumbers.PhoneNumber) -> bool:
+    """Whether no number of this country code begins with a zero, as far as the data knows."""
+    if phonenumbers.is_valid_number(number):
+        return False
+    code = number.country_code or 0
+    return not any(
+        phonenumbers.national_significant_number(example).startswith("0")
+        for region in phonenumbers.region_codes_for_country_code(code)
+        for kind in PhoneNumberType.values()
+        if (example := phonenumbers.example_number_for_type(region, kind))
+    )
 
 
 def _has_surplus(number: phonenumbers.PhoneNumber, national: str) -> bool:
@@ -315,9 +366,15 @@ def _is_assigned(code: str, national: str) -> bool:
     return is_whole and phonenumbers.is_valid_number(number)
 
 
-def _begins_with_country(digits: str) -> bool:
+def _begins_number(digits: str) -> bool:
     """Whether numbers of some country begin so, or the digits are the beginning of its code."""
     codes = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
-    if len(digits) < 3 and any(str(code).startswith(digits) for code in codes):
+    if any(str(code).startswith(digits) for code in codes):
         return True
-    return any(int(digits[:length]) in codes for length in (1, 2, 3))
+    code = next((code for length in (1, 2, 3) if (code := int(digits[:length])) in codes), None)
+    if code is None:
+        return False
+    first = digits[len(str(code))]
+    if first in _NEVER_FIRST.get(code, "01" if code == 1 else ""):
+        return False
+    return first != "0" or not _has_no_zero(phonenumbers.PhoneNumber(code, 0))
