@@ -65,6 +65,7 @@ def rows(boss: Client) -> None:
     service.BuyRate.objects.create(
         gateway=customer.gateway, prefix="44", price_per_minute=Decimal("0.01")
     )
+    service.PresentedNumber.objects.create(account=customer.account, number="442079460700")
     service.TestCall.objects.create(gateway=customer.gateway, number="442079460199")
 
 
