@@ -58,7 +58,7 @@ def call_to(number: Any, **order: Any) -> CallRequest:
         "+44 20 7946 0999 x12",
         "020 7946 0999 # 12",
         "tel:+442079460999;ext=12",
-        "020 7946 0999,12",
+        "020 7946 0999,,12",
         "020 7946 0999 Durchwahl 12",
         phonenumbers.parse("+442079460999 x12"),
     ],

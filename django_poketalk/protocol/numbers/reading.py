@@ -44,7 +44,7 @@ _JOINT = re.compile(
 )
 _HIDDEN = re.compile(r"[*•●·…_?]|(?<![^\W\d_])([xX]{2,}|[nN]{2,})(?![^\W\d_])")
 _WORD = re.compile(r"[A-Za-z](?:[ -]?[A-Za-z]){3,}$")
-_TRUNK_IN_BRACKETS = re.compile(r"[(\[] *0 *[)\]]")
+_TRUNK_IN_BRACKETS = re.compile(r"([1-9][0-9]{0,2}) *[(\[] *0 *[)\]]")
 _SEPARATORS = re.compile(r"[ \-.()\[\]/]")
 _PLAIN = re.compile(r"[0-9+ \-.()\[\]/]+")
 _PLUS_FIRST = re.compile(r"^[(\[ ]*\+")
@@ -143,7 +143,10 @@ def normalize_prefix(text: str) -> str:
 
     Raises `InvalidNumber` for a beginning that no number has, such as `0044` or `01133`.
     """
-    plain = _TRUNK_IN_BRACKETS.sub("", clean(text).removeprefix("+"))
+    plain = clean(text).removeprefix("+")
+    trunk = _TRUNK_IN_BRACKETS.match(plain)
+    if trunk and int(trunk[1]) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+        plain = trunk[1] + plain[trunk.end() :]
     digits = _SEPARATORS.sub("", plain)
     if not re.fullmatch(r"[1-9][0-9]{0,14}", digits) or not _begins_number(digits):
         raise InvalidNumber(text, Reason.PREFIX)

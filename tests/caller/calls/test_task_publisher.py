@@ -72,6 +72,7 @@ def test_a_failing_broker_is_logged_and_raises_nothing(
 
 @pytest.fixture
 def _eager() -> Iterator[None]:
+    tests_app.set_current()  # an app that another test imported may be
     tests_app.conf.task_always_eager = True
     yield
     tests_app.conf.task_always_eager = False

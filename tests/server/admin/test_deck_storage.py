@@ -91,7 +91,7 @@ def test_a_deck_may_exceed_the_limit_of_forms(
     clerk: Client, carrier: ServiceProvider, settings: Any
 ) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 6000
-    rows = "".join(f"{number},,0.1,0,1,1\n" for number in range(10**14, 10**14 + 400))
+    rows = "".join(f"{number},,0.1,0,1,1\n" for number in range(442 * 10**11, 442 * 10**11 + 400))
 
     assert "400 new" in confirm(clerk, preview(clerk, carrier, HEADER + rows))
 
