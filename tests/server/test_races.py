@@ -80,7 +80,7 @@ def assert_consistent(account: Account) -> None:
 
 
 def call_form(customer: Customer, custom: str = "") -> CallForm:
-    return CallForm(customer.secret, CALLER, CALLEE, custom, "", "127.0.0.1")
+    return CallForm(customer.secret, CALLER, CALLEE, custom, address="127.0.0.1")
 
 
 def test_concurrent_admissions_never_exceed_the_balance(threads: int, rounds: int) -> None:

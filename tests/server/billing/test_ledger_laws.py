@@ -252,7 +252,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.run_concurrently([lambda call=call: both(call) for call in live])
 
     def request_call(self) -> None:
-        admission.admit(CallForm(self.customer.secret, CALLER, CALLEE, "", "", "127.0.0.1"))
+        admission.admit(CallForm(self.customer.secret, CALLER, CALLEE, address="127.0.0.1"))
 
     def pay_in(self, amount: Decimal) -> None:
         ledger.top_up(Account.objects.get(pk=self.account.pk), amount)
