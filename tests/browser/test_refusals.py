@@ -36,8 +36,8 @@ def test_a_user_without_a_number_sets_it_and_returns_to_the_page(
     call_button(page).click()
     expect_status(page, re.compile("^Your own phone rings first"))
     page.get_by_role("link", name="Set your own phone number").click()
-    page.get_by_label("Your phone number").fill("+44 20 7946 0000")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_label("Phone number").fill("+44 20 7946 0000")
+    page.get_by_role("button", name="Add").click()
 
     expect(page).to_have_url(contact_url)
     place_call(page, service, 1)
