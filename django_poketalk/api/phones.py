@@ -1,4 +1,4 @@
-"""The user's own phones, of which one rings first."""
+"""The user's own phones. The default phone rings first."""
 
 from __future__ import annotations
 

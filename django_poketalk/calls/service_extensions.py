@@ -1,4 +1,4 @@
-"""What the service cannot do for a call, for users: they are told before a phone rings."""
+"""Notices about what the service cannot do for a call, displayed before a phone rings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..protocol.form_extensions import TO_EXTENSION
 
 
 def undialed(extension: str) -> str:
-    """What to tell the caller if the service does not dial the callee's extension, else ""."""
+    """The notice if the service does not dial the callee's extension, else ""."""
     if not extension or TO_EXTENSION in settings.service_extensions:
         return ""
     sentence = _(

@@ -1,4 +1,4 @@
-"""The users' own phones, of which one rings first in each call, and the codes that verify them."""
+"""The users' own phones, one of which rings first in each call, and their verification codes."""
 
 from __future__ import annotations
 

@@ -12,9 +12,7 @@ from .number_names import show_numbers
 
 
 def named(rows: QuerySet[Any], whole: bool | Q) -> QuerySet[Any]:
-    """The rows, of which all, none, or those that meet a condition have whole numbers in their
-    names.
-    """
+    """The rows, with whole numbers in the names of all, none, or those that meet a condition."""
     value = ExpressionWrapper(whole, BooleanField()) if isinstance(whole, Q) else Value(whole)
     found: QuerySet[Any] = rows.annotate(shows_numbers=value)
     return found

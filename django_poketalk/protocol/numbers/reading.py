@@ -331,7 +331,7 @@ def _impossible(number: phonenumbers.PhoneNumber, normal: str) -> Reason | None:
     if result != ValidationResult.IS_POSSIBLE or not _WIRE.fullmatch(normal[1:]):
         return Reason.TOO_SHORT
     if number.country_code == 1 and (national[0] in "01" or national[3] in "01"):
-        return Reason.IMPOSSIBLE  # area and exchange codes begin with 2 to 9 (NANPA, NXX-NXX-XXXX)
+        return Reason.IMPOSSIBLE  # area and exchange codes begin with 2 to 9 (NANPA)
     return Reason.TOO_LONG if _has_surplus(number, national) else None
 
 
@@ -349,8 +349,8 @@ def _has_no_zero(number: phonenumbers.PhoneNumber) -> bool:
 
 
 def _has_surplus(number: phonenumbers.PhoneNumber, national: str) -> bool:
-    """Whether the number, of which these digits stand behind the country code, is not assigned and
-    begins with one that is.
+    """Whether the number is not assigned, but begins with one that is. `national` is its digits
+    behind the country code.
     """
     if phonenumbers.is_valid_number(number):
         return False

@@ -49,7 +49,7 @@ TRUNK_FIELDSET = (
 
 
 class GatewayForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A gateway's fields, of which only those of the chosen kind are displayed."""
+    """A gateway's fields. Only those of the chosen kind are displayed."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Keep the stored values of fields that the submitted form did not contain, because the

@@ -96,8 +96,8 @@ def test_each_outcome_finds_the_same_calls_as_in_reports(
                     stale_at=silent,
                     ended_at=now if final else None,
                 )
-    data = Q(status=None) | Q(placement__in=["accepted", "unknown"])  # of nothing else is heard
-    calls = CallRequest.objects.filter(data)
+    has_events = Q(status=None) | Q(placement__in=["accepted", "unknown"])
+    calls = CallRequest.objects.filter(has_events)
     expected: dict[str, set[int]] = {outcome: set() for outcome in outcomes.Outcome}
     for call in calls:
         expected[outcomes.of(call.placement, call.status, call.is_open)].add(call.pk)

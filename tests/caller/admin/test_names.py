@@ -58,7 +58,7 @@ def reader(sees: bool) -> Client:
 
 
 def named(html: str, name: str) -> int:
-    """How often the page names it, where the numbers are told apart by any space."""
+    """How often the page contains it, with any kind of space between the numbers."""
     return " ".join(html.split()).count(name)
 
 
