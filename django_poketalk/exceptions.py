@@ -26,6 +26,10 @@ class CallRefused(PokeTalkError):
         return str(self.sentence)
 
 
+class WrapUpRefused(CallRefused):
+    """A wrap-up was not saved, because a value is not valid."""
+
+
 class VerificationRefused(PokeTalkError):
     """A code to verify a phone was not sent, or not accepted. `code` is for programs, `str(error)`
     is a sentence for people.
@@ -46,3 +50,11 @@ class IdempotencyConflict(PokeTalkError):
 
 class NotConnected(PokeTalkError):
     """The service could not be reached. No byte of the request was sent, so it can be retried."""
+
+
+class InvalidSignature(PokeTalkError):
+    """A webhook is not signed by the service, or was altered."""
+
+
+class NoClearAnswer(PokeTalkError):
+    """The service was asked about a call, and did not answer clearly."""

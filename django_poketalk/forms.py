@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -12,8 +13,10 @@ from django.utils.translation import gettext_lazy as _
 
 from .conf import settings
 from .models import BlacklistedNumber, ManualResolution, Phone
+from .models.call_backs import NOTE_LENGTH as BACK_NOTE_LENGTH
 from .models.phones import MOST_PHONES, read_phone
 from .protocol import numbers
+from .shared import countries
 from .shared.number_errors import explain
 from .shared.periods import YEARS
 
@@ -26,7 +29,7 @@ def validate_year(moment: datetime) -> None:
 
 class PhoneNumberField(forms.CharField):
     """Converts a number in any usual format to E.164. A number without a country code is read as a
-    number of `settings.default_region`.
+    number of the field's `region`: by default that of `settings.default_region`.
 
     An `extension` is refused, ignored, or kept behind the number, as `numbers.display` writes it.
     """
@@ -38,6 +41,7 @@ class PhoneNumberField(forms.CharField):
     ) -> None:
         super().__init__(**{"max_length": numbers.MAX_TEXT_LENGTH, **options})
         self.extension = extension
+        self.region: Callable[[], str | None] = lambda: settings.default_region
 
     def clean(self, value: Any) -> str:
         written: str = super().clean(value)
@@ -45,8 +49,8 @@ class PhoneNumberField(forms.CharField):
             return ""
         try:
             if self.extension == "refused":
-                return numbers.normalize(written, settings.default_region)
-            reading = numbers.read(written, settings.default_region)
+                return numbers.normalize(written, self.region())
+            reading = numbers.read(written, self.region())
         except numbers.InvalidNumber as error:
             raise ValidationError(explain(error), code="number_invalid") from error
         if reading.extension and self.extension == "kept":
@@ -67,6 +71,26 @@ class CallerPhoneField(PhoneNumberField):
             return read_phone(written)
         except numbers.InvalidNumber as error:
             raise ValidationError(explain(error), code="number_invalid") from error
+
+
+class DialForm(forms.Form):
+    """The number to call, the one of the user's `phones` that rings first, and the signed token of
+    the call.
+    """
+
+    USED = _("This form has already placed a call. Open the page again to place another one.")
+
+    to_number = PhoneNumberField(label=_("Number to call"), extension="kept")
+    order = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, phones: Sequence[Phone], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["to_number"].help_text = _("With + and country code, or as you dial it here.")
+        if phones:
+            choices = [(phone.number, phone.name) for phone in phones]
+            self.fields["phone"] = forms.ChoiceField(
+                label=_("Your phone"), choices=choices, required=False
+            )
 
 
 class OwnNumberForm(forms.Form):
@@ -112,7 +136,7 @@ class MyPhoneForm(forms.ModelForm):  # type: ignore[type-arg]
         region = settings.default_region
         written = (
             _("Numbers without + and country code are taken as numbers in %(country)s.")
-            % {"country": region}
+            % {"country": countries.with_name(region)}
             if region
             else _("Enter the number with + and country code.")
         )
@@ -166,11 +190,9 @@ class PhoneForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        number = cleaned.get("number", self.instance.number)
-        same = Phone.objects.filter(user=cleaned.get("user"), number=number)
+        same = Phone.objects.filter(user=cleaned.get("user"), number=cleaned.get("number"))
         if same.exclude(pk=self.instance.pk).exists():
-            sentence = _("This user already has a phone with this number.")
-            self.add_error("number" if "number" in self.fields else "user", sentence)
+            self.add_error("number", _("This user already has a phone with this number."))
         return cleaned
 
     def save(self, commit: bool = True) -> Phone:
@@ -183,7 +205,11 @@ class PhoneForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class BlacklistedNumberForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The admin's form for a blacklisted number or prefix."""
+    """The admin's form for a blacklisted number or prefix. `ignored_extension` was entered behind
+    the number, but is not part of the entry.
+    """
+
+    ignored_extension = ""
 
     number = forms.CharField(
         label=_("Number or prefix"),
@@ -203,17 +229,46 @@ class BlacklistedNumberForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        if "number" in cleaned and not cleaned.get("is_prefix"):
-            try:
-                cleaned["number"] = PhoneNumberField(extension="ignored").clean(cleaned["number"])
-            except ValidationError as error:
-                self.add_error("number", error)
-        elif "number" in cleaned:
-            try:
+        try:
+            if "number" in cleaned and cleaned.get("is_prefix"):
                 cleaned["number"] = numbers.normalize_prefix(cleaned["number"])
-            except numbers.InvalidNumber as error:
-                self.add_error("number", explain(error))
+            elif "number" in cleaned:
+                reading = numbers.read(cleaned["number"], settings.default_region)
+                cleaned["number"], self.ignored_extension = reading.e164, reading.extension
+        except numbers.InvalidNumber as error:
+            self.add_error("number", ValidationError(explain(error), code="number_invalid"))
         return cleaned
+
+
+class MomentField(forms.DateTimeField):
+    """A time in the browser's own input, in the current time zone."""
+
+    def __init__(self, **options: Any) -> None:
+        widget = forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"})
+        super().__init__(**{"widget": widget, "validators": [validate_year], **options})
+
+
+class LaterForm(forms.Form):
+    """When to call back, from a page about the callee."""
+
+    due_at = MomentField(label=_("Call back at"))
+    note = forms.CharField(
+        label=_("Note"),
+        required=False,
+        max_length=BACK_NOTE_LENGTH,
+        widget=forms.TextInput(attrs={"dir": "auto"}),
+    )
+    ring = forms.BooleanField(
+        label=_("Ring my phone at that time"),
+        required=False,
+        help_text=_("Otherwise you are reminded."),
+    )
+
+    def clean_due_at(self) -> datetime:
+        at: datetime = self.cleaned_data["due_at"]
+        if at < timezone.now():
+            raise forms.ValidationError(_("Choose a time in the future."))
+        return at
 
 
 class ResolveForm(forms.Form):
@@ -237,5 +292,8 @@ class ResolveForm(forms.Form):
 
     @property
     def log_message(self) -> str:
-        """The message for the history, which is not translated."""
-        return f"Resolved manually ({self.outcome.value}): {self.cleaned_data['note']}"
+        """The message for the history, which is not translated. Numbers in it are masked, because
+        others can read the history.
+        """
+        note = numbers.mask_within(self.cleaned_data["note"])
+        return f"Resolved manually ({self.outcome.value}): {note}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tomllib
 from pathlib import Path
 
 import django
@@ -12,9 +11,11 @@ from django.conf import settings
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # for when the package is not installed
 
+from django_poketalk import __version__  # noqa: E402
+
 project = "django-poketalk"
 copyright = "2026, django-poketalk contributors"  # noqa: A001  # Sphinx's name for it
-version = release = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build"]

@@ -44,11 +44,17 @@ EARLIER = (
     20,
 )  # contacts to call first, to fill the lists
 
+DECK = """prefix,destination,price_per_minute,connect_fee,initial_increment,subsequent_increment
+44,United Kingdom,0.15,0.05,60,6
+447,United Kingdom mobile,1.95,0.05,60,6
+49,Germany,0.09,0,1,1
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Shot:
     """A page: the name of its picture, its path, the CSS selector of a link to follow from there,
-    the width of the window, and the element at which the picture ends.
+    the width of the window, the element at which the picture ends, and a rate deck to preview.
     """
 
     name: str
@@ -56,13 +62,14 @@ class Shot:
     click: str = ""
     width: int = 720
     until: str = "main"
+    deck: str = ""
 
 
 # Taken during a call to Stacy Stays
 SHOTS = (
     Shot("contact", STAYS),
     Shot("call", STAYS, click=".poketalk-history a"),
-    Shot("own-number", "/poketalk/my-phones/"),
+    Shot("my-phones", "/poketalk/my-phones/"),
     Shot("admin-contacts", "/admin/contacts/contact/?q=Stopwatch", width=1000),
     Shot("admin-contact", "/admin/contacts/contact/19/change/", width=1000),
     Shot("admin-calls", "/admin/poketalk/callrequest/", width=1200),
@@ -73,6 +80,14 @@ SHOTS = (
     Shot("service-calls", "/admin/poketalk_server/call/", width=1200),
     Shot("service-health", "/admin/poketalk_server/switch/", width=1000),
     Shot("service-account", "/admin/poketalk_server/account/", click=FIRST, width=1000),
+    Shot("service-statement", "/admin/poketalk_server/account/1/statement/", width=1200),
+    Shot(
+        "service-deck",
+        "/admin/poketalk_server/rate/import/",
+        width=1100,
+        until="form[action*=process]",
+        deck=DECK,
+    ),
 )
 # Only the button, from the press to the end of the call
 PHASES = ("button", "button-calling", "button-talking", "button-ended", "button-refused")
@@ -136,7 +151,7 @@ class Camera:
             self._take(shot)
         page.set_viewport_size({"width": 720, "height": HEIGHT})
         page.goto(STAYS)
-        page.get_by_role("button", name="Hang up").click()
+        page.get_by_role("button", name="Hang up: ").click()
         page.locator("poketalk-call[phase=ended]").wait_for()
         self._take_button("button-ended")
         self.call(LISTED)
@@ -151,6 +166,12 @@ class Camera:
         if shot.click:
             page.locator(shot.click).first.click()
             page.wait_for_load_state()
+        if shot.deck:
+            file = {"name": "rates.csv", "mimeType": "text/csv", "buffer": shot.deck.encode()}
+            page.locator("[name=owner]").select_option(index=1)
+            page.locator("[type=file]").set_input_files(file)  # type: ignore[arg-type]
+            page.get_by_role("button", name="Preview").click()
+            page.locator(shot.until).wait_for()
         bottom = page.locator(shot.until).first.evaluate("e => e.getBoundingClientRect().bottom")
         height = min(bottom, HEIGHT)
         self._save(shot.name, {"x": 0, "y": 0, "width": shot.width, "height": height})

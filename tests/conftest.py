@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import sysconfig
 from pathlib import Path
 from typing import Protocol
@@ -9,16 +11,20 @@ from typing import Protocol
 import django
 import hypothesis
 import pytest
+from django.core.cache import cache
 from django.test import SimpleTestCase
 
 import django_poketalk
 
-pytest_plugins = ["pytester", "tests.needs"]
+pytest_plugins = ["pytester", "tests.empty_tables", "tests.needs"]
 
-# No test fails because the machine or the database is slow.
+# No test fails because the machine or the database is slow, or by chance: the same examples each
+# time. Other examples are for `--full`.
 hypothesis.settings.register_profile(
     "patient",
     deadline=None,
+    derandomize=True,
+    database=None,
     print_blob=True,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
@@ -28,11 +34,19 @@ hypothesis.settings.register_profile(
 )
 # For `--full`.
 hypothesis.settings.register_profile(
-    "full", hypothesis.settings.get_profile("patient"), max_examples=20_000
+    "full",
+    hypothesis.settings.get_profile("patient"),
+    derandomize=False,
+    max_examples=20_000,
 )
 hypothesis.settings.load_profile("patient")
 
 PACKAGE = Path(django_poketalk.__file__).resolve().parent
+
+
+@pytest.fixture(autouse=True)
+def _nothing_was_asked_before() -> None:
+    cache.clear()  # of the throttles: users of different tests have the same primary keys
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,6 +73,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         unused = [item for item in items if not uses_database(item)]
         config.hook.pytest_deselected(items=unused)
         items[:] = [item for item in items if item not in set(unused)]
+    if hasattr(config, "workerinput"):  # no process is left alone with a long test at the end
+        items.sort(key=patience, reverse=True)
+
+
+def patience(item: pytest.Item) -> float:
+    """The seconds of its own limit, which tests have that take long."""
+    timeout = item.get_closest_marker("timeout")
+    return float(timeout.args[0]) if timeout else 0
 
 
 def uses_database(item: pytest.Item) -> bool:
@@ -79,6 +101,13 @@ def pytest_configure(config: pytest.Config) -> None:
         hypothesis.settings.load_profile("full")
 
 
+def pytest_collection_finish() -> None:
+    # A tenth of the time is saved: what stays until the end is not searched for garbage, and the
+    # rest seldom.
+    gc.freeze()
+    gc.set_threshold(20_000)
+
+
 class Times(Protocol):
     def __call__(self, everyday: int, *, full: int) -> int: ...
 
@@ -91,6 +120,12 @@ def times(pytestconfig: pytest.Config) -> Times:
         return full if pytestconfig.getoption("--full") else everyday
 
     return choose
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Three more than there are cores, since many tests wait most of their time."""
+    return (os.cpu_count() or 1) + 3
 
 
 def pytest_report_header() -> str:

@@ -6,6 +6,7 @@ If it is missing, the test is skipped with the reason and the command that insta
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
@@ -73,6 +74,22 @@ class Module:
 
 
 @dataclass(frozen=True, slots=True)
+class Libraries:
+    """Shared libraries of the system, and the Debian packages that contain them."""
+
+    names: tuple[str, ...]
+    packages: str
+
+    @property
+    def install(self) -> str:
+        return f"apt-get install {self.packages}"
+
+    def missing(self) -> str:
+        missing = [name for name in self.names if not _loads(name)]
+        return f"lacks {', '.join(missing)}" if missing else ""
+
+
+@dataclass(frozen=True, slots=True)
 class NodePackage:
     """An npm package of exactly this version, in the folder `node_modules` of the checkout."""
 
@@ -113,19 +130,43 @@ SERVICES: dict[str, Service] = {
 }
 CURL = Program(("curl",), "apt-get install curl")
 AXE = NodePackage("axe-core", "4.14.1")
+TURBO = NodePackage("@hotwired/turbo", "8.0.23")
+POSTGRES = Program(  # Debian keeps it out of the PATH
+    ("postgres", *map(str, Path("/usr/lib/postgresql").glob("*/bin/postgres"))),
+    "apt-get install postgresql",
+)
 SIPP = Program(("sipp",), "apt-get install sip-tester")
 SIPPY = Module("sippy", "python -m pip install 'django-poketalk[sip]'")
-NEEDS: dict[str, Service | Program | NodePackage | Module] = {
+# Of the Asterisk in `asterisk.FOLDER` of the tests of the Asterisk gateway
+ASTERISK = Libraries(
+    (
+        "libedit.so.2",
+        "libjansson.so.4",
+        "libsqlite3.so.0",
+        "libssl.so.3",
+        "libuuid.so.1",
+        "libxml2.so.2",
+        "libxslt.so.1",
+        "libstdc++.so.6",
+    ),
+    "libedit2 libjansson4 libsqlite3-0 libssl3 libuuid1 libxml2 libxslt1.1 libstdc++6",
+)
+NEEDS: dict[str, Service | Program | NodePackage | Module | Libraries] = {
     **SERVICES,
     "chromium": CHROMIUM,
     "curl": CURL,
     "axe": AXE,
+    "turbo": TURBO,
+    "postgres": POSTGRES,
     "redis-server": Program(("redis-server",), "apt-get install redis-server"),
     "gettext": Program(("xgettext",), "apt-get install gettext"),
+    "nginx": Program(("nginx",), "apt-get install nginx-light"),
+    "openssl": Program(("openssl",), "apt-get install openssl"),
     "sipp": SIPP,
     "kamailio": Program(("kamailio",), "apt-get install kamailio"),
     "baresip": Program(("baresip",), "apt-get install baresip-core"),
     "sippy": SIPPY,
+    "asterisk": ASTERISK,
 }
 
 
@@ -154,6 +195,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def _needs(item: pytest.Item) -> list[str]:
     return [name for marker in item.iter_markers("needs") for name in marker.args]
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
 
 
 @cache

@@ -19,7 +19,7 @@ STATIC_URL = "static/"
 LOGIN_URL = "/admin/login/"
 
 DATABASES = {
-    "default": dj_database_url.config(default="sqlite:///:memory:", conn_max_age=0),
+    "default": dj_database_url.parse(os.environ.get("DATABASE_URL") or "sqlite:///:memory:"),
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A separate file for each run, so that threads and processes have their own connections. The
@@ -32,11 +32,15 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF",
     }
+elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    # A commit does not wait for the disk, since nothing has to survive a crash of the server.
+    DATABASES["default"]["OPTIONS"] = {"options": "-c synchronous_commit=off"}
 elif DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
     import pymysql
 
     pymysql.install_as_MySQLdb()  # requires no compiler, unlike mysqlclient
     DATABASES["default"]["TEST"] = {"CHARSET": "utf8mb4"}
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}  # Django 6.1
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
@@ -75,7 +79,7 @@ TEMPLATES = [
 ]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
-CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "memory://")
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or "memory://"
 
 POKETALK = {
     "BACKEND": "django_poketalk.backends.locmem.LocmemBackend",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.needs import AXE, ROOT, SERVICES, NodePackage
+from tests.needs import ASTERISK, AXE, ROOT, SERVICES, Libraries, NodePackage
 
 Run = Callable[..., pytest.RunResult]
 
@@ -129,9 +129,15 @@ def test_a_package_of_another_version_is_missing(
     assert package.missing() == ""
 
 
-def test_ci_installs_the_version_that_the_tests_require() -> None:
+def test_a_library_that_cannot_be_loaded_is_missing() -> None:
+    assert Libraries(("libc.so.6",), "libc6").missing() == ""
+    assert Libraries(("libc.so.6", "libnone.so.9"), "none").missing() == "lacks libnone.so.9"
+
+
+def test_ci_installs_what_the_tests_require() -> None:
     script = ROOT / ".ci" / "run"
     if not script.is_file():
         pytest.skip("The tests run without the rest of the checkout.")
 
     assert AXE.install in script.read_text()
+    assert ASTERISK.packages in script.read_text()

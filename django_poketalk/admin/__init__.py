@@ -1,5 +1,5 @@
-"""The admin of the caller's side: calls, the blacklist, and the users' own phones."""
+"""The admin of the caller's side: calls, the blacklist, the users' own phones, and health."""
 
-from . import blacklist, calls, phones
+from . import blacklist, call_backs, calls, health, phones
 
-__all__ = ["blacklist", "calls", "phones"]
+__all__ = ["blacklist", "call_backs", "calls", "health", "phones"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest
 from django.utils import timezone
@@ -13,13 +13,16 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import permissions
 from ..blacklist.matching import find_matches
+from ..calls.throttling import QuoteThrottle, too_many
 from ..conf import settings
 from ..forms import BlacklistedNumberForm
 from ..models import BlacklistedNumber
 from ..protocol import number_search, numbers
+from ..shared.admin_names import masked_text
+from ..shared.moments import moment_with_zone
 from . import blacklist_matches
 from .bulk_add import BulkAdd
-from .numbers import NumberAdmin
+from .numbers import NumberAdmin, left_to_right
 
 PREVIEW = "_preview"  # the name of a button
 
@@ -28,11 +31,6 @@ EFFECTS = {
     BlacklistedNumber.Direction.TO: _("may not be called"),
     BlacklistedNumber.Direction.BOTH: _("may neither call nor be called"),
 }
-
-
-@admin.display(description=_("reason"))
-def masked_reason(entry: BlacklistedNumber) -> str:
-    return permissions.display_text(entry.reason, False)
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -76,6 +74,8 @@ class BlacklistedNumberAdmin(BulkAdd, NumberAdmin):
     # Not where Django finds them by itself: a project's own admin has pages of its own.
     change_form_template = "poketalk/admin/blacklist_entry.html"
     change_list_template = "poketalk/admin/blacklist.html"
+    text = "reason"
+    masked_text = masked_text("reason", _("reason"))
     facts = ("effect", "state", "created_at", "created_by")
     list_filter = ("direction", KindFilter, StateFilter)
     list_select_related = ("created_by",)
@@ -95,7 +95,7 @@ class BlacklistedNumberAdmin(BulkAdd, NumberAdmin):
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         whole = permissions.may_see_numbers(request.user)
 
-        @admin.display(description=_("number or prefix"), ordering="number")
+        @admin.display(description=_("number or prefix"), ordering="number" if whole else None)
         def number(entry: BlacklistedNumber) -> str:
             if not whole:
                 name = str(entry)
@@ -103,10 +103,9 @@ class BlacklistedNumberAdmin(BulkAdd, NumberAdmin):
                 name = f"{entry.number}…"
             else:
                 name = numbers.display(entry.number)
-            return format_html('<bdi dir="ltr">{}</bdi>', name.replace(" ", "\N{NO-BREAK SPACE}"))
+            return left_to_right(name)
 
-        reason = "reason" if whole else masked_reason
-        return [number, "effect", reason, "state", "created_by"]
+        return [number, "effect", "reason" if whole else "masked_text", "state", "created_by"]
 
     @admin.display(description=_("effect"), ordering="direction")
     def effect(self, entry: BlacklistedNumber) -> str:
@@ -116,12 +115,12 @@ class BlacklistedNumberAdmin(BulkAdd, NumberAdmin):
     def state(self, entry: BlacklistedNumber) -> str:
         if entry.until is None:
             return str(_("in force"))
-        until = timezone.localtime(entry.until)
+        until = entry.until
         if entry.is_in_force(timezone.now()):
-            return _("in force until %(until)s") % {"until": blacklist_matches.moment(until)}
+            return _("in force until %(until)s") % {"until": moment_with_zone(until)}
         return format_html(
             '<span class="poketalk-expired">{}</span>',
-            _("expired %(until)s") % {"until": blacklist_matches.moment(until)},
+            _("expired %(until)s") % {"until": moment_with_zone(until)},
         )
 
     def get_search_results(
@@ -141,27 +140,20 @@ class BlacklistedNumberAdmin(BulkAdd, NumberAdmin):
 
     # An entry's page
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        hidden = masked_reason if self._hides_reason(request, obj) else "reason"
-        fields = super().get_fields(request, obj)
-        return [hidden if field == "reason" else field for field in fields]
-
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        hidden = [masked_reason, "reason"] if self._hides_reason(request, obj) else []
-        return [*super().get_readonly_fields(request, obj), *hidden]
-
-    def _hides_reason(self, request: HttpRequest, entry: BlacklistedNumber | None) -> bool:
-        """Whether the reason contains a number that this user may not see, or overwrite."""
-        return (
-            entry is not None
-            and not permissions.may_see_numbers(request.user)
-            and masked_reason(entry) != entry.reason
-        )
+        fields = super().get_readonly_fields(request, obj)
+        if obj is None or permissions.may_see_numbers(request.user):
+            return fields
+        return [*fields, "is_prefix"]  # part of the number, which they may not change
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change:
             obj.created_by = request.user
         super().save_model(request, obj, form, change)
+        if form.ignored_extension:
+            text = _("Extension %(extension)s was ignored: the entry blocks the whole number.")
+            words = text % {"extension": form.ignored_extension}
+            self.message_user(request, words, messages.WARNING)
 
     def changeform_view(
         self,
@@ -171,6 +163,8 @@ class BlacklistedNumberAdmin(BulkAdd, NumberAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
         if PREVIEW in request.POST:
+            if refused := too_many(QuoteThrottle, request):
+                return refused
             titles = {"title": _("Preview: not saved yet"), "subtitle": None}
             extra_context = {**titles, **(extra_context or {})}
         return super().changeform_view(request, object_id, form_url, extra_context)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
 from django.urls import reverse
-from django.utils import timezone
-from django.utils.formats import date_format
 
 from .. import permissions
 from ..blacklist.matching import DAYS, Matches
 from ..models import CallRequest
 from ..shared.admin_pages import admin_url
+from ..shared.moments import moment
 
 
 def context(found: Matches, user: Any, page: admin.ModelAdmin[Any]) -> dict[str, Any]:
@@ -27,11 +25,6 @@ def context(found: Matches, user: Any, page: admin.ModelAdmin[Any]) -> dict[str,
         "everybody_s": permissions.may_see_all(user) and permissions.may_see_numbers(user),
         "calls": [_call(call, user, page.admin_site) for call in found.calls],
     }
-
-
-def moment(at: datetime) -> str:
-    """A time for people, in their zone."""
-    return date_format(timezone.localtime(at), "SHORT_DATETIME_FORMAT")
 
 
 def _call(call: CallRequest, user: Any, site: admin.AdminSite) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from .. import permissions
 from ..blacklist.matching import TOGETHER, find_matches, parts
 from ..blacklist.parsing import MOST_LINES, BulkInput, parse
 from ..blacklist.preview import Preview, add_entries, preview
+from ..calls.throttling import QuoteThrottle, too_many
 from ..conf import settings
 from ..forms import validate_year
 from ..models import BlacklistedNumber
@@ -106,6 +107,8 @@ class BulkAdd(admin.ModelAdmin):  # type: ignore[type-arg]
         """
         if not self.has_add_permission(request):
             raise PermissionDenied
+        if request.method == "POST" and (refused := too_many(QuoteThrottle, request)):
+            return refused
         form = BulkAddForm(request.POST if request.method == "POST" else None)
         if not form.is_valid():
             return self._show(request, form, {})
@@ -140,27 +143,36 @@ class BulkAdd(admin.ModelAdmin):  # type: ignore[type-arg]
             said = _("Another user has just added one of these entries. Check again.")
             self.message_user(request, said, messages.WARNING)
             return False
+        seen = permissions.may_see_numbers(user)
+        size = checked.size if seen else checked.size + len(checked.kept)
         added = ngettext(
             "%d entry was added to the blacklist.",
             "%d entries were added to the blacklist.",
-            checked.size,
+            size,
         )
-        self.message_user(request, added % checked.size, messages.SUCCESS)
+        self.message_user(request, added % size, messages.SUCCESS)
         return True
 
     def _found(
         self, request: HttpRequest, form: BulkAddForm, bulk: BulkInput, checked: Preview, seal: str
     ) -> dict[str, Any]:
-        """What the lines are, and would do."""
+        """What the lines are, and would do. Who may not see numbers does not learn which of them
+        are on the blacklist already.
+        """
         direction = form.cleaned_data["direction"]
         calls = permissions.findable_calls(request.user)
+        if not permissions.may_see_numbers(request.user):
+            checked = Preview(bulk.lines, (), ())
         adding = [*checked.new, *(line for line, _entry in checked.renewed)]
         found = find_matches(adding, direction, calls, timezone.now())
+        extended = [line for line in (*bulk.lines, *bulk.repeated) if line.extension]
         return {
             "problems": bulk.problems[:NAMED],
             "more_problems": max(0, len(bulk.problems) - NAMED),
             "repeated": bulk.repeated[:NAMED],
             "more_repeated": max(0, len(bulk.repeated) - NAMED),
+            "extended": extended[:NAMED],
+            "more_extended": max(0, len(extended) - NAMED),
             "kept": checked.kept[:NAMED],
             "more_kept": max(0, len(checked.kept) - NAMED),
             "preview": checked,

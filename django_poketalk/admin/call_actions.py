@@ -1,4 +1,4 @@
-"""The actions on one call in the admin: hang up, resolve manually, block its numbers.
+"""The actions on one call in the admin: hang up, call again, resolve manually, block its numbers.
 
 Each is a POST request, checks `permissions`, uses `requesting` or the models, and is logged in the
 admin's history.
@@ -12,16 +12,21 @@ from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.shortcuts import redirect
-from django.utils.html import format_html
+from django.template.loader import render_to_string
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 
 from .. import permissions
-from ..calls import requesting
+from ..calls import redialing, requesting
+from ..exceptions import CallRefused
 from ..forms import ResolveForm
 from ..models import BlacklistedNumber, CallRequest, Placement
 from ..shared.admin_pages import admin_url, one_or_404, render_page
+from ..views.answers import wants_json
+from ..views.calls import way_back
+from . import call_list
 
 
 def hang_up_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> HttpResponse:
@@ -31,13 +36,43 @@ def hang_up_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) ->
         return HttpResponseNotAllowed(["POST"])
     if not permissions.may_hang_up(request.user, call):
         raise PermissionDenied
-    if call.is_open and requesting.hang_up(call, request.user):
+    is_ending = call.is_open and requesting.hang_up(call, request.user)
+    if is_ending:
         model_admin.log_change(request, call, "Requested hang-up.")
+    if wants_json(request):  # the live board, which shows it at once
+        return JsonResponse({"ending": is_ending})
+    if is_ending:
         model_admin.message_user(request, _("The call is being ended."), messages.SUCCESS)
     else:
         text = _("This call has already ended or is ending.")
         model_admin.message_user(request, text, messages.WARNING)
-    return _back(model_admin, call)
+    return redirect(way_back(request)) if way_back(request) else _back(model_admin, call)
+
+
+def again(call: CallRequest, user: Any) -> str:
+    """Whose phone rings first if this user calls again, as a sentence. "" if the user may not, or
+    if the call has not ended.
+    """
+    if call.is_open or not permissions.may_place(user):
+        return ""
+    try:
+        redialing.check(call, user)
+    except CallRefused:
+        return ""
+    return call_list.rings_another(call, user) or _("Your phone rings first.")
+
+
+def again_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> HttpResponse:
+    """Call again from the page of a call that has ended, which says whose phone rings."""
+    call: CallRequest = one_or_404(model_admin, request, pk)
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    if not permissions.may_place(request.user):
+        raise PermissionDenied
+    if call.is_open:
+        model_admin.message_user(request, _("This call has not ended yet."), messages.WARNING)
+        return _back(model_admin, call)
+    return _back(model_admin, call_list.place_again(model_admin, request, call) or call)
 
 
 def resolve_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> HttpResponse:
@@ -45,7 +80,7 @@ def resolve_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) ->
     call: CallRequest = one_or_404(model_admin, request, pk)
     if request.method not in ("GET", "HEAD", "POST"):
         return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
-    if not permissions.may_resolve(request.user):
+    if not permissions.may_resolve(request.user, call):
         raise PermissionDenied
     if call.placement != Placement.UNKNOWN:
         return _already_known(model_admin, request, call)
@@ -82,10 +117,10 @@ def block_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> H
     if not number:  # no such leg, or the number was erased
         raise Http404
     reason = " ".join(request.POST.get("reason", "").split())[:200]
+    direction = BlacklistedNumber.Direction(leg)
+    whole = permissions.may_see_numbers(request.user, call)
     with transaction.atomic():
-        entry = BlacklistedNumber.block(
-            number, BlacklistedNumber.Direction(leg), reason, request.user
-        )
+        entry = BlacklistedNumber.block(number, direction, reason, request.user, by_prefix=whole)
         if entry is not None:
             model_admin.log_addition(request, entry, f"Blocked from call {call.pk}.")
             model_admin.log_change(request, call, f"Blocked the “{leg}” number.")
@@ -94,7 +129,39 @@ def block_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> H
             request, _("That number is already on the blacklist."), messages.WARNING
         )
     else:
-        model_admin.message_user(request, _blocked(model_admin, request, entry), messages.SUCCESS)
+        sentence = _blocked(model_admin, request, call, entry)
+        model_admin.message_user(request, sentence, messages.SUCCESS)
+    return _back(model_admin, call)
+
+
+def unblock_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> HttpResponse:
+    """Undo `block_view`: delete the entry that this user has added for one of the call's numbers.
+    Does nothing if somebody else has renewed or deleted it meanwhile.
+    """
+    call: CallRequest = one_or_404(model_admin, request, pk)
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    key = request.POST.get("entry", "")
+    numbers = [number for number in (call.from_number, call.to_number) if number]
+    own = BlacklistedNumber.objects.filter(
+        pk=int(key) if key.isascii() and key.isdigit() and len(key) < 19 else 0,
+        number__in=numbers,
+        is_prefix=False,
+        created_by=request.user.pk,
+    )
+    entry = own.first()
+    if not permissions.may_keep_blacklist(request.user, "delete", entry):
+        raise PermissionDenied
+    if entry is None:
+        text = _("The entry has been deleted or changed in the meantime. Nothing was undone.")
+        model_admin.message_user(request, text, messages.WARNING)
+    else:
+        with transaction.atomic():
+            model_admin.log_deletions(request, own)
+            own.delete()
+            model_admin.log_change(request, call, "Removed the number from the blacklist again.")
+        text = _("The number was removed from the blacklist again.")
+        model_admin.message_user(request, text, messages.SUCCESS)
     return _back(model_admin, call)
 
 
@@ -110,10 +177,16 @@ def _back(model_admin: ModelAdmin[Any], call: CallRequest) -> HttpResponse:
     return redirect(admin_url(model_admin.admin_site, "poketalk_callrequest_change", call.pk))
 
 
-def _blocked(model_admin: ModelAdmin[Any], request: HttpRequest, entry: BlacklistedNumber) -> str:
+def _blocked(
+    model_admin: ModelAdmin[Any], request: HttpRequest, call: CallRequest, entry: BlacklistedNumber
+) -> str:
+    """The message, with a link to the entry and a button to undo it, for whom may use them."""
+    parts = [_("The number was added to the blacklist.")]
     link = admin_url(model_admin.admin_site, "poketalk_blacklistednumber_change", entry.pk)
-    if not link or not permissions.may_keep_blacklist(request.user, "view"):
-        return _("The number was added to the blacklist.")
-    return format_html(
-        '{} <a href="{}">{}</a>', _("The number was added to the blacklist."), link, _("View entry")
-    )
+    if link and permissions.may_keep_blacklist(request.user, "view", entry):
+        parts.append(format_html('<a href="{}">{}</a>', link, _("View entry")))
+    if permissions.may_keep_blacklist(request.user, "delete", entry):
+        undo = admin_url(model_admin.admin_site, "poketalk_callrequest_unblock", call.pk)
+        context = {"undo": undo, "entry": entry.pk}
+        parts.append(render_to_string("poketalk/admin/undo.html", context, request))
+    return format_html_join(" ", "{}", ((part,) for part in parts))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,9 +16,11 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from .. import permissions
 from ..calls.service_extensions import undialed
+from ..conf import aliases
 from ..models import CallEvent, CallRequest, Placement, Status
-from ..presentation import call_status, event_kinds, sent_request, timeline
+from ..presentation import call_status, ending, event_kinds, hangup_causes, sent_request, timeline
 from ..presentation.event_kinds import Kind, ReceivedEvent
+from ..presentation.people import full_name
 from ..presentation.timeline import Stage
 from ..protocol.codes import HTTP_HANG_UP, CallStatus
 
@@ -43,6 +45,7 @@ KINDS: dict[Kind, str | Promise] = {
     Kind.REPEATED: gettext_lazy("repeated"),
     Kind.LATE: gettext_lazy("late or out of order"),
 }
+Link = Callable[[Any], str]
 LETTER = 7.2  # the width of a letter, in units of the timeline
 
 
@@ -52,17 +55,23 @@ class Fact:
 
     label: str
     text: str = ""
+    url: str = ""
     at: datetime | None = None
     is_code: bool = False
 
 
 def call_detail_context(
-    call: CallRequest, user: Any, now: datetime, events: list[CallEvent], older: CallEvent | None
+    call: CallRequest,
+    user: Any,
+    now: datetime,
+    events: list[CallEvent],
+    older: CallEvent | None,
+    page: Link,
 ) -> dict[str, Any]:
     """The context of the parts that change while a call is open.
 
     `events` are the newest events in the order in which they were received. `older` is the event
-    before them, if there are more.
+    before them, if there are more. `page` is the URL of an object's page, "" without one.
     """
     whole = permissions.may_see_numbers(user, call)
     numbers = [
@@ -78,24 +87,29 @@ def call_detail_context(
     return {
         "call": call,
         "phase": call_status.phase(call),
-        "state": capfirst(call.state),
+        "state": call_status.heading(call),
+        "is_scheduled": call_status.waits_for_its_time(call),
+        "next": max(0, round((call.rings_at - now).total_seconds()) - call_status.BEFORE_DUE)
+        if call.is_open
+        else 0,
         "advice": advice(call, user),
-        "undialed": undialed(call.to_extension) if call.is_open and whole else "",
+        "undialed": undialed(call) if call.is_open and whole else "",
         "from_number": numbers[0],
         "to_number": numbers[1],
         "may_hang_up": permissions.may_hang_up_now(user, call),
-        "may_resolve": call.placement == Placement.UNKNOWN and permissions.may_resolve(user),
-        "cost": call_status.cost(call.cost),
-        "length": call_status.length(call.duration) if call.duration else "",
+        "may_resolve": call.placement == Placement.UNKNOWN and permissions.may_resolve(user, call),
+        "cost": call_status.cost(call.cost, call.service),
+        "length": call_status.length(call.talk_time) if call.talk_time else "",
         "picture": picture,
         "lanes": list(_lanes(call, picture)),
         "nothing": _nothing(call),
         "marks": [(mark, _mark_in_words(mark)) for mark in picture.marks],
         "gaps": [(gap, _gap_in_words(gap)) for gap in picture.gaps],
         "cost_points": " ".join(f"{x},{y}" for x, y in picture.cost_steps),
-        "total": call_status.cost(picture.total),
+        "total": call_status.cost(picture.total, call.service),
         "summary": summary(call, picture),
-        "groups": list(groups(call, numbers, whole)),
+        "groups": list(groups(call, numbers, whole, page)),
+        "ended_by": ending.ended_by(call, user),
         "may_see_events": may_see_events,
         "cost_end": picture.cost_steps[-1][0] if picture.cost_steps else picture.left,
     }
@@ -131,12 +145,12 @@ def advice(call: CallRequest, user: Any) -> str:
             " is never sent again automatically."
         )
     if call.is_open and call.hangup_requested_at is not None:
+        if call_status.is_service_asked(call):
+            return _("Hanging up …")
         return _("Hanging up. The call ends at the service’s next report, within a minute.")
     if call.placement == Placement.REJECTED:
-        return str(
-            call_status.REJECTED.get(call.response_code) or _("The service refused the call.")
-        )
-    return ""
+        return hangup_causes.refused(call)
+    return call_status.waiting(call)
 
 
 def summary(call: CallRequest, picture: timeline.Picture) -> str:
@@ -187,7 +201,9 @@ def request_and_answer(call: CallRequest, user: Any) -> dict[str, Any]:
     }
 
 
-def groups(call: CallRequest, numbers: list[str], whole: bool) -> Iterator[tuple[str, list[Fact]]]:
+def groups(
+    call: CallRequest, numbers: list[str], whole: bool, page: Link
+) -> Iterator[tuple[str, list[Fact]]]:
     """The facts, in groups with a title. Unknown facts are left out."""
     forgotten = _("forgotten")
     who = [
@@ -198,43 +214,61 @@ def groups(call: CallRequest, numbers: list[str], whole: bool) -> Iterator[tuple
             permissions.display_number(call.presented_number, whole),
             is_code=True,
         ),
-        Fact(_("User"), str(call.user or "")),
-        Fact(_("About"), str(call.subject) if call.subject else ""),
+        Fact(_("User"), full_name(call.user), url=page(call.user) if call.user else ""),
+        Fact(
+            _("About"),
+            str(call.subject) if call.subject else "",
+            url=page(call.subject) if call.subject else "",
+        ),
     ]
     how = [
         _fact(call, "status", f"{call.status} {call.get_status_display()}", call.status),
+        Fact(
+            _("Talk time"),
+            call_status.length(call.talk_time) if call.talk_time or call.b_answered_at else "",
+        ),
         _fact(call, "duration", call_status.length(call.duration), call.duration),
-        _fact(call, "cost", call_status.cost(call.cost)),
+        _fact(call, "cost", call_status.cost(call.cost, call.service)),
         *_times(call, "a_initiated_at", "a_answered_at", "b_initiated_at", "b_answered_at"),
         *_times(call, "ended_at", "stale_at", "last_event_at"),
+        Fact(_name(call, "hangup_cause"), hangup_causes.in_words(call)),
     ]
     request = [
+        Fact(_name(call, "service"), _service(call), is_code=True),
         _fact(call, "placement", call.get_placement_display()),
         Fact(_name(call, "webcallid"), call.webcallid, is_code=True),
+        Fact(_name(call, "reference"), call.reference, is_code=True),
         *_times(call, "created_at", "not_before", "expires_at", "sent_at"),
         _fact(call, "attempts", str(call.attempts), call.attempts),
         *_times(call, "placed_at"),
         _fact(call, "response_code", call.get_response_code_display()),
     ]
-    ending = [
+    limits = [
         _fact(call, "max_duration", call_status.length(call.max_duration)),
         Fact(
             _name(call, "max_cost"),
-            call_status.cost(call.max_cost) if call.max_cost is not None else _("no limit"),
+            call_status.cost(call.max_cost, call.service)
+            if call.max_cost is not None
+            else _("no limit"),
         ),
         *_times(call, "hangup_requested_at"),
-        _fact(call, "hangup_requested_by", str(call.hangup_requested_by or "")),
+        _fact(call, "hangup_requested_by", full_name(call.hangup_requested_by)),
         _fact(call, "veto_reason", permissions.display_text(call.veto_reason, whole)),
     ]
     for title, facts in (
         (_("People"), who),
         (_("The call"), how),
         (_("The request"), request),
-        (_("Limits and end"), ending),
+        (_("Limits and end"), limits),
     ):
         known = [fact for fact in facts if fact.text or fact.at]
         if known:
             yield title, known
+
+
+def _service(call: CallRequest) -> str:
+    """The call's service, or "" if there is only one."""
+    return "" if aliases() == [call.service] else call.service
 
 
 def _fact(call: CallRequest, field: str, text: str, given: Any = True) -> Fact:

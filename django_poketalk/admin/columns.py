@@ -8,23 +8,27 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.options import ModelAdmin
 from django.http import HttpRequest
-from django.utils import timezone
-from django.utils.formats import date_format, time_format
 from django.utils.html import format_html
 from django.utils.http import urlencode
-from django.utils.text import Truncator, capfirst
+from django.utils.text import Truncator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .. import permissions
+from ..conf import aliases
 from ..events import vetoes
 from ..models import CallRequest, Placement
-from ..presentation import call_status
+from ..presentation import call_status, hangup_causes, wrap_up
+from ..presentation.people import full_name
 from ..protocol.codes import ResponseCode
-from ..shared.admin_pages import admin_url
-from ..templatetags.poketalk import clock
+from ..shared.moments import clock, moment_cell
+from ..shared.text import isolated
+from .subject_links import subject_url
 
 MAX_LENGTH = 60  # characters of a text; the call's page has all of it
+
+# What these mean is in the answer.
+EXPLAINED = (Placement.REJECTED, Placement.FAILED, Placement.UNKNOWN, Placement.FORBIDDEN)
 
 Column = Callable[[CallRequest], str | None]
 
@@ -38,28 +42,35 @@ def of(model_admin: ModelAdmin[Any], request: HttpRequest) -> list[Column]:
 
     @admin.display(description=_("why"))
     def why(call: CallRequest) -> str:
-        return _part("why", reason(call, request.user))
+        text = reason(call, request.user)
+        return format_html('<span data-poketalk="why" title="{}">{}</span>', text, text)
 
-    return [when, *number_columns(request), user, about, outcome, why, length, cost]
+    of_several = [service] if len(aliases()) > 1 else []
+    who = [when, *number_columns(request), user, about, *of_several]
+    return [*who, outcome, *results(), why, length, cost]
+
+
+def results() -> list[Column]:
+    """The column of the results, if the project has any."""
+    return [result] if wrap_up.choices() else []
 
 
 @admin.display(description=_("time"), ordering="created_at")
 def when(call: CallRequest) -> str:
-    at = timezone.localtime(call.created_at)
-    return format_html(
-        '<time datetime="{}">{} {}</time>',
-        at.isoformat(timespec="seconds"),
-        date_format(at, "SHORT_DATE_FORMAT"),
-        time_format(at, "H:i:s"),
-    )
+    return moment_cell(call.created_at)
 
 
 @admin.display(description=_("user"))
 def user(call: CallRequest) -> str | None:
     if call.user is None:
         return None
-    name = call.user.get_username()
-    return format_html('<a href="?{}">{}</a>', urlencode({"user": name}), name)
+    query, name = urlencode({"user": call.user.get_username()}), full_name(call.user)
+    return format_html('<a href="?{}" title="{}">{}</a>', query, name, name)
+
+
+@admin.display(description=_("service"))
+def service(call: CallRequest) -> str:
+    return format_html('<span data-label="{}">{}</span>', gettext("Service"), call.service)
 
 
 @admin.display(description=_("outcome"))
@@ -73,26 +84,41 @@ def outcome(call: CallRequest) -> str:
     )
 
 
-@admin.display(description=_("duration"))
+@admin.display(description=_("result"))
+def result(call: CallRequest) -> str:
+    """What the caller chose for the call, "" for nothing. Load `wrap_up` with the calls."""
+    row = call.wrapped_up
+    if row is None or not row.disposition:
+        return ""
+    words = '<span data-label="{}" title="{}"><bdi>{}</bdi></span>'
+    return format_html(words, gettext("Result"), row.label, row.label)
+
+
+@admin.display(description=_("talk time"), ordering="final_talk_time")
 def length(call: CallRequest) -> str:
     seconds = running(call)
     return format_html(
         '<span data-poketalk="length" data-label="{}"{}>{}</span>',
-        gettext("Duration"),
+        gettext("Talk time"),
         "" if seconds is None else format_html(' data-seconds="{}"', seconds),
         lasted(call),
     )
 
 
-@admin.display(description=_("cost"))
+@admin.display(description=_("cost"), ordering="final_cost")
 def cost(call: CallRequest) -> str:
-    return _part("cost", call_status.column_cost(call.cost), gettext("Cost"))
+    return format_html(
+        '<span data-poketalk="cost" data-label="{}"{}>{}</span>',
+        gettext("Cost"),
+        format_html(' title="{}"', billed) if (billed := _billed(call)) else "",
+        call_status.column_cost(call.cost),
+    )
 
 
 def row(call: CallRequest, user: Any) -> dict[str, Any]:
     """The cells of a row that can change, for the script, as text without markup.
 
-    `seconds` is the duration of a call that is running, which the script keeps counting, or null.
+    `seconds` is the talk time of a call that is running, which the script keeps counting, or null.
     `news` is announced to screen readers when the call has ended.
     """
     number = permissions.display_callee(call, permissions.may_see_numbers(user, call))
@@ -105,7 +131,7 @@ def row(call: CallRequest, user: Any) -> dict[str, Any]:
         "seconds": running(call),
         "cost": call_status.column_cost(call.cost),
         "news": gettext("Call to %(number)s: %(state)s")
-        % {"number": call_status.isolated(number), "state": state(call)},
+        % {"number": isolated(number), "state": state(call)},
     }
 
 
@@ -119,18 +145,14 @@ def reason(call: CallRequest, user: Any) -> str:
 def _reason(call: CallRequest) -> str:
     if call.placement == Placement.REJECTED and call.response_code:
         code = ResponseCode(call.response_code)
-        return f"{code.value}: {gettext(code.meaning)}"
-    if call.placement in (Placement.REJECTED, Placement.FAILED, Placement.UNKNOWN):
+        return f"{code.value}: {hangup_causes.in_words(call) or gettext(code.meaning)}"
+    if cause := hangup_causes.in_words(call):
+        return cause
+    if call.placement in EXPLAINED:
         return call.response_detail
-    match call.veto_reason:
-        case vetoes.MAX_DURATION:
-            return gettext("maximum duration reached")
-        case vetoes.MAX_COST:
-            return gettext("maximum cost reached")
-        case "" | vetoes.HANG_UP:
-            return _hang_up_requested(call)
-        case by_a_rule:
-            return by_a_rule
+    if call.veto_reason in ("", vetoes.HANG_UP):
+        return _hang_up_requested(call)
+    return hangup_causes.veto_in_words(call.veto_reason)
 
 
 def _hang_up_requested(call: CallRequest) -> str:
@@ -143,28 +165,21 @@ def _hang_up_requested(call: CallRequest) -> str:
 
 
 def running(call: CallRequest) -> int | None:
-    """Seconds since the caller answered, if the call is open; None otherwise."""
-    if not call.is_open or call.a_answered_at is None:
-        return None
-    passed = int((timezone.now() - call.a_answered_at).total_seconds())
-    return max(passed, call.duration)
+    """The seconds that both have talked so far, while they are; None otherwise."""
+    return call.talk_time if call.is_open and call.status in call_status.TALKING else None
 
 
 def lasted(call: CallRequest) -> str:
-    """The duration for display. "" if nobody answered."""
-    seconds = running(call)
-    seconds = call.duration if seconds is None else seconds
-    return clock(seconds) if seconds or call.a_answered_at else ""
+    """The talk time for display. "" if the callee did not answer."""
+    seconds = call.talk_time
+    return clock(seconds) if seconds or call.b_answered_at else ""
 
 
-def _part(name: str, text: str, label: str = "") -> str:
-    """A cell that the script updates. Its label is displayed on narrow screens."""
-    return format_html(
-        '<span data-poketalk="{}"{}>{}</span>',
-        name,
-        format_html(' data-label="{}"', label) if label else "",
-        text,
-    )
+def _billed(call: CallRequest) -> str:
+    """The billed time, for the tooltip of the cost. "" while the call goes on, or without one."""
+    if call.is_open or not call.duration:
+        return ""
+    return gettext("Billed time: %s") % clock(call.duration)
 
 
 def _subject(call: CallRequest, model_admin: ModelAdmin[Any], request: HttpRequest) -> str:
@@ -173,16 +188,10 @@ def _subject(call: CallRequest, model_admin: ModelAdmin[Any], request: HttpReque
     if subject is None:
         return "-"
     name = Truncator(str(subject)).chars(MAX_LENGTH)
-    site = model_admin.admin_site
-    if not site.is_registered(type(subject)):
-        return name
-    if not site.get_model_admin(type(subject)).has_view_or_change_permission(request, subject):
-        return name
-    meta = subject._meta
-    url = admin_url(site, f"{meta.app_label}_{meta.model_name}_change", subject.pk)
+    url = subject_url(model_admin.admin_site, request, subject)
     if not url:
-        return name
-    return format_html('<a href="{}">{}</a>', url, name)
+        return format_html('<span title="{}">{}</span>', subject, name)
+    return format_html('<a href="{}" title="{}">{}</a>', url, subject, name)
 
 
 def pill(call: CallRequest) -> str:
@@ -196,7 +205,8 @@ def pill(call: CallRequest) -> str:
 
 def state(call: CallRequest) -> str:
     """The state of the call in words, or that it is being hung up."""
-    return gettext("Hanging up") if call_status.phase(call) == "ending" else capfirst(call.state)
+    is_ending = call_status.phase(call) == "ending"
+    return gettext("Hanging up") if is_ending else call_status.heading(call)
 
 
 def number_columns(request: HttpRequest) -> list[Column]:

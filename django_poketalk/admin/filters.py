@@ -1,38 +1,36 @@
-"""The filters of the list of calls.
+"""The filters of the list of calls with a few choices; those with inputs are in `form_filters`.
 
-Their choices are fixed, so displaying them requires no query. Each condition has an index, or is
-met by so many calls that a page of them is found quickly.
+Displaying them reads no calls: their choices are fixed, or are few groups and models. Each
+condition has an index, or is met by so many calls that a page of them is found quickly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
-from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
-from django.db.models import Q
+from django.contrib.auth.models import Group
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Exists, OuterRef, Q
 from django.http import HttpRequest
-from django.utils import timezone
-from django.utils.functional import Promise
+from django.utils.formats import number_format
+from django.utils.text import capfirst
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ..calls import redialing
+from ..calls import redialing, subjects
+from ..conf import DEFAULT_SERVICE, aliases
 from ..events import vetoes
-from ..models import Placement
-from ..models.calls import IS_OPEN
-from ..models.indexes import IS_HANGUP_REQUESTED, IS_STALE, IS_VETOED
-from ..models.states import ANSWERS
+from ..models import CallRequest, Placement, WrapUp
+from ..models.indexes import IS_HANGUP_REQUESTED, IS_OF_ANOTHER_SERVICE, IS_STALE, IS_VETOED
+from ..models.states import ANSWERS, ARE_OPEN
+from ..models.wrap_ups import HAS_DISPOSITION
+from ..presentation import wrap_up
 from ..protocol.codes import CallStatus, ResponseCode
 from ..reports.outcomes import Outcome
-from ..shared.changelist import ChoiceFilter
-from ..shared.periods import DAY, midnight
-from . import periods
-from .periods import Period
-
-Words = str | Promise
+from ..shared import changelist
+from .subject_links import subject_url
 
 UNDECIDED = [
     CallStatus.UNKNOWN,
@@ -40,24 +38,35 @@ UNDECIDED = [
     CallStatus.A_ANSWERED,
     CallStatus.B_INITIATED,
 ]
-SPANS = {"7": timedelta(days=6), "30": timedelta(days=29)}  # the days before today
+MAX_GROUPS = 100  # in the filter by team
+MAX_MEMBERS = 1000  # of a team, whose keys are part of the query
+NO_RESULT = "NONE"  # in the address; keys of results are in lower case
+NEWEST = 5_000  # calls, among which those without a result are sought
 
 IS_UNSENT = Q(placement__in=redialing.UNSENT)
 # Each outcome has the same calls as in reports, except that unknown outcomes here include calls
 # that are still open, because somebody may have to resolve them.
 OUTCOMES: dict[Outcome, Q] = {
-    Outcome.LIVE: IS_OPEN,
+    Outcome.LIVE: ARE_OPEN,
     Outcome.CONNECTED: Q(status=CallStatus.AB_DISCONNECTED)
     | Q(status=CallStatus.B_ANSWERED) & IS_STALE,
     Outcome.CALLEE: Q(status=CallStatus.B_FAILED),
-    Outcome.CALLER: Q(status=CallStatus.A_FAILED),
-    Outcome.EARLY: Q(status=CallStatus.A_DISCONNECTED),
+    Outcome.CALLER: Q(final_status=CallStatus.A_FAILED),
+    Outcome.EARLY: Q(final_status=CallStatus.A_DISCONNECTED),
     Outcome.REFUSED: Q(placement=Placement.REJECTED),
     Outcome.UNREACHABLE: Q(placement=Placement.FAILED),
-    Outcome.WITHDRAWN: Q(placement__in=[Placement.CANCELLED, Placement.EXPIRED]),
+    Outcome.WITHDRAWN: Q(
+        placement__in=[Placement.CANCELLED, Placement.EXPIRED, Placement.FORBIDDEN]
+    ),
     Outcome.UNKNOWN: (Q(placement=Placement.UNKNOWN) | IS_STALE & ~IS_UNSENT)
     & (Q(status=None) | Q(status__in=UNDECIDED)),
 }
+
+
+class ChoiceFilter(changelist.ChoiceFilter):
+    """One of a few conditions, in a menu above the list."""
+
+    template = "poketalk/admin/choice_filter.html"
 
 
 class OutcomeFilter(ChoiceFilter):
@@ -106,101 +115,126 @@ class CodeFilter(ChoiceFilter):
     }
 
 
-class FormFilter(admin.SimpleListFilter):
-    """A filter with links for common values, and a GET form for all others."""
+class ServiceFilter(ChoiceFilter):
+    """The service that the call was sent to, if there are several."""
 
-    template = "poketalk/admin/form_filter.html"
-    kind = "text"  # of the input
-    label: Words
-    input_value = ""
+    title = _("service")
+    parameter_name = "service"
+    conditions = {}
 
-    @property
-    def others(self) -> Iterator[tuple[str, str]]:
-        """The other parameters of the URL, which the form keeps, except for the page number."""
-        for name, values in self.request.GET.lists():
-            if name not in (self.parameter_name, "p", "e"):
-                yield from ((name, value) for value in values)
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        known = aliases()
+        return [(alias, alias) for alias in known] if len(known) > 1 else []
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        alias = self.value()
+        if alias is None:
+            return queryset
+        found = queryset.filter(service=alias)
+        # Names the condition of the index, so that each database uses it.
+        return found if alias == DEFAULT_SERVICE else found.filter(IS_OF_ANOTHER_SERVICE)
 
 
-class DayFilter(FormFilter):
-    """A day in the current time zone, the past days, or another of the `periods`: a month, a year,
-    or a range of days, as in the links of a report. The list is then ordered by time.
+class ResultFilter(ChoiceFilter):
+    """What the caller chose for the call, if the project has such results. Also finds results that
+    the setting has no longer, by their key in the address. Calls without a result are only sought
+    among the newest: where nearly all have one, finding others would read all calls.
     """
 
-    title = _("day")
-    parameter_name = "day"
-    kind = "date"
-    label = _("On")
+    title = _("result")
+    parameter_name = "result"
+    conditions = {}
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._today = timezone.localdate()
-        self.period = periods.read(self.value() or "", self._today)
-        if self.period and self.period.is_day:
-            self.input_value = self.period.address
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        found: list[tuple[str, Any]] = [*wrap_up.choices()]
+        newest = number_format(NEWEST, force_grouping=True)
+        none = gettext("none, of the newest %(count)s calls") % {"count": newest}
+        return [*found, (NO_RESULT, none)] if found else found
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[Any]:
-        return [
-            ("today", _("Today")),
-            ("yesterday", _("Yesterday")),
-            ("7", _("Past 7 days")),
-            ("30", _("Past 30 days")),
-        ]
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        key = self.value()
+        if key != NO_RESULT:
+            return queryset.filter(wrap_up__disposition=key) if key else queryset
+        last = CallRequest.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+        has_result = WrapUp.objects.filter(HAS_DISPOSITION, call=OuterRef("pk"))
+        return queryset.filter(~Exists(has_result), pk__gt=last - NEWEST)
 
-    def choices(self, changelist: ChangeList) -> Iterator[Any]:
-        yield from super().choices(changelist)
-        if self.period is None:
-            return
-        if not self.period.is_day:
-            yield {
-                "selected": True,
-                "query_string": changelist.get_query_string(),
-                "display": self.period.title,
-            }
-            return
-        # Links to the days before and after, since a calendar would have to read all calls.
-        day = self.period.first
-        for beside, arrow in ((Period.day(day - DAY), "←"), (Period.day(day + DAY), "→")):
-            if beside.first <= self._today:
-                yield {
-                    "selected": False,
-                    "query_string": changelist.get_query_string({"day": beside.address}),
-                    "display": f"{arrow} {beside.title}",
-                }
+
+class TeamFilter(ChoiceFilter):
+    """The group that the user who placed the call belongs to."""
+
+    title = _("team")
+    parameter_name = "team"
+    conditions = {}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        if not _have_groups():
+            return []
+        groups = Group.objects.order_by("name").values_list("pk", "name")[:MAX_GROUPS]
+        return [(str(pk), name) for pk, name in groups]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         value = self.value()
         if value is None:
             return queryset
-        if value in SPANS:
-            return queryset.filter(created_at__gte=midnight(self._today - SPANS[value]))
-        if self.period is None:
+        if not (value.isascii() and value.isdigit() and len(value) < 10) or not _have_groups():
             return queryset.none()
-        return queryset.filter(created_at__gte=self.period.begins, created_at__lt=self.period.ends)
+        members = (
+            get_user_model()._default_manager.filter(groups=int(value)).values_list("pk", flat=True)
+        )
+        # Their keys, since the database knows how many calls each user has.
+        keys = list(members[: MAX_MEMBERS + 1])
+        return queryset.filter(user_id__in=keys if len(keys) <= MAX_MEMBERS else members)
 
 
-class UserFilter(FormFilter):
-    """The user who placed the call: a link for oneself, and an input for others. Lists no users."""
+class SubjectFilter(ChoiceFilter):
+    """The model of the object that the call is about: `crm.contact`. Links from an object's page
+    name the object, too: `crm.contact/7`.
+    """
 
-    title = _("user")
-    parameter_name = "user"
-    label = _("By user name")
+    title = _("about")
+    parameter_name = "about"
+    conditions = {}
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.input_value = self.value() or ""
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        about = CallRequest.objects.filter(subject_type=OuterRef("pk"))
+        found = [
+            (f"{each.app_label}.{each.model}", capfirst(each.name))
+            for each in ContentType.objects.filter(Exists(about))
+        ]
+        if not found:
+            return []
+        one = self._one(request, model_admin)
+        return [*one, *sorted(found, key=lambda choice: choice[1]), ("none", _("Nothing"))]
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[Any]:
-        return [(request.user.get_username(), _("Me"))]
+    def _one(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """The selected object, if there is one and the user may view it."""
+        value = request.GET.get(self.parameter_name, "")
+        label, slash, key = value.partition("/")
+        subject = subjects.find(label, key) if slash else None
+        if subject is None or not subject_url(model_admin.admin_site, request, subject):
+            return []
+        return [(value, str(subject))]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        name = self.value()
-        if name is None:
+        value = self.value()
+        if value is None:
             return queryset
-        if name == request.user.get_username():
-            return queryset.filter(user_id=request.user.pk)
-        users = get_user_model()._default_manager
-        # A separate query for the user: with a join, the database cannot estimate the rows.
-        found = users.filter(**{get_user_model().USERNAME_FIELD: name}).values_list("pk", flat=True)
-        pk = found.first()
-        return queryset.none() if pk is None else queryset.filter(user_id=pk)
+        if value == "none":
+            return queryset.filter(subject_type=None)
+        value, slash, key = value.partition("/")
+        label, _dot, model = value.partition(".")
+        try:
+            content_type = ContentType.objects.get_by_natural_key(label, model)
+        except ContentType.DoesNotExist:
+            return queryset.none()
+        found = queryset.filter(subject_type=content_type)
+        return found.filter(subject_id=key) if slash else found
+
+
+def _have_groups() -> bool:
+    """Whether users belong to Django's groups, which a project's own model may lack."""
+    try:
+        return get_user_model()._meta.get_field("groups").related_model is Group
+    except FieldDoesNotExist:
+        return False

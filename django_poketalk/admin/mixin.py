@@ -22,12 +22,17 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .. import permissions
 from ..button import render, signed_call
+from ..calls import subjects
+from ..models import CallRequest
+from ..shared.admin_pages import admin_url
+from ..shared.changelist import count
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Any]
@@ -91,6 +96,7 @@ class CallsAdminMixin(Base):
             poketalk_object=obj,
             poketalk_fields=[(field, label) for field, label, _number in self._numbers(obj)],
             poketalk_limit=self.call_history_limit,
+            **self._all_calls(request, obj),
         )
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
@@ -109,8 +115,26 @@ class CallsAdminMixin(Base):
                 )
         return found
 
+    def _all_calls(self, request: HttpRequest, obj: Model) -> dict[str, Any]:
+        """The URL of the list of all calls about the object, and how many they are, for users who
+        may view that list.
+        """
+        site = self.admin_site
+        if not site.is_registered(CallRequest):
+            return {}
+        calls: Any = site.get_model_admin(CallRequest)
+        if not calls.has_view_permission(request):
+            return {}
+        query = urlencode({"about": f"{obj._meta.label_lower}/{obj.pk}"})
+        return {
+            "poketalk_calls": count(subjects.calls_about(obj, calls.get_queryset(request))),
+            "poketalk_calls_url": f"{admin_url(site, 'poketalk_callrequest_changelist')}?{query}",
+        }
+
     def _buttons(self, request: HttpRequest, obj: Model) -> SafeString:
         """The object's buttons in the list. Makes no query for each object."""
+        if not permissions.may_call_about(request.user, obj):
+            return SafeString("")
         back = request.get_full_path()
         buttons = []
         for field, label, number in self._numbers(obj):

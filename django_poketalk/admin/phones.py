@@ -17,7 +17,9 @@ from ..forms import PhoneForm
 from ..models import Phone
 from ..models.phones import are_stored_here
 from ..protocol import number_search
+from ..shared.admin_names import masked_text
 from ..shared.changelist import ChoiceFilter, Conditions
+from ..shared.moments import moment_cell
 from .numbers import NumberAdmin
 
 
@@ -51,7 +53,9 @@ class PhoneAdmin(NumberAdmin):
     """
 
     form = PhoneForm
-    columns = ("user", "label", "number", "rings_first", "verified_at")
+    text = "label"
+    masked_text = masked_text("label", _("label"))
+    columns = ("user", "number", "label", "rings_first", "verification")
     facts = ("verified_at",)
     list_filter = (VerifiedFilter, DefaultFilter)
     raw_id_fields = ("user",)
@@ -63,6 +67,10 @@ class PhoneAdmin(NumberAdmin):
     @admin.display(description=_("default"), boolean=True)
     def rings_first(self, phone: Phone) -> bool:
         return bool(phone.is_default)
+
+    @admin.display(description=_("verified at"), ordering="verified_at")
+    def verification(self, phone: Phone) -> str:
+        return moment_cell(phone.verified_at) or "-"
 
     @admin.action(description=_("Verify the selected phones"), permissions=["verify"])
     def verify(self, request: HttpRequest, queryset: QuerySet[Phone]) -> None:
@@ -85,7 +93,7 @@ class PhoneAdmin(NumberAdmin):
         if not term or not permissions.may_see_numbers(request.user):
             return queryset, False
         user: Any = Phone._meta.get_field("user").related_model
-        condition = Q(label__icontains=term) | Q(number__startswith=term)
+        condition = Q(label__icontains=term)
         condition |= Q(**{f"user__{user.USERNAME_FIELD}__icontains": term})
         for beginning in number_search.beginnings(term, settings.default_region):
             condition |= Q(number__startswith=beginning)
@@ -93,14 +101,16 @@ class PhoneAdmin(NumberAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         fields = super().get_fields(request, obj)
-        if permissions.may_verify_phones(request.user):
+        if permissions.may_verify_phones(request.user, obj):
             return fields
         return [field for field in fields if field != "verified"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         fields = super().get_readonly_fields(request, obj)
+        if obj is not None and not permissions.may_see_numbers(request.user):
+            fields = [*fields, "user"]  # who would see the number
         # Naming it takes its input out of the form: a field that is only not shown could be sent.
-        return fields if permissions.may_verify_phones(request.user) else [*fields, "verified"]
+        return fields if permissions.may_verify_phones(request.user, obj) else [*fields, "verified"]
 
     def has_verify_permission(self, request: HttpRequest) -> bool:
         return are_stored_here() and permissions.may_verify_phones(request.user)

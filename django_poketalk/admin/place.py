@@ -13,23 +13,26 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.formats import date_format
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .. import permissions
 from ..button import signed_call
-from ..calls import caller_phones, requesting
-from ..calls.limits import Cap
+from ..calls import caller_phones, requesting, services
+from ..calls.caps import OF_NUMBERS, Cap
+from ..calls.currencies import common_currency
 from ..calls.quiet_hours import CalleeTime
 from ..calls.quote import Party, Quote
 from ..calls.service_extensions import undialed
-from ..conf import settings
+from ..calls.throttling import PlaceThrottle, QuoteThrottle, too_many
 from ..exceptions import CallRefused, IdempotencyConflict
 from ..forms import CallerPhoneField, PhoneNumberField
 from ..models import BlacklistedNumber, CallRequest, Phone
 from ..models.phones import users_keep_their_own
 from ..presentation import call_status
+from ..shared import countries
 from ..shared.admin_pages import admin_url, render_page
+from ..shared.moments import moment_with_zone
 
 CAPS = {
     "live_calls_per_user": _("Your open calls"),
@@ -40,6 +43,9 @@ CAPS = {
     "live_calls": _("Open calls (all users)"),
     "calls_per_hour": _("Calls in the last hour (all users)"),
     "spend_per_day": _("Cost of all calls today"),
+    "service_live_calls": _("Open calls by this service"),
+    "service_calls_per_hour": _("Calls by this service in the last hour"),
+    "service_spend_per_day": _("Cost of calls by this service today"),
 }
 
 
@@ -67,7 +73,7 @@ class PlaceForm(forms.Form):
     def __init__(self, user: Any, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.user = user
-        self.is_busy = False  # whether the call is refused because the user already has one
+        self.refusals: list[CallRefused] = []
         own = self.phones = Phone.objects.for_user(user)
         self.knows_own_number = bool(own)
         self.initial["from_number"] = own[0].display if own else ""
@@ -81,16 +87,19 @@ class PlaceForm(forms.Form):
         # The submitted value is ignored if there is nothing to choose.
         caller.disabled = not choice and not permissions.may_choose_caller(user)
         caller.help_text = _("This phone rings first.")
-        self.fields["to_number"].help_text = _written()
+        rules = services.settings_for(user)
+        to_number: Any = self.fields["to_number"]
+        to_number.region = lambda: rules.default_region
+        to_number.help_text = _written(rules.default_region)
         self.fields["minutes"].help_text = _(
             "Minutes, up to %(most)s. Leave empty for %(most)s."
-        ) % {"most": settings.max_duration // 60}
-        most = settings.max_cost
-        self.fields["max_cost"].help_text = (
-            _("Leave empty for no limit.")
-            if most is None
-            else _("Up to %(most)s. Leave empty for %(most)s.") % {"most": call_status.cost(most)}
-        )
+        ) % {"most": rules.max_duration // 60}
+        self.fields["max_cost"].help_text = _("Leave empty for no limit.")
+        if rules.max_cost is not None:
+            most = f"{call_status.cost(rules.max_cost)} {common_currency()}".strip()
+            self.fields["max_cost"].help_text = _("Up to %(most)s. Leave empty for %(most)s.") % {
+                "most": most
+            }
 
     def clean_from_number(self) -> str:
         """The number. Users who may only choose among their own phones need one that may ring."""
@@ -124,6 +133,7 @@ class PlaceForm(forms.Form):
             "user": self.user,
             "max_duration": None if minutes is None else 60 * minutes,
             "max_cost": self.cleaned_data["max_cost"],
+            "requires_permission": True,
         }
 
     def quote(self) -> Quote | None:
@@ -141,16 +151,20 @@ class PlaceForm(forms.Form):
         """Add a refusal as an error of its field, or of the form."""
         field = {"max_duration": "minutes"}.get(refusal.field, refusal.field)
         self.add_error(field if field in self.fields else None, str(refusal))
-        self.is_busy |= refusal.code == "live_calls_per_user"
+        self.refusals.append(refusal)
 
 
 def place_view(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
     """The form. *Check* adds a quote. *Call* places the call and redirects to its page. `?to=`
-    prefills the number.
+    prefills the number. Both are throttled as in the API.
     """
     if not permissions.may_place(request.user):
         raise PermissionDenied
     sent = request.POST if request.method == "POST" else None
+    if sent is not None:
+        throttle = PlaceThrottle if "_call" in sent else QuoteThrottle
+        if refused := too_many(throttle, request):
+            return refused
     form = PlaceForm(request.user, sent, initial={"to_number": request.GET.get("to", "")})
     quote = None
     if sent is not None and form.is_valid():
@@ -181,6 +195,7 @@ def _place(
         return None
     if not call.repeated:
         model_admin.log_addition(request, call, [{"added": {}}])
+    if not call.repeated or call.is_open:  # a browser ignores the first answer to a double click
         text = _("The call is being placed. Your phone will ring in a moment.")
         model_admin.message_user(request, text, messages.SUCCESS)
     return call
@@ -193,9 +208,20 @@ def _page_of(model_admin: ModelAdmin[Any], request: HttpRequest, call: CallReque
     return admin_url(model_admin.admin_site, "poketalk_callrequest_change", call.pk)
 
 
-def _open_call(model_admin: ModelAdmin[Any], request: HttpRequest) -> str:
-    open_call = CallRequest.objects.open().filter(user=request.user.pk).first()
-    return _page_of(model_admin, request, open_call) if open_call else ""
+def _way_out(
+    model_admin: ModelAdmin[Any], request: HttpRequest, refusals: list[CallRefused]
+) -> dict[str, str] | None:
+    """A link to the call that causes the refusal."""
+    user: Any = request.user
+    for refusal in refusals:
+        if refusal.code == "live_calls_per_user":
+            open_call = CallRequest.objects.live().filter(user=user.pk).first()
+            if open_call is not None:
+                url = _page_of(model_admin, request, open_call)
+                return {"url": url, "label": gettext("View that call")}
+        elif refusal.code == "wrap_up_missing":
+            return call_status.way_out(refusal, user, request.path)
+    return None
 
 
 def _render(
@@ -208,7 +234,7 @@ def _render(
         "form": form,
         "adminform": AdminForm(any_form, [(None, {"fields": fields})], {}),
         "order": form.token(),
-        "open_call": _open_call(model_admin, request) if form.is_busy else "",
+        "way_out": _way_out(model_admin, request, form.refusals),
         "phones_page": users_keep_their_own(),
         "quote": None
         if quote is None
@@ -221,35 +247,43 @@ def _render(
 def quote_context(quote: Quote, user: Any, site: AdminSite) -> dict[str, Any]:
     """The template's context for a quote. Numbers are not masked, since the user entered them."""
     call = quote.call
-    may_see_all = permissions.may_see_reports(user)
     return {
         "is_allowed": quote.is_allowed,
         "caller": _party(quote.caller, user, site),
         "callee": _party(quote.callee, user, site, call.to_extension),
-        "undialed": undialed(call.to_extension),
+        "undialed": undialed(call),
         "presented_number": permissions.display_number(quote.presented_number, True),
         "local_time": _local_time(quote.callee_time),
         "time_is_known": quote.callee_time.known,
         "quiet_hours": quote.quiet_hours,
         "is_quiet": quote.callee_time.quiet,
         "length": call_status.length(call.max_duration),
-        "cost": "" if call.max_cost is None else call_status.cost(call.max_cost),
-        "caps": [_cap(cap) for cap in quote.caps if cap.is_own or may_see_all],
+        "cost": "" if call.max_cost is None else call_status.cost(call.max_cost, call.service),
+        "caps": [_cap(cap) for cap in quote.caps if _may_see(user, cap)],
     }
+
+
+def _may_see(user: Any, cap: Cap) -> bool:
+    """Whether this user may see how much of a cap is used. How often a number was called tells
+    which of the masked calls were to it.
+    """
+    if cap.name in OF_NUMBERS and not permissions.may_see_numbers(user):
+        return False
+    return cap.is_own or permissions.may_see_totals(user)
 
 
 def _party(party: Party, user: Any, site: AdminSite, extension: str = "") -> dict[str, Any]:
     entry = party.blacklisted
     return {
         "number": permissions.display_number(party.number, True, extension),
-        "country": party.country,
+        "country": party.country and countries.name(party.country),
         "entry": entry,
         "entry_link": _link(entry, user, site) if entry else "",
     }
 
 
 def _link(entry: BlacklistedNumber, user: Any, site: AdminSite) -> str:
-    if not permissions.may_keep_blacklist(user, "view"):
+    if not permissions.may_keep_blacklist(user, "view", entry):
         return ""
     return admin_url(site, "poketalk_blacklistednumber_change", entry.pk)
 
@@ -257,7 +291,7 @@ def _link(entry: BlacklistedNumber, user: Any, site: AdminSite) -> str:
 def _local_time(callee_time: CalleeTime) -> list[str]:
     """The local time, or the earliest and the latest possible one."""
     ends = dict.fromkeys((callee_time.local[0], callee_time.local[-1]))
-    return [date_format(at, "DATETIME_FORMAT") for at in ends]
+    return [moment_with_zone(at, at.tzinfo) for at in ends]
 
 
 def _cap(cap: Cap) -> dict[str, Any]:
@@ -277,13 +311,12 @@ def _option(phone: Phone) -> str:
     return f"{phone.label}: {number}" if phone.label else number
 
 
-def _written() -> Any:
-    region = settings.default_region
+def _written(region: str | None) -> Any:
     if region:
         return _(
             "This phone rings once you have answered yours. Numbers without + and country code"
             " are taken as numbers in %(country)s."
-        ) % {"country": region}
+        ) % {"country": countries.with_name(region)}
     return _(
         "This phone rings once you have answered yours. Enter the number with + and country code."
     )

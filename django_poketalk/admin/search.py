@@ -1,4 +1,4 @@
-"""The search in the list of calls: by number, call id and user. Each uses an index."""
+"""The search in the list of calls: by number, call id, user and subject. Each uses an index."""
 
 from __future__ import annotations
 
@@ -15,24 +15,35 @@ NOTHING = Q(pk__in=[])
 MAX_USERS = 50  # the most users whose names begin with the same text
 
 
-def condition(text: str, user: Any) -> Q:
-    """The condition for the calls that match this text, for this user.
+def condition(text: str, user: Any, about: Q = NOTHING) -> Q:
+    """The condition for the calls that match this text, for this user. `about` are the calls about
+    objects that match its `words`.
 
-    A word with a letter is a call id, or the beginning of a user name. The rest is the beginning of
+    A word with a letter is a call id, or the beginning of a user name, unless all of these words
+    together are in an object. The rest is the beginning of
     a number, in any format, including `tel:` links and full-width digits. A call must match all of
     them. Users who may not see numbers find nothing by number.
     """
     text = numbers.clean(text).removeprefix("tel:")
     if number_search.has_extension(text):
         return _by_number(text) if permissions.may_see_numbers(user) else NOTHING
-    words = [word for word in text.split() if _is_word(word)]
-    number = " ".join(word for word in text.split() if not _is_word(word))
     found = Q()
-    for word in words:
+    for word in words(text):
         found &= Q(webcallid=word) | Q(user_id__in=_users(word))
+    if found:
+        found |= about
+    number = " ".join(word for word in text.split() if not _is_word(word))
     if number:
         found &= _by_number(number) if permissions.may_see_numbers(user) else NOTHING
     return found
+
+
+def words(text: str) -> list[str]:
+    """The words of the text that are not part of a number."""
+    text = numbers.clean(text).removeprefix("tel:")
+    if number_search.has_extension(text):
+        return []
+    return [word for word in text.split() if _is_word(word)]
 
 
 def _is_word(word: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
+from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from rest_framework import mixins
@@ -18,15 +19,17 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from .. import permissions
-from ..calls import orders, requesting, subjects
+from ..calls import orders, requesting, subjects, wrapping_up
+from ..calls.throttling import PlaceThrottle, QuoteThrottle
 from ..models import CallRequest
+from ..models.beside_calls import BESIDE
 from ..shared.rest import FilterBackend, NewestFirst, primary_key
 from . import idempotency
 from .filters import CallFilter
-from .openapi import operation
+from .openapi import WITH_BODY, operation
 from .resources import Resource
 from .serializers import CallDetailSerializer, CallSerializer, OrderSerializer, QuoteSerializer
-from .throttles import PlaceThrottle, QuoteThrottle
+from .wrap_ups import WrapUpChangeSerializer
 
 THROTTLES: dict[str, type[BaseThrottle]] = {"create": PlaceThrottle, "quote": QuoteThrottle}
 
@@ -64,7 +67,7 @@ class CallViewSet(Resource, mixins.ListModelMixin, GenericViewSet[CallRequest]):
 
     def paginate_queryset(self, queryset: Any) -> Any:
         """The page, with all its subjects loaded at once."""
-        page = super().paginate_queryset(queryset)
+        page = super().paginate_queryset(queryset.prefetch_related(*BESIDE))
         subjects.load(page or ())
         return page
 
@@ -118,6 +121,31 @@ class CallViewSet(Resource, mixins.ListModelMixin, GenericViewSet[CallRequest]):
         requesting.hang_up(call, request.user)
         return self._respond(call, CallSerializer)
 
+    @operation(
+        "wrap_up_call",
+        {200: CallSerializer},
+        *(404, 422),
+        *WITH_BODY,
+        request=WrapUpChangeSerializer,
+    )
+    @action(
+        detail=True, methods=["put"], url_path="wrap-up", filter_backends=(), pagination_class=None
+    )
+    def wrap_up(self, request: Request, pk: str) -> Response:
+        """Write the call's result and note, and set or remove its call back. Fields that the body
+        does not name stay as they are.
+        """
+        call = self._visible(pk)
+        if not permissions.may_wrap_up(request.user, call):
+            raise PermissionDenied(_("You are not allowed to write about this call."))
+        body = WrapUpChangeSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        sets_call_back = body.validated_data.get("follow_up_at") is not None
+        if sets_call_back and not permissions.may_follow_up(request.user, call):
+            raise PermissionDenied(_("You are not allowed to see the numbers of this call."))
+        wrapping_up.wrap_up(call, request.user, **body.validated_data)
+        return self._respond(call, CallSerializer)
+
     def _order(self, request: Request) -> Any:
         """The body as a `UserOrder`."""
         body = OrderSerializer(data=request.data)
@@ -128,7 +156,13 @@ class CallViewSet(Resource, mixins.ListModelMixin, GenericViewSet[CallRequest]):
         return order
 
     def _visible(self, pk: str) -> CallRequest:
-        return get_object_or_404(self.get_queryset(), pk=primary_key(pk))
+        """The call. 404 if it does not exist, or if this user may not see it."""
+        call = get_object_or_404(
+            CallRequest.objects.select_related("user", *BESIDE), pk=primary_key(pk)
+        )
+        if not permissions.may_see(self.request.user, call):
+            raise Http404
+        return call
 
     def _respond(self, call: CallRequest, serializer: Any, status: int = 200) -> Response:
         subjects.load([call])

@@ -5,12 +5,24 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from ..shared.periods import YEARS
 
 LARGEST_INTEGER = 2**31 - 1  # what every database's integer column holds
+
+
+class ClosedSerializer(serializers.Serializer[Any]):
+    """A body that may have no other fields: one may be misspelled, and would have no effect."""
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse unknown fields."""
+        if unknown := sorted(self.initial_data.keys() - self.fields.keys()):
+            sentence = gettext("There is no field “%s”.")
+            raise serializers.ValidationError([sentence % name for name in unknown], "unknown")
+        return attrs
 
 
 class TextField(serializers.CharField):

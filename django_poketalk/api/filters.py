@@ -12,13 +12,18 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_filters.fields import IsoDateTimeField
 
 from .. import permissions
+from ..conf import DEFAULT_SERVICE
 from ..forms import PhoneNumberField, validate_year
-from ..models import BlacklistedNumber, CallRequest, Placement, Status
-from ..models.calls import IS_OPEN
+from ..models import BlacklistedNumber, CallBack, CallRequest, Placement, Status
+from ..models.indexes import IS_OF_ANOTHER_SERVICE
+from ..models.states import ARE_OPEN, IS_OPEN
+from ..models.wrap_ups import KEY_LENGTH
+from ..protocol import numbers
 from ..protocol.numbers import MAX_TEXT_LENGTH
 
 TRUE_OR_FALSE = {"true": True, "1": True, "false": False, "0": False}
@@ -64,6 +69,18 @@ class NumberFilter(django_filters.CharFilter):
     field_class = PhoneNumberField
 
 
+class EitherPhoneField(PhoneNumberField):
+    """Also an internal number, whether or not it may still be a caller's phone."""
+
+    def clean(self, value: Any) -> str:
+        digits = numbers.clean(str(value or "")).strip()
+        return digits if numbers.is_internal(digits) else super().clean(value)
+
+
+class EitherPhoneFilter(NumberFilter):
+    field_class = EitherPhoneField
+
+
 class PrimaryKeyField(forms.CharField):
     """A user's primary key, of the type that it has in this project."""
 
@@ -98,6 +115,9 @@ class CallFilter(django_filters.FilterSet):
 
     status = django_filters.MultipleChoiceFilter(choices=Status.choices)
     placement = django_filters.MultipleChoiceFilter(choices=Placement.choices)
+    service = django_filters.CharFilter(
+        method="by_service", max_length=40, help_text="Alias of the service."
+    )
     open = TrueOrFalseFilter(
         method="by_open", help_text="Whether it is waiting, ringing or answered."
     )
@@ -108,7 +128,10 @@ class CallFilter(django_filters.FilterSet):
         method="by_subject_type", max_length=201, help_text="As `app_label.model`."
     )
     subject_id = django_filters.CharFilter(field_name="subject_id", max_length=64)
-    number = NumberFilter(
+    disposition = django_filters.CharFilter(
+        field_name="wrap_up__disposition", max_length=KEY_LENGTH, help_text="Key of the result."
+    )
+    number = EitherPhoneFilter(
         method="by_number",
         extension="ignored",
         max_length=MAX_TEXT_LENGTH,
@@ -121,8 +144,13 @@ class CallFilter(django_filters.FilterSet):
         form = CallForm
         fields: tuple[str, ...] = ()
 
+    def by_service(self, calls: QuerySet[CallRequest], name: str, value: str) -> Any:
+        found = calls.filter(service=value)
+        # Names the condition of the index, so that each database uses it.
+        return found if value == DEFAULT_SERVICE else found.filter(IS_OF_ANOTHER_SERVICE)
+
     def by_open(self, calls: QuerySet[CallRequest], name: str, value: bool) -> Any:
-        return calls.filter(IS_OPEN) if value else calls.exclude(IS_OPEN)
+        return calls.filter(ARE_OPEN) if value else calls.exclude(IS_OPEN)
 
     def by_subject_type(self, calls: QuerySet[CallRequest], name: str, value: str) -> Any:
         app, _dot, model = value.lower().partition(".")
@@ -138,6 +166,26 @@ class CallFilter(django_filters.FilterSet):
         if not permissions.may_see_numbers(user):
             calls = calls.filter(user_id=user.pk)
         return calls.filter(Q(from_number=value) | Q(to_number=value))
+
+
+class CallBackFilter(django_filters.FilterSet):
+    """The parameters of the list of call backs."""
+
+    due = TrueOrFalseFilter(
+        method="by_due", help_text="Whether it is not done, and its time has come."
+    )
+    done = TrueOrFalseFilter(method="by_done", help_text="Whether it is done.")
+
+    class Meta:
+        model = CallBack
+        fields: tuple[str, ...] = ()
+
+    def by_due(self, found: QuerySet[CallBack], name: str, value: bool) -> Any:
+        is_due = Q(done_at=None, due_at__lte=timezone.now())
+        return found.filter(is_due if value else ~is_due)
+
+    def by_done(self, found: QuerySet[CallBack], name: str, value: bool) -> Any:
+        return found.filter(done_at__isnull=not value)
 
 
 class BlacklistFilter(django_filters.FilterSet):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from django.shortcuts import get_object_or_404
+from django.http import Http404
 from django.utils.translation import gettext as _
 from rest_framework import mixins, serializers
 from rest_framework.permissions import BasePermission, IsAuthenticated
@@ -87,7 +87,8 @@ class MayKeepBlacklist(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         kind = ACTIONS.get(getattr(view, "action", None) or "")
-        return kind is None or permissions.may_keep_blacklist(request.user, kind)
+        is_about_one = getattr(view, "detail", False)  # whose permission `get_object` checks
+        return kind is None or is_about_one or permissions.may_keep_blacklist(request.user, kind)
 
 
 class BlacklistViewSet(
@@ -107,7 +108,13 @@ class BlacklistViewSet(
     lookup_value_regex = "[^/]+"
 
     def get_object(self) -> BlacklistedNumber:
-        return get_object_or_404(self.get_queryset(), pk=primary_key(self.kwargs["pk"]))
+        """The entry. 403 for users who may not do this to it, or to any if there is none."""
+        entry = self.get_queryset().filter(pk=primary_key(self.kwargs["pk"])).first()
+        if not permissions.may_keep_blacklist(self.request.user, ACTIONS[self.action], entry):
+            self.permission_denied(self.request)
+        if entry is None:
+            raise Http404
+        return entry
 
     @operation("list_blacklist", {200: BlacklistSerializer(many=True)}, 400)
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:

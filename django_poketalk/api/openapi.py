@@ -21,12 +21,13 @@ except ModuleNotFoundError:  # the extra `openapi`
 else:
 
     class ClosedSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
-        """An order has no other fields than those of its schema.
+        """Some bodies have no other fields than those of their schema.
 
         `_map_serializer` is private API; tests/house/test_private_api.py fails if it changes.
         """
 
-        target_class = "django_poketalk.api.serializers.OrderSerializer"
+        target_class = "django_poketalk.api.fields.ClosedSerializer"
+        match_subclasses = True
 
         def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
             schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
@@ -44,7 +45,7 @@ SENTENCES = {
     406: "Responses are JSON only.",
     413: "The request is larger than 16 KiB.",
     415: "The request is not JSON.",
-    422: "The call is refused (see `code`), or its Idempotency-Key was used for another call.",
+    422: "Refused (see `code`), or the Idempotency-Key was used for another call.",
     429: "Too many requests. Try again after `Retry-After` seconds.",
     503: "The database is not available. Try again after `Retry-After` seconds.",
 }

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
+from django.db import transaction
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from rest_framework import serializers
+from rest_framework.decorators import action
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,9 +19,10 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from .. import permissions
+from ..calls import verification
 from ..forms import MyPhoneForm, OwnNumberForm
 from ..models import Phone
-from ..models.phones import LABEL_LENGTH, users_keep_their_own
+from ..models.phones import LABEL_LENGTH, one_change_at_a_time, users_keep_their_own
 from ..protocol.numbers import MAX_TEXT_LENGTH
 from ..shared.problems import Problem
 from ..shared.rest import form_errors, primary_key
@@ -75,6 +79,13 @@ class PhoneSerializer(serializers.ModelSerializer[Phone]):
 
 
 @component
+class CodeSerializer(serializers.Serializer[Any]):
+    """The code that was sent to a phone."""
+
+    code = TextField(max_length=MAX_TEXT_LENGTH)
+
+
+@component
 class OwnNumberSerializer(serializers.Serializer[Phone]):
     """The number of the user's default phone, which rings first."""
 
@@ -108,6 +119,11 @@ class PhoneViewSet(OwnPhones, GenericViewSet[Phone]):
     lookup_value_regex = "[^/]+"
     pagination_class = None
 
+    @classmethod
+    def as_view(cls, *args: Any, **options: Any) -> Any:
+        """The view, outside of `ATOMIC_REQUESTS`: a refusal must not undo the count of attempts."""
+        return transaction.non_atomic_requests(super().as_view(*args, **options))
+
     def get_object(self) -> Phone:
         user: Any = self.request.user
         stored = Phone.objects.filter(user=user)
@@ -139,6 +155,30 @@ class PhoneViewSet(OwnPhones, GenericViewSet[Phone]):
         self.get_object().delete()
         return Response(status=204)
 
+    @operation("send_code", {200: PhoneSerializer}, 404, 422, request=None)
+    @action(detail=True, methods=["post"], url_path="send-code")
+    def send_code(self, request: Request, pk: str) -> Response:
+        """Send a code to the phone, unless it is verified. 404 if the site sends no codes."""
+        return self._verified_by(verification.send_code, self.get_object())
+
+    @operation("verify_phone", {200: PhoneSerializer}, 404, 422, *WITH_BODY, request=CodeSerializer)
+    @action(detail=True, methods=["post"])
+    def verify(self, request: Request, pk: str) -> Response:
+        """Verify the phone with the code that was sent to it. 404 if the site sends no codes."""
+        body = CodeSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        code: str = body.validated_data["code"]
+        return self._verified_by(
+            lambda phone: verification.enter_code(phone, code), self.get_object()
+        )
+
+    def _verified_by(self, step: Callable[[Phone], None], phone: Phone) -> Response:
+        if not verification.sends_codes():
+            raise Http404
+        if not phone.is_verified:
+            step(phone)
+        return Response(self.get_serializer(phone).data)
+
 
 class OwnNumberView(OwnPhones):
     """The number of the user's default phone, which rings first in their calls."""
@@ -156,9 +196,10 @@ class OwnNumberView(OwnPhones):
         serializer = OwnNumberSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         form = OwnNumberForm(serializer.validated_data, user=request.user)
-        if not form.is_valid():
-            raise serializers.ValidationError(form_errors(form))
-        form.save()
+        with one_change_at_a_time(request.user.pk):
+            if not form.is_valid():
+                raise serializers.ValidationError(form_errors(form))
+            form.save()
         return Response(OwnNumberSerializer(self._own(request)).data)
 
     @operation("delete_own_number", {204: None})

@@ -19,7 +19,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ..exceptions import CallRefused, IdempotencyConflict
+from ..exceptions import CallRefused, IdempotencyConflict, VerificationRefused
 from ..shared import problems
 from ..shared.rest import JSONView
 from . import idempotency
@@ -74,11 +74,13 @@ class Resource(JSONView):
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
-    """The problem for an error of a view: 422 for a call that is refused."""
+    """The problem for an error of a view: 422 for a call or a code that is refused."""
     match error:
         case CallRefused():
             members = {"field": error.field} if error.field else {}
             error = problems.Problem(422, error.code, str(error), **members)
+        case VerificationRefused():
+            error = problems.Problem(422, error.code, str(error))
         case IdempotencyConflict():
             sentence = _("This Idempotency-Key was used for another call.")
             error = problems.Problem(

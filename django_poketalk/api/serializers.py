@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
-from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from .. import permissions
 from ..calls import caller_ids
+from ..calls.currencies import currency_of
 from ..calls.service_extensions import undialed
 from ..models import CallEvent, CallRequest
 from ..presentation import call_status
 from ..protocol import numbers
 from ..protocol.numbers import MAX_EXTENSION, MAX_TEXT_LENGTH
-from .fields import IntegerField, MomentField, MoneyField, TextField
+from ..shared.personal_data import mask_json
+from .fields import ClosedSerializer, IntegerField, MomentField, MoneyField, TextField
 from .openapi import component, returns
+from .wrap_ups import WrapUpSerializer, wrap_up_of
 
 PHASES = ("calling", "ringing", "talking", "ending", "unknown", "ended", "failed")
 MAX_EVENTS = 200  # of one call; an hour has about seventy
@@ -37,8 +39,17 @@ class SubjectSerializer(ReferenceSerializer):
     text = serializers.CharField()
 
 
+def subject_of(row: Any) -> dict[str, str] | None:
+    """The subject of a call or a call back as JSON, or None. Load it first (`subjects.load`)."""
+    if row.subject_type_id is None:
+        return None
+    model = ContentType.objects.get_for_id(row.subject_type_id)
+    text = str(row.subject) if row.subject is not None else ""
+    return {"type": f"{model.app_label}.{model.model}", "id": row.subject_id, "text": text}
+
+
 @component
-class OrderSerializer(serializers.Serializer[Any]):
+class OrderSerializer(ClosedSerializer):
     """The request for a call. All fields but `to_number` may be missing or null."""
 
     to_number = TextField(
@@ -59,6 +70,9 @@ class OrderSerializer(serializers.Serializer[Any]):
         help_text="The caller's phone. Default: the user's own number.",
     )
     subject = ReferenceSerializer(required=False, allow_null=True)
+    metadata = serializers.DictField(
+        required=False, allow_null=True, help_text="An object of your own, of at most 1 KiB."
+    )
     max_duration = IntegerField(
         required=False, allow_null=True, help_text="The call ends after this many seconds."
     )
@@ -70,13 +84,6 @@ class OrderSerializer(serializers.Serializer[Any]):
     )
     expires_at = MomentField(required=False, allow_null=True, help_text="No phone rings later.")
 
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse unknown fields: one may be a misspelled limit."""
-        if unknown := sorted(self.initial_data.keys() - self.fields.keys()):
-            sentence = _("There is no field “%s”.")
-            raise serializers.ValidationError([sentence % name for name in unknown], "unknown")
-        return attrs
-
 
 @component
 class QuotedSerializer(serializers.ModelSerializer[CallRequest]):
@@ -87,6 +94,7 @@ class QuotedSerializer(serializers.ModelSerializer[CallRequest]):
     to_extension = serializers.SerializerMethodField()
     presented_number = serializers.SerializerMethodField()
     subject = serializers.SerializerMethodField()
+    metadata = serializers.SerializerMethodField()
     max_cost = MoneyField(read_only=True, allow_null=True)
     not_before = MomentField(read_only=True)
     expires_at = MomentField(read_only=True)
@@ -106,11 +114,12 @@ class QuotedSerializer(serializers.ModelSerializer[CallRequest]):
 
     @returns(SubjectSerializer(allow_null=True))
     def get_subject(self, call: CallRequest) -> dict[str, str] | None:
-        if call.subject_type_id is None:
-            return None
-        model = ContentType.objects.get_for_id(call.subject_type_id)
-        text = str(call.subject) if call.subject is not None else ""
-        return {"type": f"{model.app_label}.{model.model}", "id": call.subject_id, "text": text}
+        return subject_of(call)
+
+    @returns(serializers.DictField())
+    def get_metadata(self, call: CallRequest) -> Any:
+        """Texts in it are masked as other texts."""
+        return call.metadata if self.whole(call) else mask_json(call.metadata)
 
     def number(self, call: CallRequest, number: str) -> str:
         """The number, masked if the user may not see it. Empty if it was erased."""
@@ -130,6 +139,7 @@ QUOTED = (
     "to_extension",
     "presented_number",
     "subject",
+    "metadata",
     "max_duration",
     "max_cost",
     "not_before",
@@ -144,11 +154,11 @@ class QuoteSerializer(QuotedSerializer):
     """
 
     def get_presented_number(self, call: CallRequest) -> str:
-        return super().get_presented_number(call) if caller_ids.is_sent() else ""
+        return super().get_presented_number(call) if caller_ids.is_sent(call.service) else ""
 
     def get_notices(self, call: CallRequest) -> list[str]:
         """What to tell the caller before a phone rings, as sentences."""
-        sentence = undialed(call.to_extension)
+        sentence = undialed(call)
         return [sentence] if sentence else []
 
     notices = serializers.SerializerMethodField()
@@ -173,7 +183,12 @@ class CallSerializer(QuotedSerializer):
     response_code = serializers.CharField(read_only=True, help_text="The service's, or empty.")
     response_detail = serializers.SerializerMethodField()
     veto_reason = serializers.SerializerMethodField()
+    hangup_cause = serializers.CharField(
+        read_only=True,
+        help_text="Why it failed, in the service's words, or empty: see its hang-up causes.",
+    )
     cost = MoneyField(read_only=True)
+    currency = serializers.SerializerMethodField(help_text="That of the service, or empty.")
     created_at = MomentField(read_only=True)
     sent_at = MomentField(read_only=True, allow_null=True)
     placed_at = MomentField(read_only=True, allow_null=True)
@@ -184,6 +199,7 @@ class CallSerializer(QuotedSerializer):
     ended_at = MomentField(read_only=True, allow_null=True)
     stale_at = MomentField(read_only=True, allow_null=True)
     hangup_requested_at = MomentField(read_only=True, allow_null=True)
+    wrap_up = serializers.SerializerMethodField()
 
     class Meta:
         model = CallRequest
@@ -194,16 +210,20 @@ class CallSerializer(QuotedSerializer):
             "state",
             "open",
             "may_hang_up",
+            "service",
             "placement",
             "status",
             "user",
             "username",
             *QUOTED,
+            "talk_time",
             "duration",
             "cost",
+            "currency",
             "response_code",
             "response_detail",
             "veto_reason",
+            "hangup_cause",
             "created_at",
             "sent_at",
             "placed_at",
@@ -215,6 +235,7 @@ class CallSerializer(QuotedSerializer):
             "stale_at",
             "hangup_requested_at",
             "hangup_requested_by",
+            "wrap_up",
         )
         read_only_fields: tuple[str, ...] = fields
 
@@ -225,6 +246,9 @@ class CallSerializer(QuotedSerializer):
     def get_may_hang_up(self, call: CallRequest) -> bool:
         return permissions.may_hang_up_now(self.user, call)
 
+    def get_currency(self, call: CallRequest) -> str:
+        return currency_of(call.service)
+
     def get_username(self, call: CallRequest) -> str:
         return call.user.get_username() if call.user else ""
 
@@ -232,13 +256,19 @@ class CallSerializer(QuotedSerializer):
         # The service's own text may contain a number.
         return call.response_detail if self.whole(call) else ""
 
+    @returns(WrapUpSerializer(allow_null=True))
+    def get_wrap_up(self, call: CallRequest) -> Any:
+        return wrap_up_of(call, self.user)
+
     def get_veto_reason(self, call: CallRequest) -> str:
         return permissions.display_text(call.veto_reason, self.whole(call))
 
 
 @component
 class EventSerializer(serializers.ModelSerializer[CallEvent]):
-    """An event from the service, and our answer: 200, or 412 to end the call."""
+    """An event from the service, and our answer: 200, or 412 to end the call. If it was repeated,
+    `received_at` is the time of the first, the rest is the latest, and `times` counts them.
+    """
 
     received_at = MomentField(read_only=True)
     cost = MoneyField(read_only=True, allow_null=True)
@@ -254,6 +284,7 @@ class EventSerializer(serializers.ModelSerializer[CallEvent]):
             "cost",
             "answer",
             "reason",
+            "times",
         )
         read_only_fields = fields
 

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
-from ..protocol.codes import ResponseCode
+from django.http import HttpRequest
+from django.urls import reverse
+
+from ..conf import DEFAULT_SERVICE, ServiceSettings, service
+from ..protocol.codes import CallStatus, ResponseCode
+from ..shared.doctor.checking import Finding, Options, info
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +42,16 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A verdict, the response code if there was one, and the service's answer as text."""
+    """A verdict, the response code if there was one, the service's answer as text, and, if it said
+    so, which of its reasons the code had (see `protocol.reasons`). `reference` is the id by which
+    the service knows the call, if not by its `webcallid`, of 100 characters at most.
+    """
 
     verdict: Verdict
     code: ResponseCode | None = None
     detail: str = ""
+    cause: str = ""
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +62,58 @@ class Sent:
     fields: dict[str, str]
 
 
+# Causes that say which phone ended a call
+BY_CALLER, BY_CALLEE = "caller_hung_up", "callee_hung_up"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCall:
+    """A call as the service knows it. `status` is None before a phone rang. `cause` says why it
+    ended, in the service's words, such as `busy`, or is "". `duration` is in seconds.
+    """
+
+    is_over: bool
+    status: CallStatus | None
+    duration: int
+    cost: Decimal
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookEvent:
+    """What a webhook reports: the call, by its `webcallid` or the service's `reference`, its
+    status, the seconds since the caller answered, and the cost so far. None: not reported.
+    """
+
+    status: CallStatus
+    webcallid: str = ""
+    reference: str = ""
+    duration: int | None = None
+    cost: Decimal | None = None
+
+
 class BaseBackend(ABC):
-    """Places calls. There is a new instance for each order, so keep connections on the class."""
+    """Places calls at one service. There is a new instance for each order, so keep connections on
+    the class.
+
+    Only `place` is required. A backend says what else it can do: with `can_ask`, that it can hang
+    up and look up calls; with `receives_webhooks`, that it reads the service's reports.
+    """
+
+    receives_webhooks = False
+
+    def __init__(self, alias: str = DEFAULT_SERVICE) -> None:
+        self.alias = alias
+
+    @property
+    def service(self) -> ServiceSettings:
+        """The settings of this service, such as `self.service.url`."""
+        return service(self.alias)
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The service's `OPTIONS`, in which a project keeps what only this backend knows."""
+        return self.service.options or {}
 
     @abstractmethod
     def place(self, order: Order) -> Answer:
@@ -61,8 +124,57 @@ class BaseBackend(ABC):
         same effect: the order is never sent again.
         """
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether `hang_up` and `look_up` can reach the service. If not, as here, they are not
+        used, and a call that must end is ended by the answer to its next event.
+        """
+        return False
+
+    def hang_up(self, webcallid: str, reference: str = "") -> bool:
+        """Make the service end the call now. False if it does not know the call, or not yet.
+        `reference` is that of the answer to `place`.
+
+        May raise anything: the answer to the call's next event ends it then.
+        """
+        return False
+
+    def look_up(self, webcallid: str, reference: str = "") -> ServiceCall | None:
+        """What the service knows about the call, or None if it does not know it. May raise anything
+        if there is no clear answer.
+        """
+        return None
+
+    def account_currency(self) -> str:
+        """The currency (ISO 4217) of our account at the service, "" if it does not say so, as here.
+        Only used if the service can be asked (`can_ask`). May raise anything.
+        """
+        return ""
+
     def describe(self, order: Order) -> Sent | None:
         """The request that `place` sends for this order, for display, with "…" in place of secrets.
         None if the backend does not support this, as here.
         """
         return None
+
+    def diagnose(self, options: Options) -> Iterable[Finding]:
+        """What `poketalk_doctor` says about the service: whether it answers, and accepts this site.
+        Must not ring anybody, nor take longer than `options.patience` seconds.
+        """
+        yield info(f"{type(self).__name__} has no checks of its own.")
+
+    def parse_event(self, request: HttpRequest) -> WebhookEvent | None:
+        """The report in a webhook, or None if it is about nothing that matters to calls.
+
+        Verify the signature first, of `request.body` and with constant time, and raise
+        `InvalidSignature`. Raise `ValueError` if the report cannot be read. Statuses only grow, so
+        repeated and late reports do no harm. A service that repeats old ones must sign their time.
+        """
+        raise NotImplementedError(f"{type(self).__name__} reads no webhooks.")
+
+    @property
+    def webhook_url(self) -> str:
+        """Where this service sends its webhooks, or "" without `EVENT_BASE_URL`."""
+        base_url = self.service.event_base_url
+        path = reverse("poketalk:webhook", args=[self.alias]) if base_url else ""
+        return base_url.rstrip("/") + path

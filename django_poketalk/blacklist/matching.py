@@ -49,15 +49,15 @@ def find_matches(
 
     Each query uses an index on a number, and reads at most `MOST` calls.
     """
-    recent = among.filter(created_at__gt=now - timedelta(days=DAYS), created_at__lte=now)
+    recent = among.filter(rings_at__gt=now - timedelta(days=DAYS), rings_at__lte=now)
     found: dict[int, datetime] = {}
     for condition in _conditions(entries, LEGS[Direction(direction)]):
-        rows = recent.filter(condition).order_by("-created_at").values_list("pk", "created_at")
+        rows = recent.filter(condition).order_by("-rings_at").values_list("pk", "rings_at")
         found.update(rows[: MOST + 1])
         if len(found) > MOST:
             break
     newest = sorted(found, key=lambda pk: (found[pk], pk), reverse=True)[:NEWEST]
-    calls = among.filter(pk__in=newest).select_related("user").order_by("-created_at", "-pk")
+    calls = among.filter(pk__in=newest).select_related("user").order_by("-rings_at", "-pk")
     return Matches(min(len(found), MOST), len(found) > MOST, tuple(calls) if newest else ())
 
 

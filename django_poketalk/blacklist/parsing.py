@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.utils.translation import gettext as _
 
@@ -19,13 +19,15 @@ _QUOTES = "\"' "
 @dataclass(frozen=True, slots=True)
 class Line:
     """A parsed line: an E.164 number, or a prefix if `is_prefix`. `at` is its line number, from 1.
-    `repeats` is the line number of an earlier line with the same number, or None.
+    `extension` was behind the number, and is ignored. `repeats` is the line number of an earlier
+    line with the same number, or None.
     """
 
     at: int
     number: str
     is_prefix: bool
     reason: str
+    extension: str = ""
     repeats: int | None = None
 
 
@@ -49,7 +51,8 @@ class BulkInput:
 
 def parse(text: str, region: str | None) -> BulkInput:
     """Parse one number per line, in any usual format, or a prefix followed by `*`. A reason can
-    follow after a comma, a semicolon or a tab. Extensions are ignored.
+    follow after a comma, a semicolon or a tab. Digits without letters are no reason: they may be
+    the rest of the number, its extension, or another number. Extensions are ignored.
 
     Numbers without a country code are read as numbers of `region`. Empty lines, and lines that
     begin with `#`, are ignored.
@@ -65,35 +68,51 @@ def parse(text: str, region: str | None) -> BulkInput:
         }
         return BulkInput((), (), (Problem(MOST_LINES + 1, "", too_many),))
     for at, line in enumerate(written, 1):
-        if not line.strip() or line.lstrip().startswith("#"):
+        plain = numbers.clean(line)
+        if not plain or plain.startswith("#"):
             continue
         try:
-            number, is_prefix, reason = _meaning(line, region)
+            meant = _meaning(at, line, region)
         except ValueError as error:
             problems.append(Problem(at, line.strip()[:60], str(error)))
             continue
-        first = lines.get((number, is_prefix))
-        meant = Line(at, number, is_prefix, reason, first.at if first else None)
-        if first:
-            repeated.append(meant)
-        else:
-            lines[number, is_prefix] = meant
+        first = lines.setdefault((meant.number, meant.is_prefix), meant)
+        if first is not meant:
+            repeated.append(replace(meant, repeats=first.at))
     return BulkInput(tuple(lines.values()), tuple(repeated), tuple(problems))
 
 
-def _meaning(line: str, region: str | None) -> tuple[str, bool, str]:
-    parts = _REASON.split(line, maxsplit=1)
-    written, reason = parts[0].strip(_QUOTES), " ".join(parts[-1].strip(_QUOTES).split())
-    if len(parts) == 1:
-        reason = ""
+def _meaning(at: int, line: str, region: str | None) -> Line:
+    written, mark, reason = _parts(line)
     if len(reason) > REASON_LENGTH:
         raise ValueError(
             _("The reason has %(length)d characters; the maximum is %(most)d.")
             % {"length": len(reason), "most": REASON_LENGTH}
         )
     try:
+        if numbers.has_digits(numbers.clean(reason)):
+            try:
+                reading = numbers.read(written + mark + reason, region)
+                return Line(at, reading.e164, False, "", reading.extension)
+            except numbers.InvalidNumber as error:
+                is_text = any(map(str.isalpha, reason))
+                if not is_text or error.reason == numbers.Reason.DECIMAL:
+                    raise
         if written.endswith("*") and not written.endswith("**"):
-            return numbers.normalize_prefix(written.removesuffix("*")), True, reason
-        return numbers.read(written, region).e164, False, reason
+            prefix = numbers.normalize_prefix(written.removesuffix("*"))
+            return Line(at, prefix, True, reason)
+        reading = numbers.read(written, region)
+        return Line(at, reading.e164, False, reason, reading.extension)
     except numbers.InvalidNumber as error:
         raise ValueError(explain(error)) from None
+
+
+def _parts(line: str) -> tuple[str, str, str]:
+    """What is written before the first separator, the separator, and the reason behind it. A tab
+    stands between two cells: digits on both sides of it are no single number.
+    """
+    found = _REASON.search(line)
+    if found is None:
+        return line.strip(_QUOTES), "", ""
+    reason = " ".join(line[found.end() :].strip(_QUOTES).split())
+    return line[: found.start()].strip(_QUOTES), found[0].replace("\t", ";"), reason

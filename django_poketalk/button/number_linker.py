@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from html import unescape
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
@@ -22,9 +23,10 @@ from django.template.loader import render_to_string
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 
-from ..conf import settings
+from .. import permissions
+from ..calls import services
 from ..protocol import numbers
-from ..protocol.numbers.extensions import EXTENSION_WORDS
+from ..protocol.numbers.extensions import EXTENSION_SIGNS, EXTENSION_WORDS
 from . import render, signed_call
 
 Replace = Callable[[str, str], str | None]
@@ -74,9 +76,9 @@ CLOSED_BY_ATTRIBUTE = re.compile(
 
 # As `numbers.clean` reads them, also as character references.
 SPACE = r"(?:[ \u00a0\u2000-\u200a\u202f\u205f\u3000]|&(?:nbsp|ensp|emsp|thinsp|\#160|\#xa0);)"
-SIGN = r"[-.()/\u2010-\u2015\u2212]"
+SIGN = r"[-.()/\u02d7\u2010-\u2015\u2043\u2212\u30fc]"
 INVISIBLE = (
-    r"(?:[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]"
+    r"(?:[\u00ad\u034f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]"
     r"|&(?:shy|lrm|rlm|zwj|zwnj);)*+"
 )
 # Digits that belong together, with a space or up to two signs between them. A slash with spaces on
@@ -92,9 +94,10 @@ RUN = re.compile(
 EXTENSION = re.compile(
     rf"""
     {INVISIBLE}(?:
-        {SPACE}{{0,2}}[;,]?{SPACE}{{0,2}}(?:{EXTENSION_WORDS})(?:{SPACE}|[.:=\#]){{0,3}}
-        |;ext=|{SPACE}{{0,2}}[x\#~]{SPACE}?|,{{1,4}}
-    ){INVISIBLE}(?P<digits>\d{{1,{numbers.MAX_EXTENSION}}})(?!{SPACE}?[\d(])
+        {SPACE}{{0,2}}[;,]?{SPACE}{{0,2}}(?P<open>\()?(?:{EXTENSION_WORDS})
+            (?:{SPACE}|{EXTENSION_SIGNS}){{0,4}}
+        |;ext=|{SPACE}{{0,2}}[x\#]{SPACE}?|,{{1,4}}
+    ){INVISIBLE}(?P<digits>\d{{1,{numbers.MAX_EXTENSION}}})(?!{SPACE}?[\d(])(?(open)\)?)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -116,11 +119,14 @@ def link_numbers(
     The buttons belong to the form `look.form`. Raises `ImproperlyConfigured` if a field does not
     exist, or if none is named and the model has no columns for phone numbers.
     """
-    sources = _sources(objects, fields)
+    allowed = (each for each in objects if permissions.may_call_about(request.user, each))
+    sources = _sources(request.user, allowed, fields)
     readings_by_spelling = {
         spelling + (f"x{reading.extension}" if reading.extension else ""): reading
-        for reading in sources
-        for spelling in numbers.spellings(reading.e164, settings.default_region)
+        for reading, owners in sources.items()
+        for spelling in numbers.spellings(
+            reading.e164, services.region_for(request.user, owners[0][0])
+        )
     }
 
     def as_button(digits: str, written: str) -> str | None:
@@ -132,7 +138,7 @@ def link_numbers(
     return mark(html, as_button) if sources else html
 
 
-def _sources(objects: Iterable[models.Model], fields: str) -> Sources:
+def _sources(user: Any, objects: Iterable[models.Model], fields: str) -> Sources:
     """The objects' numbers, each with the objects and fields that contain it. Values that
     are not phone numbers are skipped.
     """
@@ -140,7 +146,8 @@ def _sources(objects: Iterable[models.Model], fields: str) -> Sources:
     for each in objects:
         for field in _fields_of(type(each), fields):
             try:
-                number = numbers.read(signed_call.read_field(each, field), settings.default_region)
+                written = signed_call.read_field(each, field)
+                number = numbers.read(written, services.region_for(user, each))
             except numbers.InvalidNumber:
                 continue
             if all(owner != each for owner, _field in sources[number]):

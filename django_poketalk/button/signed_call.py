@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import secrets
+import time
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -21,7 +22,8 @@ from django.db import models
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
-from ..calls import caller_phones, orders, requesting
+from .. import permissions
+from ..calls import call_backs, caller_phones, orders, requesting, subjects
 from ..conf import settings
 from ..exceptions import CallRefused, IdempotencyConflict
 from ..models import CallRequest, Phone
@@ -63,8 +65,11 @@ class Reference:
 class Button:
     """A button that calls `number`, or the number in `field` of `source` when it is pressed.
 
-    `max_duration` is in seconds, `max_cost` in the account's currency. None means that the setting
-    applies. `nonce` is unique for each rendered button.
+    `metadata` is the JSON object that the call is requested with (`models.metadata`). `call_back`
+    is the primary key of the user's call back that the call does. `max_duration` is in seconds,
+    `max_cost` in the account's currency. None means that the setting applies. `nonce` is unique for
+    each call. `rendered_at` is when the page was rendered (seconds since the epoch, 0 means now).
+    The tokens for further calls of the same button keep it.
     """
 
     nonce: str
@@ -72,8 +77,11 @@ class Button:
     source: Reference | None = None
     field: str = ""
     subject: Reference | None = None
+    metadata: dict[str, Any] | None = None
+    call_back: int | None = None
     max_duration: int | None = None
     max_cost: Decimal | None = None
+    rendered_at: int = 0
 
     @property
     def idempotency_key(self) -> str:
@@ -89,31 +97,38 @@ class Button:
         made = requesting.made_with(self.idempotency_key, user)
         if made:
             return made
-        number, subject = self.callee()
+        number, subject = self.callee(user)
         order: orders.UserOrder = {
             "to_number": number,
             "subject": subject,
+            "metadata": self.metadata,
             "max_duration": self.max_duration,
             "max_cost": self.max_cost,
         }
         if phone:
             order["from_number"] = caller_phones.chosen_number(Phone.objects.for_user(user), phone)
         try:
-            return orders.place(order, user, self.idempotency_key)
+            call = orders.place(order, user, self.idempotency_key)
+            if self.call_back is not None:
+                call_backs.finish(self.call_back, user, call)
+            return call
         except IdempotencyConflict:  # pressed twice at the same moment, for different phones
             made = requesting.made_with(self.idempotency_key, user)
             if made is None:
                 raise
             return made
 
-    def callee(self) -> tuple[str, models.Model | None]:
+    def callee(self, user: Person) -> tuple[str, models.Model | None]:
         """The number to call and the subject of the call, as they are stored now.
 
         The subject is `source`, unless `subject` is set. Raises `CallRefused` if the number or an
-        object no longer exists.
+        object no longer exists, or if the user may not call about it any more.
         """
         source = self.source.fetch() if self.source else None
         subject = self.subject.fetch() if self.subject else source
+        for about in (source, subject):
+            if about is not None and not permissions.may_call_about(user, about):
+                raise subjects.unknown()
         number = read_field(source, self.field) if source else self.number
         if not number:
             raise CallRefused("number_missing", _("There is no phone number to call."), "to_number")
@@ -127,13 +142,18 @@ def new_nonce() -> str:
 
 def sign(button: Button, user: Person) -> str:
     """The token of a button that only `user` can use, for `settings.button_max_age` seconds."""
-    order: dict[str, Any] = {"u": str(user.pk), "n": button.nonce}
+    rendered_at = button.rendered_at or int(time.time())
+    order: dict[str, Any] = {"u": str(user.pk), "n": button.nonce, "a": rendered_at}
     if button.number:
         order["to"] = button.number
     if button.source:
         order["o"] = [button.source.model, button.source.pk, button.field]
     if button.subject:
         order["s"] = [button.subject.model, button.subject.pk]
+    if button.metadata:
+        order["m"] = button.metadata
+    if button.call_back is not None:
+        order["b"] = button.call_back
     if button.max_duration is not None:
         order["t"] = button.max_duration
     if button.max_cost is not None:
@@ -147,17 +167,17 @@ def read(token: str, user: Person) -> Button:
     Raises `CallRefused` if the token was altered, has expired, or belongs to another user.
     """
     try:
-        order = signing.loads(token, salt=SALT, max_age=settings.button_max_age)
-    except signing.SignatureExpired as error:
-        raise CallRefused(
-            "button_expired",
-            _("This button has expired. Go back, reload the page and press it again."),
-        ) from error
+        order = signing.loads(token, salt=SALT)
     except signing.BadSignature as error:
         raise CallRefused(
             "button_altered",
             _("This button is not valid. Go back, reload the page and press it again."),
         ) from error
+    if time.time() - order["a"] > settings.button_max_age:
+        raise CallRefused(
+            "button_expired",
+            _("This button has expired. Go back, reload the page and press it again."),
+        )
     if order["u"] != str(user.pk):
         raise CallRefused(
             "button_not_yours",
@@ -170,8 +190,11 @@ def read(token: str, user: Person) -> Button:
         source=Reference(model, pk) if model else None,
         field=field,
         subject=Reference(*order["s"]) if "s" in order else None,
+        metadata=order.get("m"),
+        call_back=order.get("b"),
         max_duration=order.get("t"),
         max_cost=Decimal(order["d"]) if "d" in order else None,
+        rendered_at=order["a"],
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from ..conf import settings
+from ..conf import DEFAULT_SERVICE, service, written_as
 from ..exceptions import CallRefused
 from ..models import CallRequest
 from ..protocol import form_extensions, numbers
@@ -30,27 +30,28 @@ def choose(call: CallRequest, requested: Any = None) -> str:
     if not number:
         return ""
     try:
-        return numbers.normalize(number, settings.default_region)
+        return numbers.normalize(number, service(call.service).default_region)
     except numbers.InvalidNumber as error:
         raise CallRefused("number_invalid", explain(error), "caller_id") from error
 
 
 def from_settings(call: CallRequest) -> Any:
     """What `CALLER_ID` says for this call: a number, or something false for none."""
-    chosen = settings.caller_id or ""
+    chosen = service(call.service).caller_id or ""
     return function(chosen)(call) if _DOTTED_PATH.fullmatch(chosen) else chosen
 
 
-def check() -> None:
+def check(alias: str = DEFAULT_SERVICE) -> None:
     """Raise `ImproperlyConfigured` if `CALLER_ID` is neither a number nor a function."""
-    chosen = settings.caller_id or ""
+    chosen = service(alias).caller_id or ""
     if _DOTTED_PATH.fullmatch(chosen):
         function(chosen)
     elif chosen:
         try:
-            numbers.normalize(chosen, settings.default_region)
+            numbers.normalize(chosen, service(alias).default_region)
         except numbers.InvalidNumber as error:
-            raise ImproperlyConfigured(f"POKETALK['CALLER_ID']: {error}") from error
+            name = written_as(alias, "CALLER_ID")
+            raise ImproperlyConfigured(f"{name}: {error}") from error
 
 
 def function(path: str) -> Chooser:
@@ -66,6 +67,6 @@ def function(path: str) -> Chooser:
     return found
 
 
-def is_sent() -> bool:
-    """Whether the service knows the field, so that requests have it."""
-    return form_extensions.CALLER_ID in settings.service_extensions
+def is_sent(alias: str) -> bool:
+    """Whether this service knows the field, so that requests have it."""
+    return form_extensions.CALLER_ID in service(alias).service_extensions

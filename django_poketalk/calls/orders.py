@@ -9,7 +9,6 @@ from django.db.models import Model
 from django.utils.translation import gettext as _
 
 from .. import permissions
-from ..exceptions import CallRefused
 from ..models import CallRequest, Phone
 from ..models.phones import read_phone
 from ..protocol.numbers import InvalidNumber
@@ -26,6 +25,7 @@ class UserOrder(TypedDict, total=False):
     to_extension: str
     from_number: str
     subject: Model | None
+    metadata: dict[str, Any] | None
     max_duration: Any
     max_cost: Any
     not_before: Any
@@ -52,12 +52,7 @@ def subject_for(user: Any, model: str, pk: str) -> Model:
     """
     found = subjects.find(model, pk)
     if found is None or not permissions.may_call_about(user, found):
-        # The same error for both: it must not reveal which objects exist.
-        raise CallRefused(
-            "subject_unknown",
-            _("This object does not exist, or you are not allowed to call about it."),
-            "subject",
-        )
+        raise subjects.unknown()
     return found
 
 
@@ -70,17 +65,23 @@ def _complete(order: UserOrder, user: Any, earlier: CallRequest | None = None) -
         number = order["from_number"]
     else:
         number = _own(order["from_number"], user)
-    complete: requesting.Order = {**order, "user": user, "from_number": number}  # type: ignore[typeddict-item]
+    added = {"user": user, "from_number": number, "requires_permission": True}
+    complete: requesting.Order = {**order, **added}  # type: ignore[typeddict-item]
     return complete
 
 
 def _own(number: str, user: Any) -> str:
-    """The number, if it is one of the user's own phones, however it is written."""
+    """The number, if it is one of the user's own phones, or another one that they may choose,
+    however it is written.
+    """
     phones = Phone.objects.for_user(user)
     try:
-        own = caller_phones.find(phones, read_phone(number))
+        stored = read_phone(number)
     except InvalidNumber:
-        own = None
+        stored = ""
+    own = caller_phones.find(phones, stored)
+    if own is None and permissions.may_choose_caller(user, stored):
+        return stored
     if own is None:
         raise PermissionDenied(_("You are not allowed to choose which phone rings first."))
     return caller_phones.chosen_number(phones, own.number)

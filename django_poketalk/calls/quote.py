@@ -9,7 +9,7 @@ from ..exceptions import CallRefused
 from ..models import BlacklistedNumber, CallRequest
 from ..protocol import numbers
 from . import caller_ids, limits
-from .limits import Cap
+from .caps import Cap, caps
 from .quiet_hours import CalleeTime, QuietHours
 
 
@@ -48,7 +48,7 @@ class Quote:
         """The number (E.164) that the callee's phone displays. "" leaves it to the service, also
         because that does not know the field.
         """
-        return self.call.presented_number if caller_ids.is_sent() else ""
+        return self.call.presented_number if caller_ids.is_sent(self.call.service) else ""
 
     @property
     def is_allowed(self) -> bool:
@@ -58,16 +58,16 @@ class Quote:
 
 def of(call: CallRequest, refused: Iterable[CallRefused] = ()) -> Quote:
     """The quote for an unsaved call. `refused` are reasons that are already known."""
-    entries = {leg: limits.blacklisting(call, leg) for leg in limits.LEGS}
-    caps = tuple(limits.caps(call))
+    entries = limits.blacklisting(call)
+    counted = tuple(caps(call))
     return Quote(
         call=call,
         caller=_party(call.from_number, entries["from_number"]),
         callee=_party(call.to_number, entries["to_number"]),
         callee_time=limits.callee_time(call),
-        quiet_hours=limits.hours(),
-        caps=caps,
-        refusals=(*refused, *limits.refusals(call, entries, caps)),
+        quiet_hours=limits.hours(call.service),
+        caps=counted,
+        refusals=(*refused, *limits.refusals(call, entries), *limits.reached(counted)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -9,10 +10,15 @@ from django.utils.translation import gettext as _
 from .. import permissions
 from ..exceptions import CallRefused
 from ..models import CallRequest, Placement
-from ..protocol import numbers
 from . import caller_phones, requesting, subjects
 
-UNSENT = (Placement.REJECTED, Placement.CANCELLED, Placement.EXPIRED, Placement.FAILED)
+UNSENT = (
+    Placement.REJECTED,
+    Placement.CANCELLED,
+    Placement.EXPIRED,
+    Placement.FAILED,
+    Placement.FORBIDDEN,
+)
 MOST_LINKS = 100  # the longest chain of calls that were each called again
 
 
@@ -23,25 +29,24 @@ def never_rang(call: CallRequest) -> bool:
     return call.placement in UNSENT and call.status is None
 
 
-def call_again(call: CallRequest, user: Any) -> CallRequest:
-    """Request the same call for this user: with the same numbers, subject and limits.
+def call_again(
+    call: CallRequest,
+    user: Any,
+    *,
+    not_before: datetime | None = None,
+    expires_at: datetime | None = None,
+) -> CallRequest:
+    """Request the same call for this user: with the same numbers, subject, metadata and limits. The
+    presented number is that of `CALLER_ID` for this user, unless the call was requested with a
+    `caller_id`.
 
     As long as the new call is open, further calls of this function return it, marked `repeated`.
     Check `never_rang` first if nobody should be called twice.
 
-    Raises `CallRefused` like `request_call`, and if the user may not place the call. The error
-    masks numbers that the user may not see.
+    Raises `CallRefused` like `request_call`, and if the user may not place the call or see its
+    numbers: a call of their own would show them, and which rules refuse it would reveal them.
     """
-    try:
-        return _place(call, user)
-    except CallRefused as refusal:
-        whole = permissions.may_see_numbers(user, call)
-        sentence = _masked(str(refusal.sentence), call, whole)
-        raise CallRefused(refusal.code, sentence, refusal.field) from refusal
-
-
-def _place(call: CallRequest, user: Any) -> CallRequest:
-    _check(call, user)
+    check(call, user)
     key, still_open = _next_key(call, user)
     if still_open is not None:
         return still_open
@@ -50,21 +55,35 @@ def _place(call: CallRequest, user: Any) -> CallRequest:
         from_number=call.from_number,
         to_number=call.to_number,
         to_extension=call.to_extension,
+        caller_id=call.presented_number if call.chose_caller_id else None,
         user=user,
         subject=call.subject,
+        metadata=call.metadata,
+        not_before=not_before,
+        expires_at=expires_at,
         max_duration=call.max_duration,
         max_cost=call.max_cost,
+        requires_permission=True,
         idempotency_key=key,
     )
 
 
-def _check(call: CallRequest, user: Any) -> None:
-    """Raise `CallRefused` if the user may not place the call, or if its numbers were erased."""
+def next_open(call: CallRequest, user: Any) -> CallRequest | None:
+    """This user's call in place of this one that has not ended yet, such as a scheduled one."""
+    return _next_key(call, user)[1]
+
+
+def check(call: CallRequest, user: Any) -> None:
+    """Raise `CallRefused` if the user may not place the call or see its numbers, or if these were
+    erased.
+    """
     if not permissions.may_place(user):
         raise CallRefused("not_allowed", _("You are not allowed to place calls."))
+    if not permissions.may_see_numbers(user, call):
+        raise CallRefused("not_allowed", _("You are not allowed to see the numbers of this call."))
     if not call.from_number or not call.to_number:
         raise CallRefused("forgotten", _("The numbers of this call were deleted."))
-    may_choose = permissions.may_choose_caller(user)
+    may_choose = permissions.may_choose_caller(user, call.from_number)
     if not may_choose and not caller_phones.is_own(user, call.from_number):
         raise CallRefused(
             "not_allowed",
@@ -87,12 +106,3 @@ def _next_key(call: CallRequest, user: Any) -> tuple[str, CallRequest | None]:
             return key, made
         key = f"again {made.pk}"
     return key, None
-
-
-def _masked(sentence: str, call: CallRequest, whole: bool) -> str:
-    for number, extension in ((call.from_number, ""), (call.to_number, call.to_extension)):
-        if number and not whole:
-            for text in (extension, ""):
-                shown, hidden = numbers.display(number, text), numbers.mask(number, text)
-                sentence = sentence.replace(shown, hidden)
-    return permissions.display_text(sentence, whole)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal, InvalidOperation
+from itertools import chain
 from typing import Any, Required, TypedDict, Unpack
 
 from django.contrib.contenttypes.models import ContentType
@@ -16,13 +16,26 @@ from django.db.models import Model
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ..conf import settings
+from .. import signals
+from ..backends import can_ask
+from ..conf import service
 from ..exceptions import CallRefused, IdempotencyConflict
-from ..models import CallRequest, ManualResolution
+from ..models import CallMetadata, CallRequest, ManualResolution
+from ..models.metadata import MOST_BYTES, clean_metadata
 from ..models.phones import read_phone
 from ..protocol import numbers
+from ..shared.logs import about_call, get_logger
 from ..shared.number_errors import explain
-from . import caller_ids, limits, task_publisher
+from . import (
+    caller_ids,
+    caller_phones,
+    caps,
+    limits,
+    required_results,
+    services,
+    subjects,
+    task_publisher,
+)
 from . import quote as quotes
 from .caller_phones import own_number
 from .quote import Quote
@@ -39,7 +52,7 @@ __all__ = [
     "resolve",
 ]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 EXTENSION = re.compile(rf"[0-9]{{0,{numbers.MAX_EXTENSION}}}")
 MOST = 2**29  # seconds, or units of the currency: what the columns can hold
@@ -53,10 +66,13 @@ class Order(TypedDict, total=False):
     also be an internal number that `INTERNAL_NUMBERS` allows. `to_number` may have an extension, as
     in `020 7946 0123 ext. 12`, unless it is in `to_extension`. `caller_id` is the number that the
     callee's phone displays: by default that of the setting, "" for the service's choice. It must be
-    a number that the service has verified for its account. `user` requests the
-    call, `subject` is the object it is about. `max_duration` (seconds) and `max_cost` (money) end
-    the call, but never later than the settings allow. Nothing is dialed before `not_before` or
-    after `expires_at` (aware datetimes; by default now, and `PLACE_WITHIN` seconds later).
+    a number that the service has verified for its account. `user` requests the call, `subject` is
+    the object it is about, and `metadata` a JSON object of your own, of at most 1 KiB, such as
+    `{"deal": 7}`. `max_duration` (seconds) and `max_cost` (money) end the call, but never later
+    than the settings allow. Nothing is dialed before `not_before` or after `expires_at` (aware
+    datetimes; by default now, and `PLACE_WITHIN` seconds later). With `requires_permission`, the
+    user must have the permission to place calls, now and when the call is sent, and a scheduled
+    call must ring a phone of their own first, or one that they may choose.
     """
 
     from_number: Required[str]
@@ -65,10 +81,12 @@ class Order(TypedDict, total=False):
     caller_id: Any
     user: Any
     subject: Model | None
+    metadata: dict[str, Any] | None
     max_duration: int | None
     max_cost: Decimal | None
     not_before: datetime | None
     expires_at: datetime | None
+    requires_permission: bool
 
 
 def request_call(*, idempotency_key: str | None = None, **order: Unpack[Order]) -> CallRequest:
@@ -80,7 +98,7 @@ def request_call(*, idempotency_key: str | None = None, **order: Unpack[Order]) 
     by the sweep once `not_before` has come.
 
     Raises `CallRefused` if the call is not allowed, and `IdempotencyConflict` if the key was used
-    for another call. Permissions are not checked here.
+    for another call. Permissions are only checked if `requires_permission` is set.
     """
     call = _draft(order)
     call.idempotency_key = _stored_key(idempotency_key, call.user)
@@ -88,17 +106,23 @@ def request_call(*, idempotency_key: str | None = None, **order: Unpack[Order]) 
     if earlier is not None:
         return earlier
     try:
-        for refusal in _refusals(call):
+        for refusal in chain(_refusals_of_order(call), limits.refusals(call)):
             raise refusal
         with transaction.atomic():
+            caps.lock(call)
+            for refusal in limits.reached(caps.caps(call)):
+                raise refusal
             call.save(force_insert=True)
+            if call.metadata:
+                CallMetadata.objects.create(call=call, data=call.metadata)
+            signals.announce(signals.call_requested, CallRequest, call=call)
     except (CallRefused, IntegrityError):
         # The same request at the same moment may have won, and even used up the limit.
         earlier = _earlier(call, order)
         if earlier is None:
             raise
         return earlier
-    if call.not_before <= call.created_at:  # later calls are woken by the sweep
+    if not call.is_scheduled:  # the sweep wakes the others
         transaction.on_commit(lambda: task_publisher.wake(call.pk))
     return call
 
@@ -111,20 +135,32 @@ def quote(**order: Unpack[Order]) -> Quote:
     and the service is not contacted. A cap with room now may be used up when the call is requested.
     """
     call = _draft(order)
-    return quotes.of(call, _too_late(call))
+    return quotes.of(call, _refusals_of_order(call))
 
 
 def cancel(call: CallRequest, user: Any = None) -> bool:
     """Cancel a call that has not been sent to the service. False if it has."""
-    return call.cancel(timezone.now(), user)
+    with transaction.atomic():
+        canceled = call.cancel(timezone.now(), user)
+        if canceled:
+            signals.announce(signals.hang_up_requested, CallRequest, call=call, user=user)
+    return canceled
 
 
 def hang_up(call: CallRequest, user: Any = None) -> bool:
-    """End a call: cancel it if it is still queued, else answer the service's next event with 412.
+    """End a call: cancel it if it is still queued, else ask the service to end it, if the backend
+    can, and answer its next event with 412.
 
-    False if the call has ended or is already ending.
+    False if the call has ended or is already ending. Never waits for the service.
     """
-    return cancel(call, user) or call.request_hang_up(timezone.now(), user)
+    if cancel(call, user):
+        return True
+    if not call.request_hang_up(timezone.now(), user):
+        return False
+    signals.announce(signals.hang_up_requested, CallRequest, call=call, user=user)
+    if can_ask(call.service):
+        transaction.on_commit(lambda: task_publisher.hang_up(call.pk))
+    return True
 
 
 def resolve(call: CallRequest, outcome: ManualResolution, user: Any = None) -> bool:
@@ -134,7 +170,8 @@ def resolve(call: CallRequest, outcome: ManualResolution, user: Any = None) -> b
     """
     resolved = call.resolve(outcome, timezone.now())
     if resolved:
-        logger.info("Call %s was resolved by %s: %s.", call.pk, user, outcome.value)
+        with about_call(call.pk, "resolve", call.service):
+            logger.info("Call %s was resolved by %s: %s.", call.pk, user, outcome.value)
     return resolved
 
 
@@ -148,34 +185,54 @@ def _draft(order: Order) -> CallRequest:
     now = timezone.now()
     starts = order.get("not_before") or now
     subject = order.get("subject")
-    to_number, to_extension = _callee(order["to_number"], order.get("to_extension") or "")
+    region = services.region_for(order.get("user"), subject)
+    to_number, to_extension = read_callee(
+        order["to_number"], order.get("to_extension") or "", region
+    )
     call = CallRequest(
         from_number=_caller_phone(order["from_number"]),
         to_number=to_number,
         to_extension=to_extension,
+        chose_caller_id=order.get("caller_id") is not None,
         user=order.get("user"),
         subject_type=ContentType.objects.get_for_model(subject) if subject else None,
         subject_id=str(subject.pk) if subject else "",
-        max_duration=_limited("max_duration", order.get("max_duration"), settings.max_duration),
-        max_cost=_limited("max_cost", order.get("max_cost"), settings.max_cost),
         created_at=now,
         not_before=starts,
-        expires_at=order.get("expires_at") or starts + timedelta(seconds=settings.place_within),
+        rings_at=max(now, starts),
+        requires_permission=order.get("requires_permission", False),
     )
+    call.metadata = read_metadata(order.get("metadata"))
+    subjects.remember(call, subject)
+    call.service = services.choose(call)
+    rules = service(call.service)
+    call.max_duration = _limited("max_duration", order.get("max_duration"), rules.max_duration)
+    call.max_cost = _limited("max_cost", order.get("max_cost"), rules.max_cost)
+    call.expires_at = order.get("expires_at") or starts + timedelta(seconds=rules.place_within)
     call.presented_number = caller_ids.choose(call, order.get("caller_id"))
     return call
 
 
-def _refusals(call: CallRequest) -> Iterator[CallRefused]:
-    yield from _too_late(call)
-    yield from limits.refusals(call)
+def read_metadata(given: Any) -> dict[str, Any]:
+    """The metadata as JSON stores it. Raises `CallRefused` if it is not valid."""
+    try:
+        return clean_metadata(given)
+    except ValueError as error:
+        sentence = _("The metadata must be a JSON object of at most %(max)s bytes.")
+        raise CallRefused("metadata_invalid", sentence % {"max": MOST_BYTES}, "metadata") from error
 
 
-def _too_late(call: CallRequest) -> Iterator[CallRefused]:
-    if call.expires_at <= max(call.created_at, call.not_before):
+def _refusals_of_order(call: CallRequest) -> Iterator[CallRefused]:
+    """Of a call that would expire too early, of a scheduled one, whose phone is checked again when
+    it is sent, and of one whose user has to choose the result of their last call first.
+    """
+    if call.expires_at <= call.rings_at:
         yield CallRefused(
             "expired", _("The call would expire before it can be placed."), "expires_at"
         )
+    if call.is_scheduled and (refusal := caller_phones.refusal(call)):
+        yield refusal
+    yield from required_results.refusals(call)
 
 
 def _caller_phone(number: Any) -> str:
@@ -185,10 +242,10 @@ def _caller_phone(number: Any) -> str:
         raise CallRefused("number_invalid", explain(error), "from_number") from error
 
 
-def _callee(number: Any, extension: str) -> tuple[str, str]:
+def read_callee(number: Any, extension: str, region: str | None) -> tuple[str, str]:
     """The E.164 number and the digits of its extension, which may be in either text."""
     try:
-        reading = numbers.read(number, settings.default_region)
+        reading = numbers.read(number, region)
     except numbers.InvalidNumber as error:
         raise CallRefused("number_invalid", explain(error), "to_number") from error
     digits = numbers.clean(str(extension)) or reading.extension
@@ -212,7 +269,7 @@ def _stored(field: str, requested: Any) -> Any:
     is_duration = field == "max_duration"
     try:
         number = Decimal(requested)
-        limit = number.quantize(Decimal(1) if is_duration else limits.MILLIONTH, ROUND_FLOOR)
+        limit = number.quantize(Decimal(1) if is_duration else caps.MILLIONTH, ROUND_FLOOR)
         is_valid = 0 < limit <= MOST and (limit == number or not is_duration)
     except (InvalidOperation, TypeError, ValueError):
         is_valid = False
@@ -247,6 +304,8 @@ def _earlier(call: CallRequest, order: Order) -> CallRequest | None:
         compared.append("not_before")
     if order.get("expires_at") is not None:
         compared.append("expires_at")
+    if order.get("metadata") is not None:
+        compared.append("metadata")
     for field in compared:
         if getattr(earlier, field) != getattr(call, field):
             raise IdempotencyConflict(

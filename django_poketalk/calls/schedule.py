@@ -11,4 +11,5 @@ from typing import Any
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "poketalk-sweep": {"task": "poketalk.sweep", "schedule": 10.0, "options": {"expires": 10.0}},
     "poketalk-forget-old-numbers": {"task": "poketalk.forget_old_numbers", "schedule": 24 * 3600.0},
+    "poketalk-count-calls": {"task": "poketalk.count_calls", "schedule": 3600.0},
 }

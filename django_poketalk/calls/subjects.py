@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
 
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
-from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.translation import gettext as _
 
+from ..exceptions import CallRefused
 from ..models import CallRequest
 from ..models.calls import CallRequestQuerySet
+from ..models.subjects import key_of
 
 
 def calls_about(stored: models.Model, among: CallRequestQuerySet) -> CallRequestQuerySet:
@@ -27,17 +28,27 @@ def find(label: str, key: str) -> models.Model | None:
     """
     try:
         model: type[models.Model] = apps.get_model(label)
-        found: models.Model | None = model._default_manager.filter(pk=_key(model, key)).first()
+        found: models.Model | None = model._default_manager.filter(pk=key_of(model, key)).first()
     except (LookupError, ValueError, OverflowError):
         return None
     return found if key.isascii() else None
+
+
+def unknown() -> CallRefused:
+    """The refusal for an object that does not exist or that the user may not call about. It is the
+    same for both, so that it does not reveal which objects exist.
+    """
+    return CallRefused(
+        "subject_unknown",
+        _("This object does not exist, or you are not allowed to call about it."),
+        "subject",
+    )
 
 
 def load(calls: Iterable[CallRequest]) -> None:
     """Set the `subject` of each call, with one query for each model.
 
     It is None if the object or its model no longer exists, or if the id is not valid for the model.
-    In the last two cases, reading `call.subject` without this function raises an exception.
     """
     waiting: dict[int, list[CallRequest]] = defaultdict(list)
     for call in calls:
@@ -51,17 +62,10 @@ def load(calls: Iterable[CallRequest]) -> None:
 
 
 def _load_group(model: type[models.Model], calls: list[CallRequest]) -> None:
-    keys = {call.pk: _key(model, call.subject_id) for call in calls}
+    keys = {call.pk: key_of(model, call.subject_id) for call in calls}
     found = model._base_manager.in_bulk({key for key in keys.values() if key is not None})
     for call in calls:
         remember(call, found.get(keys[call.pk]))
-
-
-def _key(model: type[models.Model], text: str) -> Any:
-    try:
-        return model._meta.pk.to_python(text)
-    except ValidationError:
-        return None
 
 
 def remember(call: CallRequest, subject: models.Model | None) -> None:

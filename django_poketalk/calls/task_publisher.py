@@ -1,9 +1,8 @@
-"""Wakes a Celery worker for a queued request, without waiting for the broker."""
+"""Gives a Celery worker work on a call, without waiting for the broker."""
 
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import queue
 import threading
@@ -11,9 +10,14 @@ from functools import cache
 
 from celery import current_app
 
-PLACE_CALL = "poketalk.place_call"  # the task's name in `tasks`
+from ..shared.logs import about_call, get_logger
 
-logger = logging.getLogger(__name__)
+# The tasks' names in `tasks`
+PLACE_CALL = "poketalk.place_call"
+HANG_UP_CALL = "poketalk.hang_up_call"
+REPORT = "poketalk.report"
+
+logger = get_logger(__name__)
 
 
 def wake(pk: int, delay: float = 0) -> None:
@@ -23,10 +27,22 @@ def wake(pk: int, delay: float = 0) -> None:
     A separate thread publishes the task, because a broker that is down or frozen can block a
     publisher for any time. If the task is lost, the next sweep finds the row.
     """
+    _publish(PLACE_CALL, pk, delay)
+
+
+def hang_up(pk: int, delay: float = 0) -> None:
+    """Make a worker ask the service to end this call in `delay` seconds. Like `wake`, except that
+    a lost task is not repeated: the answer to the call's next event ends it then.
+    """
+    if not (delay and current_app.conf.task_always_eager):  # an eager task does not wait
+        _publish(HANG_UP_CALL, pk, delay)
+
+
+def _publish(task: str, pk: int, delay: float) -> None:
     if current_app.conf.task_always_eager:
-        current_app.tasks[PLACE_CALL].apply_async((pk,))
+        current_app.tasks[task].apply_async((pk,))
     else:
-        _publisher().put((pk, delay))
+        _publisher().put((task, pk, delay))
 
 
 class _Publisher:
@@ -36,29 +52,29 @@ class _Publisher:
 
     def __init__(self) -> None:
         self._process = os.getpid()
-        self._waiting: queue.Queue[tuple[int, float]] = queue.Queue(maxsize=10_000)
+        self._waiting: queue.Queue[tuple[str, int, float]] = queue.Queue(maxsize=10_000)
         self._unfinished = 0
         self._finished_one = threading.Condition()
         threading.Thread(target=self._run, name="poketalk-publisher", daemon=True).start()
         atexit.register(self._drain)
 
-    def put(self, wake_up: tuple[int, float]) -> None:
+    def put(self, work: tuple[str, int, float]) -> None:
         try:
             with self._finished_one:
-                self._waiting.put_nowait(wake_up)
+                self._waiting.put_nowait(work)
                 self._unfinished += 1
         except queue.Full:
-            logger.warning("The broker is stuck: call %s waits for the sweep.", wake_up[0])
+            with about_call(work[1], "publish"):
+                logger.warning("The broker is stuck: %s of call %s is not published.", *work[:2])
 
     def _run(self) -> None:
         while True:
-            pk, delay = self._waiting.get()
+            task, pk, delay = self._waiting.get()
             try:
-                current_app.send_task(PLACE_CALL, (pk,), countdown=delay or None, retry=False)
+                current_app.send_task(task, (pk,), countdown=delay or None, retry=False)
             except Exception as error:
-                logger.warning(
-                    "The broker did not accept call %s, which waits for the sweep: %s", pk, error
-                )
+                with about_call(pk, "publish"):
+                    logger.warning("The broker did not accept %s of call %s: %s", task, pk, error)
             finally:
                 with self._finished_one:
                     self._unfinished -= 1

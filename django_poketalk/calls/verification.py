@@ -6,14 +6,11 @@ strangers is counted in the database.
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import cast
 
-from django.contrib.auth import get_user_model
-from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -24,16 +21,18 @@ from django.views.decorators.debug import sensitive_variables
 from ..conf import settings
 from ..exceptions import VerificationRefused
 from ..models import Phone, VerificationCode
+from ..models.phones import one_change_at_a_time
 from ..protocol import numbers
+from ..shared.logs import get_logger
+from . import retention
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 STAFF = "staff"  # of `VERIFY_PHONES`: people verify phones in the admin
 DIGITS = 6
 MAX_AGE = timedelta(minutes=10)
 MOST_ATTEMPTS = 5  # for each code
-MOST_CODES = 3  # in an hour, to each number, and for each user
-HOUR = timedelta(hours=1)
+MOST_CODES = 3  # within `retention.CODES_KEPT`, to each number, and for each user
 SALT = "django_poketalk.calls.verification"
 
 Sender = Callable[[Phone, str], object]
@@ -52,10 +51,10 @@ def send_code(phone: Phone) -> None:
     """
     code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}"
     now = timezone.now()
-    with transaction.atomic():
-        # One at a time for each user.
-        get_user_model()._default_manager.select_for_update().filter(pk=phone.user_id).first()
-        VerificationCode.objects.filter(created_at__lte=now - HOUR).delete()
+    with one_change_at_a_time(phone.user_id):
+        # And one at a time for each number: all who have it have a phone with it.
+        list(Phone.objects.select_for_update().filter(number=phone.number).order_by("pk"))
+        retention.forget_old_codes(now)
         to_number = VerificationCode.objects.filter(number=phone.number).count()
         for_user = VerificationCode.objects.filter(user_id=phone.user_id).count()
         if max(to_number, for_user) >= MOST_CODES:

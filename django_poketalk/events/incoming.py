@@ -16,16 +16,18 @@ from django.urls import reverse
 from django.utils import timezone
 
 from .. import signals
-from ..conf import settings
+from ..conf import service
 from ..models import CallEvent, CallRequest
 from ..protocol import eventurl
 from ..protocol.codes import HTTP_HANG_UP
 from ..protocol.eventurl import Event
-from . import deadline, recording, tokens, vetoes
+from ..shared import deadline
+from . import recording, tokens, vetoes
 
 GO_ON = 200
 UNAVAILABLE = 503
-NO_SUCH_CALL = "no such call"
+NO_SUCH_CALL = "no such call, or it ended long ago"
+REPORTED_AS_ENDED = "an earlier event reported the end"
 TOO_LATE = "recorded too late for the answer"
 
 
@@ -42,16 +44,15 @@ def event_url(call: CallRequest) -> str:
 
     Raises `ImproperlyConfigured` if it is longer than the 255 characters that the protocol allows.
     """
-    if not settings.event_base_url:
+    base_url = service(call.service).event_base_url
+    if not base_url:
         return ""
     token = tokens.make(tokens.Limits(call.pk, call.max_duration, call.max_cost))
-    url = eventurl.template(
-        settings.event_base_url.rstrip("/") + reverse("poketalk:event", args=[token])
-    )
+    url = eventurl.template(base_url.rstrip("/") + reverse("poketalk:event", args=[token]))
     if len(url) > eventurl.MAX_LENGTH:
         raise ImproperlyConfigured(
             f"The event URL has {len(url)} characters, and {eventurl.MAX_LENGTH} is the limit:"
-            " shorten POKETALK['EVENT_BASE_URL'], or the path of django_poketalk.urls."
+            " shorten the EVENT_BASE_URL, or the path of django_poketalk.urls."
         )
     return url
 
@@ -75,10 +76,17 @@ def receive(limits: tokens.Limits, event: Event, remote_address: str) -> Reply:
         return Reply(GO_ON if event.status.is_final else HTTP_HANG_UP, NO_SUCH_CALL)
     if row.status_changed:
         _announce(signals.status_changed, pk, event=event)
+        if event.status.is_final:
+            _announce(signals.call_ended, pk)
     if deadline.is_over():
         return _too_late(row.event_pk, limits, event)
-    if row.is_over:
+    if event.status.is_final:
         return Reply(GO_ON)
+    if row.is_over:  # if that was not true, it must not let the call go on without limits
+        CallEvent.objects.filter(pk=row.event_pk).update(
+            answer=HTTP_HANG_UP, reason=REPORTED_AS_ENDED
+        )
+        return Reply(HTTP_HANG_UP, REPORTED_AS_ENDED)
     reason = vetoes.reason(row.facts) or vetoes.reason_of_rules(pk, event)
     if reason:
         _write_veto(pk, row.event_pk, reason)

@@ -7,7 +7,6 @@ The built-in reasons require no query. A project can add its own functions in
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,8 +16,9 @@ from django.utils.module_loading import import_string
 from ..conf import settings
 from ..models import CallRequest
 from ..protocol.eventurl import Event
+from ..shared.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Rule = Callable[[CallRequest, Event], str | None]
 

@@ -7,43 +7,40 @@ Only `events.recording` writes the columns that events update.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.conf import settings as project
-from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .. import signals
+from ..conf import DEFAULT_SERVICE
 from ..protocol import numbers
 from ..protocol.codes import ResponseCode
-from ..shared.number_names import NamedByNumbers
-from ..shared.text import on_one_line
+from ..shared.compiled import Rows
+from ..shared.text import short
+from .beside_calls import WithRowsBeside
+from .call_totals import changing
+from .constraints import CONSTRAINTS
+from .final_figures import WithTalkTime, final_cost, final_status, final_talk_time
 from .indexes import of_calls as indexes_of_calls
 from .numbers import NUMBER_LENGTH, validate_number
 from .phones import validate_phone
-from .states import ANSWERS, ManualResolution, Placement, Status
-
-OPEN_PLACEMENTS = [Placement.QUEUED, Placement.SENDING, Placement.ACCEPTED, Placement.UNKNOWN]
-IS_OPEN = Q(placement__in=OPEN_PLACEMENTS, ended_at=None, stale_at=None)
-
-
-def new_webcallid() -> str:
-    """A random id that is unique among the calls of all projects (128 bits, 32 hexadecimal
-    digits).
-    """
-    return secrets.token_hex(16)
+from .primary import PrimaryQuerySet
+from .states import ANSWERS, ARE_OPEN, IS_OPEN, OPEN_PLACEMENTS, ManualResolution, Placement, Status
+from .subjects import SubjectField
+from .transitions import ACCEPTABLE, DUE, REJECTABLE
+from .webcallids import new_webcallid as new_webcallid  # as migrations name it
 
 
-class CallRequestQuerySet(models.QuerySet["CallRequest"]):
+class CallRequestQuerySet(PrimaryQuerySet["CallRequest"]):
     """Call requests by state. `now` and `moment` are aware datetimes."""
 
     def due(self, now: datetime) -> CallRequestQuerySet:
@@ -58,7 +55,16 @@ class CallRequestQuerySet(models.QuerySet["CallRequest"]):
 
     def open(self) -> CallRequestQuerySet:
         """Neither refused nor ended, as far as is known."""
-        return self.filter(IS_OPEN)
+        return self.filter(ARE_OPEN)
+
+    def live(self) -> CallRequestQuerySet:
+        """Open, and sent or about to be. A scheduled call is not live until it is sent."""
+        is_scheduled = Q(placement=Placement.QUEUED, attempts=0, rings_at__gt=F("created_at"))
+        return self.open().exclude(is_scheduled)
+
+    def ringing_after(self, moment: datetime) -> CallRequestQuerySet:
+        """Calls whose phones rang, or will ring, after `moment`."""
+        return self.filter(placement__in=OPEN_PLACEMENTS, rings_at__gt=moment)
 
     def sending_since(self, moment: datetime) -> CallRequestQuerySet:
         """Being sent since before `moment`, so that the worker must have died."""
@@ -74,7 +80,7 @@ class CallRequestQuerySet(models.QuerySet["CallRequest"]):
         )
 
 
-class CallRequest(NamedByNumbers):
+class CallRequest(WithTalkTime, WithRowsBeside):
     """A request to connect two phones, and the call that results from it.
 
     Leg A (`from_number`) rings first, and leg B (`to_number`) when A has answered. Both numbers are
@@ -101,6 +107,8 @@ class CallRequest(NamedByNumbers):
         validators=[validate_number],
         help_text=_("What the callee’s phone displays. Empty: the service decides."),
     )
+    # Whether the presented number was requested, instead of that of `CALLER_ID`
+    chose_caller_id = models.BooleanField(default=False, editable=False)
     user = models.ForeignKey(
         project.AUTH_USER_MODEL,
         verbose_name=_("user"),
@@ -119,9 +127,16 @@ class CallRequest(NamedByNumbers):
         db_index=False,
     )
     subject_id = models.CharField(max_length=64, blank=True)
-    subject = GenericForeignKey("subject_type", "subject_id")
+    subject = SubjectField("subject_type", "subject_id")
     idempotency_key = models.CharField(
         max_length=64, null=True, blank=True, unique=True, editable=False
+    )
+
+    service = models.CharField(
+        _("service"), max_length=40, default=DEFAULT_SERVICE, db_default=DEFAULT_SERVICE
+    )
+    reference = models.CharField(  # of services that do not know calls by our ids
+        _("reference"), max_length=100, blank=True, default="", db_default="", editable=False
     )
 
     # The limits, which are also signed into the event URL
@@ -143,7 +158,19 @@ class CallRequest(NamedByNumbers):
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     not_before = models.DateTimeField(_("not before"), default=timezone.now)
+    rings_at = models.DateTimeField(
+        _("rings at"),
+        default=timezone.now,
+        editable=False,
+        help_text=_("When it is due, or when it was sent to the service."),
+    )
     expires_at = models.DateTimeField(_("expires"))
+    requires_permission = models.BooleanField(
+        _("requires permission"),
+        default=False,
+        editable=False,
+        help_text=_("Its user must still have the permission to place calls when it is sent."),
+    )
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
     placed_at = models.DateTimeField(_("service answered at"), null=True, blank=True)
@@ -160,7 +187,7 @@ class CallRequest(NamedByNumbers):
     # The state of the call
     status = models.SmallIntegerField(_("status"), null=True, blank=True, choices=Status.choices)
     duration = models.PositiveIntegerField(
-        _("duration"), default=0, help_text=_("Seconds since the caller answered.")
+        _("billed time"), default=0, help_text=_("Seconds since the caller answered.")
     )
     cost = models.DecimalField(_("cost"), max_digits=15, decimal_places=6, default=Decimal(0))
     status_at = models.DateTimeField(_("status since"), null=True, blank=True)
@@ -196,6 +223,14 @@ class CallRequest(NamedByNumbers):
         help_text=_("Why an event was answered with 412 for the first time."),
     )
 
+    final_talk_time = final_talk_time()
+    final_cost = final_cost()
+    final_status = final_status()
+
+    hangup_cause = models.CharField(
+        _("hang-up cause"), max_length=40, blank=True, default="", db_default="", editable=False
+    )
+
     # Not stored: whether `request_call` returned an earlier call with the same idempotency key
     repeated = False
 
@@ -209,34 +244,15 @@ class CallRequest(NamedByNumbers):
         default_permissions = ("view", "change", "delete")
         permissions = [
             ("place_call", "Can place calls"),
+            ("dial_any_number", "Can dial any number"),
             ("hang_up_any_call", "Can hang up anybody's call"),
             ("view_numbers", "Can see whole phone numbers"),
         ]
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(placement__in=Placement.values), name="poketalk_placement_known"
-            ),
-            models.CheckConstraint(
-                condition=Q(status=None) | Q(status__range=(0, 8)), name="poketalk_status_known"
-            ),
-            models.CheckConstraint(condition=Q(cost__gte=0), name="poketalk_cost_not_negative"),
-            models.CheckConstraint(
-                condition=Q(max_duration__gte=1), name="poketalk_max_duration_positive"
-            ),
-            models.CheckConstraint(
-                condition=Q(max_cost=None) | Q(max_cost__gte=0),
-                name="poketalk_max_cost_not_negative",
-            ),
-            models.CheckConstraint(
-                condition=~Q(placement=Placement.REJECTED) | ~Q(response_code=ResponseCode.OK),
-                name="poketalk_rejected_is_not_ok",
-            ),
-        ]
+        constraints = CONSTRAINTS
         indexes = indexes_of_calls(IS_OPEN)
 
     def name_with(self, number: Callable[..., str]) -> str:
-        callee = number(self.to_number, self.to_extension)
-        return f"{number(self.from_number)} → {callee}"
+        return f"{number(self.from_number)} → {number(self.to_number, self.to_extension)}"
 
     @property
     def callee(self) -> str:
@@ -261,31 +277,47 @@ class CallRequest(NamedByNumbers):
         """Whether the call is waiting, ringing or connected, as far as is known."""
         return self.placement in OPEN_PLACEMENTS and self.ended_at is None and self.stale_at is None
 
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether it was requested for later, and has not been sent yet."""
+        return self.attempts == 0 and self.rings_at > self.created_at
+
     def begin_sending(self, now: datetime) -> bool:
         """Claim a due request for this process, before its first byte is sent. Returns False if
         another process has claimed it.
         """
-        due = CallRequest.objects.due(now).filter(attempts=self.attempts)
-        return self._move(due, Placement.SENDING, sent_at=now, attempts=self.attempts + 1)
+        due, attempts = DUE.among(self.attempts, now), self.attempts + 1
+        return self._move(due, Placement.SENDING, sent_at=now, rings_at=now, attempts=attempts)
 
-    def accept(self, now: datetime, detail: str) -> bool:
-        """Record that the service answered 00. This also works if the request was marked as unknown
-        in the meantime, or if the first event arrived before this answer.
-        """
-        return self._record_answer(Placement.ACCEPTED, now, ResponseCode.OK.value, detail)
+    def forbid(self, sentence: str) -> bool:
+        """Close a request that has not been sent and is no longer allowed. No phone rings."""
+        queued = CallRequest.objects.filter(placement=Placement.QUEUED)
+        return self._move(queued, Placement.FORBIDDEN, response_detail=short(sentence))
 
-    def reject(self, now: datetime, code: ResponseCode | None, detail: str) -> bool:
-        """Record that the service refused the request: with a code, or only with a message for
-        invalid input, which has no code.
+    def hold_back(self, sentence: str) -> bool:
+        """Note why a request that is due still waits."""
+        queued = CallRequest.objects.filter(placement=Placement.QUEUED)
+        return self.update_if(queued, response_detail=short(sentence))
+
+    def accept(self, now: datetime, detail: str, reference: str = "") -> bool:
+        """Record that the service accepted the call, and its own id of it. This also works if the
+        request was marked as unknown meanwhile, or if the first event arrived before this answer.
         """
-        return self._record_answer(Placement.REJECTED, now, code.value if code else "", detail)
+        code = ResponseCode.OK.value
+        return self._record_answer(Placement.ACCEPTED, now, code, detail, reference=reference)
+
+    def reject(self, now: datetime, code: str, detail: str, cause: str = "") -> bool:
+        """Record that the service refused the request: with a code, or, without one (""), with a
+        message for invalid input. `cause`: which of its reasons the code had.
+        """
+        return self._record_answer(Placement.REJECTED, now, code, detail, hangup_cause=cause)
 
     def lose(self, detail: str) -> bool:
         """Record that there was no clear answer, so that it is unknown whether phones ring. The
         request is not sent again.
         """
         sending = CallRequest.objects.filter(placement=Placement.SENDING)
-        return self._move(sending, Placement.UNKNOWN, response_detail=_cut(detail))
+        return self._move(sending, Placement.UNKNOWN, response_detail=short(detail))
 
     def retry(self, at: datetime, detail: str) -> bool:
         """Record that the service could not be reached, so that nothing was sent. Queue the request
@@ -293,7 +325,8 @@ class CallRequest(NamedByNumbers):
         """
         sending = CallRequest.objects.filter(placement=Placement.SENDING)
         placement = Placement.QUEUED if at < self.expires_at else Placement.FAILED
-        return self._move(sending, placement, not_before=at, response_detail=_cut(detail))
+        changes = {"not_before": at, "rings_at": at, "response_detail": short(detail)}
+        return self._move(sending, placement, **changes)
 
     def expire(self, now: datetime) -> bool:
         """Expire a request that was not placed in time. No phone rings."""
@@ -301,23 +334,23 @@ class CallRequest(NamedByNumbers):
 
     def cancel(self, now: datetime, user: Any = None) -> bool:
         """Cancel a request that has not been sent. Returns False if it has."""
-        queued = CallRequest.objects.filter(placement=Placement.QUEUED)
+        among = CallRequest.objects.filter(placement=Placement.QUEUED)
         changes = {"hangup_requested_at": now, "hangup_requested_by": user}
-        return self._move(queued, Placement.CANCELLED, **changes)
+        return self._move(among, Placement.CANCELLED, **changes)
 
     def request_hang_up(self, now: datetime, user: Any = None) -> bool:
         """Make the next event be answered with 412. Returns False if the call has ended, or if this
         was requested before.
         """
         among = CallRequest.objects.open().filter(hangup_requested_at=None)
-        return self._update(among, hangup_requested_at=now, hangup_requested_by=user)
+        return self.update_if(among, hangup_requested_at=now, hangup_requested_by=user)
 
     def mark_stale(self, now: datetime) -> bool:
         """Assume that the call has ended, because there were no events for too long. If another
         event arrives, the call is open again.
         """
         among = CallRequest.objects.open().filter(last_event_at=self.last_event_at)
-        return self._update(among, stale_at=now)
+        return self.update_if(among, stale_at=now)
 
     def resolve(self, outcome: ManualResolution, now: datetime) -> bool:
         """Record the outcome that a person found out for a request without a clear answer. Returns
@@ -332,43 +365,36 @@ class CallRequest(NamedByNumbers):
             return self._move(among, Placement.ACCEPTED)
         return self._move(among, Placement.ACCEPTED, stale_at=self.stale_at or now)
 
-    def _record_answer(self, placement: Placement, now: datetime, code: str, detail: str) -> bool:
-        waiting = Q(placement__in=[Placement.SENDING, Placement.UNKNOWN])
-        if placement is Placement.ACCEPTED:
-            waiting |= Q(placement=Placement.ACCEPTED, placed_at=None)
+    def _record_answer(
+        self, placement: Placement, now: datetime, code: str, detail: str, **changes: Any
+    ) -> bool:
+        waiting = ACCEPTABLE if placement is Placement.ACCEPTED else REJECTABLE
         return self._move(
-            CallRequest.objects.filter(waiting),
+            waiting.among(),
             placement,
             placed_at=now,
             response_code=code,
-            response_detail=_cut(detail),
+            response_detail=short(detail),
+            **changes,
         )
 
-    def _move(self, among: CallRequestQuerySet, placement: Placement, **changes: Any) -> bool:
-        """`_update` the placement, and send `placement_changed` after the commit."""
-        previous = Placement(self.placement)
-        if not self._update(among, placement=placement.value, **changes):
-            return False
-        signals.announce(
-            signals.placement_changed,
-            CallRequest,
-            call=self,
-            placement=placement,
-            previous=previous,
-        )
-        return True
+    def _move(self, among: Rows, placement: Placement, **changes: Any) -> bool:
+        """`update_if` with this placement."""
+        return self.update_if(among, placement=placement.value, **changes)
 
-    def _update(self, among: CallRequestQuerySet, **changes: Any) -> bool:
+    def update_if(self, among: Rows, **changes: Any) -> bool:
         """Compare-and-set: update the row if it is still `among`, and then this object. Returns
-        whether it was.
+        whether it was. Sends the signals after the commit.
         """
-        if not among.filter(pk=self.pk).update(**changes):
-            return False
+        previous, was_open = Placement(self.placement), self.is_open
+        with changing([self.created_at]):
+            if not among.filter(pk=self.pk).update(**changes):
+                return False
         for field, value in changes.items():
             setattr(self, field, value)
+        if self.placement != previous:
+            moved = {"placement": Placement(self.placement), "previous": previous}
+            signals.announce(signals.placement_changed, CallRequest, call=self, **moved)
+        if was_open and not self.is_open:
+            signals.announce(signals.call_ended, CallRequest, call=self)
         return True
-
-
-def _cut(text: str) -> str:
-    """The text on one line, truncated to the 255 characters of its column."""
-    return " ".join(on_one_line(text).split())[:255]

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings as project
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import models, router, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..protocol import numbers
+from ..shared.compiled import CompiledQuery
 from ..shared.number_errors import explain
-from ..shared.number_names import NamedByNumbers
+from ..shared.number_names import NamedByNumbers, may_be_a_number
+from .primary import PrimaryQuerySet
 
 NUMBER_LENGTH = 16  # "+" and at most 15 digits (E.164)
 REASON_LENGTH = 200
-SHORTEST_NUMBER = 7  # digits of a phone number
 
 
 def validate_number(value: str) -> None:
@@ -66,6 +67,8 @@ class BlacklistedNumber(NamedByNumbers):
         related_name="+",
     )
 
+    objects = PrimaryQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("blacklisted number")
         verbose_name_plural = _("blacklisted numbers")
@@ -83,7 +86,7 @@ class BlacklistedNumber(NamedByNumbers):
     @property
     def needs_masking(self) -> bool:
         """Whether it can be somebody's number. A short prefix cannot."""
-        return not self.is_prefix or len(numbers.wire(self.number)) >= SHORTEST_NUMBER
+        return not self.is_prefix or may_be_a_number(self.number)
 
     def clean(self) -> None:
         """Convert the number to E.164, without an extension. A prefix requires "+" and a digit."""
@@ -103,27 +106,55 @@ class BlacklistedNumber(NamedByNumbers):
         """Whether the entry applies at this time, because it has not expired."""
         return self.until is None or self.until > now
 
+    def forbids(self, number: str, direction: Direction) -> bool:
+        """Whether the entry is for this E.164 number in this direction. It may have expired."""
+        if self.direction not in (direction, self.Direction.BOTH):
+            return False
+        return number.startswith(self.number) if self.is_prefix else number == self.number
+
     @classmethod
-    def matching(cls, number: str, direction: Direction, now: datetime) -> BlacklistedNumber | None:
-        """The entry that forbids this E.164 number in this direction now, or None."""
-        prefixes = [number[:length] for length in range(2, len(number) + 1)]
-        return (
-            cls.objects.filter(direction__in=[direction, cls.Direction.BOTH])
-            .filter(Q(number=number, is_prefix=False) | Q(number__in=prefixes, is_prefix=True))
-            .filter(Q(until=None) | Q(until__gt=now))
-            .first()
-        )
+    def matching(
+        cls, number: str, direction: Direction, now: datetime, by_prefix: bool = True
+    ) -> BlacklistedNumber | None:
+        """The entry that forbids this E.164 number in this direction now, or None.
+
+        Pass `by_prefix=False` for a number that is masked: prefixes would tell its digits.
+        """
+        return cls.matching_each([(number, direction)], now, by_prefix)[0]
+
+    @classmethod
+    def matching_each(
+        cls, parties: Sequence[tuple[str, Direction]], now: datetime, by_prefix: bool = True
+    ) -> list[BlacklistedNumber | None]:
+        """The result of `matching` for each number and direction, with one query."""
+        using = router.db_for_write(cls)  # replicas lag behind
+        beginnings = {number[:end] for number, _way in parties for end in range(2, len(number) + 1)}
+        found = [
+            entry
+            for entry in _IN_FORCE.instances(sorted(beginnings), now, using=using)
+            if by_prefix or not entry.is_prefix
+        ]
+        return [
+            next((entry for entry in found if entry.forbids(number, direction)), None)
+            for number, direction in parties
+        ]
 
     @classmethod
     def block(
-        cls, number: str, direction: Direction, reason: str, user: Any
+        cls,
+        number: str,
+        direction: Direction,
+        reason: str,
+        user: Any,
+        by_prefix: bool = True,
     ) -> BlacklistedNumber | None:
-        """Blacklist this E.164 number in this direction permanently. Returns None if it already is.
+        """Blacklist this E.164 number in this direction permanently. Returns None if it already is,
+        as in `matching`.
 
         An expired entry for the same number is renewed.
         """
         with transaction.atomic():
-            if cls.matching(number, direction, timezone.now()):
+            if cls.matching(number, direction, timezone.now(), by_prefix):
                 return None
             entry, _made = cls.objects.update_or_create(
                 number=number,
@@ -137,3 +168,12 @@ class BlacklistedNumber(NamedByNumbers):
                 },
             )
         return entry
+
+
+_IN_FORCE = CompiledQuery(
+    lambda numbers, now: (
+        BlacklistedNumber.objects.filter(number__in=numbers)
+        .filter(Q(until=None) | Q(until__gt=now))
+        .order_by("number", "id")
+    )
+)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -23,17 +24,20 @@ from ..protocol import numbers
 from ..shared.number_errors import explain
 from ..shared.number_names import NamedByNumbers
 from .numbers import NUMBER_LENGTH
+from .primary import PrimaryQuerySet
 
 LABEL_LENGTH = 40
 MOST_PHONES = 20  # of one user, in the pages and the API
 
 
 def is_allowed_internal(number: str) -> bool:
-    """Whether this is an internal number that `INTERNAL_NUMBERS` allows. Emergency numbers never
-    are.
+    """Whether this is an internal number that `INTERNAL_NUMBERS` allows. Emergency numbers, also
+    those of `DEFAULT_REGION`, never are.
     """
     pattern = settings.internal_numbers
-    if not pattern or not numbers.is_internal(number) or numbers.is_emergency(number):
+    if not pattern or not numbers.is_internal(number):
+        return False
+    if numbers.is_emergency(number, settings.default_region):
         return False
     try:
         return re.fullmatch(pattern, number) is not None
@@ -49,6 +53,14 @@ def are_stored_here() -> bool:
 def users_keep_their_own() -> bool:
     """Whether users may add, change and remove their own phones."""
     return settings.phones_page and are_stored_here()
+
+
+@contextmanager
+def one_change_at_a_time(user_id: Any) -> Iterator[None]:
+    """A transaction that waits for other changes of this user's phones, and lets them wait."""
+    with transaction.atomic():
+        get_user_model()._default_manager.select_for_update().filter(pk=user_id).first()
+        yield
 
 
 def read_phone(value: Any) -> str:
@@ -75,6 +87,9 @@ def validate_phone(value: str) -> None:
 
 class PhoneManager(models.Manager["Phone"]):
     """Finds a user's phones."""
+
+    def get_queryset(self) -> PrimaryQuerySet[Phone]:
+        return PrimaryQuerySet(self.model, using=self._db)
 
     def for_user(self, user: Any) -> list[Phone]:
         """The user's phones, the default one first and marked so. Empty for an unsaved user.
@@ -143,11 +158,11 @@ class Phone(NamedByNumbers):
 
     def save(self, **options: Any) -> None:
         """Save the phone. See the class for what else changes."""
-        with transaction.atomic():
-            # One at a time for each user, so that there is always one default phone.
-            get_user_model()._default_manager.select_for_update().filter(pk=self.user_id).first()
+        with one_change_at_a_time(self.user_id):  # so that there is always one default phone
             changed = options.get("update_fields")
-            if not self._state.adding and (changed is None or {"number", "user"} & {*changed}):
+            if not self._state.adding and (
+                changed is None or {"number", "user", "user_id"} & {*changed}
+            ):
                 self._forget_verification(options)
             others = Phone.objects.filter(user_id=self.user_id, is_default=True).exclude(pk=self.pk)
             if not self.is_default:
@@ -231,6 +246,8 @@ class VerificationCode(models.Model):
     digest = models.CharField(max_length=64)
     attempts = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
+
+    objects = PrimaryQuerySet.as_manager()
 
     class Meta:
         default_permissions = ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.db import models
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
@@ -22,6 +24,7 @@ class Placement(models.TextChoices):
     CANCELLED = "cancelled", _("canceled")
     EXPIRED = "expired", _("expired")
     FAILED = "failed", _("service unreachable")
+    FORBIDDEN = "forbidden", _("not allowed")
 
 
 class Status(models.IntegerChoices):
@@ -65,3 +68,16 @@ STAGES: dict[CallStatus, str] = {
     CallStatus.B_FAILED: "ended_at",
     CallStatus.AB_DISCONNECTED: "ended_at",
 }
+
+# Until when events count after the reported end, and after the maximum duration: services repeat
+# the final event for a day, with pauses of up to an hour, and send all others once. Silence is not
+# an end: a call may go on while its events cannot reach the site.
+GRACE: dict[bool, timedelta] = {
+    True: timedelta(hours=25),
+    False: timedelta(hours=1),
+}  # by `CallStatus.is_final`
+
+# The call has neither ended nor been refused, as far as is known.
+OPEN_PLACEMENTS = [Placement.QUEUED, Placement.SENDING, Placement.ACCEPTED, Placement.UNKNOWN]
+IS_OPEN = models.Q(placement__in=OPEN_PLACEMENTS, ended_at=None, stale_at=None)
+ARE_OPEN = IS_OPEN & models.Q(final_status=0)  # to find them: PostgreSQL knows how few these are

@@ -5,79 +5,79 @@ All texts come from here, in the user's language. The script on the page contain
 
 from __future__ import annotations
 
-import unicodedata
+from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import number_format
-from django.utils.functional import Promise
 from django.utils.http import urlencode
 from django.utils.text import capfirst
-from django.utils.translation import get_language_bidi, gettext_lazy
 from django.utils.translation import gettext as _
 
 from .. import permissions
+from ..backends import can_ask
+from ..calls import required_results
+from ..calls.currencies import currency_of
 from ..events import vetoes
 from ..exceptions import CallRefused
 from ..models import CallRequest, Placement
 from ..models.phones import users_keep_their_own
 from ..protocol import numbers
-from ..protocol.codes import CallStatus, ResponseCode
+from ..protocol.codes import CallStatus
+from ..shared.moments import moment_with_zone
+from ..shared.text import isolated
+from . import hangup_causes, wrap_up
 
 TALKING = (CallStatus.B_ANSWERED,)
 RINGING = (CallStatus.A_ANSWERED, CallStatus.B_INITIATED)
+NOT_REACHED = (CallStatus.A_FAILED, CallStatus.B_FAILED)
 REFRESH_RINGING = 3  # seconds until the page of an open call loads again
+BEFORE_DUE = 30  # seconds before it rings, from which the page of a scheduled call loads again
+SELDOM = 3600  # the longest time between two loads of a page
 REFRESH_TALKING = 10
-FIRST_STRONG = {"L": False, "R": True, "AL": True}
+ASKED_FOR = timedelta(seconds=5)  # until the service that was asked should have ended a call
+TAKEN_WITHIN = timedelta(seconds=5)  # until a worker should have taken a call from the queue
+REPORTS = timedelta(seconds=60)  # between the reports of the service, from the caller's answer
 
-REJECTED: dict[str, str | Promise] = {
-    ResponseCode.BLACKLISTED: gettext_lazy(
-        "Refused: one of the numbers is on the service’s blacklist."
-    ),
-    ResponseCode.NO_GATEWAY: gettext_lazy("Refused: the service cannot reach one of the numbers."),
-    ResponseCode.NO_TIMEOUT: gettext_lazy(
-        "Refused: not enough credit for this call, or the service has no rate for it."
-    ),
-    ResponseCode.EMPTY_API_KEY: gettext_lazy(
-        "Refused: the service does not recognize this site. Contact its administrator."
-    ),
-}
-REJECTED |= dict.fromkeys(
-    (
-        ResponseCode.UNKNOWN_API_USER,
-        ResponseCode.NO_SERVICE_PROVIDER,
-        ResponseCode.UNKNOWN_ADDRESS,
-    ),
-    REJECTED[ResponseCode.EMPTY_API_KEY],
-)
+CAUSE_WANTED = timedelta(seconds=10)  # after a call's end, a page asks for the cause
 
 
 def serialize(call: CallRequest, user: Any) -> dict[str, Any]:
     """The call as JSON for this user. Does not check whether the user may see it.
 
-    `phase` is `calling`, `ringing`, `talking`, `ending`, `unknown`, `ended` or `failed`, and
-    `sentence` describes it for people. `clock` is the seconds that both have talked so far, or null
-    if they are not talking. `cost_text` is the cost for display, or "" without a cost. `duration`
-    is in seconds, `cost` a decimal string, and `ended` ISO 8601 or null, as the service reported
-    them. Load the call's subject first (`subjects.load`).
+    `callee` is whom the call is to or about, for display. `phase` is `calling`, `ringing`,
+    `talking`, `ending`, `unknown`, `ended` or `failed`, and `sentence` describes it. `clock` is the
+    seconds that both have talked so far, or null if they are not talking. `next_report` is the
+    seconds until the report that ends the call, if it was hung up and waits for that, else null.
+    `cost_text` is the cost for display, or "" without a cost. `talk_time` is the seconds that both
+    talked, or null before the end, and `duration` those since the caller answered. `cost` is a
+    decimal string in the service's `currency`, which is "" if it is not known, and `ended` ISO 8601
+    or null, as the service reported them. `wrap_up` is where to ask for the result of a call that
+    has ended (`wrap_up.request_for`), or null. Load the call's subject first (`subjects.load`).
     """
     now = phase(call)
     own = call.user_id == user.pk
     return {
+        "id": call.pk,
+        "callee": callee_for(call, user),
         "phase": now,
         "sentence": sentence(call) if own else capfirst(call.state),
-        "clock": _talked(call) if now == "talking" else None,
-        "cost_text": cost(call.cost),
+        "clock": call.talk_time if call.is_open and call.status in TALKING else None,
+        "next_report": next_report(call),
+        "cost_text": cost(call.cost, call.service),
         "may_hang_up": permissions.may_hang_up_now(user, call),
         "placement": call.placement,
         "status": call.status,
         "state": call.state,
+        "talk_time": None if call.is_open else call.talk_time,
         "duration": call.duration,
         "cost": str(call.cost),
+        "currency": currency_of(call.service),
         "open": call.is_open,
         "ended": call.ended_at.isoformat() if call.ended_at else None,
+        "wrap_up": wrap_up.request_for(call, user),
     }
 
 
@@ -96,11 +96,36 @@ def serialize_with_links(call: CallRequest, user: Any, back: str) -> dict[str, A
     }
 
 
+def wants_cause(call: CallRequest) -> bool:
+    """Whether a phone was not reached just now, and the service may know why."""
+    return (
+        call.status in NOT_REACHED
+        and not call.hangup_cause
+        and call.ended_at is not None
+        and timezone.now() - call.ended_at < CAUSE_WANTED
+    )
+
+
 def refresh_after(call: CallRequest) -> int | None:
     """Seconds after which the call's page loads again; None for a call that has ended."""
     if not call.is_open:
         return None
-    return REFRESH_TALKING if call.status in TALKING else REFRESH_RINGING
+    if call.status in TALKING:
+        return REFRESH_TALKING
+    waits = int((call.rings_at - timezone.now()).total_seconds()) - BEFORE_DUE
+    return min(max(waits, REFRESH_RINGING), SELDOM)
+
+
+def waits_for_its_time(call: CallRequest) -> bool:
+    """Whether the call was scheduled for later and is not due yet."""
+    return (
+        call.placement == Placement.QUEUED and call.is_scheduled and call.rings_at > timezone.now()
+    )
+
+
+def heading(call: CallRequest) -> str:
+    """The state of the call, for its page."""
+    return str(_("Scheduled")) if waits_for_its_time(call) else str(capfirst(call.state))
 
 
 def way_out(refusal: CallRefused, user: Any, back: str) -> dict[str, str] | None:
@@ -112,8 +137,13 @@ def way_out(refusal: CallRefused, user: Any, back: str) -> dict[str, str] | None
             "url": url,
             "label": _("Set your own phone number") if is_missing else _("My phones"),
         }
+    if refusal.code == "wrap_up_missing":
+        call = required_results.missing(user)
+        if call is not None:
+            page = with_way_back(reverse("poketalk:call", args=[call.pk]), back)
+            return {"url": f"{page}#wrap-up", "label": _("Choose the result")}
     if refusal.code == "live_calls_per_user":
-        call = CallRequest.objects.open().filter(user=user).first()
+        call = CallRequest.objects.live().filter(user=user).first()
         if call is not None:
             url = with_way_back(reverse("poketalk:call", args=[call.pk]), back)
             return {"url": url, "label": _("View that call")}
@@ -143,16 +173,16 @@ def phase(call: CallRequest) -> str:
 def sentence(call: CallRequest) -> str:
     """The state of the call and, if it failed, the reason, as a sentence for the caller."""
     match phase(call):
-        case "calling" if call.placement == Placement.QUEUED and call.attempts:
-            return _("The service cannot be reached yet. Trying again …")
         case "calling":
-            return _("Calling your phone …")
+            if call.placement == Placement.ACCEPTED or call.status is not None:
+                return _("Calling your phone …")
+            return waiting(call) or _("Requesting the call …")
         case "ringing":
             return _("Ringing %(name)s …") % {"name": callee(call)}
         case "talking":
             return _("Connected")
         case "ending":
-            return _("Hanging up … The call ends at the service’s next report, within a minute.")
+            return ending(call)
         case "unknown":
             return _(
                 "The service gave no clear answer, so the phones may or may not ring. Check before"
@@ -164,26 +194,74 @@ def sentence(call: CallRequest) -> str:
             return _failed(call)
 
 
+def waiting(call: CallRequest) -> str:
+    """Why a queued call has not been sent yet, as a sentence. "" if it is about to be."""
+    if call.placement != Placement.QUEUED:
+        return ""
+    if call.attempts:
+        return _("The service cannot be reached yet. Trying again …")
+    if call.not_before > timezone.now():
+        at = moment_with_zone(call.not_before)
+        return _("Your phone will ring on %(time)s.") % {"time": at}
+    if call.response_detail:
+        return _("Waiting. %(reason)s") % {"reason": call.response_detail}
+    if timezone.now() - call.not_before > TAKEN_WITHIN:
+        return _("The call still waits to be placed. No phone rings yet.")
+    return ""
+
+
+def ending(call: CallRequest) -> str:
+    """When an open call ends that somebody has hung up, as a sentence for the caller."""
+    if is_service_asked(call):
+        return _("Hanging up …")
+    words = _("Hanging up … The call ends at the service’s next report, within a minute.")
+    if call.a_answered_at is None:
+        way = _("Or decline it on your phone: that ends it now.")
+    else:
+        way = _("Or put down your phone: that ends it now.")
+    return f"{words} {way}"
+
+
+def is_service_asked(call: CallRequest) -> bool:
+    """Whether the service was just asked to end the call, so that it is about to."""
+    requested = call.hangup_requested_at
+    is_recent = requested is not None and timezone.now() - requested < ASKED_FOR
+    return is_recent and can_ask(call.service)
+
+
+def next_report(call: CallRequest) -> int | None:
+    """The seconds until the report of the service that ends a call which somebody has hung up. None
+    if that is not known: if the call ends earlier, or the caller has not answered yet.
+    """
+    if phase(call) != "ending" or call.a_answered_at is None or is_service_asked(call):
+        return None
+    passed = (timezone.now() - call.a_answered_at) % REPORTS
+    return int((REPORTS - passed).total_seconds())
+
+
 def callee(call: CallRequest) -> str:
     """The callee: the object that the call is about, or else the number."""
     name = str(call.subject or numbers.display(call.to_number, call.to_extension))
     return isolated(name)
 
 
-def isolated(name: str) -> str:
-    """The name, isolated if its direction differs from that of the surrounding sentence."""
-    runs = (FIRST_STRONG.get(unicodedata.bidirectional(letter)) for letter in name)
-    from_right = next((run for run in runs if run is not None), False)
-    if from_right == get_language_bidi():
-        return name
-    return f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}"
+def callee_for(call: CallRequest, user: Any) -> str:
+    """The callee, as `callee`, with a number as this user may see it."""
+    if call.user_id == user.pk:
+        return callee(call)
+    whole = permissions.may_see_numbers(user, call)
+    return isolated(str(call.subject or permissions.display_callee(call, whole)))
 
 
-def cost(amount: Decimal) -> str:
-    """An amount for display, with two decimals, or three if necessary. Zero is ""."""
+def cost(amount: Decimal, alias: str | None = None) -> str:
+    """An amount for display, with two decimals, or three if necessary, and with the
+    currency of the service with this alias, if it is known. Zero is "".
+    """
     exact = _thousandths(amount)
     places = 2 if exact == exact.quantize(Decimal("0.01")) else 3
-    return number_format(exact, places) if exact else ""
+    currency = currency_of(alias) if alias is not None else ""
+    text = number_format(exact, places)
+    return f"{text}\N{NO-BREAK SPACE}{currency}".rstrip() if exact else ""
 
 
 def column_cost(amount: Decimal) -> str:
@@ -211,7 +289,7 @@ def _ended(call: CallRequest) -> str:
     if call.status != CallStatus.AB_DISCONNECTED:
         words = _("Ended before %(name)s answered.") % {"name": callee(call)}
     else:
-        figures = {"length": length(call.duration), "cost": cost(call.cost)}
+        figures = {"length": length(call.talk_time), "cost": cost(call.cost, call.service)}
         text = _("Ended, %(length)s, %(cost)s") if figures["cost"] else _("Ended, %(length)s")
         words = text % figures
     return f"{words} {why}" if (why := _veto(call)) else words
@@ -219,17 +297,15 @@ def _ended(call: CallRequest) -> str:
 
 def _failed(call: CallRequest) -> str:
     if call.placement == Placement.REJECTED:
-        return str(REJECTED.get(call.response_code) or _("The service refused the call."))
+        return hangup_causes.refused(call)
     if call.placement == Placement.FAILED:
         return _("The service could not be reached. No phone rang. Try again later.")
     if call.placement == Placement.EXPIRED:
         return _("The call could not be placed in time. No phone rang. Try again.")
-    if call.status == CallStatus.A_FAILED:
-        return _("Your phone could not be reached: busy, no answer or declined.")
-    if call.status == CallStatus.B_FAILED:
-        return _("%(name)s could not be reached: busy, no answer or declined.") % {
-            "name": callee(call)
-        }
+    if call.placement == Placement.FORBIDDEN:
+        return _("No phone rang. %(reason)s") % {"reason": call.response_detail}
+    if call.status in NOT_REACHED:
+        return hangup_causes.not_reached(call, callee(call))
     if call.status == CallStatus.A_DISCONNECTED:
         return _("Ended before %(name)s answered.") % {"name": callee(call)}
     if call.placement == Placement.UNKNOWN:
@@ -252,12 +328,3 @@ def _veto(call: CallRequest) -> str:
             return _("It reached its maximum cost.")
         case reason:
             return _("Ended by this site: %(reason)s.") % {"reason": reason}
-
-
-def _talked(call: CallRequest) -> int:
-    """The seconds that both have talked so far. If the event of B's answer was missed, the seconds
-    since A's answer.
-    """
-    if call.b_answered_at is None:
-        return call.duration
-    return max(0, int((timezone.now() - call.b_answered_at).total_seconds()))

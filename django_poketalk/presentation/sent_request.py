@@ -23,7 +23,7 @@ def request_of(call: CallRequest, whole: bool) -> Sent | None:
     can be sent with the current settings.
     """
     order = placing.order_of(call)
-    return get_backend().describe(
+    return get_backend(call.service).describe(
         dataclasses.replace(
             order,
             from_number=_wire_number(call.from_number, whole),

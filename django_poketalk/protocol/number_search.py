@@ -18,11 +18,11 @@ _SHAPE = re.compile(r"\+?[0-9]{1,20}")
 
 
 def beginnings(text: str, region: str | None = None) -> list[str]:
-    """The beginnings of E.164 numbers that this text can mean, sorted; none if it is not a number.
+    """The beginnings of stored numbers that this text can mean, sorted; none if it is not a number.
 
     `+49 (0)30 1`, `0049 30 1` and, with the region `DE`, `030 1` all mean `+49301`. Digits without
-    "+" are read as beginning with a country code and, with a region, also as a national number. The
-    extension behind a number is ignored.
+    "+" are read as beginning with a country code and, with a region, also as a national number. Few
+    enough of them can be an internal number too. The extension behind a number is ignored.
     """
     text = _without_extension(text)
     digits = _SEPARATORS.sub("", _TRUNK_IN_BRACKETS.sub("", numbers.clean(text)))
@@ -31,7 +31,8 @@ def beginnings(text: str, region: str | None = None) -> list[str]:
     found = set(_readings(digits, region))
     with suppress(numbers.InvalidNumber):  # a beginning is not a whole number
         found.add(numbers.normalize(text, region))
-    return sorted(each for each in found if len(each) > 1 and each[1] != "0")
+    found = {each for each in found if len(each) > 1 and each[1] != "0"}
+    return sorted(found | {digits} if numbers.is_internal(digits) else found)
 
 
 def has_extension(text: str) -> bool:
@@ -52,7 +53,7 @@ def span(beginning: str) -> tuple[str, str | None]:
 
 
 def _without_extension(text: str) -> str:
-    head, extension = split_extension(numbers.clean(text))
+    head, extension, _mark = split_extension(numbers.clean(text))
     is_number = extension and sum(map(str.isdigit, head)) >= SHORTEST
     return head if is_number else text
 

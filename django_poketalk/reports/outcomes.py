@@ -18,7 +18,7 @@ class Outcome(TextChoices):
     CALLER = "caller", _("Caller not reached")
     REFUSED = "refused", _("Refused by the service")
     UNREACHABLE = "unreachable", _("Service unreachable")
-    WITHDRAWN = "withdrawn", _("Canceled or expired")
+    WITHDRAWN = "withdrawn", _("Not sent")
     UNKNOWN = "unknown", _("Outcome unknown")
     LIVE = "live", _("In progress")
 
@@ -35,6 +35,7 @@ _BY_PLACEMENT: dict[str, Outcome] = {
     Placement.FAILED: Outcome.UNREACHABLE,
     Placement.CANCELLED: Outcome.WITHDRAWN,
     Placement.EXPIRED: Outcome.WITHDRAWN,
+    Placement.FORBIDDEN: Outcome.WITHDRAWN,
 }
 
 

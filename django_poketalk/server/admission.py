@@ -10,22 +10,23 @@ Malformed input comes before 50, because the later rules need readable numbers.
 from __future__ import annotations
 
 import dataclasses
-import logging
 import unicodedata
 import uuid
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
-from django_poketalk.protocol import form_extensions, numbers
+from django_poketalk.protocol import form_extensions, numbers, reasons
 from django_poketalk.protocol.codes import ResponseCode
+from django_poketalk.shared import deadline
+from django_poketalk.shared.logs import get_logger
 from django_poketalk.shared.text import on_one_line
 
 from . import destinations
 from .billing import ledger, rating
+from .billing.price_lookup import rates_for
 from .conf import settings
 from .models import (
     Account,
@@ -39,7 +40,7 @@ from .models import (
 )
 from .routing import routes
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 CUSTOM_LENGTH = 255  # the protocol's limit
 SECOND = timedelta(seconds=1)
@@ -48,6 +49,7 @@ BAD_EXTENSION = (
     f"{form_extensions.TO_EXTENSION_FIELD} must be digits, with w or , for pauses, and at most"
     f" {form_extensions.MAX_TO_EXTENSION} characters."
 )
+SAME_NUMBER = "from and to are the same number."
 NO_DIALING_GATEWAY = "No gateway can dial an extension."
 REASON_LENGTH = 300  # characters of the answer to a malformed request
 
@@ -82,6 +84,8 @@ class CallForm:
         """The same with all numbers as digits. `ValueError` names the first malformed field."""
         from_number = _read_from(self.from_number, account)
         to_number = numbers.read_wire(self.to_number)
+        if from_number == to_number:
+            raise ValueError(SAME_NUMBER)
         caller_id = _presented(self.caller_id, account)
         if self.to_extension and not form_extensions.is_to_extension(self.to_extension):
             raise ValueError(BAD_EXTENSION)
@@ -105,9 +109,10 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """There is no call. The response is this code."""
+    """There is no call. The response is this code. `reason` says which of its reasons it had."""
 
     code: ResponseCode
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +124,14 @@ class Malformed:
     reason: str
 
 
-def admit(form: CallForm) -> Admitted | Refused | Malformed:
-    """Check the request and, if every rule allows it, queue its call with its first hold."""
+Answer = Admitted | Refused | Malformed
+
+
+def admit(form: CallForm) -> Answer:
+    """Check the request and, if every rule allows it, queue its call with its first hold.
+
+    `Overdue` if its deadline has passed: the response already said that there is no call.
+    """
     if form.missing:
         return Refused(form.missing)
     key = identify(form.api_key, form.address)
@@ -155,6 +166,7 @@ def identify(api_key: str, address: str) -> ApiKey | ResponseCode:
             address or "an unknown address",
         )
         return ResponseCode.UNKNOWN_ADDRESS
+    key.record_use(address)
     return key
 
 
@@ -175,10 +187,12 @@ def _presented(text: str, account: Account) -> str:
     """
     chosen = numbers.read_wire(text)
     if text and not chosen:
-        raise ValueError("x_caller_id is not a phone number.")
+        raise ValueError(f"{form_extensions.CALLER_ID_FIELD} is not a phone number.")
     found = PresentedNumber.choose(account, chosen)
     if chosen and found is None:
-        raise ValueError("x_caller_id is not a verified number of this account.")
+        raise ValueError(
+            f"{form_extensions.CALLER_ID_FIELD} is not a verified number of this account."
+        )
     return found.number if found else ""
 
 
@@ -193,13 +207,13 @@ def _check_custom(text: str) -> None:
 
 
 @transaction.atomic
-def _queue_call(account_id: int, form: CallForm) -> Admitted | Refused | Malformed:
+def _queue_call(account_id: int, form: CallForm) -> Answer:
     """Apply the rules that need the account, and queue the call.
 
     The account stays locked, so that no other request changes its calls and funds in between.
     """
     account = ledger.lock(account_id)
-    if repeated := _live_call(account, form.custom):
+    if repeated := _live_call(account, form):
         return Admitted(repeated, repeated=True)
     provider = account.provider
     if provider is None or not provider.is_active:
@@ -207,65 +221,64 @@ def _queue_call(account_id: int, form: CallForm) -> Admitted | Refused | Malform
     if BlacklistedNumber.matches(account, form.from_number, form.to_number):
         return Refused(ResponseCode.BLACKLISTED)
     gateways = list(Gateway.objects.filter(provider=provider, is_active=True).order_by())
-    if not all(routes.gateways_for(each, gateways) for each in (form.from_number, form.to_number)):
+    legs = [routes.gateways_for(each, gateways) for each in (form.from_number, form.to_number)]
+    pairs = routes.pairs(*legs)
+    if not pairs:
         return Refused(ResponseCode.NO_GATEWAY)
-    if form.to_extension and not _can_dial_extension(form, gateways):
+    if form.to_extension and not any(gateway_b.dials_extensions for _, gateway_b in pairs):
         return Malformed(NO_DIALING_GATEWAY)
-    rate_a, rate_b = _rates(provider, form.from_number, form.to_number)
-    if rate_a is None or rate_b is None or _at_cap(account):
-        return Refused(ResponseCode.NO_TIMEOUT)
+    day = ledger.day_of(account.locked_at)
+    rate_a, rate_b = rates_for(account, day, form.from_number, form.to_number)
+    if rate_a is None or rate_b is None:
+        return Refused(ResponseCode.NO_TIMEOUT, reasons.NO_RATE)
+    if reached := _cap_reached(account):
+        return Refused(ResponseCode.NO_TIMEOUT, reached)
     call = _new_call(account, provider, form, rate_a, rate_b)
     first_slice = min(call.max_duration, settings.hold)
     hold = rating.call_cost(rate_a.tariff, rate_b.tariff, first_slice, first_slice)
     if not call.max_duration or not ledger.queue(call, account, hold):
-        return Refused(ResponseCode.NO_TIMEOUT)
+        return Refused(ResponseCode.NO_TIMEOUT, _lacking(account))
+    if deadline.is_over():
+        raise deadline.Overdue  # which undoes it
     return Admitted(call)
 
 
-def _live_call(account: Account, custom: str) -> Call | None:
-    """The live call that a request with this `custom` repeats, if `UNIQUE_CUSTOM` is set."""
-    if not settings.unique_custom or not custom:
+def _live_call(account: Account, form: CallForm) -> Call | None:
+    """The live call that a request repeats: one with the same `custom` and, unless `UNIQUE_CUSTOM`
+    is set, the same numbers. So a client that got no answer can repeat its request.
+    """
+    if not form.custom:
         return None
+    found = Call.objects.live().filter(account=account, custom=form.custom)
+    if not settings.unique_custom:
+        found = found.filter(from_number=form.from_number, to_number=form.to_number)
     # Compared again in Python: for MariaDB, "a", "A" and "a " are equal.
-    found = Call.objects.live().filter(account=account, custom=custom)
-    return next((call for call in found if call.custom == custom), None)
+    return next((call for call in found if call.custom == form.custom), None)
 
 
-def _can_dial_extension(form: CallForm, gateways: list[Gateway]) -> bool:
-    """Whether a gateway for leg B can dial it, and leg A has a gateway of the same kind."""
-    kinds = {gateway.kind for gateway in routes.gateways_for(form.from_number, gateways)}
-    return any(
-        gateway.dials_extensions and gateway.kind in kinds
-        for gateway in routes.gateways_for(form.to_number, gateways)
-    )
-
-
-def _rates(provider: ServiceProvider, *wire_numbers: str) -> list[Rate | None]:
-    """The rate of each number, in one query."""
-    prefixes = {prefix for number in wire_numbers for prefix in routes.prefixes_of(number)}
-    rates = provider.rates.order_by().filter(prefix__in=prefixes)
-    found = {(rate.is_internal, rate.prefix): rate for rate in rates}
-    longest = [routes.longest_of_kind(number, found) for number in wire_numbers]
-    return [None if prefix is None else found[prefix] for prefix in longest]
-
-
-def _at_cap(account: Account) -> bool:
-    """Whether the account, which is locked, has as many calls as it may have."""
+def _cap_reached(account: Account) -> str:
+    """Which limit the account, which is locked, has reached with its calls; "" if none."""
     live, rate = account.max_live_calls, account.max_calls_per_second
     calls = Call.objects.filter(account=account)
     if live is not None and Call.objects.live().filter(account=account).count() >= live:
         _log_cap(account, f"it is at its limit of {live} live calls")
-        return True
-    if rate is not None and (not rate or _age(calls, rate) < SECOND):
+        return reasons.LIVE_CALLS
+    if rate is not None and (not rate or _age(calls, rate, account.locked_at) < SECOND):
         _log_cap(account, f"it is at its limit of {rate} calls per second")
-        return True
-    return False
+        return reasons.CALLS_PER_SECOND
+    return ""
 
 
-def _age(calls: QuerySet[Call], position: int) -> timedelta:
+def _lacking(account: Account) -> str:
+    """Why the account cannot pay for the call: its limit for today, or its funds."""
+    spendable = account.spendable(ledger.day_of(account.locked_at))
+    return reasons.SPEND_PER_DAY if spendable < account.funds else reasons.NO_FUNDS
+
+
+def _age(calls: QuerySet[Call], position: int, now: datetime) -> timedelta:
     """The time since admission of the call at this position, counted from the newest (1)."""
     admitted = calls.order_by("-id").values_list("created_at", flat=True)[position - 1 : position]
-    return timezone.now() - admitted[0] if admitted else timedelta.max
+    return now - admitted[0] if admitted else timedelta.max
 
 
 def _log_cap(account: Account, why: str) -> None:
@@ -281,7 +294,7 @@ def _new_call(
     cap = settings.max_duration
     if account.max_duration is not None:
         cap = min(cap, account.max_duration)
-    spendable = account.spendable(ledger.today())
+    spendable = account.spendable(ledger.day_of(account.locked_at))
     max_duration = rating.maximum_duration(rate_a.tariff, rate_b.tariff, spendable, cap)
     if not max_duration and spendable < account.funds:
         _log_cap(account, f"{spendable} is left of its {account.max_spend_per_day} for today")
@@ -289,6 +302,7 @@ def _new_call(
         account=account,
         provider=provider,
         custom=form.custom or uuid.uuid4().hex,
+        created_at=account.locked_at,
         from_number=form.from_number,
         to_number=form.to_number,
         presented_number=form.caller_id,
@@ -300,4 +314,5 @@ def _new_call(
         leg_a_billed=provider.leg_a_billed,
         max_duration=max_duration,
         duration_cap=cap,
+        turn=Call.objects.next_turn(account),
     )

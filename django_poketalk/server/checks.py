@@ -17,6 +17,7 @@ from django_poketalk.shared.client_address import networks
 
 from .conf import Settings, settings
 from .models import Gateway
+from .routing import passwords
 
 NAME = "POKETALK_SERVER"
 ID = "poketalk_server"
@@ -27,6 +28,7 @@ AT_LEAST_ONE = (
     "lease",
     "event_interval",
     "event_connections_per_host",
+    "test_calls_per_hour",
 )
 AT_LEAST_ONE_IF_ANY = ("switch_calls", "switch_calls_per_second")
 
@@ -49,16 +51,16 @@ def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
 
 
 @checks.register
-def check_aiohttp(**_kwargs: Any) -> list[checks.CheckMessage]:
-    """E007: the switch requires aiohttp, from the extra `server`."""
-    if importlib.util.find_spec("aiohttp") is not None:
-        return []
+def check_extra(**_kwargs: Any) -> list[checks.CheckMessage]:
+    """E007: the service requires the packages of the extra `server`."""
     return [
         checks.Error(
-            "The service requires aiohttp, which is not installed.",
+            f"The service requires {package}, which is not installed.",
             hint='Install it with: python -m pip install "django-poketalk[server]"',
             id=f"{ID}.E007",
         )
+        for module, package in (("aiohttp", "aiohttp"), ("import_export", "django-import-export"))
+        if importlib.util.find_spec(module) is None
     ]
 
 
@@ -77,6 +79,24 @@ def check_sippy(
             id=f"{ID}.W003",
         )
     ] * used
+
+
+@checks.register(checks.Tags.database)
+def check_password_variables(
+    databases: Sequence[str] | None = None, **_kwargs: Any
+) -> list[checks.CheckMessage]:
+    """W005: switches read only variables that are meant for passwords of gateways."""
+    return [
+        checks.Warning(
+            f"The gateway {gateway} has no password: {gateway.password_variable} is not read.",
+            hint=f"Use a variable that begins with {passwords.PREFIX}, or list it in"
+            f" {NAME}['GATEWAY_PASSWORD_VARIABLES'].",
+            id=f"{ID}.W005",
+        )
+        for kind in (Gateway.Kind.SIP, Gateway.Kind.ASTERISK)
+        for gateway in _active(kind, databases)
+        if gateway.password_variable and not passwords.is_allowed(gateway.password_variable)
+    ]
 
 
 @checks.register(checks.Tags.database, deploy=True)
@@ -157,8 +177,11 @@ def _ranges() -> Iterator[checks.CheckMessage]:
         value = getattr(settings, field)
         if value is not None and value < 1:
             yield _out_of_range(field, "Set it to at least 1, or to None for no limit.")
-    if settings.drain < 0:
-        yield _out_of_range("drain", "Set it to 0 or more.")
+    for field in ("drain", "sip_check_interval"):
+        if getattr(settings, field) < 0:
+            yield _out_of_range(field, "Set it to 0 or more.")
+    if settings.forget_numbers_after is not None and settings.forget_numbers_after < 1:
+        yield _out_of_range("forget_numbers_after", "Set it to at least 1 day, or to None.")
     if not settings.event_timeout > 0:
         yield _out_of_range("event_timeout", "Set it to more than 0 seconds.")
 

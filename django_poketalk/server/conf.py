@@ -29,10 +29,16 @@ class Settings:
     switch_calls_per_second: int | None = None
     drain: int = 0
     health_address: str = ""
+    health_token: str = ""
+
+    # Gateways
+    gateway_password_variables: tuple[str, ...] = ()
+    test_calls_per_hour: int = 30
 
     # SIP
     sip_address: str = ""
     sip_port: int = 5060
+    sip_check_interval: int = 30
 
     # Events
     event_interval: int = 60
@@ -40,6 +46,9 @@ class Settings:
     event_connections_per_host: int = 20
     event_ports: tuple[int, ...] = (80, 443, 8000, 8080, 8443)
     event_networks: tuple[str, ...] = ()
+
+    # People's data
+    forget_numbers_after: int | None = None
 
 
 settings = app_settings.live("POKETALK_SERVER", Settings)

@@ -6,20 +6,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.db.models import DecimalField, F, Max, Q
-from django.db.models.functions import Greatest
+from django.db.models import Count, F, Min
 
+from django_poketalk.protocol import numbers
+
+from .billing import ledger
 from .conf import settings
-from .models import Account, Call, EventDelivery, Gateway, ServiceProvider, Switch
+from .models import (
+    Account,
+    Call,
+    EventDelivery,
+    Gateway,
+    Switch,
+)
+from .models.gateway_states import GatewayHealth, health_of, with_health
 
 LATEST = 500  # deliveries that are examined
 FAILING = 0.5  # share of failures from which an endpoint is listed
 MAX_LISTED = 50  # accounts and endpoints
+CALLS = 10  # that an account can pay for without being listed
+CHARGED_WITHIN = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +54,16 @@ class Health:
     live: int
     lapsed: int  # calls whose switch did not renew its lease
     ending: int  # calls that ended, with their final event pending
+    unanswered: int  # calls whose final event is repeated
     last_event: datetime | None
     endpoints: list[Endpoint]  # failing ones
-    low_funds: list[Account]  # accounts with funds for less than one call of `HOLD` seconds
-    gateways: int  # active ones
+    low_funds: list[Account]  # those of `accounts_with_low_funds`
+    gateways: list[GatewayHealth]  # active ones
 
     @property
-    def alive(self) -> list[Switch]:
-        """The switches with a recent heartbeat."""
-        return [switch for switch in self.switches if switch.is_alive(self.now)]
+    def ready(self) -> list[Switch]:
+        """The switches that take calls."""
+        return [switch for switch in self.switches if switch.is_ready(self.now)]
 
     @property
     def problems(self) -> list[str]:
@@ -60,8 +71,8 @@ class Health:
         `queue_waits`, `leases_lapsed`.
         """
         conditions = {
-            "no_switch": not self.alive,
-            "no_gateway": not self.gateways,
+            "no_switch": not self.ready,
+            "no_gateway": all(each.is_up is False for each in self.gateways),
             "queue_waits": (self.oldest_queued or 0) > settings.queue_timeout / 2,
             "leases_lapsed": self.lapsed > 0,
         }
@@ -77,16 +88,32 @@ class Health:
                     "name": switch.name,
                     "version": switch.version,
                     "alive": switch.is_alive(self.now),
+                    "ready": switch.is_ready(self.now),
+                    "problems": switch.problems,
                     "seen": switch.seen_at.isoformat(),
                     "live_calls": switch.live_calls,
                 }
                 for switch in self.switches
+            ],
+            "gateways": [
+                {
+                    "id": each.gateway.pk,
+                    "name": each.gateway.name,
+                    "up": each.is_up,
+                    "since": each.since.isoformat() if each.since else None,
+                    "problems": sorted({state.problem for state in each.down}),
+                    "channels": each.channels,
+                    "answer_rate": each.answer_rate,
+                    "time_to_ring": each.time_to_ring,
+                }
+                for each in self.gateways
             ],
             "queued": self.queued,
             "oldest_queued_seconds": self.oldest_queued,
             "live": self.live,
             "leases_lapsed": self.lapsed,
             "ending": self.ending,
+            "final_events_unanswered": self.unanswered,
             "last_event": self.last_event.isoformat() if self.last_event else None,
             "failing_endpoints": len(self.endpoints),
             "accounts_with_low_funds": len(self.low_funds),
@@ -94,27 +121,40 @@ class Health:
 
 
 def current_health(now: datetime) -> Health:
-    """The state of the service, in seven queries. `now` is the database's time."""
-    queued = Call.objects.queued().order_by("id")
-    oldest = queued.values_list("created_at", flat=True).first()
+    """The state of the service, in nine queries. `now` is the database's time."""
+    queue = Call.objects.queued().aggregate(length=Count("pk"), oldest=Min("created_at"))
+    oldest = queue["oldest"]
     active = Call.objects.filter(state=Call.State.ACTIVE)
-    deliveries = list(
-        EventDelivery.objects.order_by("-id")
-        .annotate(eventurl=F("call__eventurl"))
-        .only("answer", "error", "seconds", "sent_at")[:LATEST]
-    )
+    deliveries = latest_deliveries()
     return Health(
         now=now,
         switches=list(Switch.objects.all()),
-        queued=queued.count() if oldest else 0,
+        queued=queue["length"],
         oldest_queued=max(0.0, (now - oldest).total_seconds()) if oldest else None,
         live=active.count(),
         lapsed=Call.objects.abandoned(now).count(),
         ending=Call.objects.filter(state=Call.State.ENDING).count(),
+        unanswered=Call.objects.filter(final_event_due_at__isnull=False).count(),
         last_event=deliveries[0].sent_at if deliveries else None,
         endpoints=failing_endpoints(deliveries),
-        low_funds=accounts_with_low_funds(),
-        gateways=Gateway.objects.filter(is_active=True, provider__is_active=True).count(),
+        low_funds=accounts_with_low_funds(now),
+        gateways=active_gateways(now),
+    )
+
+
+def active_gateways(now: datetime) -> list[GatewayHealth]:
+    """The active gateways of active providers, by the providers' names and their own."""
+    rows = Gateway.objects.filter(is_active=True, provider__is_active=True)
+    named = rows.select_related("provider").order_by("provider__name", "name")
+    return [health_of(gateway) for gateway in with_health(named, now)]
+
+
+def latest_deliveries() -> list[Any]:
+    """The latest requests to EventURLs, newest first, each with its `eventurl`."""
+    return list(
+        EventDelivery.objects.order_by("-id")
+        .annotate(eventurl=F("call__eventurl"))
+        .only("answer", "error", "seconds", "sent_at")[:LATEST]
     )
 
 
@@ -130,23 +170,21 @@ def failing_endpoints(deliveries: Iterable[Any]) -> list[Endpoint]:
     for host, events in by_host.items():
         failed = [each for each in events if each.answer is None or each.answer >= 500]
         if failed and len(failed) / len(events) >= FAILING:
-            error = failed[0].error or f"HTTP {failed[0].answer}"
+            error = numbers.mask_in_records(failed[0].error) or f"HTTP {failed[0].answer}"
             slowest = max(each.seconds for each in events)
             found.append(Endpoint(host, len(events), len(failed), slowest, error))
     return sorted(found, key=lambda endpoint: (-endpoint.failures, endpoint.host))[:MAX_LISTED]
 
 
-def accounts_with_low_funds() -> list[Account]:
-    """Active accounts whose funds do not cover a call of `HOLD` seconds at their provider's highest
-    rate on both legs, with connect fee and initial increment; lowest funds first.
+def accounts_with_low_funds(now: datetime) -> list[Account]:
+    """Active accounts whose funds do not cover `CALLS` calls at their `average_cost`; lowest funds
+    first, with `funds_left`. An account that was charged nothing in the last `CHARGED_WITHIN` is
+    not listed.
     """
-    seconds = Greatest(F("rates__initial_increment"), settings.hold)
-    price = F("rates__connect_fee") + F("rates__price_per_minute") * seconds / 60
-    providers = ServiceProvider.objects.filter(is_active=True)
-    highest = providers.annotate(price=Max(price, output_field=DecimalField()))
-    is_low = Q(pk__in=[])
-    for provider, leg in highest.values_list("pk", "price"):
-        is_low |= Q(provider=provider, funds_left__lt=2 * (leg or Decimal(0)))
-    funds = F("balance") + F("credit_limit") - F("held")
-    accounts = Account.objects.filter(is_active=True).annotate(funds_left=funds)
-    return list(accounts.filter(is_low).order_by("funds_left", "pk")[:MAX_LISTED])
+    accounts = Account.objects.filter(
+        is_active=True,
+        provider__is_active=True,
+        spent_on__gte=ledger.day_of(now - CHARGED_WITHIN),
+    ).annotate(funds_left=F("balance") + F("credit_limit") - F("held"))
+    low = accounts.filter(funds_left__lt=CALLS * F("average_cost"))
+    return list(low.order_by("funds_left", "pk")[:MAX_LISTED])

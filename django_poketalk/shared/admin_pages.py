@@ -24,13 +24,11 @@ def admin_url(site: AdminSite, name: str, *args: Any) -> str:
 
 def one_or_404(model_admin: ModelAdmin[Any], request: HttpRequest, pk: Any) -> Any:
     """The row. `PermissionDenied` if the user may not view it, 404 if there is none."""
-    if not model_admin.has_view_permission(request):
-        raise PermissionDenied
     row = model_admin.get_object(request, str(pk))
-    if row is None:
-        raise Http404
     if not model_admin.has_view_permission(request, row):
         raise PermissionDenied
+    if row is None:
+        raise Http404
     return row
 
 

@@ -36,6 +36,13 @@ def check(name: str, schema: Any, id_prefix: str) -> list[checks.CheckMessage]:
         given = _project_dict(name)
     except ImproperlyConfigured as error:
         return [checks.Error(str(error), id=f"{id_prefix}.E001")]
+    return check_keys(name, schema, given, id_prefix)
+
+
+def check_keys(
+    name: str, schema: Any, given: Mapping[str, Any], id_prefix: str
+) -> list[checks.CheckMessage]:
+    """The same messages for a dict within the settings, which `name` names."""
     return [
         *_unknown_keys(name, schema, given, id_prefix),
         *_wrong_types(name, schema, given, id_prefix),
@@ -107,11 +114,16 @@ def _fits(value: Any, hint: Any) -> bool:
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, option) for option in typing.get_args(hint))
+    if origin is Mapping:
+        element = typing.get_args(hint)[1]
+        return isinstance(value, Mapping) and all(_fits(item, element) for item in value.values())
     if origin is not None:  # for types such as tuple[str, ...], lists are accepted too
         element = typing.get_args(hint)[0]
         return isinstance(value, (list, tuple, set, frozenset)) and all(
             _fits(item, element) for item in value
         )
+    if hint is Any:
+        return True
     if isinstance(value, bool):
         return hint is bool
     if hint is float:

@@ -8,23 +8,33 @@ from typing import Any, ClassVar
 
 from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
-from django.contrib.admin.options import BaseModelAdmin, IncorrectLookupParameters
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ALL_VAR, PAGE_VAR, ChangeList
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.exceptions import ValidationError
 from django.core.paginator import Page, Paginator
-from django.db.models import Q, QuerySet
+from django.db.models import DateField, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.formats import number_format
 from django.utils.functional import cached_property
 
+from .moment_fields import MomentFields
 from .periods import YEARS
 
 MOST_COUNTED = 10_000
+MOST_SCANNED = 500  # the same where no index finds the rows
+DEEP = 1000  # from here on, keys are read before rows
 LAST_PAGE = 1_000_000  # no database reads further
 
 Conditions = Mapping[str, tuple[Any, Q]]  # by their value in the address: words, what they mean
 
-DATE = re.compile(r"[0-9]{4}-[0-9]")
-NUMBERS = {"number", "from_number", "to_number", "to_extension", "presented_number"}
+DATE = re.compile(r"[0-9]{4}(-[0-9W]|W|[0-9]{4}T)")  # as `datetime.fromisoformat` reads it
+NUMBERS = {
+    *("number", "from_number", "to_number", "to_extension", "presented_number"),
+    # texts that may contain one:
+    *("reason", "response_detail", "veto_reason", "note", "label", "data", "metadata"),
+    *("custom", "problem", "error", "dialog"),
+}
 
 
 def names_a_number(lookup: str) -> bool:
@@ -34,16 +44,59 @@ def names_a_number(lookup: str) -> bool:
     return not NUMBERS.isdisjoint(lookup.split("__"))
 
 
-class SafeLookups(BaseModelAdmin):  # type: ignore[type-arg]
-    """Refuses values in the address that databases cannot compare: a NUL, and times that overflow
-    in UTC.
+def without_numbers(ordering: Iterable[Any] | None) -> list[Any]:
+    """The ordering without columns of numbers, or newest first: in a sorted list, the place of a
+    row among others tells its number.
     """
+    kept = [each for each in ordering or () if not names_a_number(str(each).lstrip("-"))]
+    return kept or ["-pk"]
+
+
+class KeySelect(AutocompleteSelect):
+    """A select with search that leaves out a value that is no key, instead of failing."""
+
+    def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
+        return super().optgroups(name, [each for each in value if self._is_key(each)], attr)
+
+    def _is_key(self, value: str) -> bool:
+        try:
+            self.field.target_field.clean(value, None)
+        except ValidationError:
+            return False
+        return True
+
+
+class SafeLookups(MomentFields):
+    """Refuses values in the address that databases cannot compare: a NUL, and times that overflow
+    in UTC. Forms refuse keys that are none, and begin without times of the address that are none.
+    """
+
+    def formfield_for_foreignkey(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", KeySelect(db_field, self.admin_site))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        initial: dict[str, Any] = super().get_changeform_initial_data(request)  # type: ignore[misc]
+        for field in self.model._meta.fields:
+            if isinstance(field, DateField) and isinstance(initial.get(field.name), str):
+                form_field: Any = field.formfield()
+                try:
+                    initial[field.name] = form_field.to_python(initial[field.name])
+                except ValidationError:
+                    del initial[field.name]
+        return initial
 
     def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
         if "\x00" in value:
             raise IncorrectLookupParameters
-        if DATE.match(value) and int(value[:4]) not in YEARS:
-            raise DisallowedModelAdminLookup(f"The year must be between 2000 and 2999: {value!r}.")
+        is_year = not {"year", "iso_year"}.isdisjoint(lookup.split("__"))
+        for each in value.split(","):  # as in `__range` and `__in`
+            year = each if is_year else each.strip()[:4] if DATE.match(each.strip()) else None
+            if year is not None and year not in map(str, YEARS):
+                raise DisallowedModelAdminLookup(
+                    f"The year must be between 2000 and 2999: {year!r}"
+                )
         return super().lookup_allowed(lookup, value, request)
 
 
@@ -72,7 +125,7 @@ class AtLeast(int):
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
     """Reads one window of rows, and one row more, before it counts. Counts only where that leaves
-    open how many there are, and no further than `MOST_COUNTED`; behind that, pages go on for as
+    open how many there are, and no further than its `limit`; behind that, pages go on for as
     long as there are rows.
     """
 
@@ -80,10 +133,24 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
     start = 0
     size = 0
 
+    def look_at(self, number: int) -> None:
+        """Make this page the window."""
+        self.size = self.per_page
+        self.start = (number - 1) * self.per_page if 1 <= number <= LAST_PAGE else 0
+
     @cached_property
     def window(self) -> list[Any]:
         """The `size` rows from `start` on, and one more if there is one."""
-        return list(self.object_list[self.start : self.start + self.size + 1])
+        end = self.start + self.size + 1
+        if self.start < DEEP:
+            return list(self.object_list[self.start : end])
+        # A database skips keys in an index faster than rows with all that belongs to them.
+        return self.rows(list(self.object_list.values_list("pk", flat=True)[self.start : end]))
+
+    def rows(self, keys: list[Any]) -> list[Any]:
+        """The rows with these keys, in their order."""
+        found = self.object_list.in_bulk(keys)
+        return [found[key] for key in keys if key in found]
 
     @cached_property
     def count(self) -> int:
@@ -91,8 +158,16 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         if self.window or not self.start:
             if len(self.window) <= self.size:
                 return self.start + len(self.window)
-            if end >= MOST_COUNTED:
+            if end >= self.limit():
                 return AtLeast(end)
+        return self.count_from_start()
+
+    def limit(self) -> int:
+        """How far rows are counted."""
+        return MOST_COUNTED
+
+    def count_from_start(self) -> int:
+        """How many there are, up to the limit."""
         return count(self.object_list)
 
     @cached_property
@@ -112,6 +187,29 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
     def all_rows(self) -> list[Any]:
         """Without another query if the window holds them all."""
         return self.window if len(self.window) == self.count else list(self.object_list)
+
+
+class ScanPaginator(BoundedPaginator):
+    """For rows that no index finds: one query reads the keys of the first ones, which tell both the
+    window and how many there are, up to `MOST_SCANNED`.
+    """
+
+    @cached_property
+    def keys(self) -> list[Any]:
+        """The keys of the first rows, and one more if there is one."""
+        return list(self.object_list.values_list("pk", flat=True)[: MOST_SCANNED + 1])
+
+    @cached_property
+    def window(self) -> list[Any]:
+        end = self.start + self.size
+        return self.rows(self.keys[self.start : end + 1]) if end <= MOST_SCANNED else super().window
+
+    def limit(self) -> int:
+        return MOST_SCANNED
+
+    def count_from_start(self) -> int:
+        found = len(self.keys)
+        return found if found <= MOST_SCANNED else AtLeast(MOST_SCANNED)
 
 
 class LongChangeList(ChangeList):
@@ -159,21 +257,25 @@ class LongList(ModelAdmin):  # type: ignore[type-arg]
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return LongChangeList
 
+    def get_paginator_class(self, request: HttpRequest) -> type[Paginator[Any]]:
+        """The paginator of this request's list."""
+        return self.paginator
+
     def get_paginator(
         self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **kwargs: Any
     ) -> Any:
         """Its window is the page that is asked for, or as many rows as may be shown at once."""
-        paginator: Any = super().get_paginator(request, queryset, per_page, *args, **kwargs)
+        kind: Any = self.get_paginator_class(request)
+        paginator = kind(queryset, per_page, *args, **kwargs)
         if ALL_VAR in request.GET:
             paginator.size = self.list_max_show_all
         else:
-            number = _page_number(request)
-            paginator.size = per_page
-            paginator.start = (number - 1) * per_page if 1 <= number <= LAST_PAGE else 0
+            paginator.look_at(page_number(request))
         return paginator
 
 
-def _page_number(request: HttpRequest) -> int:
+def page_number(request: HttpRequest) -> int:
+    """The page that is asked for, 1 unless the address has a number."""
     try:
         return int(request.GET.get(PAGE_VAR, 1))
     except ValueError:

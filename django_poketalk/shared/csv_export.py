@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import tzinfo
 from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.contenttypes.models import ContentType
+from asgiref.sync import sync_to_async
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.text import get_valid_filename
 from django.utils.translation import get_language, override
 
+from .personal_data import record
+
 BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"  # without it, Excel does not expect UTF-8
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Some spreadsheets read the full-width forms, which East Asian keyboards write, as the same signs.
+PLAIN = re.compile(r"[+-]?[0-9•]+(?:[ .,][0-9•]+)*")
+FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r")
 LINES = 500  # sent at once
 BATCH = 2000  # rows read at once
 
@@ -30,18 +34,30 @@ class _Line:
         return line
 
 
+class _Response(StreamingHttpResponse):
+    """Streams under ASGI too, where Django would first read all rows from a normal iterator."""
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        parts = iter(self.streaming_content)  # type: ignore[arg-type]
+        read = sync_to_async(lambda: next(parts, None))
+        while (part := await read()) is not None:
+            yield part
+
+
 def stream(
     filename: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]
 ) -> StreamingHttpResponse:
     """The rows as a CSV file to download: UTF-8 with a byte order mark, commas, CRLF.
 
     Cells are text, numbers, dates or None (empty). An apostrophe is prepended to text that a
-    spreadsheet would run as a formula, but not to numbers. `rows` is read while the file is sent,
+    spreadsheet would run as a formula, but not to numbers, also of phones: digits with a sign in
+    front refer to no cell and call no function, and a program that reads the file needs them as
+    they are. `rows` is read while the file is sent,
     after the view has returned and its transaction has ended, in the view's language and time zone.
     """
     language, zone = get_language() or "en", timezone.get_current_timezone()
-    return StreamingHttpResponse(
-        _lines(header, rows, language, zone),
+    return _Response(
+        lines(header, rows, language, zone),
         content_type="text/csv; charset=utf-8",
         headers={
             "Content-Disposition": f'attachment; filename="{get_valid_filename(filename)}"',
@@ -59,8 +75,18 @@ def cell(value: Any) -> str:
     if isinstance(value, (int, float)):
         return str(value)
     text = str(value).replace("\0", "")  # some programs stop reading at a NUL
-    is_formula = text.startswith(FORMULA) or text.lstrip().startswith(FORMULA)
-    return f"'{text}" if is_formula else text
+    return f"'{text}" if _is_formula(text.lstrip("'")) else text
+
+
+def text_of(cell: str) -> str:
+    """The text that `cell` wrote so."""
+    return cell[1:] if cell.startswith("'") and _is_formula(cell.lstrip("'")) else cell
+
+
+def _is_formula(text: str) -> bool:
+    if PLAIN.fullmatch(text):
+        return False
+    return text.startswith(FORMULA) or text.lstrip().startswith(FORMULA)
 
 
 def batches(rows: QuerySet[Any]) -> Iterator[list[Any]]:
@@ -76,26 +102,21 @@ def batches(rows: QuerySet[Any]) -> Iterator[list[Any]]:
 
 def log(request: HttpRequest, model: type[Model], message: str) -> None:
     """Log an export of this model's rows to the admin's history."""
-    user: Any = request.user
-    LogEntry.objects.create(
-        user_id=user.pk,
-        content_type_id=ContentType.objects.get_for_model(model).pk,
-        object_repr=str(model._meta.verbose_name_plural)[:200],
-        action_flag=CHANGE,
-        change_message=message,
-    )
+    record(model, message, request.user)
 
 
-def _lines(
+def lines(
     header: Sequence[Any], rows: Iterable[Sequence[Any]], language: str, zone: tzinfo
 ) -> Iterator[str]:
-    # This runs after the view has returned, so it activates the view's language and time zone.
+    """The file in parts. `rows` is read in this language and time zone: for a response, after the
+    view has returned.
+    """
     writer = csv.writer(_Line())
     waiting = iter(rows)
-    lines: list[Any] = [BYTE_ORDER_MARK, writer.writerow([cell(title) for title in header])]
-    while lines:
-        yield "".join(lines)
+    part: list[Any] = [BYTE_ORDER_MARK, writer.writerow([cell(title) for title in header])]
+    while part:
+        yield "".join(part)
         with override(language), timezone.override(zone):
-            lines = [
+            part = [
                 writer.writerow([cell(value) for value in row]) for row in islice(waiting, LINES)
             ]

@@ -11,7 +11,14 @@ from django.utils.translation import get_language_bidi
 
 from ..protocol import numbers
 
+SHORTEST_NUMBER = 7  # digits of a phone number
+
 _for_all: ContextVar[bool | None] = ContextVar("shows_numbers", default=None)
+
+
+def may_be_a_number(prefix: str) -> bool:
+    """Whether a prefix is so long that it can be somebody's number, and must be masked."""
+    return len(numbers.wire(prefix)) >= SHORTEST_NUMBER
 
 
 class NamedByNumbers(models.Model):
@@ -27,7 +34,7 @@ class NamedByNumbers(models.Model):
     def __str__(self) -> str:
         forced = _for_all.get()
         if not (self.shows_numbers if forced is None else forced):
-            return self.name_with(numbers.mask)
+            return numbers.mask_within(self.name_with(numbers.mask))  # labels may have numbers too
         name = self.name_with(numbers.display)
         if not get_language_bidi():
             return name

@@ -6,27 +6,31 @@ Extension members contain further details.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
-from django.http import UnreadablePostError
+from django.http import HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.utils.translation import gettext as _
 from rest_framework import exceptions
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from .logs import get_logger
+from .text import on_one_line
+
 MEDIA_TYPE = "application/problem+json"
+MAX_REASON = 200  # characters of the database's error in the log
 RETRY_AFTER = 5  # seconds to wait before the next request to an unavailable database
 UNREADABLE = (BadRequest, MultiPartParserError, SuspiciousOperation, UnreadablePostError)
 # RFC 9110's names; HTTPStatus has them as of Python 3.13.
 TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class Problem(exceptions.APIException):
@@ -48,15 +52,31 @@ def too_large() -> Problem:
     return Problem(413, "too_large", _("The request is too large."))
 
 
+def unavailable(reason: str) -> HttpResponse:
+    """The response to a request whose work is overdue. The reason is logged."""
+    problem = handle(_unavailable(reason), {})
+    assert problem is not None  # noqa: S101
+    return HttpResponse(
+        JSONRenderer().render(problem.data),
+        status=problem.status_code,
+        content_type=MEDIA_TYPE,
+        headers={"Retry-After": str(RETRY_AFTER), "Cache-Control": "no-store"},
+    )
+
+
+def _unavailable(reason: str) -> Problem:
+    logger.error("The database is not available to the API: %s", on_one_line(reason)[:MAX_REASON])
+    problem = Problem(503, "unavailable", _("The database is not available. Try again."))
+    problem.wait = RETRY_AFTER
+    return problem
+
+
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """An exception handler for views: the problem, or None for an error on our side (HTTP 500)."""
     match error:
         case OperationalError() | InterfaceError():
             # The request may have had an effect: the response to a commit may have been lost.
-            logger.error("The database is not available to the API: %s", error, exc_info=error)
-            problem = Problem(503, "unavailable", _("The database is not available. Try again."))
-            problem.wait = RETRY_AFTER
-            error = problem
+            error = _unavailable(str(error))
         case RequestDataTooBig():
             error = too_large()
         case _ if isinstance(error, UNREADABLE):

@@ -11,6 +11,7 @@ from typing import Any
 from django.forms import BaseForm
 from django.http import Http404
 from django.utils.cache import add_never_cache_headers
+from django.utils.translation import gettext as _
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ErrorDetail, NotFound
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -18,6 +19,8 @@ from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
+from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
 from . import problems
@@ -45,6 +48,21 @@ class JSONView(APIView):
         return final
 
 
+class DefaultRate(SimpleRateThrottle):
+    """A throttle whose rate has a default. The project's `DEFAULT_THROTTLE_RATES` come first; None
+    there means no limit.
+    """
+
+    scope: str
+    default_rate: str
+
+    def get_rate(self) -> str | None:
+        """The rate, read for each request."""
+        rates: dict[str, Any] = api_settings.DEFAULT_THROTTLE_RATES or {}
+        rate: str | None = rates.get(self.scope, self.default_rate)
+        return rate
+
+
 class NewestFirst(CursorPagination):
     """Pages of the newest rows first. The cost of a page does not depend on the number of rows."""
 
@@ -52,6 +70,16 @@ class NewestFirst(CursorPagination):
     page_size_query_param = "page_size"
     max_page_size = 200
     ordering = "-id"
+
+    def get_page_size(self, request: Request) -> int:
+        """The page's size. `InvalidParameter` if it is not a number from 1 to the maximum."""
+        text = request.query_params.get(self.page_size_query_param)
+        if text is None:
+            return self.page_size
+        if not _PRIMARY_KEY.fullmatch(text) or not 1 <= int(text) <= self.max_page_size:
+            sentence = _("Enter a whole number from 1 to %(most)d.") % {"most": self.max_page_size}
+            raise problems.InvalidParameter({self.page_size_query_param: [sentence]})
+        return int(text)
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         """The cursor. `InvalidParameter` if it is invalid or its position is not a primary key."""

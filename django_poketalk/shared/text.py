@@ -1,6 +1,12 @@
-"""Text that may contain input from the other side."""
+"""Text that may contain input from the other side, or in another direction."""
 
 from __future__ import annotations
+
+import unicodedata
+
+from django.utils.translation import get_language_bidi
+
+FIRST_STRONG = {"L": False, "R": True, "AL": True}
 
 
 def on_one_line(text: str) -> str:
@@ -8,3 +14,17 @@ def on_one_line(text: str) -> str:
     that it is safe for logs, terminals and the database.
     """
     return "".join(character if character.isprintable() else " " for character in text)
+
+
+def short(text: str) -> str:
+    """The text on one line, truncated to the 255 characters of a column."""
+    return " ".join(on_one_line(text).split())[:255]
+
+
+def isolated(name: str) -> str:
+    """The name, isolated if its direction differs from that of the surrounding sentence."""
+    runs = (FIRST_STRONG.get(unicodedata.bidirectional(letter)) for letter in name)
+    from_right = next((run for run in runs if run is not None), False)
+    if from_right == get_language_bidi():
+        return name
+    return f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}"

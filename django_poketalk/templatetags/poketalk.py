@@ -9,13 +9,24 @@ from typing import Any
 from django import template
 from django.db.models import Model
 from django.http import HttpRequest
+from django.template.defaultfilters import floatformat
 from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.safestring import mark_safe
 
 from .. import permissions
+from ..button import call_bar as bar
+from ..button import call_history as history
 from ..button import number_linker, render, signed_call
-from ..calls import subjects
+from ..calls.currencies import currency_of
+from ..forms import LaterForm
+from ..models import CallBack, CallRequest
+from ..models.metadata import clean_metadata
+from ..presentation import live_board as board
+from ..presentation.call_status import with_way_back
 from ..protocol import numbers
+from ..shared.moments import clock, moment, moment_cell, moment_with_zone
 
 register = template.Library()
 
@@ -31,10 +42,12 @@ def call_button(
     label: str = "",
     size: str = "",
     subject: Any = None,
+    metadata: Any = None,
     max_duration: Any = None,
     max_cost: Any = None,
     back: str = "",
     form: str = "",
+    tel: bool = False,
 ) -> dict[str, Any]:
     """A button that calls a number.
 
@@ -42,11 +55,16 @@ def call_button(
     `{% call_button contact field="phone" %}`.
 
     With an object and a field, the page does not contain the number. It is read when the button is
-    pressed, and the object becomes the call's `subject`, unless you pass another one. `label` is
-    the button's text. `size` is `small` or `large`. `max_duration` (seconds) and `max_cost` (money)
-    end the call earlier than the settings would. `back` is the page that the call's page links back
-    to, by default the current one. Renders nothing without a number, or for users who may not place
-    calls.
+    pressed, and the object becomes the call's `subject`, unless you pass another one. `metadata` is
+    a dict of your own, which the call keeps, such as the deal that it is about; it is signed, but
+    people can read it in the page. `label` is the button's text. `size` is `small` or `large`.
+    `max_duration` (seconds) and `max_cost` (money) end the call earlier than the settings would.
+    `back` is the page that the call's page links back to, by default the current one. Renders
+    nothing without a number, or for users who may not place calls about the object
+    (`permissions.may_call_about`).
+
+    With `tel=True`, users who have no phone of their own yet, or may not place calls, get a `tel:`
+    link instead, which the device at hand calls. The page contains the number then.
 
     The button is a form, which works without JavaScript. If the page loads the module
     `poketalk/call.js`, the element around the form shows the call in place. Forms cannot be nested.
@@ -56,7 +74,10 @@ def call_button(
     """
     request = _request(context, "call_button")
     user = getattr(request, "user", None)
-    if user is None or not permissions.may_place(user):
+    if user is None:
+        return {}
+    may_place = permissions.may_place(user)
+    if not may_place and not (tel and user.is_authenticated):
         return {}
     source, number = _target(callee, field)
     order = signed_call.Button(
@@ -65,12 +86,16 @@ def call_button(
         source=signed_call.Reference.to(source) if source else None,
         field=field,
         subject=_reference(subject),
+        metadata=_metadata(metadata),
         max_duration=_seconds(max_duration),
         max_cost=_money(max_cost),
     )
-    if not number:
+    about = [each for each in (source, subject) if isinstance(each, Model)]
+    if not number or not all(permissions.may_call_about(user, each) for each in about):
         return {}
     look = render.Look(label, _size(size), back, form)
+    if tel and not (may_place and render.own_phones(request)):
+        return render.tel_link(user, number, subject or source, look)
     return {
         **render.context(request, order, number, subject or source, look),
         "csrf_token": context.get("csrf_token"),
@@ -112,7 +137,8 @@ def call_buttons(
     `objects` are objects or lists of objects. `fields` are the columns or properties with numbers,
     by default the columns for phone numbers. Other numbers remain text, and so do numbers in links,
     buttons, scripts and attributes. If several of the objects have the same number, its call has no
-    subject. Changes nothing for users who may not place calls.
+    subject. Changes nothing for users who may not place calls, nor the numbers of objects that they
+    may not call about.
     """
     request = _request(context, "call_buttons")
     user = getattr(request, "user", None)
@@ -133,7 +159,9 @@ def call_history(context: template.Context, subject: Any, *, limit: int = 10) ->
     """The newest calls about an object, at most `limit`: `{% call_history contact %}`.
 
     Users see their own calls, or all calls with the permission `poketalk.view_callrequest`. Each
-    call links to its page. Renders nothing without an object, or for users who are not logged in.
+    call links to its page. The list is loaded again when a call starts or ends on a page with
+    `poketalk/call.js` or the bar. Renders nothing without an object, or for users who are not
+    logged in.
     """
     request = _request(context, "call_history")
     user = getattr(request, "user", None)
@@ -143,20 +171,118 @@ def call_history(context: template.Context, subject: Any, *, limit: int = 10) ->
         raise template.TemplateSyntaxError(
             f"call_history needs an object, not a {type(subject).__name__}."
         )
-    calls = subjects.calls_about(subject, permissions.visible_calls(user))
+    back = request.get_full_path()
+    query = urlencode({"list": history.sign(subject, limit), "next": back})
     return {
         "is_visible": True,
-        "calls": calls.select_related("user")[:limit],
-        "back": request.get_full_path(),
+        **history.calls_about(user, subject, limit),
+        "src": f"{reverse('poketalk:history')}?{query}",
+        "back": back,
     }
 
 
+@register.inclusion_tag("poketalk/call_bar.html", takes_context=True)
+def call_bar(context: template.Context, *, back: str = "") -> dict[str, Any]:
+    """The bar with the user's open call: whom it is to, its state, clock and cost, *Hang up*, and
+    a link to its page. Put it at the end of the `<body>` of your base template: `{% call_bar %}`.
+
+    It brings its own style sheet and script. With the script, it follows calls of all tabs, and
+    changes the page's title and icon while a call is open. `back` is the page that the call's page
+    links back to, by default the current one. Renders nothing for users who may not place calls.
+    """
+    request = _request(context, "call_bar")
+    return {**bar.context(request, back), "csrf_token": context.get("csrf_token")}
+
+
+@register.inclusion_tag("poketalk/live_board.html", takes_context=True)
+def live_board(context: template.Context) -> dict[str, Any]:
+    """All calls that are going on and that the user may see, with the counts of the day. It keeps
+    itself up to date: `{% live_board %}`, once on a page.
+
+    Users see their own calls, or all calls with the permission `poketalk.view_callrequest`, as far
+    as `VISIBLE_CALLS` shows them. Renders nothing for users who may see no calls.
+    """
+    request = _request(context, "live_board")
+    user = getattr(request, "user", None)
+    if user is None or user.pk is None or not permissions.may_see_calls(user):
+        return {}
+    back = request.get_full_path()
+    return {
+        **board.on_page(user, back),
+        "rows_url": with_way_back(reverse("poketalk:board"), back),
+        "back": back,
+    }
+
+
+@register.inclusion_tag("poketalk/call_later.html", takes_context=True)
+def call_back_form(
+    context: template.Context,
+    callee: Any,
+    *,
+    field: str = "",
+    subject: Any = None,
+    metadata: Any = None,
+    back: str = "",
+) -> dict[str, Any]:
+    """A form to call somebody later: `{% call_back_form contact field="phone" %}`. The user is
+    reminded then, or the phones ring by themselves. The arguments are those of `call_button`, and
+    it renders nothing where that does not.
+    """
+    button = call_button(
+        context, callee, field=field, subject=subject, metadata=metadata, back=back
+    )
+    if not button:
+        return {}
+    form = LaterForm(auto_id=f"poketalk-later-{signed_call.new_nonce()[:8]}-%s")
+    return {**{name: button[name] for name in ("token", "back", "csrf_token")}, "form": form}
+
+
+@register.inclusion_tag("poketalk/call_button.html", takes_context=True)
+def call_back_button(context: template.Context, call_back: CallBack) -> dict[str, Any]:
+    """The button that places the call of a call back, which is done then."""
+    request = _request(context, "call_back_button")
+    user: Any = request.user
+    about = call_back.subject
+    if not permissions.may_place(user) or (about and not permissions.may_call_about(user, about)):
+        return {}
+    order = signed_call.Button(
+        nonce=signed_call.new_nonce(),
+        number=call_back.callee,
+        subject=_reference(about),
+        metadata=call_back.metadata,
+        call_back=call_back.pk,
+    )
+    look = render.Look("", "small", request.get_full_path())
+    return {
+        **render.context(request, order, call_back.callee, about, look),
+        "csrf_token": context.get("csrf_token"),
+    }
+
+
+@register.simple_block_tag(takes_context=True)
+def site_frame(context: template.Context, content: str) -> str:
+    """For the pages of this app: what surrounds them in the base template of the site, such as a
+    link back. Changes nothing without one (`BASE_TEMPLATE`), since `poketalk/base.html` has it.
+    """
+    if not context.get("poketalk_site"):
+        return content
+    inside: dict[Any, Any] = {**context.flatten(), "content": content}
+    return render_to_string("poketalk/site_frame.html", inside)
+
+
+register.filter(moment, expects_localtime=True)
+register.filter(moment_cell)
+register.filter(moment_with_zone)
+register.filter(clock)
+
+
 @register.filter
-def clock(seconds: int | None) -> str:
-    """Seconds as a phone displays them: 75 → `1:15`, 3675 → `1:01:15`."""
-    minutes, rest = divmod(seconds or 0, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+def cost(call: CallRequest) -> str:
+    """The cost of a call with three decimals, and with the currency of its service if that is
+    known: `0.421 EUR`.
+    """
+    currency = currency_of(call.service)
+    return f"{floatformat(call.cost, 3)}\N{NO-BREAK SPACE}{currency}".rstrip()
 
 
 def _request(context: template.Context, tag: str) -> HttpRequest:
@@ -220,6 +346,13 @@ def _reference(subject: Any) -> signed_call.Reference | None:
             f"call_button: subject must be an object, not a {type(subject).__name__}."
         )
     return signed_call.Reference.to(subject)
+
+
+def _metadata(value: Any) -> dict[str, Any]:
+    try:
+        return clean_metadata(value or None)
+    except ValueError as error:
+        raise template.TemplateSyntaxError(f"call_button: {error}") from error
 
 
 def _seconds(value: Any) -> int | None:

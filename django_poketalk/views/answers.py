@@ -12,10 +12,10 @@ from django.utils.cache import get_conditional_response
 from django.utils.translation import gettext as _
 
 from ..button import signed_call
-from ..calls import subjects
+from ..calls import asking, required_results, subjects
 from ..exceptions import CallRefused
 from ..models import CallRequest
-from ..presentation import call_status
+from ..presentation import call_status, wrap_up
 from ..shared.etags import weak_etag
 
 JSON_TYPE = "application/json"
@@ -29,6 +29,8 @@ def wants_json(request: HttpRequest) -> bool:
 def state(request: HttpRequest, call: CallRequest) -> HttpResponseBase:
     """The call's status, or 304 if nothing but the clock has changed, which the page updates."""
     subjects.load([call])
+    if call_status.wants_cause(call):
+        asking.explain(call)
     data = call_status.serialize(call, request.user)
     tag = etag(data)
     response = JsonResponse(data, headers={"ETag": tag})
@@ -37,7 +39,7 @@ def state(request: HttpRequest, call: CallRequest) -> HttpResponseBase:
 
 def etag(data: dict[str, Any]) -> str:
     """The ETag of a result of `call_status.serialize`."""
-    return weak_etag({**data, "clock": None})
+    return weak_etag({**data, "clock": None, "next_report": None})
 
 
 def placed(
@@ -63,7 +65,9 @@ def refused(request: HttpRequest, refusal: CallRefused, back: str) -> JsonRespon
     """
     user: Any = request.user
     link = call_status.way_out(refusal, user, back)
-    return _no_call(str(refusal.sentence), refusal.code, link)
+    last = required_results.missing(user) if refusal.code == "wrap_up_missing" else None
+    more: dict[str, Any] = {"wrap_up": wrap_up.link_to(last)} if last else {}
+    return _no_call(str(refusal.sentence), refusal.code, link, **more)
 
 
 def logged_out(back: str) -> HttpResponse:
@@ -80,7 +84,7 @@ def not_allowed(sentence: str) -> HttpResponse:
 
 
 def _no_call(
-    sentence: str, code: str, link: dict[str, str] | None, status: int = 200
+    sentence: str, code: str, link: dict[str, str] | None, status: int = 200, **more: Any
 ) -> JsonResponse:
     return JsonResponse(
         {
@@ -90,6 +94,7 @@ def _no_call(
             "link": link,
             "open": False,
             "may_hang_up": False,
+            **more,
         },
         status=status,
     )

@@ -15,7 +15,7 @@ from django.contrib.auth.decorators import login_not_required, login_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import get_object_or_404, redirect, render, resolve_url
+from django.shortcuts import get_object_or_404, redirect, resolve_url
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
@@ -24,12 +24,16 @@ from django.views.decorators.http import require_POST, require_safe
 
 from .. import permissions
 from ..button import signed_call
-from ..calls import requesting, subjects
+from ..calls import call_backs, redialing, requesting, subjects
 from ..calls.service_extensions import undialed
+from ..conf import settings
 from ..exceptions import CallRefused
 from ..models import CallRequest
+from ..models.beside_calls import BESIDE
 from ..presentation import call_log, call_status
 from . import answers
+from .after_call_forms import WrapUpForm
+from .pages import render
 
 View = Callable[..., HttpResponseBase]
 
@@ -83,7 +87,13 @@ def call(request: HttpRequest, pk: int) -> HttpResponse:
     """A call's page, with its state, its log and a button to hang up. It reloads itself while the
     call is open.
     """
-    found = visible_call(request, pk)
+    return page(request, visible_call(request, pk))
+
+
+def page(
+    request: HttpRequest, found: CallRequest, form: WrapUpForm | None = None, status: int = 200
+) -> HttpResponse:
+    """The page of this call, with the form for its wrap-up as it was sent, if it was."""
     subjects.load([found])
     whole = permissions.may_see_numbers(request.user, found)
     own = found.user_id == request.user.pk
@@ -92,19 +102,27 @@ def call(request: HttpRequest, pk: int) -> HttpResponse:
         "poketalk/call.html",
         {
             "call": found,
+            "heading": call_status.heading(found),
+            "is_scheduled": call_status.waits_for_its_time(found),
             "log": call_log.steps(found),
             "from_number": permissions.display_number(found.from_number, whole),
             "to_number": permissions.display_callee(found, whole),
-            "undialed": undialed(found.to_extension) if found.is_open and own else "",
+            "waiting": call_status.waiting(found),
+            "ending": call_status.ending(found)
+            if found.is_open and found.hangup_requested_at
+            else "",
+            "undialed": undialed(found) if found.is_open and own else "",
             "detail": permissions.display_text(found.response_detail, whole),
             "ended_because": permissions.display_text(found.veto_reason, whole),
             "own": own,
+            **wrap_up_context(request, found, form),
             "may_hang_up": permissions.may_hang_up_now(request.user, found),
             "refresh": call_status.refresh_after(found),
             "etag": answers.etag(call_status.serialize(found, request.user)),
             "paused": request.GET.get("refresh") == "off",
             "back": way_back(request),
         },
+        status,
     )
 
 
@@ -145,10 +163,33 @@ def refuse(request: HttpRequest, sentence: str) -> HttpResponse:
     raise PermissionDenied(sentence)
 
 
+def wrap_up_context(
+    request: HttpRequest, call: CallRequest, form: WrapUpForm | None = None
+) -> dict[str, Any]:
+    """The wrap-up of a call on its page: what was saved, and the form for those who may write."""
+    user: Any = request.user
+    may_wrap_up = permissions.may_wrap_up(user, call)
+    whole = permissions.may_see_numbers(user, call)
+    row, follow_up = call.wrapped_up, call.follow_up
+    if form is None and may_wrap_up and call.status is not None:
+        form = WrapUpForm(call=call, user=user)
+    return {
+        "wrap_up": row,
+        "note": permissions.display_text(row.note, whole) if row else "",
+        "follow_up": follow_up if follow_up and not follow_up.done_at else None,
+        "next_call": redialing.next_open(call, user) if form and not call.is_open else None,
+        "wrap_up_form": form,
+        "retry_after": (settings.retry_after or 0) // 60
+        if call_backs.may_try_again(call, user)
+        else None,
+        "styles": ("poketalk/wrap_up.css",),
+    }
+
+
 def visible_call(request: HttpRequest, pk: int) -> CallRequest:
     """The call. 404 if it does not exist, or if this user may not see it."""
     found = get_object_or_404(
-        CallRequest.objects.select_related("user", "hangup_requested_by"), pk=pk
+        CallRequest.objects.select_related("user", "hangup_requested_by", *BESIDE), pk=pk
     )
     if not permissions.may_see(request.user, found):
         raise Http404

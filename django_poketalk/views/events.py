@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from django.contrib.auth.decorators import login_not_required
 from django.db import Error as DatabaseError
 from django.db import transaction
@@ -11,14 +9,19 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from ..conf import settings
-from ..events import deadline, incoming, tokens
+from ..events import incoming, tokens
 from ..protocol import eventurl
 from ..protocol.codes import HTTP_HANG_UP
 from ..shared.client_address import client_address
+from ..shared.deadline import Deadline, Overdue
+from ..shared.logs import about_call, get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 WAIT = 0.9  # seconds to wait for the database, so that the answer is sent within one second
+# If all threads hang, events do not wait: the web server needs its own threads.
+# A service sends the events of a call one at a time: more at once are a flood, or wait for its row.
+RECORDING = Deadline("poketalk-events", threads=16, share=2)
 
 
 @csrf_exempt
@@ -36,6 +39,11 @@ def event(request: HttpRequest, token: str) -> HttpResponse:
     limits = tokens.read(token)
     if limits is None:
         return _answer(404)
+    with about_call(limits.pk, "event"):
+        return _receive(request, limits)
+
+
+def _receive(request: HttpRequest, limits: tokens.Limits) -> HttpResponse:
     try:
         received = eventurl.parse(request.META.get("QUERY_STRING", ""))
     except eventurl.InvalidEvent as error:
@@ -43,8 +51,8 @@ def event(request: HttpRequest, token: str) -> HttpResponse:
         return _answer(400)
     address = client_address(request.META, settings.trusted_proxies)
     try:
-        reply = deadline.within(WAIT, incoming.receive, limits, received, address)
-    except (deadline.Overdue, DatabaseError) as error:
+        reply = RECORDING.within_share(limits.pk, WAIT, incoming.receive, limits, received, address)
+    except (Overdue, DatabaseError) as error:
         logger.error(
             "Call %s: status %s could not be recorded: %r", limits.pk, received.status.value, error
         )

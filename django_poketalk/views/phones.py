@@ -9,14 +9,14 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from .. import permissions
 from ..calls import verification
@@ -24,12 +24,13 @@ from ..conf import settings
 from ..exceptions import VerificationRefused
 from ..forms import MyPhoneForm
 from ..models import Phone
-from ..models.phones import MOST_PHONES, users_keep_their_own
+from ..models.phones import MOST_PHONES, one_change_at_a_time, users_keep_their_own
 from ..presentation.call_status import with_way_back
 from .calls import way_back
+from .pages import page_methods, render
 
 View = Callable[..., HttpResponse]
-page_methods = require_http_methods(["GET", "HEAD", "POST"])
+STYLES = ("poketalk/phones.css",)
 
 
 def by_user(view: View) -> View:
@@ -54,9 +55,7 @@ def phones(request: HttpRequest) -> HttpResponse:
     """The user's phones, with a form to add one."""
     phone = Phone(user=_user(request))
     form = MyPhoneForm(request.POST if request.method == "POST" else None, instance=phone)
-    if form.is_valid():
-        phone = form.save()
-        messages.success(request, _("Your phone was saved."), fail_silently=True)
+    if _save(request, form):
         return _after_saving(request, phone)
     own = Phone.objects.for_user(request.user)
     return render(
@@ -68,6 +67,7 @@ def phones(request: HttpRequest) -> HttpResponse:
             "verifies": settings.verify_phones is not None,
             "sends_codes": verification.sends_codes(),
             "back": way_back(request),
+            "styles": STYLES,
         },
     )
 
@@ -84,13 +84,10 @@ def own_number(request: HttpRequest) -> HttpResponse:
 def phone(request: HttpRequest, phone: Phone) -> HttpResponse:
     """One phone, to change its label or number."""
     form = MyPhoneForm(request.POST if request.method == "POST" else None, instance=phone)
-    if form.is_valid():
-        saved = form.save()
-        messages.success(request, _("Your phone was saved."), fail_silently=True)
-        return _after_saving(request, saved)
-    return render(
-        request, "poketalk/phone.html", {"form": form, "phone": phone, "back": way_back(request)}
-    )
+    if _save(request, form):
+        return _after_saving(request, phone)
+    context = {"form": form, "phone": phone, "back": way_back(request), "styles": STYLES}
+    return render(request, "poketalk/phone.html", context)
 
 
 @require_POST
@@ -133,7 +130,7 @@ def verify(request: HttpRequest, phone: Phone) -> HttpResponse:
             error = str(refusal)
         else:
             messages.success(request, _("Your phone is verified."), fail_silently=True)
-            return redirect(way_back(request) or reverse("poketalk:phones"))
+            return HttpResponseRedirect(way_back(request) or reverse("poketalk:phones"))
     return render(
         request,
         "poketalk/phone_verify.html",
@@ -142,6 +139,7 @@ def verify(request: HttpRequest, phone: Phone) -> HttpResponse:
             "error": error,
             "was_sent": verification.current_code(phone, timezone.now()) is not None,
             "back": way_back(request),
+            "styles": STYLES,
         },
     )
 
@@ -150,13 +148,25 @@ def _user(request: HttpRequest) -> Any:
     return request.user  # not anonymous, because of login_required
 
 
+def _save(request: HttpRequest, form: MyPhoneForm) -> bool:
+    """Save the form's phone, if it was sent and is valid, also in view of what was just saved."""
+    if not form.is_bound:
+        return False
+    with one_change_at_a_time(request.user.pk):
+        if not form.is_valid():
+            return False
+        form.save()
+    messages.success(request, _("Your phone was saved."), fail_silently=True)
+    return True
+
+
 def _after_saving(request: HttpRequest, phone: Phone) -> HttpResponse:
     """Back to the page of the button, if the phone can ring."""
     if not phone.may_ring and verification.sends_codes():
         page = reverse("poketalk:phone-verify", args=[phone.pk])
         return redirect(with_way_back(page, way_back(request)))
     if phone.may_ring and way_back(request):
-        return redirect(way_back(request))
+        return HttpResponseRedirect(way_back(request))
     return _to_phones(request)
 
 

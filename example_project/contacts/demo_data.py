@@ -22,6 +22,8 @@ from django_poketalk.server.models import (
     ApiKey,
     BlacklistedNumber,
     Gateway,
+    PresentedNumber,
+    PriceList,
     Rate,
     ServiceProvider,
 )
@@ -30,8 +32,11 @@ from .models import Contact
 
 ACCOUNT = "Ringdove"
 FUNDS = Decimal("100.000")
+USERS = ("demo", "agent")  # each one's password is the name
+KEY_LABELS = ("demo", "check", "check, by hand")
 DEMO_NUMBER = "+442079460700"
 AGENT_NUMBER = "+442079460800"
+OFFICE = "+442079460900"  # what the people who are called see
 LISTED = "+442079460066"  # on the service's blacklist
 NO_GATEWAY = "+33199000042"  # there is a rate, but no gateway
 NO_RATE = "+61255500142"  # there is a gateway, but no rate
@@ -126,9 +131,14 @@ def _extras() -> list[tuple[str, str, str, str]]:
 def _people() -> None:
     """`demo` is a superuser; `agent` may place calls, by a group, and has no admin access."""
     sales, _ = Group.objects.get_or_create(name="Sales")
-    sales.permissions.add(
-        Permission.objects.get(content_type__app_label="poketalk", codename="place_call")
-    )
+    for app, codename in (
+        ("poketalk", "place_call"),
+        ("poketalk", "dial_any_number"),
+        ("contacts", "view_contact"),
+    ):
+        sales.permissions.add(
+            Permission.objects.get(content_type__app_label=app, codename=codename)
+        )
     demo = _user("demo", "Demo", DEMO_NUMBER, is_staff=True, is_superuser=True)
     agent = _user("agent", "Sales agent", AGENT_NUMBER)
     agent.groups.add(sales)
@@ -154,13 +164,14 @@ def _service() -> Account:
         name="Simulated phones",
         defaults={"kind": Gateway.Kind.SIMULATED, "prefixes": "1 44 61"},
     )
+    prices, _ = PriceList.objects.get_or_create(name="Loopback Telecom")
     for prefix, destination, price, fee, initial, subsequent in (
         ("1", "United States", "0.030", "0", 60, 60),
         ("33", "France", "0.060", "0.010", 1, 1),
         ("44", "United Kingdom", "0.120", "0.010", 1, 1),
     ):
         Rate.objects.get_or_create(
-            provider=provider,
+            price_list=prices,
             prefix=prefix,
             defaults={
                 "destination": destination,
@@ -175,7 +186,12 @@ def _service() -> Account:
         number=LISTED.removeprefix("+"),
         defaults={"reason": "Does not want to be called."},
     )
-    account = open_account(ACCOUNT, provider, "127.0.0.1/32")
+    account = open_account(ACCOUNT, provider, prices, "127.0.0.1/32")
+    PresentedNumber.objects.get_or_create(
+        account=account,
+        number=OFFICE.removeprefix("+"),
+        defaults={"label": "Office", "verified_at": timezone.now(), "is_default": True},
+    )
     if account.funds < FUNDS / 2:
         ledger.top_up(account, FUNDS, note="Demo money")
     return account
@@ -188,8 +204,12 @@ def issue_key(account: Account, label: str) -> str:
     return secret
 
 
-def open_account(name: str, provider: ServiceProvider | None, network: str) -> Account:
+def open_account(
+    name: str, provider: ServiceProvider | None, prices: PriceList | None, network: str
+) -> Account:
     """The account with this name, created if missing, allowed to call from this network."""
-    account, _ = Account.objects.get_or_create(name=name, defaults={"provider": provider})
+    account, _ = Account.objects.get_or_create(
+        name=name, defaults={"provider": provider, "price_list": prices}
+    )
     AllowedAddress.objects.get_or_create(account=account, network=network)
     return account

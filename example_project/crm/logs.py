@@ -1,7 +1,8 @@
-"""Readable log lines without secrets."""
+"""Readable log lines without secrets, and JSON for programs."""
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 
@@ -23,3 +24,19 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         return text if record.levelno < logging.WARNING else f"{record.levelname}: {text}"
+
+
+class JSONFormatter(logging.Formatter):
+    """A record as one line of JSON, with the call that it is about."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": super().format(record),  # with its traceback
+        }
+        for name in ("call_id", "call_service", "call_step"):
+            if (value := getattr(record, name, None)) is not None:
+                line[name] = value
+        return json.dumps(line)

@@ -1,5 +1,5 @@
-"""Settings of the example. It runs on one machine without changes. Set environment variables to
-deploy it.
+"""Settings of the example. `manage.py` runs it on one machine without changes, with DEBUG. Set
+environment variables to deploy it; `crm.wsgi` and `crm.celery` alone never turn DEBUG on.
 
 Both halves of django_poketalk are installed here. They only communicate over HTTP, as they would
 over the internet.
@@ -16,6 +16,7 @@ import dj_database_url
 import django
 from django.core.exceptions import ImproperlyConfigured
 
+from contacts.results import RESULTS
 from django_poketalk.calls.schedule import BEAT_SCHEDULE
 
 from . import environment
@@ -37,10 +38,8 @@ if _site.scheme not in {"http", "https"} or not _site.hostname:
 _encrypted = _site.scheme == "https"
 _on_this_machine = _site.hostname in {"127.0.0.1", "localhost"}
 
-DEBUG = environment.flag("DJANGO_DEBUG", default=True)
-SECRET_KEY = environment.secret_key(
-    "DJANGO_SECRET_KEY", keep_in=VAR / "secret_key" if DEBUG else None
-)
+DEBUG = environment.flag("DJANGO_DEBUG", default=False)
+SECRET_KEY = environment.secret_key("DJANGO_SECRET_KEY", VAR / "secret_key", development=DEBUG)
 ALLOWED_HOSTS = environment.words("DJANGO_ALLOWED_HOSTS") or [_site.hostname]
 CSRF_TRUSTED_ORIGINS = [f"{_site.scheme}://{_site.netloc}"]
 
@@ -87,6 +86,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_poketalk.middleware.AdminCallBarMiddleware",
 ]
 
 ROOT_URLCONF = "crm.urls"
@@ -110,6 +110,8 @@ TEMPLATES = [
 
 DATABASES = {"default": dj_database_url.config(default=f"sqlite:///{VAR / 'db.sqlite3'}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    if DATABASES["default"]["NAME"] != ":memory:":
+        environment.private_file(Path(DATABASES["default"]["NAME"]))
     DATABASES["default"]["OPTIONS"] = {
         # A transaction that writes waits for others, instead of failing halfway.
         "transaction_mode": "IMMEDIATE",
@@ -152,14 +154,25 @@ match urlsplit(CELERY_BROKER_URL).scheme:
 POKETALK = {
     "URL": os.environ.get("POKETALK_URL") or f"{SITE_URL}/index.php/api/click2call",
     "API_KEY": os.environ.get("POKETALK_API_KEY", ""),
+    # The query API of our own service. Another service has none.
+    "CALLS_API": (
+        os.environ.get("POKETALK_CALLS_API")
+        or ("" if os.environ.get("POKETALK_URL") else f"{SITE_URL}/api/")
+    ),
+    "CURRENCY": "EUR",
     "EVENT_BASE_URL": SITE_URL,
     "DEFAULT_REGION": "GB",
     "ALLOWED_COUNTRIES": ("GB", "US", "FR", "AU"),
     "MAX_DURATION": 1800,
     "MAX_COST": Decimal("5.00"),
-    "CALLS_PER_HOUR_PER_CALLEE": 60,
     "VERIFY_PHONES": "staff",
+    "DISPOSITIONS": RESULTS,
+    "SERVICE_EXTENSIONS": ("caller_id", "internal_numbers", "to_extension"),
 }
+if DEBUG:  # people who try the demo call the same simulated phone again and again
+    POKETALK["CALLS_PER_HOUR_PER_USER"] = 1000
+    POKETALK["CALLS_PER_HOUR_PER_CALLEE"] = 1000
+    POKETALK["CALLS_PER_HOUR_PER_CALLER_PHONE"] = 1000
 
 # The service's side. Events are only sent to public addresses, unless both halves run on this
 # machine.
@@ -167,6 +180,22 @@ POKETALK = {
 POKETALK_SERVER = {
     "EVENT_NETWORKS": ("127.0.0.1/32",) if _on_this_machine else (),
     "EVENT_PORTS": (_site.port or (443 if _encrypted else 80),),
+}
+
+# What a deployment sets: see deploy/README.md
+
+if environment.words("CRM_TRUSTED_PROXIES"):
+    POKETALK["TRUSTED_PROXIES"] = environment.words("CRM_TRUSTED_PROXIES")
+    POKETALK_SERVER["TRUSTED_PROXIES"] = environment.words("CRM_TRUSTED_PROXIES")
+POKETALK_SERVER |= {
+    key: os.environ[f"CRM_{key}"]
+    for key in ("HEALTH_ADDRESS", "HEALTH_TOKEN", "SIP_ADDRESS")
+    if os.environ.get(f"CRM_{key}")
+}
+POKETALK_SERVER |= {
+    key: int(os.environ[f"CRM_{key}"])
+    for key in ("DRAIN", "SIP_PORT")
+    if os.environ.get(f"CRM_{key}")
 }
 
 # People
@@ -220,13 +249,19 @@ STATIC_ROOT = VAR / "static"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"hide_tokens": {"()": "crm.logs.HideTokens"}},
-    "formatters": {"line": {"()": "crm.logs.LineFormatter"}},
+    "filters": {
+        "hide_numbers": {"()": "django_poketalk.shared.logs.HideNumbers"},
+        "hide_tokens": {"()": "crm.logs.HideTokens"},
+    },
+    "formatters": {
+        "line": {"()": "crm.logs.LineFormatter"},
+        "json": {"()": "crm.logs.JSONFormatter"},
+    },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
-            "filters": ["hide_tokens"],
-            "formatter": "line",
+            "filters": ["hide_numbers", "hide_tokens"],
+            "formatter": "json" if os.environ.get("CRM_LOG") == "json" else "line",
         },
     },
     "root": {"handlers": ["console"], "level": "INFO"},

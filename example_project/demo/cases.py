@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from contacts import demo_data
-from django_poketalk.events.vetoes import HANG_UP, MAX_COST, MAX_DURATION
+from django_poketalk.events.vetoes import MAX_COST, MAX_DURATION
 from django_poketalk.models import Placement
 from django_poketalk.protocol.codes import CallStatus, ResponseCode
 
@@ -141,11 +141,11 @@ def _limits() -> Iterator[Case]:
         max_duration=60,
     )
     yield Case(
-        "412 at the maximum cost, 0.10",
+        "412 at the maximum cost, 0.20",
         a(STAYS),
         b(STAYS),
         made(CallStatus.AB_DISCONNECTED, "vetoed", MAX_COST),
-        max_cost=Decimal("0.10"),
+        max_cost=Decimal("0.20"),  # the cost at the next event is less than twice as much
     )
 
 
@@ -205,17 +205,17 @@ def _hang_ups() -> Iterator[Case]:
         Outcome(Placement.CANCELLED),
         hang_up=Moment.WAITING,
     )
-    # The hang-up takes effect at the next event: A answers, B answers, or a tick. Slow phones leave
-    # time to request it in between.
+    # The service is asked to end the call, before the next event: A answers, B answers, or a tick.
+    # Slow phones leave time for that.
     for moment, leg_a, leg_b, status in (
-        (Moment.RINGING_A, AFTER_15, AFTER_15, CallStatus.A_DISCONNECTED),
-        (Moment.RINGING_B, AT_ONCE, AFTER_15, CallStatus.AB_DISCONNECTED),
+        (Moment.RINGING_A, AFTER_15, AFTER_15, CallStatus.A_FAILED),
+        (Moment.RINGING_B, AT_ONCE, AFTER_15, CallStatus.A_DISCONNECTED),
         (Moment.TALKING, AT_ONCE, AT_ONCE, CallStatus.AB_DISCONNECTED),
     ):
         yield Case(
             f"Hang-up {moment.value}",
             a(leg_a),
             b(leg_b),
-            made(status, "vetoed", HANG_UP),
+            made(status, "hang_up_requested"),
             hang_up=moment,
         )

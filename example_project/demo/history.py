@@ -18,9 +18,11 @@ from django.contrib.contenttypes.models import ContentType
 
 from contacts.models import Contact
 from django_poketalk.events import vetoes
-from django_poketalk.models import CallEvent, CallRequest, Placement
+from django_poketalk.models import CallEvent, CallRequest, Placement, WrapUp
 from django_poketalk.protocol.codes import CallStatus as S
 from django_poketalk.protocol.codes import ResponseCode
+
+from . import after_calls
 
 TICK = 60  # seconds between two events while the status stays the same
 MAX_DURATION = 3600
@@ -311,8 +313,10 @@ def fictional_numbers() -> Iterator[str]:
 
 
 def write(batch: list[tuple[CallRequest, list[CallEvent]]], with_events: bool) -> None:
-    """Store the calls and their events."""
-    CallRequest.objects.bulk_create([call for call, _events in batch])
+    """Store the calls, their wrap-ups and their events."""
+    calls = [call for call, _events in batch]
+    CallRequest.objects.bulk_create(calls)
+    WrapUp.objects.bulk_create(after_calls.wrap_ups(calls))
     if not with_events:
         return
     events: list[Any] = []

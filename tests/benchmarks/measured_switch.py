@@ -37,6 +37,7 @@ from django_poketalk.server.models import (  # noqa: E402
     Gateway,
     LedgerEntry,
     Leg,
+    PriceList,
     Rate,
     ServiceProvider,
     Switch,
@@ -68,12 +69,15 @@ class Service:
         with connection.cursor() as cursor:
             for model in (EventDelivery, Leg, LedgerEntry, Call, Switch):
                 cursor.execute(f"DELETE FROM {model._meta.db_table}")
-        for model in (ApiKey, Rate, Gateway, Account, ServiceProvider):
+        for model in (ApiKey, Rate, Gateway, Account, PriceList, ServiceProvider):
             model.objects.all().delete()
         provider = ServiceProvider.objects.create(name="Carrier")
         Gateway.objects.create(provider=provider, name="Phones", kind="simulated")
-        rate = Rate.objects.create(provider=provider, prefix="", price_per_minute=Decimal("0.6"))
-        account = Account.objects.create(name="Customer", provider=provider)
+        price_list = PriceList.objects.create(name="Prices")
+        rate = Rate.objects.create(
+            price_list=price_list, prefix="", price_per_minute=Decimal("0.6")
+        )
+        account = Account.objects.create(name="Customer", provider=provider, price_list=price_list)
         ledger.top_up(account, Decimal(10**8))
         return cls(account, provider, rate)
 

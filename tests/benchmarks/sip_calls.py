@@ -3,13 +3,14 @@
     export DATABASE_URL=postgres://postgres@127.0.0.1:5432/bench
     python -m tests.benchmarks.sip_calls --rate 45 --seconds 60
     python -m tests.benchmarks.sip_calls --rate 45 --held 10000 --seconds 120
+    python -m tests.benchmarks.sip_calls --rate 45 --seconds 60 --flood 2000
 
 Runs `manage.py poketalk_switch` in a separate process, with ledger, call rows and events, on an
 existing PostgreSQL database: it is migrated, and its accounts and calls are deleted. SIPp (Debian's
 sip-tester) simulates all phones; `event_sink` receives the events. Everything runs on this machine,
 on loopback. Calls are admitted at a steady rate and talk for `--talk` seconds. With
 `--held N`, N calls talk until the last one is `--seconds` old. CPU times are read from `/proc`; the
-main thread is reported as asyncio.
+main thread is reported as asyncio. With `--flood N`, a stranger sends N requests per second.
 """
 
 from __future__ import annotations
@@ -48,11 +49,13 @@ from django_poketalk.server.models import (  # noqa: E402
     EventDelivery,
     Gateway,
     Leg,
+    PriceList,
     Rate,
     ServiceProvider,
     Side,
 )
-from tests.server.switch.gateways.sip.conftest import free_port, wait_until_bound  # noqa: E402
+from tests.server.switch.gateways.sip.flood import flooding  # noqa: E402
+from tests.server.switch.gateways.sip.ports import free_port, wait_until_bound  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 PHONE = Path(__file__).with_name("load_phone.xml")
@@ -128,10 +131,11 @@ def prepare(ports: dict[str, int]) -> tuple[Account, Rate]:
     with connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {tables} CASCADE")
     provider = ServiceProvider.objects.get_or_create(name="Benchmark")[0]
-    account = Account.objects.create(name="Benchmark", provider=provider)
+    price_list = PriceList.objects.get_or_create(name="Benchmark")[0]
+    account = Account.objects.create(name="Benchmark", provider=provider, price_list=price_list)
     ledger.top_up(account, Decimal(10**9))
     rate, _ = Rate.objects.get_or_create(
-        provider=provider, prefix="", defaults={"price_per_minute": Decimal("0.6")}
+        price_list=price_list, prefix="", defaults={"price_per_minute": Decimal("0.6")}
     )
     for prefix, port in ports.items():
         Gateway.objects.create(
@@ -259,6 +263,10 @@ def report(
             if seconds > 0.0001 * calls
         )
     )
+    share = 1000 * sum(used.values()) / calls
+    print(
+        f"CPU-ms per call in the switch   {share:.1f}   (goal: 16 or less; 7 at 90 calls a second)"
+    )
     print(f"request → INVITE A       {milliseconds(first)}")
     print(f"A's 200 → INVITE B       {milliseconds(second)}")
     print(f"ticks, delay             {milliseconds(lateness({CONNECTED}))}")
@@ -290,6 +298,7 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
         query = "webcallid=$webcallid&status=$status&duration=$duration&debit=$debit"
         eventurl = f"http://127.0.0.1:{sink}/call_report.php?{query}"
         warm_up(account, rate, eventurl)
+        flood = stack.enter_context(flooding(sip, options.flood)) if options.flood else None
         before, began = switch.cpu(), time.monotonic()
         admission = Admission(options, talk, account, rate, eventurl)
         admission.start()
@@ -303,6 +312,8 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
                 print(f"{options.calls} held, RSS {switch.memory()[0]} MB", flush=True)
                 options.held = 0
         report(before, switch, admission, folder, took)
+        if flood:
+            print(f"flood       {flood.sent} requests of a stranger, {flood.answered} answered")
 
 
 def main() -> None:
@@ -313,6 +324,7 @@ def main() -> None:
     )
     parser.add_argument("--talk", type=int, default=5, help="duration of a call in seconds")
     parser.add_argument("--held", type=int, default=0, help="number of simultaneous calls to hold")
+    parser.add_argument("--flood", type=int, default=0, help="requests per second of a stranger")
     options = parser.parse_args()
     options.calls = options.held or int(options.rate * options.seconds)
     call_command("migrate", verbosity=0)

@@ -17,6 +17,7 @@ POKETALK_SERVER = {
     "EVENT_PORTS": [int(os.environ["BENCH_EVENT_PORT"])],
     "SIP_ADDRESS": "127.0.0.1",
     "SIP_PORT": int(os.environ["BENCH_SIP_PORT"]),
+    "SIP_CHECK_INTERVAL": int(os.environ.get("BENCH_SIP_CHECK_INTERVAL", "0")),
     "QUEUE_TIMEOUT": 60,
 }
 

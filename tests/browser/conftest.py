@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.conf import settings as project
-from django.db import connections
 from django.test import Client, override_settings
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from django_poketalk.calls import placing
 from tests.caller.people import agent, contact
 from tests.crm.models import Contact
-from tests.needs import CHROMIUM
 
 from . import demo
+from .fixtures import browser, service, worker
 from .service import Service
+
+__all__ = ["browser", "service", "worker"]
 
 TIMEOUT = 20_000  # milliseconds; long enough for a busy machine
 REPORT_VIOLATIONS = """
@@ -38,19 +37,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright, pytest.MonkeyPatch.context() as environment:
-        # Playwright's event loop runs in this thread, so Django assumes asynchronous code.
-        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        started = playwright.chromium.launch(
-            executable_path=CHROMIUM.path(),
-            args=["--no-sandbox", "--no-proxy-server", "--disable-background-networking"],
-        )
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="session")
 def demo_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the demo, in which one call has been placed."""
     with demo.running(tmp_path_factory.mktemp("demo")) as address:
@@ -66,37 +52,6 @@ def server(django_db_setup: None) -> Iterator[LiveServer]:
         live = LiveServer("127.0.0.1")
     yield live
     live.stop()
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    with Service() as service:
-        thread = threading.Thread(target=service.serve_forever, args=(0.05,))
-        thread.start()
-        yield service
-        service.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Place each published call at once in a new thread, as a Celery worker would."""
-    threads: list[threading.Thread] = []
-
-    def work(pk: int) -> None:
-        try:
-            placing.place(pk)
-        finally:
-            connections.close_all()
-
-    def wake(pk: int, delay: float = 0) -> None:
-        threads.append(threading.Thread(target=work, args=(pk,)))
-        threads[-1].start()
-
-    monkeypatch.setattr("django_poketalk.calls.task_publisher.wake", wake)
-    yield
-    for thread in threads:
-        thread.join()
 
 
 @pytest.fixture

@@ -49,6 +49,11 @@ def contact(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "crm/contact.html", {"contact": get_object_or_404(Contact, pk=pk)})
 
 
+def desk(request: HttpRequest, pk: int) -> HttpResponse:
+    """A page with the bar, a call button and the calls about the contact."""
+    return render(request, "crm/desk.html", {"contact": get_object_or_404(Contact, pk=pk)})
+
+
 def card(request: HttpRequest, pk: int) -> HttpResponse:
     """A page with a call button beside the phone number in its text, inside another form."""
     return render(request, "crm/card.html", {"contact": get_object_or_404(Contact, pk=pk)})
@@ -62,6 +67,7 @@ def favicon(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("contacts/<int:pk>/", contact, name="contact"),
+    path("desk/<int:pk>/", desk, name="desk"),
     path("cards/<int:pk>/", card, name="card"),
     path("favicon.ico", favicon),
     *crm_urlpatterns,

@@ -24,7 +24,8 @@ def hang_up_button(page: Page) -> Locator:
 
 def expect_status(page: Page, sentence: str | re.Pattern[str]) -> None:
     """Wait until the element's live region has this text."""
-    expect(page.locator("poketalk-call").get_by_role("status")).to_have_text(sentence)
+    sentences = page.locator("poketalk-call [data-poketalk=sentence]")
+    expect(page.get_by_role("status").and_(sentences)).to_have_text(sentence)
 
 
 def place_call(page: Page, service: Service, *statuses: int) -> None:

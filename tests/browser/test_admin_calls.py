@@ -16,15 +16,17 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
 from django_poketalk.calls import requesting
-from django_poketalk.models import CallRequest, Placement
+from django_poketalk.models import CallRequest, Placement, WrapUp
 from tests.caller.conftest import CALLEE, CALLER
-from tests.caller.people import connected, someone
+from tests.caller.people import connected, contact, someone
 
 from . import site as site_module
 from .axe import accessibility_violations
 from .conftest import REPORT_VIOLATIONS, TIMEOUT, record_problems
 
 CALLS = "/admin/poketalk/callrequest/"
+RESULTS = {"sold": "Has ordered at once and wants an offer for next year as well"}
+ENDED_EARLY = {"status": 4, "veto_reason": "outside office hours"}
 
 
 @pytest.fixture
@@ -107,10 +109,10 @@ def test_live_rows_update_until_all_calls_have_ended(
     assert requests == []
 
 
-def test_the_duration_of_a_live_call_keeps_counting(
+def test_the_talk_time_of_a_live_call_keeps_counting(
     watch: Callable[..., Page], new_call: Callable[..., CallRequest]
 ) -> None:
-    call = connected(new_call(), duration=0, a_answered_at=timezone.now() - timedelta(seconds=55))
+    call = connected(new_call(), duration=0, b_answered_at=timezone.now() - timedelta(seconds=55))
 
     page = watch()
 
@@ -119,6 +121,20 @@ def test_the_duration_of_a_live_call_keeps_counting(
     first_text = length.inner_text()
     expect(length).not_to_have_text(first_text)
     assert length.inner_text() > first_text
+
+
+def test_new_calls_join_the_list_of_calls_in_progress(
+    watch: Callable[..., Page], new_call: Callable[..., CallRequest]
+) -> None:
+    page = watch("?outcome=live")
+
+    first = connected(new_call())
+    expect(row(page, first)).to_be_visible(timeout=20_000)  # the list was empty
+    second = connected(new_call())
+    expect(row(page, second)).to_be_visible(timeout=20_000)
+
+    assert page.locator("#result_list tbody tr").count() == 2
+    expect(row(page, second).locator(".field-length")).to_have_text(re.compile(r"0:0[1-9]"))
 
 
 def test_a_hidden_page_does_not_poll(
@@ -165,9 +181,12 @@ def test_the_list_works_without_javascript(
     CallRequest.objects.filter(pk=failed.pk).update(placement=Placement.FAILED)
     page = watch(java_script_enabled=False)
 
-    page.get_by_label("On", exact=True).fill(timezone.localdate().isoformat())
-    page.locator("form", has=page.get_by_label("On", exact=True)).get_by_role("button").click()
-    page.get_by_role("link", name="In progress").click()
+    page.locator("details", has=page.locator("[name=day_from]")).locator("summary").click()
+    page.get_by_label("From", exact=True).fill(timezone.localdate().isoformat())
+    page.locator("form", has=page.get_by_label("From", exact=True)).get_by_role("button").click()
+    in_progress = page.locator("a", has_text="In progress")
+    page.locator("details", has=in_progress).locator("summary").click()
+    in_progress.click()
     expect(pill(page, talking)).to_be_visible()
     expect(row(page, failed)).to_have_count(0)
     row(page, talking).get_by_role("checkbox").check()
@@ -201,6 +220,34 @@ def test_all_columns_are_visible_at_every_width(
 
 
 @pytest.mark.parametrize("language", ["en", "he"])
+@pytest.mark.parametrize("width", [360, 800, 1280, 1440, 1920])
+def test_long_names_leave_room_for_the_figures(
+    width: int,
+    language: str,
+    watch: Callable[..., Page],
+    new_call: Callable[..., CallRequest],
+    settings: Any,
+) -> None:
+    settings.LANGUAGE_CODE = language
+    settings.POKETALK = {**settings.POKETALK, "DISPOSITIONS": RESULTS}
+    names = {"first_name": "Maximiliane Alexandra", "last_name": "von Hohenlohe"}
+    user = someone("maximiliane", "place_call", **names)
+    about = contact("Wissenschaftliche Gesellschaft zur Erforschung der Telefonie")
+    call = connected(
+        new_call(user=user, subject=about), cost="12345.678", ended_at=timezone.now(), **ENDED_EARLY
+    )
+    WrapUp.objects.create(call=call, disposition="sold", user=user)
+
+    page = watch(viewport={"width": width, "height": 800})
+
+    list_fits = "(table) => table.scrollWidth <= table.parentElement.clientWidth"
+    assert page.locator("#result_list").evaluate(list_fits)
+    for column in ("when", "caller", "callee", "user", "about", "outcome", "length", "cost"):
+        expect(row(page, call).locator(f".field-{column}")).to_be_visible()
+    expect(row(page, call).get_by_title(about.name)).to_be_visible()
+
+
+@pytest.mark.parametrize("language", ["en", "he"])
 @pytest.mark.parametrize("width", [360, 800, 1024, 1100, 1280, 1400, 1920])
 def test_nothing_overlaps_within_a_row(
     width: int,
@@ -210,13 +257,17 @@ def test_nothing_overlaps_within_a_row(
     settings: Any,
 ) -> None:
     settings.LANGUAGE_CODE = language
+    several = {"a-service-in-the-south": {"URL": "https://calls.example.com/"}}
+    settings.POKETALK = {**settings.POKETALK, "SERVICES": several}
     long = {"status": 4, "ended_at": timezone.now(), "veto_reason": "outside office hours " * 3}
+    long["service"] = "a-service-in-the-south"
     call = connected(new_call(), cost="1234.567", to_number="+999123456789012", **long)
 
     page = watch(viewport={"width": width, "height": 800})
 
     overlaps = """(row) => {
-        const elements = [...row.querySelectorAll("time, bdi, .field-user a, [data-poketalk]")];
+        const elements = [...row.querySelectorAll(
+            "time, bdi, .field-user a, .field-service span, [data-poketalk]")];
         const pills = row.querySelectorAll(".poketalk-pill");
         const visible = [...elements, ...pills].filter((element) => element.textContent.trim());
         const overlap = (a, b) => a.left < b.right - 1 && b.left < a.right - 1

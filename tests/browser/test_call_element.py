@@ -32,8 +32,8 @@ def test_the_element_displays_a_call_from_start_to_end(visit: Visit, service: Se
     expect(figures).to_have_text(re.compile(r"^00:0\d · 0\.08$"))
     first_text = figures.inner_text()
     expect(figures).not_to_have_text(first_text)  # it keeps counting
-    service.send_event(8, 180, "0.42")
-    expect_status(page, "Ended, 3 min, 0.42")
+    service.send_event(8, 90, "0.42")
+    expect_status(page, re.compile(r"^Ended, 1 min (2\d|30) s, 0\.42$"))
 
     expect(figures).to_be_empty()
     expect(hang_up_button(page)).to_be_hidden()
@@ -46,7 +46,7 @@ def test_the_element_displays_a_call_from_start_to_end(visit: Visit, service: Se
 def test_the_button_can_call_again_afterwards(visit: Visit, service: Service) -> None:
     page = visit()
     place_call(page, service, 1, 2)
-    expect_status(page, "Your phone could not be reached: busy, no answer or declined.")
+    expect_status(page, "Your phone could not be reached.")
 
     call_button(page).click()
     wait_for_request(page, service, times=2)
@@ -60,7 +60,7 @@ def test_an_unreached_callee_is_reported(visit: Visit, service: Service) -> None
 
     place_call(page, service, 1, 3, 5, 6)
 
-    expect_status(page, "Bob could not be reached: busy, no answer or declined.")
+    expect_status(page, "Bob could not be reached.")
 
 
 # Hanging up
@@ -73,13 +73,13 @@ def test_an_unreached_callee_is_reported(visit: Visit, service: Service) -> None
         ((1,), 2, "Ended before Bob answered."),
         ((1, 3), 4, "Ended before Bob answered."),
         ((1, 3, 5), 4, "Ended before Bob answered."),
-        ((1, 3, 5, 7), 8, "Ended, 5 s, 0.08"),
+        ((1, 3, 5, 7), 8, re.compile(r"^Ended, \d s, 0\.08$")),
     ],
 )
 def test_a_call_can_be_hung_up_in_every_phase(
     statuses: tuple[int, ...],
     ending: int,
-    last: str,
+    last: str | re.Pattern[str],
     visit: Visit,
     service: Service,
 ) -> None:
@@ -167,7 +167,7 @@ def test_a_second_tab_places_no_second_call_and_links_to_the_first(
     second = visit(first.context)
 
     place_call(first, service, 1)
-    call_button(second).click()
+    call_button(second).click(force=True)  # disabled as soon as it learns of the call
 
     expect_status(second, "You already have a call in progress.")
     expect_status(first, "Calling your phone …")

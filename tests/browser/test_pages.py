@@ -70,8 +70,7 @@ def test_the_page_is_accessible_and_fits(page: Page, address: Address, problems:
     if address.path.startswith("/admin/"):
         page.set_viewport_size({"width": 800, "height": 900})  # narrow beside the open sidebar
         assert page.evaluate(OVERLAPPING_TOOLS) == 0
-    else:
-        page.set_viewport_size({"width": 360, "height": 640})
-        width = "document.documentElement"
-        assert page.evaluate(f"{width}.scrollWidth <= {width}.clientWidth")
+    page.set_viewport_size({"width": 360, "height": 640})
+    width = "document.documentElement"
+    assert page.evaluate(f"{width}.scrollWidth <= {width}.clientWidth")
     page.close()

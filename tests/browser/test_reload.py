@@ -41,7 +41,7 @@ def test_a_live_call_is_displayed_after_a_reload_and_can_be_hung_up(
     hang_up_button(page).click()
     expect_status(page, re.compile("^Hanging up … The call ends"))
     service.send_event(8, 5, "0.08")
-    expect_status(page, "Ended, 5 s, 0.08")
+    expect_status(page, re.compile(r"^Ended, \d s, 0\.08$"))
 
 
 def test_the_button_places_another_call_after_the_call_has_ended(
@@ -52,7 +52,7 @@ def test_the_button_places_another_call_after_the_call_has_ended(
     page.reload()
     expect_status(page, "Calling your phone …")
     service.send_event(2)
-    expect_status(page, "Your phone could not be reached: busy, no answer or declined.")
+    expect_status(page, "Your phone could not be reached.")
 
     call_button(page).click()
     wait_for_request(page, service, times=2)
@@ -137,7 +137,7 @@ def test_a_button_in_text_places_a_call(visit: Visit, service: Service, bob: Con
 
     expect_status(page, "Ringing Bob …")
     service.send_event(6)
-    expect_status(page, "Bob could not be reached: busy, no answer or declined.")
+    expect_status(page, "Bob could not be reached.")
 
 
 def test_a_button_in_text_works_without_javascript(visit: Visit, bob: Contact) -> None:

@@ -29,8 +29,9 @@ def someone(name: str, *permissions: str, **fields: Any) -> Any:
 
 
 def agent(name: str = "anna", *permissions: str) -> Any:
-    """A user with an own number who may place calls."""
+    """A user with an own number who may place calls about contacts."""
     user = someone(name, "place_call", *permissions)
+    user.user_permissions.add(Permission.objects.get(codename="view_contact"))
     Phone.objects.create(user=user, number=CALLER)
     return user
 
@@ -90,7 +91,7 @@ def limits_of(call: CallRequest) -> Limits:
 
 def connected(call: CallRequest, **changes: Any) -> CallRequest:
     """Update the call to the state while both talk."""
-    now = timezone.now()
+    now = changes.get("ended_at") or timezone.now()  # it answered no later than it ended
     facts = {
         "placement": Placement.ACCEPTED,
         "status": 7,

@@ -8,15 +8,19 @@ from typing import Any
 import pytest
 from celery import Celery
 from django.core import checks
+from django.db import connection
 
+from django_poketalk.checks.deployment import check_prepared_statements
 from django_poketalk.conf import Settings
 from django_poketalk.conf import settings as poketalk_settings
 from django_poketalk.shared import app_settings
 
+OF_POSTGRESQL = "poketalk.I001"  # with the settings of the tests
+
 
 def found(deploy: bool = False) -> dict[str, checks.CheckMessage]:
     messages = checks.run_checks(tags=["poketalk"], include_deployment_checks=deploy)
-    return {message.id: message for message in messages if message.id}
+    return {each.id: each for each in messages if each.id and each.id != OF_POSTGRESQL}
 
 
 def send(phone: Any, code: str) -> None:
@@ -30,6 +34,11 @@ def send(phone: Any, code: str) -> None:
         ({"VERIFY_PHONES": "staff"}, []),
         ({"VERIFY_PHONES": "tests.caller.test_checks.send"}, []),
         ({"USER_PHONES": "tests.caller.test_checks.found"}, []),
+        ({"VERIFY_PHONES": "staff", "PHONES_PAGE": False}, []),
+        (
+            {"VERIFY_PHONES": "tests.caller.test_checks.send", "PHONES_PAGE": False},
+            ["poketalk.W012"],
+        ),
         ({"INTERNAL_NUMBERS": "1[0-9]{3}", "VERIFY_PHONES": "staff"}, ["poketalk.W011"]),
         (
             {
@@ -71,6 +80,8 @@ def test_the_settings_of_the_tests_pass(poketalk: Any) -> None:
         ({"VETO_RULES": ["string.digits"]}, "poketalk.E007", "reason"),
         ({"EVENT_BASE_URL": ""}, "poketalk.W003", "https://"),
         ({"USER_PHONES": "nowhere.phones"}, "poketalk.E018", "dotted path"),
+        ({"MAY_CALL_ABOUT": "nowhere.rule"}, "poketalk.E018", "dotted path"),
+        ({"VISIBLE_CALLS": "nowhere.visible"}, "poketalk.E018", "dotted path"),
         ({"VERIFY_PHONES": "sms"}, "poketalk.E018", "dotted path"),
         ({"VERIFY_PHONES": "string.digits"}, "poketalk.E018", "dotted path"),
         ({"INTERNAL_NUMBERS": "["}, "poketalk.E019", "[1-7]"),
@@ -95,6 +106,26 @@ def test_the_settings_of_the_tests_pass(poketalk: Any) -> None:
         ({"EVENT_BASE_URL": "https://crm.example.com/poketalk/"}, "poketalk.W006", "/poketalk"),
         ({"DEFAULT_REGION": "UK"}, "poketalk.E012", "GB"),
         ({"ALLOWED_COUNTRIES": ["GB", "de"]}, "poketalk.E012", "'de'"),
+        ({"SERVICES": []}, "poketalk.E002", "SERVICES"),
+        ({"SERVICES": {"acme": {"UR": "https://x.example"}}}, "poketalk.E001", "'URL'"),
+        ({"SERVICES": {"acme": {"VETO_RULES": []}}}, "poketalk.E001", "['acme']"),
+        ({"SERVICES": {"acme": {"READ_TIMEOUT": "3"}}}, "poketalk.E002", "['acme']"),
+        ({"SERVICES": {"acme": {"BACKEND": "nowhere.Backend"}}}, "poketalk.E003", "'acme'"),
+        ({"SERVICES": {"acme": {"URL": "calls"}}}, "poketalk.E009", "['acme']['URL']"),
+        ({"SERVICES": {"acme": {"LIVE_CALLS": -1}}}, "poketalk.E011", "['acme']['LIVE_CALLS']"),
+        ({"SERVICES": {"acme": {"MAX_DURATION": 0}}}, "poketalk.E011", "['acme']"),
+        ({"SERVICES": {"acme": {"DEFAULT_REGION": "UK"}}}, "poketalk.E012", "['acme']"),
+        ({"SERVICES": {"acme": {"ALLOWED_PREFIXES": ["0"]}}}, "poketalk.E013", "['acme']"),
+        ({"SERVICES": {"acme": {"SERVICE_EXTENSIONS": ["x"]}}}, "poketalk.E016", "['acme']"),
+        ({"SERVICES": {"acme": {"CALLER_ID": "no"}}}, "poketalk.E017", "['acme']"),
+        ({"SERVICES": {"acme": {"QUIET_HOURS": ("9", "8")}}}, "poketalk.E008", "['acme']"),
+        ({"SERVICES": {"acme": {"EVENT_BASE_URL": ""}}}, "poketalk.W003", "['acme']"),
+        ({"SERVICES": {"acme": {}}}, "poketalk.W001", "['acme']['URL']"),
+        ({"SERVICES": {"acme": {}}}, "poketalk.W002", "['acme']['API_KEY']"),
+        ({"SERVICES": {"acme": {}}}, "poketalk.W014", "SERVICE_FOR"),
+        ({"SERVICES": {"a" * 41: {}}}, "poketalk.E020", "40"),
+        ({"SERVICES": {"default": {"API_KEY": "k"}}}, "poketalk.E021", "API_KEY"),
+        ({"SERVICE_FOR": "nowhere.service_for"}, "poketalk.E018", "SERVICE_FOR"),
     ],
 )
 def test_an_invalid_setting_is_reported(
@@ -116,6 +147,23 @@ def test_a_missing_url_or_key_is_reported(settings: Any, key: str, ident: str) -
     }
 
     assert ident in found()
+
+
+def test_what_services_inherit_is_reported_once(settings: Any) -> None:
+    settings.POKETALK = {
+        **settings.POKETALK,
+        "READ_TIMEOUT": 0.0,
+        "SERVICES": {"acme": {"URL": "http://acme.example.com/", "API_KEY": "k"}},
+    }
+
+    messages = checks.run_checks(tags=["poketalk"], include_deployment_checks=True)
+
+    assert sorted(str(each.id) for each in messages if each.id != OF_POSTGRESQL) == [
+        "poketalk.E011",
+        "poketalk.W004",
+        "poketalk.W010",
+        "poketalk.W014",
+    ]
 
 
 def test_settings_that_are_not_a_dict_are_reported(settings: Any) -> None:
@@ -160,7 +208,7 @@ def test_a_base_url_with_another_path_is_accepted(settings: Any) -> None:
 def test_a_project_without_time_zones_is_reported(settings: Any) -> None:
     settings.USE_TZ = False
 
-    ids = {message.id for message in checks.run_checks()}
+    ids = {message.id for message in checks.run_checks(databases=[])}
 
     assert {"poketalk.E014", "poketalk_server.E009"} <= ids
 
@@ -190,7 +238,7 @@ def test_a_missing_broker_is_reported(
 ) -> None:
     app = Celery("projects", set_as_current=False)
     app.conf.update(settings_of_celery)
-    monkeypatch.setattr("django_poketalk.checks.current_app", app)
+    monkeypatch.setattr("django_poketalk.checks.configuration.current_app", app)
 
     assert ("poketalk.W008" in found()) == is_named
 
@@ -203,3 +251,28 @@ def test_settings_are_read_at_every_access(settings: Any) -> None:
     assert poketalk_settings.max_cost is None
     with pytest.raises(AttributeError, match="MAX_DEBITS"):
         _ = poketalk_settings.max_debits  # type: ignore[attr-defined]
+
+
+WITH_PLANS = {"server_side_binding": True, "prepare_threshold": 5}
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="Only PostgreSQL keeps plans.")
+@pytest.mark.parametrize(
+    ("of_the_database", "is_reported"),
+    [
+        ({"OPTIONS": {}}, True),
+        ({"OPTIONS": {"server_side_binding": True}}, True),
+        ({"OPTIONS": {"prepare_threshold": 5}}, True),
+        ({"OPTIONS": WITH_PLANS}, False),
+        ({"OPTIONS": {}, "DISABLE_SERVER_SIDE_CURSORS": True}, False),
+    ],
+)
+def test_events_that_are_planned_each_time_are_reported_in_production(
+    of_the_database: dict[str, Any], is_reported: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in of_the_database.items():
+        monkeypatch.setitem(connection.settings_dict, key, value)
+
+    ids = [each.id for each in check_prepared_statements()]
+
+    assert ids == ["poketalk.I001"] * is_reported

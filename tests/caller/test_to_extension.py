@@ -175,10 +175,10 @@ def test_the_sent_request_masks_it(poketalk: Any) -> None:
 
 
 def test_a_plain_service_is_named_before_a_phone_rings(poketalk: Any) -> None:
-    assert undialed("12") == SENTENCE
-    assert undialed("") == ""
+    assert undialed(CallRequest(to_extension="12")) == SENTENCE
+    assert undialed(CallRequest()) == ""
     poketalk(SERVICE_EXTENSIONS=("to_extension",))
-    assert undialed("12") == ""
+    assert undialed(CallRequest(to_extension="12")) == ""
 
 
 # Pages
@@ -224,6 +224,10 @@ def marked(text: str) -> str:
     [
         "020 7946 0999 ext. 12",
         "020 7946 0999&nbsp;ext.&nbsp;12",
+        "020 7946 0999 (ext. 12)",
+        "020 7946 0999 DW-12",
+        "020 7946 0999 poste n° 12",
+        "020 7946 0999转12",
         "020 7946 0999 x12",
         "020 7946 0999, extension 12",
         "020 7946 0999 Durchwahl: 12",
@@ -341,3 +345,20 @@ def test_the_api_reads_and_writes_it(anna: Any, client: Any) -> None:
     assert refused.status_code == 422
     found = client.get(calls, {"number": "020 7946 0999 ext. 99"}).json()
     assert len(found["results"]) == 1
+
+
+def test_calling_again_in_the_admin_says_what_is_not_dialed(anna: Any, poketalk: Any) -> None:
+    boss = staff("boss", is_superuser=True)
+    unsent, sent = call_to(WITH), call_to(WITH)
+    unsent.cancel(timezone.now())
+    CallRequest.objects.filter(pk=sent.pk).update(placement="accepted")
+    path = "/admin/poketalk/callrequest/"
+    order = {"action": "call_again", "_selected_action": [unsent.pk, sent.pk]}
+
+    to_confirm = boss.post(path, order).content.decode()
+    said = boss.get(path).content.decode()
+
+    assert SENTENCE in to_confirm  # before it rings
+    assert to_confirm.count(SENTENCE) == 2  # of the call that is being called again, too
+    poketalk(SERVICE_EXTENSIONS=["to_extension"])
+    assert SENTENCE not in boss.post(path, order).content.decode() + said

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
+
+from django.contrib.contenttypes.fields import GenericRelation
 from django.db import models
 from django.utils.functional import cached_property
+
+from django_poketalk.models import CallRequest
 
 
 class Company(models.Model):
@@ -31,3 +36,42 @@ class Contact(models.Model):
 
     def forget(self) -> str:
         raise AssertionError("A call button must not run methods.")
+
+
+class Activity(models.Model):
+    contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="activities")
+    call_id = models.BigIntegerField(unique=True)
+    text = models.CharField(max_length=200)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Lead(models.Model):
+    """Has a UUID as its primary key, and a relation to its calls."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=100)
+    phone = models.CharField(max_length=40)
+    calls = GenericRelation(
+        CallRequest,
+        content_type_field="subject_type",
+        object_id_field="subject_id",
+        related_query_name="lead",
+    )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Deal(models.Model):
+    """Has an integer as its primary key, and a relation to its calls."""
+
+    name = models.CharField(max_length=100)
+    calls = GenericRelation(
+        CallRequest, content_type_field="subject_type", object_id_field="subject_id"
+    )
+
+    def __str__(self) -> str:
+        return self.name

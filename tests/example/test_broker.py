@@ -56,7 +56,7 @@ def test_each_message_arrives_once_and_complete(tmp_path: Path) -> None:
     script = tmp_path / "exchange.py"
     script.write_text(EXCHANGE)
 
-    done = run(str(script), var=tmp_path, DJANGO_SETTINGS_MODULE="crm.settings")
+    done = run(str(script), var=tmp_path, DJANGO_SETTINGS_MODULE="crm.settings", DJANGO_DEBUG="1")
 
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)

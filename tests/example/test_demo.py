@@ -21,6 +21,8 @@ from demo.interrupts import Interrupted, interruptible
 
 from .conftest import PROJECT, Manage, environment, run
 
+pytestmark = pytest.mark.programs
+
 on_linux = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks into /proc")
 
 TWO_CASES = """
@@ -52,16 +54,24 @@ check.cases = two_cases
 call_command("demo", "--check", "--port=PORT")
 """
 
+PREPARE = """
+from demo.management.commands.demo import _prepare
+_prepare(8000, "demo")
+print("prepared")
+"""
+
 
 @contextmanager
-def running(var: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+def running(
+    var: Path, port: int, stderr: int = subprocess.STDOUT
+) -> Iterator[subprocess.Popen[str]]:
     """A running demo."""
     demo = subprocess.Popen(
         [sys.executable, "manage.py", "demo", f"--port={port}"],
         cwd=PROJECT,
         env=environment(var),
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=stderr,
         text=True,
     )
     try:
@@ -101,6 +111,7 @@ def test_a_port_in_use_is_named(manage: Manage) -> None:
 
     assert done.returncode == 1
     assert f"Port {port} is taken" in done.stderr
+    assert "tox run -e demo -- --port " in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -111,21 +122,29 @@ def test_an_invalid_speed_is_named(manage: Manage) -> None:
     assert "--speed -1 is not between 0 and 1000" in done.stderr
 
 
-def test_a_database_of_an_older_copy_is_named(manage: Manage, tmp_path: Path) -> None:
+def test_a_database_of_an_older_copy_is_set_aside_and_renewed(
+    manage: Manage, tmp_path: Path
+) -> None:
     manage("migrate", "--verbosity=0")
     with closing(sqlite3.connect(tmp_path / "db.sqlite3")) as database:
         database.execute("ALTER TABLE poketalk_callevent DROP COLUMN reason")
 
-    done = manage("demo", "--port", str(ports.any_free()))
+    done = manage("shell", "--verbosity=0", "-c", PREPARE)
 
-    assert done.returncode == 1
-    assert "poketalk_callevent has no reason" in done.stderr
-    assert f"Delete {tmp_path / 'db.sqlite3'}" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert f"It is now {tmp_path / 'db.sqlite3.old'}." in done.stdout, done.stderr
+    assert done.stdout.endswith("prepared\n")
+    with closing(sqlite3.connect(tmp_path / "db.sqlite3")) as database:
+        assert database.execute("SELECT count(reason) FROM poketalk_callevent").fetchone() == (0,)
+        [(contacts,)] = database.execute("SELECT count(*) FROM contacts_contact")
+        assert contacts > 40
+    with closing(sqlite3.connect(tmp_path / "db.sqlite3.old")) as database:
+        columns = database.execute("PRAGMA table_info(poketalk_callevent)").fetchall()
+        assert "reason" not in {name for _, name, *_ in columns}
+    assert (tmp_path / "db.sqlite3").stat().st_mode & 0o077 == 0
 
 
 def test_it_does_not_run_with_the_settings_of_a_deployment(manage: Manage) -> None:
-    done = manage("demo", DJANGO_DEBUG="0", DJANGO_SECRET_KEY="x" * 50)
+    done = manage("demo", DJANGO_DEBUG="0", DJANGO_SECRET_KEY="a-secret-key-" * 4)
 
     assert done.returncode == 1
     assert "only runs as a development server" in done.stderr
@@ -152,6 +171,21 @@ def test_it_runs_until_ctrl_c_and_cleans_up(tmp_path: Path) -> None:
 
 
 @on_linux
+def test_it_ends_quietly_when_nobody_reads_its_output(tmp_path: Path) -> None:
+    with running(tmp_path, ports.any_free(), stderr=subprocess.PIPE) as demo:
+        assert demo.stdout is not None
+        assert demo.stderr is not None
+        demo.stdout.close()
+
+        demo.send_signal(signal.SIGINT)
+
+        assert demo.wait(60) == 0
+        assert demo.stderr.read() == ""
+        assert processes_of(tmp_path) == {}
+        demo.stdout = None
+
+
+@on_linux
 def test_it_stops_with_a_message_when_a_program_dies(tmp_path: Path) -> None:
     with running(tmp_path, ports.any_free()) as demo:
         [worker] = [pid for pid, command in processes_of(tmp_path).items() if " worker " in command]
@@ -175,6 +209,7 @@ def test_a_check_with_a_difference_fails_and_shows_the_logs(tmp_path: Path) -> N
         seconds=120,
         CRM_CHECK_FOLDER=str(folder),
         CRM_URL=f"http://127.0.0.1:{port}",
+        DJANGO_DEBUG="1",
         DJANGO_SETTINGS_MODULE="crm.settings",
     )
 

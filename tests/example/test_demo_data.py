@@ -10,6 +10,8 @@ import pytest
 
 from .conftest import run
 
+pytestmark = pytest.mark.programs
+
 # Ofcom, NANPA, ARCEP and ACMA reserve these for fiction.
 FICTIONAL = re.compile(
     r"\+442079460\d{3}|\+1\d{3}55501\d{2}|\+3319900\d{4}|\+6125550\d{4}", re.ASCII
@@ -21,7 +23,7 @@ from contacts import demo_data
 from contacts.models import Contact
 from django_poketalk.models import Phone
 from django_poketalk.server.billing import ledger
-from django_poketalk.server.models import ApiKey
+from django_poketalk.server.models import ApiKey, PresentedNumber
 
 def rows():
     return {
@@ -38,7 +40,8 @@ print(json.dumps({
     "second key": ApiKey.find(second_key) is not None,
     "funds": str(ApiKey.find(second_key).account.funds),
     "numbers": [*Contact.objects.values_list("phone", flat=True),
-                *Phone.objects.values_list("number", flat=True)],
+                *Phone.objects.values_list("number", flat=True),
+                *(f"+{each.number}" for each in PresentedNumber.objects.all())],
     "british": [*Contact.objects.filter(phone__startswith="+44").values_list("phone", flat=True)],
 }))
 """

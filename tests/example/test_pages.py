@@ -9,6 +9,8 @@ import requests
 
 from demo.visitor import Visitor
 
+pytestmark = pytest.mark.programs
+
 
 @pytest.fixture
 def demo(site: str) -> requests.Session:

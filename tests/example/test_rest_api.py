@@ -78,6 +78,7 @@ def no_call(site: str) -> None:
         requests.post(f"{calls}{call['id']}/hang-up/", headers=head, timeout=10)
 
 
+@pytest.mark.programs
 @pytest.mark.needs("curl")
 @pytest.mark.usefixtures("no_call")
 def test_each_command_gives_the_printed_answer(site: str) -> None:
@@ -101,6 +102,7 @@ def test_a_different_answer_is_detected() -> None:
         assert not alike(printed, {**printed, **change})
 
 
+@pytest.mark.programs
 def test_a_token_is_required(site: str) -> None:
     answer = requests.get(f"{site}/poketalk/api/calls/", timeout=10)
 

@@ -11,12 +11,14 @@ import pytest
 
 from .conftest import run
 
+pytestmark = pytest.mark.programs
+
 FACTS = """
 from collections import Counter
 from django.db.models import Count, F
 from django.contrib.auth.models import User
 from django_poketalk.reports import outcomes
-from django_poketalk.models import CallEvent, CallRequest
+from django_poketalk.models import CallEvent, CallRequest, WrapUp
 calls = list(CallRequest.objects.order_by("pk"))
 assert [c.created_at for c in calls[:200]] == sorted(c.created_at for c in calls[:200])
 assert sum(c.is_open for c in calls) == 3
@@ -24,6 +26,7 @@ facts = Counter(outcomes.of(c.placement, c.status, c.is_open) for c in calls)
 assert facts["connected"] > 80 and facts["callee"] > 15 and facts["refused"] >= 1, facts
 assert not CallEvent.objects.filter(received_at__lt=F("call__created_at")).exists()
 assert CallEvent.objects.count() > 500
+assert 40 < WrapUp.objects.exclude(disposition="").count() < facts["connected"]
 for c in calls:
     events = list(c.events.order_by("received_at"))
     assert bool(events) == (c.status is not None)

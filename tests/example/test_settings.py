@@ -6,6 +6,8 @@ import json
 import stat
 from pathlib import Path
 
+import pytest
+
 from .conftest import Manage, run
 
 PRODUCTION = {
@@ -16,14 +18,20 @@ PRODUCTION = {
 }
 READ = """
 import json, sys
+from pathlib import Path
 from django.conf import settings
-print(json.dumps({name: getattr(settings, name, None) for name in sys.argv[1:]}, default=str))
+
+def text(value):
+    return str(value) if isinstance(value, Path) else "to be translated, with the apps loaded"
+
+print(json.dumps({name: getattr(settings, name, None) for name in sys.argv[1:]}, default=text))
 """
 
 
 def read(var: Path, *names: str, **changes: str) -> dict[str, object]:
-    """The values of these settings in the example."""
-    done = run("-c", READ, *names, var=var, DJANGO_SETTINGS_MODULE="crm.settings", **changes)
+    """The values of these settings in the example, during development unless changed."""
+    environment = {"DJANGO_SETTINGS_MODULE": "crm.settings", "DJANGO_DEBUG": "1", **changes}
+    done = run("-c", READ, *names, var=var, **environment)
     assert done.returncode == 0, done.stderr
     values: dict[str, object] = json.loads(done.stdout)
     return values
@@ -47,6 +55,14 @@ def test_a_deployment_requires_a_secret_key(manage: Manage) -> None:
 
     assert done.returncode != 0
     assert "DJANGO_SECRET_KEY is not set" in done.stderr
+
+
+@pytest.mark.parametrize("weak", ["x", "x" * 60, "abcdefg" * 7, "django-insecure-" + "abcdefg" * 9])
+def test_a_deployment_refuses_a_weak_secret_key(manage: Manage, weak: str) -> None:
+    done = manage("check", **{**PRODUCTION, "DJANGO_SECRET_KEY": weak})
+
+    assert done.returncode != 0
+    assert "DJANGO_SECRET_KEY is too weak: give it 50 or more random characters." in done.stderr
 
 
 def test_an_invalid_flag_is_named(manage: Manage) -> None:
@@ -104,3 +120,16 @@ def test_events_go_to_loopback_only_when_both_sides_are_on_one_machine(tmp_path:
         "EVENT_PORTS": [8123],
     }
     assert outside["POKETALK_SERVER"] == {"EVENT_NETWORKS": [], "EVENT_PORTS": [443]}
+
+
+def test_the_limits_do_not_hinder_trying_the_demo_but_apply_to_a_deployment(tmp_path: Path) -> None:
+    tried = read(tmp_path, "POKETALK")["POKETALK"]
+    deployed = read(tmp_path, "POKETALK", **PRODUCTION)["POKETALK"]
+
+    hourly = {
+        "CALLS_PER_HOUR_PER_USER",
+        "CALLS_PER_HOUR_PER_CALLEE",
+        "CALLS_PER_HOUR_PER_CALLER_PHONE",
+    }
+    assert {tried[name] for name in hourly} == {1000}  # type: ignore[index]
+    assert not hourly & set(deployed)  # type: ignore[call-overload]

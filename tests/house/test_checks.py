@@ -34,7 +34,7 @@ def queries_of(check: Check) -> list[str]:
 def test_both_apps_have_checks() -> None:
     modules = {check.__module__ for check in our_checks()}
 
-    assert {"django_poketalk.checks", "django_poketalk.server.checks"} <= modules
+    assert {"django_poketalk.checks.configuration", "django_poketalk.server.checks"} <= modules
 
 
 @pytest.mark.django_db

@@ -13,7 +13,13 @@ from django.utils.log import log_response
 
 from . import tree
 
-DOCUMENTED = {"_meta", "_default_manager", "_base_manager", "_exit"}  # in spite of their names
+DOCUMENTED = {
+    "_meta",
+    "_default_manager",
+    "_base_manager",
+    "_exit",
+    "_fields",
+}  # in spite of their names
 KNOWN = {
     "django_poketalk/api/openapi.py": "_map_serializer",
     "django_poketalk/views/events.py": "_has_been_logged",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from django_poketalk.calls import caps
 from django_poketalk.protocol.codes import CallStatus, ResponseCode
 from django_poketalk.server.switch.gateways.simulated import PHONES
 from django_poketalk.server.switch.machine.facts_and_commands import Cause
@@ -44,7 +45,7 @@ def in_source(pattern: str) -> set[str]:
 def test_every_system_check_is_listed_once() -> None:
     # `shared.app_settings` returns the first two, for both sides.
     shared = {f"{app}.E00{number}" for app in ("poketalk", "poketalk_server") for number in (1, 2)}
-    caller = in_source(r'"(poketalk\.[EW]\d{3})"')
+    caller = in_source(r'"(poketalk\.[EIW]\d{3})"')
     caller |= {f"poketalk.{number}" for number in in_source(r'"(W\d{3})"')}
     server = in_source(r"[{]ID[}]\.([EW]\d{3})") | in_source(r'_network_list\("\w+", "(E\d{3})"\)')
 
@@ -73,10 +74,9 @@ def test_every_response_code_and_status_is_listed() -> None:
 
 def test_every_refusal_code_is_listed() -> None:
     page = (REFERENCE / "python-api.md").read_text()
-    caps = in_source(r'_(?:count|spend)\("(\w+)"')
-    given = in_source(r'CallRefused\(\s*"(\w+)"') | caps
+    of_caps = {*caps.OF_USERS, *caps.OF_NUMBERS, *caps.OF_ALL, *caps.OF_SERVICE}
+    given = in_source(r'CallRefused\(\s*"(\w+)"') | of_caps
 
-    assert caps
     assert sorted(code for code in given if f"`{code}`" not in page) == []
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from . import tree
 
+pytestmark = pytest.mark.programs
+
 TUTORIAL = (tree.ROOT / "docs" / "tutorial.md").read_text()
 TESTING = (tree.ROOT / "docs" / "howto" / "testing.md").read_text()
 BLOCK = re.compile(r"```[\w+]+\n(.*?)```", re.DOTALL)

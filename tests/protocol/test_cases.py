@@ -56,6 +56,21 @@ def test_a_request_is_refused_or_matches_the_blacklist(case: Case) -> None:
         ("020 7946 0123", None, Reason.NO_COUNTRY),
         ("+999 123456789", None, Reason.UNKNOWN_COUNTRY),
         ("202-155-0123", "US", Reason.IMPOSSIBLE),
+        ("44 20 7946 0123", "US", Reason.PLUS),
+        ("0052 55 1234 5678", None, Reason.PLUS),
+        ("0052 55 1234 5678", "US", Reason.PLUS),
+        ("1800 FLOWERS", "AU", Reason.TOO_LONG),
+        ("202-555-01234", "US", Reason.TOO_LONG),
+        ("202-555-0123/4", "US", Reason.SEVERAL),
+        ("02079460123 02079460124", "GB", Reason.SEVERAL),
+        ("020 7946 0123-5", "GB", Reason.SEVERAL),
+        ("030 23125012-13", "DE", Reason.SEVERAL),
+        ("7946 0123-5", "GB", Reason.AREA_CODE),
+        ("020·7946·0123", "GB", Reason.TEXT),
+        ("020_7946_0123", "GB", Reason.TEXT),
+        ("020 7946 01··", "GB", Reason.HIDDEN),
+        ("+44 20 7946 0123 ext. 123456789012", None, Reason.EXTENSION),
+        ("02079460123,02079460124", "GB", Reason.SEVERAL),
         ("sip:anna", None, Reason.TEXT),
         ("+44 20 7946 01\x0023", None, Reason.TEXT),
         ("", "GB", Reason.EMPTY),
@@ -74,11 +89,34 @@ def test_the_reason_is_the_true_one(text: str | None, region: str | None, reason
     )
 
 
+def test_the_person_is_told_that_there_are_two_numbers() -> None:
+    others = {}
+    for case in CALLERS:
+        if case.kind == "two_numbers_in_one_field" and case.expected == REFUSED:
+            with pytest.raises(InvalidNumber) as error:
+                numbers.read(case.text, case.region)
+            if error.value.reason != Reason.SEVERAL:
+                others[case.text] = error.value.reason
+
+    # Neither of them is a whole number.
+    assert others == {"7946 0123-5": Reason.AREA_CODE}
+
+
 def test_the_example_is_written_as_in_the_region() -> None:
     with pytest.raises(InvalidNumber, match=r"such as \(201\) 555-0123"):
         numbers.read("555-0123", "US")
     with pytest.raises(InvalidNumber, match=r"such as 0121 234 5678"):
         numbers.read("7946 0123", "GB")
+
+
+def test_the_example_has_a_plus_where_it_is_missing() -> None:
+    with pytest.raises(InvalidNumber, match=r"such as \+44 20 7946 0123"):
+        numbers.read("44 20 7946 0123", "US")
+
+
+def test_a_region_that_is_no_code_is_an_error_of_the_program() -> None:
+    with pytest.raises(TypeError, match="ISO 3166 alpha-2 code or None, not 44"):
+        numbers.read("020 7946 0123", 44)  # type: ignore[arg-type]
 
 
 def test_a_number_with_an_extension_is_refused_where_none_can_be_used() -> None:

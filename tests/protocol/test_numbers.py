@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -121,7 +122,7 @@ class TestReadWire:
 
         plain, grouped = read_or_reason(digits), read_or_reason(written)
 
-        assert grouped in (plain, Reason.DECIMAL)
+        assert grouped in (plain, Reason.DECIMAL, Reason.SEVERAL)  # never another number
 
     @pytest.mark.parametrize("text", ["", " ", "+", "()", "abc", "٣٣٣٣٣٣٣٣", "①②③"])
     def test_text_without_digits_is_a_missing_number(self, text: str) -> None:
@@ -194,6 +195,97 @@ class TestMaskWithin:
     )
     def test_leaves_other_text_unchanged(self, text: str) -> None:
         assert numbers.mask_within(text) == text
+
+    @pytest.mark.parametrize("sign", ["·", "_", ":", "+", " +", " · "])
+    def test_masks_numbers_with_rare_separators(self, sign: str) -> None:
+        for digits in (
+            ["44", "20", "7946", "0123"],
+            ["020", "7946", "0123"],
+            ["612", "345", "623"],
+        ):
+            number = sign.join(digits)
+            for text, masked in (
+                (f"Call {number} again", "Call ••••••23 again"),
+                (f"10:30, {number}", "10:30, ••••••23"),
+                (f"{number}, 10:30", "••••••23, 10:30"),
+            ):
+                assert numbers.mask_within(text) == masked
+                assert numbers.mask_in_records(text) == masked
+            assert re.search(numbers.MAYBE_WITHIN, number)
+
+    @pytest.mark.parametrize("mask", [numbers.mask_within, numbers.mask_in_records])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *(
+                "10:30:15",
+                "10:30:15.123456",
+                "10:30–11:45",
+                "9:00:00 - 17:30:00",
+                "at 10:30 + 15 min",
+            ),
+            *(
+                "2026-11-30",
+                "2026-11-30T10:30:15.123+01:00",
+                "2026-11-30 10:30:15,123",
+                "30.11.2026",
+            ),
+            *("am 30. 11. 2026 10:30–11:45", "11/30/2026 9:05", "30/11/2026", "10:30 30.11.2026"),
+            *("EUR 123.45 + 1.99", "12+30+45", "1:30", "16:9, 1920:1080", "12:50 € 3.50"),
+            *("INV_2026_001", "order_17_42", "2026_001:5", "room 3·12·4", "call:12345"),
+        ],
+    )
+    def test_keeps_times_dates_prices_and_short_ids(self, text: str, mask: Any) -> None:
+        assert mask(text) == text
+
+    @pytest.mark.parametrize("mask", [numbers.mask_within, numbers.mask_in_records])
+    @pytest.mark.parametrize(
+        ("text", "masked"),
+        [
+            ("44:20:79:46:01:23", "••••••23"),  # begins as a time
+            ("10:30 79 46 01 23", "••••••23"),
+            ("12:30:45 · 79460123", "••••••23"),
+            ("020 12.11.2046", "••••••46"),  # ends as a date
+            ("2026-11-30 442079460123", "2026-11-30 ••••••23"),
+            ("10:30 +442079460123", "10:30 ••••••23"),
+        ],
+    )
+    def test_masks_numbers_that_look_like_times(self, text: str, masked: str, mask: Any) -> None:
+        assert mask(text) == masked
+
+    @pytest.mark.parametrize(
+        "text", ["192.0.2.10:5060", "2001:4860:4860::8888", "2001:db8:85a3:0:0:8a2e:370:7334"]
+    )
+    def test_records_keep_ip_addresses(self, text: str) -> None:
+        assert numbers.mask_in_records(f"to {text} failed") == f"to {text} failed"
+
+    @pytest.mark.parametrize(
+        ("text", "masked"),
+        [
+            ("?q=%2B44%2020%207946%200123&p=1", "?q=%2B••••••23&p=1"),
+            ("/?q=44%20%2820%29%207946%2d0123", "/?q=••••••23"),
+            ("<a>+44&nbsp;20&nbsp;7946&nbsp;0123</a>", "<a>••••••23</a>"),
+            ("+44&#160;20&#xA0;7946&#160;0123", "••••••23"),
+        ],
+    )
+    def test_masks_numbers_in_urls_and_html(self, text: str, masked: str) -> None:
+        assert numbers.mask_within(text) == masked
+        assert numbers.mask_in_records(text) == masked
+        assert re.search(numbers.MAYBE_WITHIN, text)
+
+    @pytest.mark.parametrize("mark", ["%20", "&nbsp;"])
+    def test_one_number_is_found_in_urls_and_html(self, mark: str) -> None:
+        text = f"+44{mark}20{mark}7946{mark}0123"
+
+        assert re.search(numbers.pattern_within("+442079460123"), text)
+        assert not re.search(numbers.pattern_within("+442079460124"), text)
+
+    def test_short_numbers_are_searched_with_their_country_code(self) -> None:
+        pattern = numbers.pattern_within("+6834002")
+
+        assert numbers.mask_in_records("+683 4002, room 4002", pattern) == "••••••02, room 4002"
+        assert re.search(pattern, "call +683_4002")
+        assert not re.search(pattern, "order 4002")
 
 
 class TestCountriesAndKinds:

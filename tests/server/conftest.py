@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,15 +13,18 @@ from django.http import HttpResponse
 from django.test import Client
 
 from django_poketalk.server.billing import ledger
+from django_poketalk.server.database.clock import DatabaseNow, _now_sql
 from django_poketalk.server.models import (
     Account,
     AllowedAddress,
     ApiKey,
     Call,
     Gateway,
+    PriceList,
     Rate,
     ServiceProvider,
 )
+from django_poketalk.shared.compiled import COMPILED
 
 from . import money
 
@@ -31,10 +35,11 @@ CALLEE = "12025550123"
 
 @dataclass
 class Customer:
-    """An account that may make calls, with its provider, gateway, rate and key."""
+    """An account that may make calls, with its provider, gateway, price list, rate and key."""
 
     account: Account
     provider: ServiceProvider
+    price_list: PriceList
     gateway: Gateway
     rate: Rate
     key: ApiKey
@@ -86,13 +91,55 @@ def make_customer(name: str = "ACME", balance: str = "100.000") -> Customer:
     """
     provider = ServiceProvider.objects.create(name=f"{name}'s carrier")
     gateway = Gateway.objects.create(provider=provider, name="phones", kind=Gateway.Kind.SIMULATED)
-    rate = Rate.objects.create(provider=provider, prefix="", price_per_minute=Decimal("0.60"))
-    account = Account.objects.create(name=name, provider=provider)
+    price_list = PriceList.objects.create(name=f"{name}'s prices")
+    rate = Rate.objects.create(price_list=price_list, prefix="", price_per_minute=Decimal("0.60"))
+    account = Account.objects.create(
+        name=name, provider=provider, price_list=price_list, max_calls_per_second=None
+    )
     if Decimal(balance):
         ledger.top_up(account, Decimal(balance))
     AllowedAddress.objects.create(account=account, network="127.0.0.1")
     key, secret = ApiKey.issue(account)
-    return Customer(account, provider, gateway, rate, key, secret)
+    return Customer(account, provider, price_list, gateway, rate, key, secret)
+
+
+class DatabaseClock:
+    """The database's time, as set by a test."""
+
+    def __init__(self, moment: datetime) -> None:
+        self.moment = moment
+
+    def shift(self, by: timedelta) -> None:
+        self.set(self.moment + by)
+
+    def set(self, moment: datetime) -> None:
+        self.moment = moment
+        _now_sql.cache_clear()
+        COMPILED.clear()
+
+    def sql(self, vendor: str) -> str:
+        text = f"'{self.moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}'"
+        match vendor:
+            case "postgresql":
+                return f"(TIMESTAMP {text} AT TIME ZONE 'UTC')"
+            case "mysql":
+                return f"CAST({text} AS DATETIME(6))"
+        return text
+
+
+@pytest.fixture
+def database_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[DatabaseClock]:
+    """The database's clock stands still at noon of 1 June 2026 until the test shifts it."""
+    clock = DatabaseClock(datetime(2026, 6, 1, 12, tzinfo=UTC))
+
+    def as_sql(now: DatabaseNow, compiler: Any, connection: Any, **extra: Any) -> Any:
+        return clock.sql(connection.vendor), []
+
+    for name in ("as_sql", "as_sqlite", "as_mysql", "as_postgresql"):
+        monkeypatch.setattr(DatabaseNow, name, as_sql)
+    clock.set(clock.moment)
+    yield clock
+    clock.set(clock.moment)
 
 
 @pytest.fixture

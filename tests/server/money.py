@@ -10,6 +10,7 @@ from django.db import transaction
 
 from django_poketalk.server.billing import ledger
 from django_poketalk.server.billing.ledger import LedgerBatch
+from django_poketalk.server.database import bulk_sql
 from django_poketalk.server.models import Call
 
 
@@ -25,7 +26,10 @@ def ledger_batch(*calls: Call) -> Iterator[LedgerBatch]:
     with transaction.atomic():
         batch = LedgerBatch({call.pk: call.fence for call in calls})
         yield batch
-        batch.close()
+        changed, bookings = batch.close()
+        bulk_sql.execute(bookings)
+        for pk, columns in changed.items():
+            Call.objects.filter(pk=pk).update(**columns)
 
 
 def extend(call: Call, amount: Decimal) -> Decimal:

@@ -15,7 +15,7 @@ SETTINGS = """
 SECRET_KEY = "x" * 50
 USE_TZ = True
 ALLOWED_HOSTS = ["testserver"]
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "lonely.sqlite3"}}
 INSTALLED_APPS = [%s]
 MIDDLEWARE = [%s]
 TEMPLATES = [%s]
@@ -75,8 +75,9 @@ from django_poketalk.server.billing import ledger
 from django_poketalk.server.models import *
 provider = ServiceProvider.objects.create(name="carrier")
 Gateway.objects.create(provider=provider, name="phones", kind="simulated")
-Rate.objects.create(provider=provider, price_per_minute=Decimal("0.6"))
-account = Account.objects.create(name="ACME", provider=provider)
+price_list = PriceList.objects.create(name="Prices")
+Rate.objects.create(price_list=price_list, price_per_minute=Decimal("0.6"))
+account = Account.objects.create(name="ACME", provider=provider, price_list=price_list)
 AllowedAddress.objects.create(account=account, network="127.0.0.1")
 ledger.top_up(account, Decimal(1))
 key, secret = ApiKey.issue(account)
@@ -92,12 +93,31 @@ assert response["Content-Type"] == "application/json", response["Content-Type"]
 [call] = response.json()["results"]
 assert (call["custom"], call["cost"]) == ("web1", "0.000"), call
 assert call["created_at"].endswith("Z"), call
+
+from django_poketalk.server import personal_data
+tables = personal_data.export("+44 20 7946 0000")
+assert len(tables["poketalk_server.call"]["rows"]) == 2, tables
+Call.objects.update(state="ended", held=0)
+call_command("poketalk_person", "+44 20 7946 0000", erase=True, interactive=False)
+assert {call.from_number for call in Call.objects.all()} == {""}
+
+import io, json
+out = io.StringIO()
+try:
+    call_command("poketalk_doctor", "--json", stdout=out)
+except SystemExit as ended:
+    assert ended.code == 1, "no switch is running"
+found = {each["check"]: each["level"] for each in json.loads(out.getvalue())["checks"]}
+assert found["database"] == "warning" and found["switches"] == "error", found
+assert not {"broker", "worker", "service", "events"} & found.keys(), found
 """
 RUN_ADMIN = """
-from django.apps import apps
+from django.contrib import admin
 from django.contrib.auth import get_user_model
 client.force_login(get_user_model().objects.create_superuser("root"))
-for model in apps.get_app_config("poketalk_server").get_models():
+ours = [model for model in admin.site._registry if model._meta.app_label == "poketalk_server"]
+assert len(ours) > 10
+for model in ours:
     path = f"/admin/poketalk_server/{model._meta.model_name}/"
     assert client.get(path).status_code == 200, path
 """
@@ -131,6 +151,7 @@ def test_the_service_runs_without_the_callers_side(tmp_path: Path, with_admin: b
             "DJANGO_SETTINGS_MODULE": "lonely",
             "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(django_poketalk.__file__).parent.parent}",
         },
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=120,

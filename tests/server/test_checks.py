@@ -14,7 +14,8 @@ from django_poketalk.server import checks as ours
 
 def found(given: Any, *, deploy: bool = False) -> list[checks.CheckMessage]:
     with override_settings(POKETALK_SERVER=given):
-        messages = checks.run_checks(include_deployment_checks=deploy)
+        # Without databases: Django's own check of a JSONField queries SQLite.
+        messages = checks.run_checks(include_deployment_checks=deploy, databases=[])
     return [message for message in messages if str(message.id).startswith("poketalk_server.")]
 
 
@@ -29,7 +30,11 @@ def found(given: Any, *, deploy: bool = False) -> list[checks.CheckMessage]:
         ({"EVENT_NETWORKS": ["10.0.0.0/8", "localhost"]}, ["E004"]),
         ({"MAX_DURATION": 0}, ["E005"]),
         ({"HOLD": 0}, ["E005"]),
+        ({"SIP_CHECK_INTERVAL": -1}, ["E005"]),
+        ({"SIP_CHECK_INTERVAL": 0}, []),
         ({"QUEUE_TIMEOUT": 0}, ["E005"]),
+        ({"FORGET_NUMBERS_AFTER": 0}, ["E005"]),
+        ({"FORGET_NUMBERS_AFTER": 1}, []),
         ({"LEASE": 0}, ["E005"]),
         ({"EVENT_INTERVAL": 0}, ["E005"]),
         ({"EVENT_CONNECTIONS_PER_HOST": 0}, ["E005"]),
@@ -63,12 +68,19 @@ def test_the_deployment_check_warns_of_internal_event_networks(network: str) -> 
     assert found({"EVENT_NETWORKS": ["10.1.0.0/16", "2001:db8::/32"]}, deploy=True) == []
 
 
-def test_a_missing_aiohttp_names_the_extra_to_install(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("module", "package"), [("aiohttp", "aiohttp"), ("import_export", "django-import-export")]
+)
+def test_a_missing_package_names_the_extra_to_install(
+    module: str, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    [message] = ours.check_aiohttp()
+    installed = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == module else installed(name)
+    )
+    [message] = ours.check_extra()
     assert message.id == "poketalk_server.E007"
+    assert package in message.msg
     assert "django-poketalk[server]" in str(message.hint)
 
 

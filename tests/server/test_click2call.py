@@ -227,7 +227,7 @@ def test_a_call_stores_when_billing_of_leg_a_begins(customer: Customer) -> None:
 
 def test_each_legs_rate_has_the_longest_matching_prefix(customer: Customer) -> None:
     for prefix in ("1", "1202", "13", "44"):
-        Rate.objects.create(provider=customer.provider, prefix=prefix, price_per_minute=D(1))
+        Rate.objects.create(price_list=customer.price_list, prefix=prefix, price_per_minute=D(1))
     customer.request_call()
     call = Call.objects.select_related("rate_a", "rate_b").get()
     assert call.rate_a is not None
@@ -243,11 +243,25 @@ def test_holds_of_live_calls_reduce_the_funds_of_others(customer: Customer) -> N
     assert list(Call.objects.order_by("id").values_list("max_duration", flat=True)) == [150, 30]
 
 
-def test_a_repeated_custom_queues_another_call_by_default(customer: Customer) -> None:
-    assert [customer.request_call(custom="web1"), customer.request_call(custom="web1")] == [
-        "00",
-        "00",
-    ]
+def test_a_repeated_request_returns_00_without_a_second_call(customer: Customer) -> None:
+    other = make_customer("Other")
+    assert [customer.request_call(custom="web1") for _ in range(2)] == ["00", "00"]
+    assert Call.objects.count() == 1
+    assert other.request_call(custom="web1") == "00"
+    assert customer.request_call(custom="WEB1") == "00"  # a different custom
+    assert Call.objects.count() == 3
+
+
+def test_a_custom_with_other_numbers_queues_another_call_by_default(customer: Customer) -> None:
+    for fields in ({}, {"to": "12025550188"}, {"from_": "442079460008"}):
+        assert customer.request_call(custom="web1", **fields) == "00"
+    assert Call.objects.count() == 3
+
+
+def test_a_request_can_be_repeated_after_its_call_ended(customer: Customer) -> None:
+    customer.request_call(custom="web1")
+    Call.objects.update(state=Call.State.ENDED, held=0)
+    assert customer.request_call(custom="web1") == "00"
     assert Call.objects.count() == 2
 
 

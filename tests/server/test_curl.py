@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -16,9 +17,9 @@ from .conftest import CALLEE, CALLER, PATH, Customer
 pytestmark = [pytest.mark.needs("curl"), pytest.mark.django_db(transaction=True)]
 
 
-def curl(url: str, *fields: str) -> str:
+def curl(url: str, *fields: str, options: Sequence[str] = ()) -> str:
     """Run `curl -d FIELD … URL`. Returns the body of the response, a space, and the HTTP status."""
-    arguments = [argument for field in fields for argument in ("-d", field)]
+    arguments = [*options, *(argument for field in fields for argument in ("-d", field))]
     done = subprocess.run(
         ["curl", "-s", "-m", "20", "--noproxy", "*", "-w", " %{http_code}", *arguments, url],
         capture_output=True,
@@ -70,7 +71,17 @@ def test_400_names_a_malformed_field(customer: Customer, live_server: Any) -> No
 
 
 def test_405_for_a_get(live_server: Any) -> None:
-    assert curl(f"{live_server.url}{PATH}?from=1").endswith("405")
+    assert curl(f"{live_server.url}{PATH}?from=1") == "Send a POST request. 405"
+
+
+def test_411_for_a_chunked_body(customer: Customer, live_server: Any) -> None:
+    """Its fields would seem to be missing, so that the code would be 10."""
+    chunked = ["-H", "Transfer-Encoding: chunked"]
+    form = (f"api_key={customer.secret}", f"from={CALLER}", f"to={CALLEE}")
+
+    response = curl(f"{live_server.url}{PATH}", *form, options=chunked)
+
+    assert response == "Send the body with a Content-Length, not in chunks. 411"
 
 
 def test_90_for_an_account_without_money(customer: Customer, live_server: Any) -> None:

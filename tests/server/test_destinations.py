@@ -8,6 +8,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from django.utils import timezone
 
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.protocol.eventurl import Event
@@ -137,7 +138,7 @@ def attempt(url: str) -> tuple[Delivery, list[Any]]:
             mock.patch.object(loop, "sock_connect", connect),
             mock.patch.object(CheckedResolver, "look_up", look_up),
         ):
-            async with EventSender() as sender:
+            async with EventSender(timezone.now) as sender:
                 return await sender.send(url, 1, Event(CallStatus.A_INITIATED, "web1"))
 
     return asyncio.run(send()), reached

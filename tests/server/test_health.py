@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
-from django_poketalk.server import health
+from django_poketalk.server import health, views
+from django_poketalk.server.billing import ledger
 from django_poketalk.server.models import Account, Call, EventDelivery, Gateway, Rate, Switch
 from django_poketalk.server.switch.monitoring import heartbeat
 
-from .conftest import Customer
+from . import money
+from .conftest import Customer, make_customer
 
 pytestmark = pytest.mark.django_db
 
@@ -109,56 +112,115 @@ def test_lists_failing_endpoints(customer: Customer, queued: Any) -> None:
     assert (endpoint.slowest, endpoint.last_error) == (4.5, "timed out")
 
 
-def test_lists_accounts_with_low_funds(customer: Customer) -> None:
-    assert health.accounts_with_low_funds() == []
-    enough = 2 * customer.rate.price_per_minute * 120 / 60
+def low() -> list[Account]:
+    return health.accounts_with_low_funds(timezone.now())
 
-    Account.objects.update(balance=enough)
-    assert health.accounts_with_low_funds() == []
-    Account.objects.update(balance=enough - Decimal("0.001"))
-    assert health.accounts_with_low_funds() == [customer.account]
+
+def call_for(queued: Any, cost: str, **facts: Any) -> None:
+    """A call of leg A alone that costs this."""
+    call = queued(Decimal(cost), **facts)
+    money.charge(call, Decimal(cost), Decimal(0))
+
+
+def test_lists_accounts_whose_funds_do_not_cover_ten_of_their_calls(
+    customer: Customer, queued: Any
+) -> None:
+    call_for(queued, "0.5")
+
+    Account.objects.update(balance=5)
+    assert low() == []
+    Account.objects.update(balance=Decimal("4.999"))
+    assert low() == [customer.account]
     Account.objects.update(credit_limit=1)
-    assert health.accounts_with_low_funds() == []
+    assert low() == []
     Account.objects.update(credit_limit=0, is_active=False)
-    assert health.accounts_with_low_funds() == []
+    assert low() == []
 
 
-def test_low_funds_include_connect_fees_and_initial_increments(customer: Customer) -> None:
-    Rate.objects.update(price_per_minute=Decimal("0.06"), initial_increment=180)
-    Account.objects.update(balance=Decimal("0.359"))
-    assert customer.request_call() == "90"
-    assert health.accounts_with_low_funds() == [customer.account]
+def test_a_dear_rate_that_an_account_never_calls_does_not_count(
+    customer: Customer, queued: Any
+) -> None:
+    Rate.objects.create(price_list=customer.price_list, prefix="8816", price_per_minute=99)
+    call_for(queued, "0.1")
 
-    Rate.objects.update(price_per_minute=0, connect_fee=Decimal("0.180"))
-    assert customer.request_call() == "90"
-    assert health.accounts_with_low_funds() == [customer.account]
-    Account.objects.update(balance=Decimal("0.360"))
-    assert health.accounts_with_low_funds() == []
-    assert customer.request_call() == "00"
+    Account.objects.update(balance=1)
+
+    assert low() == []
 
 
-def test_the_page_describes_the_problems(customer: Customer) -> None:
+def test_the_average_follows_the_latest_calls(customer: Customer, queued: Any) -> None:
+    call_for(queued, "20")
+    for _ in range(50):
+        call_for(queued, "0.01")
+
+    customer.account.refresh_from_db()
+
+    cost = customer.account.average_cost
+    assert cost is not None
+    assert Decimal("0.01") < cost < Decimal("0.2")
+
+
+@pytest.mark.parametrize(("days", "listed"), [(29, 1), (31, 0)])
+def test_calls_of_long_ago_do_not_count(
+    customer: Customer, queued: Any, days: int, listed: int
+) -> None:
+    call_for(queued, "0.5")
+    long_ago = timezone.now() - timedelta(days=days)
+    Account.objects.update(balance=0, spent_on=ledger.day_of(long_ago))
+
+    assert len(low()) == listed
+
+
+def test_an_account_that_was_never_charged_is_not_listed(customer: Customer, queued: Any) -> None:
+    call_for(queued, "0")
     Account.objects.update(balance=0)
+
+    assert low() == []
+
+
+def test_only_the_calls_of_the_account_count(customer: Customer, queued: Any) -> None:
+    other = make_customer("Other")
+    call_for(queued, "60", account=other.account)
+    call_for(queued, "0.5")
+
+    assert low() == [other.account]
+
+
+def test_the_page_describes_the_problems(customer: Customer, queued: Any) -> None:
+    call_for(queued, "0.5")
+    Account.objects.update(balance=Decimal("0.125"))
     page = watcher("view_switch", "view_account").get(HEALTH).content.decode()
 
-    assert "No switch is running" in page
-    assert customer.account.name in page
+    assert "No switch takes calls" in page
+    assert f"{customer.account.name}</a>: 0.125 EUR, 0.500 EUR a call" in page
     assert "style=" not in page.split("poketalk-health")[1]
 
 
-def test_accounts_require_the_permission_to_see_them(customer: Customer) -> None:
+def test_accounts_require_the_permission_to_see_them(customer: Customer, queued: Any) -> None:
+    call_for(queued, "0.5")
     Account.objects.update(balance=0)
 
     assert customer.account.name not in watcher("view_switch").get(HEALTH).content.decode()
 
 
-def test_monitoring_tools_get_json_without_customers_names(customer: Customer) -> None:
-    client = watcher("view_switch")
+def monitor(token: str = "monitors-secret", **options: Any) -> Any:
+    """Ask as a monitoring tool does: without a session, with a token."""
+    return Client().get("/api/health/", headers={"Authorization": f"Bearer {token}"}, **options)
+
+
+@pytest.fixture
+def health_token(settings: Any) -> None:
+    settings.POKETALK_SERVER = {"HEALTH_TOKEN": "monitors-secret"}
+
+
+@pytest.mark.usefixtures("health_token")
+def test_monitoring_tools_get_json_without_customers_names(customer: Customer, queued: Any) -> None:
+    call_for(queued, "0.5")
     Account.objects.update(balance=0)
 
-    unwell = client.get(HEALTH, {"format": "json"})
+    unwell = monitor()
     heartbeat.beat("office", 2)
-    well = client.get(HEALTH, {"format": "json"})
+    well = monitor()
 
     assert (unwell.status_code, unwell.json()["problems"]) == (503, ["no_switch"])
     assert (well.status_code, well.json()["ok"]) == (200, True)
@@ -167,11 +229,66 @@ def test_monitoring_tools_get_json_without_customers_names(customer: Customer) -
     assert customer.account.name not in well.content.decode()
 
 
+@pytest.mark.django_db
+@pytest.mark.usefixtures("health_token")
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        None,
+        "Bearer",
+        "Bearer wrong",
+        "Basic monitors-secret",
+        "Bearer monitors-secret2",
+        "Bearer é",
+    ],
+)
+def test_the_health_requires_the_token(authorization: str | None) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    response = Client().get("/api/health/", headers=headers)
+    assert (response.status_code, response["WWW-Authenticate"]) == (401, "Bearer")
+    assert b"switch" not in response.content
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("token", ["", "monitors-secret"])
+def test_nobody_gets_the_health_while_the_token_is_not_set(token: str) -> None:
+    assert monitor(token).status_code == 403
+
+
+@pytest.mark.usefixtures("health_token")
+def test_a_session_does_not_replace_the_token(customer: Customer) -> None:
+    assert watcher("view_switch").get("/api/health/").status_code == 401
+
+
+@pytest.mark.usefixtures("health_token")
+def test_monitoring_tools_get_503_without_the_database(
+    customer: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(views, "database_now", fail)
+    response = monitor()
+    assert (response.status_code, response.json()["problems"]) == (503, ["database"])
+
+
+@pytest.mark.usefixtures("health_token")
+@pytest.mark.parametrize("problem", ["draining", "down:sip", "lease_lapsed"])
+def test_a_switch_that_takes_no_calls_is_not_counted(customer: Customer, problem: str) -> None:
+    heartbeat.beat("office", 2, problems=[problem])
+    response = monitor()
+    assert (response.status_code, response.json()["problems"]) == (503, ["no_switch"])
+    assert response.json()["switches"][0]["problems"] == problem
+    assert problem in watcher("view_switch").get(HEALTH).content.decode()
+    heartbeat.beat("office", 2)
+    assert monitor().status_code == 200
+
+
 def test_the_health_page_requires_the_permission(customer: Customer) -> None:
     assert watcher("view_call").get(HEALTH).status_code == 403
 
 
-def test_health_takes_ten_queries(
+def test_health_takes_a_fixed_number_of_queries(
     customer: Customer, queued: Any, django_assert_num_queries: Any
 ) -> None:
     queued()

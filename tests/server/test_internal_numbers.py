@@ -9,9 +9,9 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from django_poketalk.protocol import numbers
-from django_poketalk.server.billing import rate_decks
 from django_poketalk.server.models import BlacklistedNumber, BuyRate, Call, Gateway, Rate
 from django_poketalk.server.switch.machine.facts_and_commands import Side
+from django_poketalk.server.switch.monitoring.gateway_states import Outlook
 from django_poketalk.server.switch.ownership import plan
 
 from .admin import decks
@@ -38,7 +38,7 @@ def gateway(customer: Customer, name: str, **facts: Any) -> Gateway:
 
 def internal_rate(customer: Customer, prefix: str = "", price: str = "0.06") -> Rate:
     return Rate.objects.create(
-        provider=customer.provider,
+        price_list=customer.price_list,
         is_internal=True,
         prefix=prefix,
         price_per_minute=Decimal(price),
@@ -47,7 +47,7 @@ def internal_rate(customer: Customer, prefix: str = "", price: str = "0.06") -> 
 
 def gateways_of(call: Call) -> dict[Side, list[int]]:
     call.claimed_at = call.created_at  # type: ignore[attr-defined]
-    [claimed] = plan.plan_calls([call], ["simulated"])
+    [claimed] = plan.plan_calls([call], Outlook(["simulated"]), 1)
     return {
         Side.A: [route.gateway for route in claimed.plan.routes_a],
         Side.B: [route.gateway for route in claimed.plan.routes_b],
@@ -122,7 +122,7 @@ def test_prefixes_of_an_internal_gateway_are_those_of_extensions(office: Custome
 
 
 def test_an_internal_number_costs_what_its_rate_says(office: Customer) -> None:
-    Rate.objects.create(provider=office.provider, prefix="44", price_per_minute=9)
+    Rate.objects.create(price_list=office.price_list, prefix="44", price_per_minute=9)
     dear = internal_rate(office, "44", "0.30")
     assert office.request_call(from_=EXTENSION) == "00"
     assert Call.objects.get().rate_a == dear
@@ -134,7 +134,7 @@ def test_an_internal_number_costs_what_its_rate_says(office: Customer) -> None:
 
 def test_prefixes_of_phone_numbers_never_rate_internal_numbers(office: Customer) -> None:
     Rate.objects.filter(is_internal=True).delete()
-    Rate.objects.create(provider=office.provider, prefix="44", price_per_minute=9)
+    Rate.objects.create(price_list=office.price_list, prefix="44", price_per_minute=9)
 
     assert office.request_call(from_=EXTENSION) == "90"
 
@@ -156,7 +156,7 @@ def test_buy_rates_tell_the_kinds_apart_too(office: Customer) -> None:
     call = Call.objects.get()
     call.claimed_at = call.created_at  # type: ignore[attr-defined]
 
-    [claimed] = plan.plan_calls([call], ["simulated"])
+    [claimed] = plan.plan_calls([call], Outlook(["simulated"]), 100)
 
     assert claimed.buy_tariffs[Side.A, pbx.pk].price_per_minute == 1
     assert (Side.B, pbx.pk) not in claimed.buy_tariffs
@@ -181,14 +181,14 @@ def test_the_prefix_of_a_rate_is_valid_for_its_kind(
 ) -> None:
     Rate.objects.all().delete()
     Rate(
-        provider=office.provider, prefix=prefix, is_internal=is_internal, price_per_minute=1
+        price_list=office.price_list, prefix=prefix, is_internal=is_internal, price_per_minute=1
     ).full_clean()
 
 
 @pytest.mark.parametrize(("prefix", "is_internal"), [("0100", False), ("1234567", True)])
 def test_other_prefixes_are_refused(office: Customer, prefix: str, is_internal: bool) -> None:
     rate = Rate(
-        provider=office.provider, prefix=prefix, is_internal=is_internal, price_per_minute=1
+        price_list=office.price_list, prefix=prefix, is_internal=is_internal, price_per_minute=1
     )
     with pytest.raises(ValidationError) as refused:
         rate.full_clean()
@@ -204,18 +204,17 @@ def test_other_prefixes_are_refused(office: Customer, prefix: str, is_internal: 
 def test_a_deck_has_a_column_for_internal_rates(office: Customer) -> None:
     header = "prefix,price_per_minute,is_internal\n"
 
-    result = decks.import_deck(office.provider, f"{header}44,0.10,0\n44,0.01,yes\n0100,0.02,1\n")
+    result = decks.import_deck(office.price_list, f"{header}44,0.10,0\n44,0.01,yes\n0100,0.02,1\n")
 
-    assert result.errors == []
-    stored = set(office.provider.rates.values_list("is_internal", "prefix"))
+    assert result.wrong == []
+    stored = set(office.price_list.rates.values_list("is_internal", "prefix"))
     assert stored >= {(False, "44"), (True, "44"), (True, "0100"), (True, "")}
-    result = decks.import_deck(office.provider, f"{header}0100,0.10,0\n44,0.10,perhaps\n")
-    assert [row for row, _why in result.errors] == [1, 2]
+    result = decks.import_deck(office.price_list, f"{header}0100,0.10,0\n44,0.10,perhaps\n")
+    assert [each.line for each in result.wrong] == [2, 3]
 
 
 def test_a_carriers_deck_leaves_internal_rates_alone(office: Customer) -> None:
-    dataset = rate_decks.DeckFormat().create_dataset(b"prefix,price_per_minute\n44,0.10\n")
-    rate_decks.resource(Rate)(office.provider, delete_missing=True).import_data(dataset)
+    decks.import_deck(office.price_list, "prefix,price_per_minute\n44,0.10\n", delete_missing=True)
 
-    stored = set(office.provider.rates.values_list("is_internal", "prefix"))
+    stored = set(office.price_list.rates.values_list("is_internal", "prefix"))
     assert stored == {(False, "44"), (True, "")}

@@ -7,7 +7,7 @@ from django.test import Client
 
 from django_poketalk.server.models import Call
 
-from .conftest import PATH, Customer
+from .conftest import CALLER, PATH, Customer
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,8 @@ from .conftest import PATH, Customer
         ({"from_": "123456"}, "123456"),
         ({"to": "1234567890123456"}, "1234567890123456"),
         ({"to": "0044207946012"}, "0044207946012"),
+        ({"to": CALLER}, "same number"),
+        ({"to": f"+{CALLER[:2]} {CALLER[2:]}"}, "same number"),
         ({"to": "1202555;phone-context=x"}, "1202555"),
         ({"to": "12025550123@evil"}, "12025550123@evil"),
         ({"to": "1202555012\0003"}, "1202555012"),
@@ -128,3 +130,15 @@ def test_an_invalid_length_never_causes_a_server_error(customer: Customer) -> No
     for length in ("-1", "x", "99999999999999999999"):
         response = customer.client.post(PATH, customer.form(), CONTENT_LENGTH=length)
         assert response.status_code < 500
+
+
+@pytest.mark.parametrize("method", ["get", "put", "delete", "head", "options"])
+def test_405_says_in_a_line_what_to_send(customer: Customer, method: str) -> None:
+    for path, allowed in ((PATH, "POST"), ("/api/health/", "GET, HEAD")):
+        if method.upper() in allowed:
+            continue
+        response = getattr(customer.client, method)(path)
+        assert (response.status_code, response["Allow"]) == (405, allowed)
+        line = f"Send a {allowed.split(',')[0]} request."
+        assert response.content.decode() == ("" if method == "head" else line)
+        assert response["Content-Type"] == "text/plain; charset=utf-8"

@@ -91,7 +91,7 @@ def _repair(customer: Customer) -> None:
     BlacklistedNumber.objects.all().delete()
     Gateway.objects.update(is_active=True)
     Rate.objects.all().delete()
-    Rate.objects.create(provider=customer.provider, price_per_minute=D("0.60"))
+    Rate.objects.create(price_list=customer.price_list, price_per_minute=D("0.60"))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_outsiders_do_not_learn_about_malformed_fields(
 @pytest.mark.parametrize("zeros", ["0", "00"])
 def test_a_trunk_zero_does_not_bypass_an_expensive_rate(customer: Customer, zeros: str) -> None:
     dear = Rate.objects.create(
-        provider=customer.provider, prefix="44909", price_per_minute=D("3.00")
+        price_list=customer.price_list, prefix="44909", price_per_minute=D("3.00")
     )
     Gateway.objects.update(prefixes="44 1")
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from django_poketalk.server.models import Call, Gateway, PresentedNumber
 from django_poketalk.server.switch.machine.facts_and_commands import Side
+from django_poketalk.server.switch.monitoring.gateway_states import Outlook
 from django_poketalk.server.switch.ownership import plan
 
 from .conftest import CALLEE, CALLER, Customer, make_customer
@@ -75,6 +77,18 @@ def test_an_account_has_at_most_one_default(customer: Customer) -> None:
     assert (first.is_default, other.is_default) == (False, True)
 
 
+@pytest.mark.skipif(
+    not connection.features.supports_partial_indexes, reason="MariaDB has no such index"
+)
+def test_the_database_refuses_a_second_default(customer: Customer) -> None:
+    present(customer, SALES, is_default=True)
+    present(customer, SUPPORT)
+    present(make_customer("Other"), SALES, is_default=True)
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        PresentedNumber.objects.update(is_default=True)
+
+
 def test_a_field_that_appears_twice_is_refused(customer: Customer) -> None:
     present(customer, SALES)
 
@@ -84,7 +98,7 @@ def test_a_field_that_appears_twice_is_refused(customer: Customer) -> None:
 def caller_ids(call: Call) -> dict[Side, str]:
     """What each party's phone displays, by the call's plan."""
     call.claimed_at = call.created_at  # type: ignore[attr-defined]
-    [claimed] = plan.plan_calls([call], ["sip"])
+    [claimed] = plan.plan_calls([call], Outlook(["sip"]), 1)
     displayed = {}
     for side, routes in ((Side.A, claimed.plan.routes_a), (Side.B, claimed.plan.routes_b)):
         assert routes[0].trunk is not None

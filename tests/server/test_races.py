@@ -16,7 +16,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from django_poketalk.protocol.codes import CallStatus, ResponseCode
-from django_poketalk.server import admission
+from django_poketalk.server import admission, views
 from django_poketalk.server.admission import Admitted, CallForm, Refused
 from django_poketalk.server.billing import ledger
 from django_poketalk.server.models import Account, Call, LedgerEntry, Rate
@@ -24,6 +24,7 @@ from django_poketalk.server.switch.calls import store
 from django_poketalk.server.switch.calls.changes import Change
 from django_poketalk.server.switch.gateways.base import CallKey
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, Finish
+from django_poketalk.server.switch.monitoring.gateway_states import Outlook
 from django_poketalk.server.switch.ownership import claims
 from tests.conftest import Times
 
@@ -92,7 +93,7 @@ def test_concurrent_admissions_never_exceed_the_balance(threads: int, rounds: in
         admitted = [outcome for outcome in outcomes if isinstance(outcome, Admitted)]
         refused = [outcome for outcome in outcomes if not isinstance(outcome, Admitted)]
         assert len(admitted) == affordable
-        assert refused == [Refused(ResponseCode.NO_TIMEOUT)] * (threads - affordable)
+        assert refused == [Refused(ResponseCode.NO_TIMEOUT, "no_funds")] * (threads - affordable)
         assert_consistent(customer.account)
 
 
@@ -195,7 +196,7 @@ def test_concurrent_charges_of_a_call_charge_it_once(threads: int, rounds: int) 
 
     for number in range(rounds):
         assert isinstance(admission.admit(call_form(customer)), Admitted)
-        [claimed] = claims.claim("one", 1, ["simulated"])
+        [claimed] = claims.claim("one", 1, Outlook(["simulated"])).calls
         call = Call.objects.get(pk=claimed.key.pk)
         fences = [claimed.key.fence - stale % 2 for stale in range(threads)]
         charged = run_concurrently(
@@ -227,16 +228,17 @@ def test_a_rate_that_is_deleted_during_admission_does_not_apply(
     """The rate is deleted, as by the import of a rate deck, after it was chosen for the call."""
     customer = make_customer()
     Rate.objects.update(prefix="1")
-    Rate.objects.create(provider=customer.provider, prefix=also, price_per_minute=1)
-    chosen = Rate.objects.create(provider=customer.provider, prefix="44", price_per_minute=1)
-    rates = admission._rates
+    Rate.objects.create(price_list=customer.price_list, prefix=also, price_per_minute=1)
+    chosen = Rate.objects.create(price_list=customer.price_list, prefix="44", price_per_minute=1)
+    rates = admission.rates_for
 
     def choose(*args: Any) -> Any:
         found = rates(*args)
         run_concurrently([Rate.objects.filter(pk=chosen.pk).delete])
         return found
 
-    monkeypatch.setattr(admission, "_rates", choose)
+    monkeypatch.setattr(admission, "rates_for", choose)
+    monkeypatch.setattr(views, "WAIT", 30.0)  # the second connection takes its time
     assert customer.request_call() == code
     assert_consistent(customer.account)
 

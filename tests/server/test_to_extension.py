@@ -7,9 +7,11 @@ from django.core.exceptions import ValidationError
 
 from django_poketalk.server.models import Account, BlacklistedNumber, Call, Gateway, Rate
 from django_poketalk.server.switch.machine.facts_and_commands import Route
+from django_poketalk.server.switch.monitoring.gateway_states import Outlook
 from django_poketalk.server.switch.ownership import claims
 
 from .conftest import CALLEE, PATH, Customer
+from .staff import staff
 
 NOBODY = "No gateway can dial an extension."
 
@@ -100,7 +102,7 @@ def test_a_blacklist_entry_blocks_the_number_without_its_extension(db: None) -> 
 
 
 def planned(kinds: tuple[str, ...]) -> tuple[tuple[Route, ...], tuple[Route, ...]]:
-    [claimed] = claims.claim("switch", 1, kinds, overdue=False)
+    [claimed] = claims.claim("switch", 1, Outlook(kinds)).calls
     return claimed.plan.routes_a, claimed.plan.routes_b
 
 
@@ -134,3 +136,15 @@ def test_names_of_calls_mask_the_extension(customer: Customer) -> None:
     assert str(call).endswith(" ext. ••")
     call.shows_numbers = True
     assert str(call).endswith("+1 202-555-0123 ext. 12")
+
+
+def test_a_blacklist_entry_names_the_extension_that_it_ignores(customer: Customer) -> None:
+    clerk = staff("add_blacklistednumber", "view_blacklistednumber", "view_numbers")
+    path = "/admin/poketalk_server/blacklistednumber/add/"
+
+    answer = clerk.post(path, {"number": "+44 20 7946 0777 ext. 12"}, follow=True)
+
+    assert "Extension 12 was ignored" in answer.content.decode()
+    assert BlacklistedNumber.objects.get().number == "442079460777"
+    prefix = {"number": "+4420", "is_prefix": "on"}
+    assert "was ignored" not in clerk.post(path, prefix, follow=True).content.decode()

@@ -49,5 +49,5 @@ class Command(BaseCommand):
         swept = placing.sweep()
         self.stdout.write(
             f"woken {swept.woken}, expired {swept.expired},"
-            f" unknown {swept.unknown}, stale {swept.stale}"
+            f" unknown {swept.unknown}, stale {swept.stale}, reminded {swept.reminded}"
         )

@@ -13,7 +13,15 @@ from .countries import (
     is_satellite,
     wire,
 )
-from .display import display, mask, mask_within, spellings
+from .display import (
+    MAYBE_WITHIN,
+    display,
+    mask,
+    mask_in_records,
+    mask_within,
+    pattern_within,
+    spellings,
+)
 from .errors import InvalidNumber, Reason, example
 from .extensions import MAX_EXTENSION
 from .internal import is_emergency, is_internal
@@ -33,6 +41,7 @@ __all__ = [
     "COUNTRY_LENGTHS",
     "MAX_EXTENSION",
     "MAX_TEXT_LENGTH",
+    "MAYBE_WITHIN",
     "InvalidNumber",
     "Reading",
     "Reason",
@@ -49,9 +58,11 @@ __all__ = [
     "is_premium",
     "is_satellite",
     "mask",
+    "mask_in_records",
     "mask_within",
     "normalize",
     "normalize_prefix",
+    "pattern_within",
     "read",
     "read_wire",
     "spellings",

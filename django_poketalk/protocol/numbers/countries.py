@@ -28,7 +28,12 @@ SATELLITE = _GLOBAL_SERVICES + _NATIONAL_SATELLITES
 # 3166 has no code for it, so that it can only be allowed by prefix.
 _TENANTS = {
     "390549": "SM",  # San Marino by way of Italy (ITU Operational Bulletin 2005)
-    "90392": None,  # Northern Cyprus by way of Turkey
+    "90392": None,  # Northern Cyprus by way of Turkey, landlines
+    # Its mobile networks (libphonenumber, carrier data of +90; 53388 and 5488 by the numbers that
+    # companies in Northern Cyprus publish).
+    **dict.fromkeys([f"90533{part}" for part in range(83, 89)]),  # Kuzey Kıbrıs Turkcell
+    **dict.fromkeys([f"90542{part}" for part in range(85, 89)]),  # KKTC Telsim
+    "905488": None,
     "7840": None,  # Abkhazia by way of Russia (Rossvyaz, codes 840 and 940)
     "7940": None,
     "7850": None,  # South Ossetia by way of Russia

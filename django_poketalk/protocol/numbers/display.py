@@ -10,7 +10,54 @@ from phonenumbers import PhoneNumberFormat
 from .countries import parse, wire
 from .internal import is_internal
 
-_MAYBE_NUMBER = re.compile(r"\+?\d(?:[ \u00a0\-.()\[\]/]{0,3}\d){6,}")
+_SHORTEST = 7  # digits of what may be a phone number in a text
+_ZEROS = "0٠۰०০０"  # of the scripts whose digits are found by databases too
+_DIGITS = "".join(f"{zero}-{chr(ord(zero) + 9)}" for zero in _ZEROS)
+MAYBE_WITHIN = (
+    f"[{_DIGITS}]([^{_DIGITS}]{{0,6}}[{_DIGITS}]){{6}}"  # for databases: 7 digits or more
+)
+# What may stand between two digits of a number: signs, and any spaces, dashes, invisible marks, and
+# spaces and brackets as they are written in URLs and HTML.
+_SIGNS = " \t\u00a0\u2000-\u2015\u202f\u2060-\u2069\u2212\u3000\uff0d\\-.()\\[\\]/"
+_ODD_SIGNS = "\u00b7_:+"  # rarely in numbers, often in times, ids and sums
+_SHORTEST_WITH_ODD_SIGNS = 9
+_ENCODED = "%20|%C2%A0|%28|%29|%2D|%2E|%2F|&nbsp;|&\\#160;|&\\#x0*a0;"
+_MAYBE_PLAIN = re.compile(rf"\+?\d(?:(?:(?i:{_ENCODED})|[{_SIGNS}]){{0,3}}\d){{6,}}")
+_MAYBE_NUMBER = re.compile(rf"\+?\d(?:(?:(?i:{_ENCODED})|[{_SIGNS}{_ODD_SIGNS}]){{0,3}}\d){{6,}}")
+
+_DAY, _MONTH, _YEAR = "(?:0?[1-9]|[12][0-9]|3[01])", "(?:0?[1-9]|1[0-2])", "(?:19|20)[0-9]{2}"
+_DATE = rf"""(?:
+    {_YEAR}-(?:0[1-9]|1[0-2])-[0-3][0-9]
+    |{_DAY}\.[ ]?{_MONTH}\.[ ]?{_YEAR}|{_DAY}/{_MONTH}/{_YEAR}|{_MONTH}/{_DAY}/{_YEAR}
+)"""
+_CLOCK = r"(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,6})?)?"
+_TIME = rf"{_CLOCK}(?:[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)?"
+_TIMES = rf"{_TIME}(?:[ ]?[-\u2013][ ]?{_TIME})?"
+# Not if a number goes on behind it. Behind a time, a space does not separate.
+_MOMENT = rf"""
+    (?:{_DATE}(?:[T ]{_TIMES})?|{_TIMES}[ ]{_DATE})(?![\w\-]|[.:/\u00b7][0-9])
+    |{_TIMES}(?!\w|[{_SIGNS}:\u00b7]{{1,3}}[0-9])
+"""
+_IN_TEXTS = re.compile(
+    rf"(?<![\w.+:/\u00b7\-])(?P<kept>{_MOMENT})|{_MAYBE_NUMBER.pattern}", re.VERBOSE
+)
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
+_CHANNEL = r"poketalk-[0-9a-f]{8}(?:\.-?[0-9]+\.[0-9]+\.(?:[AB][0-9]+|bridge))?"
+_IN_RECORDS = re.compile(
+    rf"""
+    (?<![\w.+\-])(?P<kept>
+        {_MOMENT}
+        |(?:
+            {_OCTET}(?:\.{_OCTET}){{3}}
+            |[0-9a-f]{{32}}|[0-9a-f]{{8}}-(?:[0-9a-f]{{4}}-){{3}}[0-9a-f]{{12}}
+            |(?=[0-9a-f:]*::|(?:[0-9a-f]+:){{7}})[0-9a-f]{{0,4}}(?::[0-9a-f]{{0,4}}){{2,7}}
+            |{_CHANNEL}
+        )(?![\w\-]|\.[0-9])
+    )
+    |{_MAYBE_NUMBER.pattern}
+    """,
+    re.VERBOSE,
+)
 
 
 def display(number: str, extension: str = "") -> str:
@@ -46,10 +93,44 @@ def _mask(number: str) -> str:
 
 def mask_within(text: str) -> str:
     """The text with all that may be a phone number in it hidden but for its last two digits: 7
-    digits or more, however grouped.
+    digits or more, however grouped; 9 or more if a `·`, `_`, `:` or `+` is between them. Keeps
+    dates and times.
     """
-    return _MAYBE_NUMBER.sub(
-        lambda found: f"••••••{''.join(filter(str.isdigit, found[0]))[-2:]}", text
+    return _IN_TEXTS.sub(_keep_or_hide, text)
+
+
+def mask_in_records(text: str, pattern: str = "") -> str:
+    """Like `mask_within`, for logs and histories: also keeps IP addresses, ids of 32 hexadecimal
+    digits, and the switch's channels. What matches `pattern` (of `pattern_within`) is hidden in any
+    case.
+    """
+    if _MAYBE_NUMBER.search(text):  # in few texts; this is much faster
+        text = _IN_RECORDS.sub(_keep_or_hide, text)
+    return re.sub(pattern, _hidden, text) if pattern else text
+
+
+def _keep_or_hide(found: re.Match[str]) -> str:
+    if found["kept"]:
+        return found["kept"]
+    if sum(map(str.isdigit, found[0])) < _SHORTEST_WITH_ODD_SIGNS:
+        return _MAYBE_PLAIN.sub(_hidden, found[0])
+    return _hidden(found)
+
+
+def _hidden(found: re.Match[str]) -> str:
+    return f"••••••{''.join(filter(str.isdigit, found[0]))[-2:]}"
+
+
+def pattern_within(e164: str) -> str:
+    """A regular expression, for databases too, that finds the number in a text: its digits, in
+    several scripts and however grouped, without the country code if 7 or more remain.
+    """
+    parsed = parse(e164)
+    digits = phonenumbers.national_significant_number(parsed) if parsed else wire(e164)
+    if len(digits) < _SHORTEST:
+        digits = wire(e164)
+    return r"(\D{0,3}|%20|%2D|&nbsp;)".join(
+        f"[{''.join(chr(ord(zero) + int(digit)) for zero in _ZEROS)}]" for digit in digits
     )
 
 

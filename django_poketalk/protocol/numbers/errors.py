@@ -19,6 +19,7 @@ class Reason(enum.StrEnum):
     SEVERAL = "several_numbers"
     PLACEHOLDER = "placeholder"
     NO_COUNTRY = "country_code_missing"
+    PLUS = "plus_missing"
     UNKNOWN_COUNTRY = "country_code_unknown"
     AREA_CODE = "area_code_missing"
     TOO_SHORT = "too_short"
@@ -39,7 +40,8 @@ class InvalidNumber(ValueError):
         self.text = str(text)[:40]
         self.reason = reason
         self.sentence = _SENTENCES[reason]
-        self.params = {"number": self.text, "example": example(region)}
+        of_region = None if reason is Reason.PLUS else region
+        self.params = {"number": self.text, "example": example(of_region)}
         super().__init__(f"{self.text!r}: {self.sentence % self.params}")
 
 
@@ -76,6 +78,10 @@ _SENTENCES = {
         "The country code of “%(number)s” is missing. Enter the number with + and country code,"
         " such as %(example)s."
     ),
+    Reason.PLUS: _(
+        "“%(number)s” seems to begin with a country code. Write + before the code, and not 00, such"
+        " as %(example)s."
+    ),
     Reason.UNKNOWN_COUNTRY: _("“%(number)s” does not begin with the code of a country."),
     Reason.AREA_CODE: _(
         "The area code of “%(number)s” is missing. Enter the whole number, such as %(example)s."
@@ -83,7 +89,10 @@ _SENTENCES = {
     Reason.TOO_SHORT: _("“%(number)s” is too short. Enter the whole number, such as %(example)s."),
     Reason.TOO_LONG: _("“%(number)s” has more digits than a phone number of its country."),
     Reason.IMPOSSIBLE: _("“%(number)s” cannot be a phone number of its country."),
-    Reason.EXTENSION: _("“%(number)s” has an extension. Enter a number without extension here."),
+    Reason.EXTENSION: _(
+        "The extension of “%(number)s” is too long or cannot be used here. Enter the number without"
+        " it."
+    ),
     Reason.PREFIX: _(
         "“%(number)s” is not the beginning of an international number. Enter + and the country"
         " code first, such as +4420."

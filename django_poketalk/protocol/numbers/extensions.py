@@ -3,35 +3,62 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 MAX_EXTENSION = 11  # digits
 
-# As address books of many languages have them: English, German, French, Spanish, Portuguese,
-# Italian, Dutch, Polish, Turkish, Russian, Hebrew, Japanese, Chinese and Korean.
-EXTENSION_WORDS = (
-    "extension|extensión|extensao|extensão|extn|ext|durchwahl|nebenstelle|apparat|app|dw|nst"
-    "|poste|anexo|interno|intern|int|ramal|toestel|tst|wewn|wew|dahili|добавочный|доб|שלוחה"
-    "|内線|内线|內線|내선"
+# As address books have them, by language.
+_WORDS = (
+    "extension|extn|ext",  # English
+    "durchwahl|nebenstelle|nebenst|apparat|app|dw|nst",  # German
+    "poste",  # French
+    "extensión|anexo|interno",  # Spanish
+    "extensão|extensao|ramal|r\\.",  # Portuguese
+    "interno|interior|intern|int",  # Italian, Romanian
+    "toestel|tst",  # Dutch
+    "anknytning|ankn|lokalnummer|lokalnr|lokal|lok\\.|linje",  # Swedish, Danish, Norwegian
+    "alanumero|alanro",  # Finnish
+    "wewnętrzny|wewn|wew",  # Polish
+    "klapka|linka|kl\\.",  # Czech, Slovak
+    "mellék|mell\\.",  # Hungarian
+    "εσωτερικ[όο]|εσωτ",  # Greek
+    "добавочный|доб|внутренний|внутр|вн\\.",  # Russian
+    "dahili",  # Turkish
+    "שלוחה|של\\.",  # Hebrew
+    "تحويلة|داخل[یي]",  # Arabic, Persian
+    "内線|内线|內線|내선|转|轉|分机|分機",  # Japanese, Chinese, Korean
 )
+EXTENSION_WORDS = "|".join(_WORDS)
+#: What may stand between such a word and the digits besides spaces: `ext.: 9`, `DW-12`, `n° 12`.
+EXTENSION_SIGNS = r"[.:=\#\-]|n[°º]|no\.|nr\.|№"
 _EXTENSION = re.compile(
-    rf"(?<=[0-9\s).\-])\s*(?:;ext=|[;,]?\s*(?:{EXTENSION_WORDS})[\s.:=#]*|[x#~]\s*|,+)(?P<digits>[0-9]{{1,{MAX_EXTENSION}}})#?$",
-    re.IGNORECASE,
+    rf"""
+    (?<=[0-9\s).\-])\s{{0,4}}
+    (?:
+        ;ext=
+        |[;,]?\s{{0,4}}[(\[]?\s{{0,4}}(?:{EXTENSION_WORDS})(?:\s|{EXTENSION_SIGNS}){{0,6}}
+        |(?P<mark>x\.?\s{{0,4}}|\#\s{{0,4}}|,+)
+    )
+    (?P<digits>[0-9]+)[)\]]?\#?$
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
 
 
-_MARK = re.compile(r"[x#~,][\s,]*[0-9]+#?$", re.IGNORECASE)
+class Split(NamedTuple):
+    """The text before an extension, and the extension's digits, "" without one. `mark` is what
+    stands before the digits if it is not a word: `x`, `#` or commas. It may mean other things.
+    """
+
+    text: str
+    extension: str = ""
+    mark: str = ""
 
 
-def is_marked(text: str) -> bool:
-    """Whether the extension follows a mark such as `x`, which may also stand for a digit."""
-    return bool(_MARK.search(text)) and not re.search(
-        f"(?:{EXTENSION_WORDS})[^0-9]*[0-9]+#?$", text, re.I
-    )
-
-
-def split_extension(text: str) -> tuple[str, str]:
-    """The text before the extension, and the extension's digits; the text and "" without one."""
+def split_extension(text: str) -> Split:
+    """The text without the extension behind it, and the extension. Its length is not checked."""
     found = _EXTENSION.search(text)
     if found is None:
-        return text, ""
-    return text[: found.start()].rstrip(" ,;("), found["digits"]
+        return Split(text)
+    head = text[: found.start()].rstrip(" ,;(")
+    return Split(head, found["digits"], (found["mark"] or "").strip())

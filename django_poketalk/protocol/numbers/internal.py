@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 
+import phonenumbers
+
 _INTERNAL = re.compile(r"[0-9]{2,6}")
 
-# Emergency services, which a PBX would connect at once.
+# Emergency services of many countries, which a PBX would connect at once.
 EMERGENCY = ("000", "112", "911", "999")
 
 
@@ -18,6 +20,10 @@ def is_internal(text: str) -> bool:
     return bool(_INTERNAL.fullmatch(text))
 
 
-def is_emergency(number: str) -> bool:
-    """Whether these digits reach an emergency service where no PBX has another use for them."""
-    return number in EMERGENCY
+def is_emergency(number: str, region: str | None = None) -> bool:
+    """Whether these digits reach an emergency service, in many countries or in this region, where
+    no PBX has another use for them.
+    """
+    return number in EMERGENCY or (
+        region is not None and phonenumbers.is_emergency_number(number, region)
+    )

@@ -20,17 +20,28 @@ from . import old_forms
 from .cleaning import clean
 from .countries import wire
 from .errors import InvalidNumber, Reason
-from .extensions import is_marked, split_extension
+from .extensions import MAX_EXTENSION, split_extension
+from .plans import begins_number, has_surplus, impossible, is_valid
+from .several import holds_several, is_split_by_stroke, starts
 
 MAX_TEXT_LENGTH = 80  # no single number is written with more characters
 
-_WIRE = re.compile(r"[1-9][0-9]{6,14}")
+_EXTENSION = re.compile(rf"[0-9]{{0,{MAX_EXTENSION}}}")
 _ASCII_DIGIT = re.compile(r"[0-9]")
 _NOT_DIGIT = re.compile(r"[^0-9]")
 _LABEL = re.compile(
-    r"(?:tel|telephone|telefon|phone|ph|fon|mobile|mobil|mob|cell|office|home|work)"
-    r"(?:[.:]+ *| +)(?=[+(0-9])",
-    re.IGNORECASE,
+    r"""
+    (?:tel(?:;[a-z]+=[^:;]*)+:)?  # vCard
+    (?:(?:tel|callto):)?\ *
+    (?:(?:
+        (?:tel|telephone|phone|ph|mobile|mob|cell|office|home|work|telefon|fon|mobil|handy
+            |tél|téléphone|portable|telefono|cellulare|teléfono|tlf|móvil|telefone|celular
+            |telefoon|mobiel|gsm|тел|телефон|моб|т\.)
+        (?:[.:\ ]+|(?<=\.))
+        |[mpt]\ ?:\ *|[\u2121\u260e\u260f\u2706\U0001f4de\U0001f4f1]\ *
+    )(?=[+(0-9]))?
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
 _DECIMAL = re.compile(
     r"\+?[0-9][0-9 ]{4,}\.[0-9]{1,2}"  # one point, and a digit or two behind it
@@ -38,23 +49,25 @@ _DECIMAL = re.compile(
     r"|[^,]*[0-9],[0-9]{1,2}"
     r"|\+?[0-9]+(?:[.,][0-9]+)? ?[eE] ?[+-]?[0-9]+"
 )
-_JOINT = re.compile(
-    r"[;|&,\n\r]|(?<![^\W_])(?:or|and|und|oder|u\.|od\.|ou|et|y|o|e|en|of|og|och|или|и|או|ו)(?![^\W_])",
-    re.IGNORECASE,
+_HIDDEN = re.compile(
+    r"[*●…?]|[•·_]{2,}"
+    r"|(?<![0-9])(?<![0-9] )[•·_]|[•·_](?! ?[0-9])"  # one between digits separates them
+    r"|(?<![^\W\d_])([xX]{2,}|[nN]{2,})(?![^\W\d_])"
 )
-_HIDDEN = re.compile(r"[*•●·…_?]|(?<![^\W\d_])([xX]{2,}|[nN]{2,})(?![^\W\d_])")
 _WORD = re.compile(r"[A-Za-z](?:[ -]?[A-Za-z]){3,}$")
 _TRUNK_IN_BRACKETS = re.compile(r"([1-9][0-9]{0,2}) *[(\[] *0 *[)\]]")
 _SEPARATORS = re.compile(r"[ \-.()\[\]/]")
 _PLAIN = re.compile(r"[0-9+ \-.()\[\]/]+")
+# The trunk prefix of Russia and its neighbors, written for their country code. No code is 8 alone.
+_LONE_EIGHT = re.compile(r"[(\[ ]*8[^0-9]+[0-9]{2}")
 _PLUS_FIRST = re.compile(r"^[(\[ ]*\+")
 _ROWS = ("abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "qwertzuiop", "azertyuiop", "asdfghjkl")
 _NO_WORDS = {"none", "unknown", "test", "number", "numberx", "noneyet", "pending", "home", "empty"}
-_SEQUENCE = "01234567890123456789"
-_WHOLE = 8  # digits of a whole number even where plans have numbers of any length
+# Digits, without the trunk zero, in plans that have numbers of any length:
+_LOCAL = 7  # of most numbers without area code
+_WHOLE = 8  # of most whole numbers
+_FULL = 10  # of a number that nothing can follow
 _MOST_TRUNK_ZEROS = 16
-_NEVER_FIRST = {52: "01"}  # digits with which no national number of the country code begins
-_MOST_SURPLUS = 8  # digits behind a number, of at most 15, that make it another text
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +90,24 @@ def read(value: Any, region: str | None = None) -> Reading:
     exist before the data knows them. But a number that is not assigned and holds one that is, with
     digits behind it, is refused: networks ignore those digits.
     """
-    region = region.upper() if region else None
+    region = _region(region)
     text = as_text(value)
     number = _number_object(value)
     if number is not None:
-        if not re.fullmatch(r"[0-9]*", number.extension or ""):
+        if not _EXTENSION.fullmatch(number.extension or ""):
             raise InvalidNumber(text, Reason.EXTENSION, region)
         return Reading(_normalize(number, text, region), number.extension or "")
     plain = _without_label(text, region)
-    written, extension = split_extension(plain)
+    written, extension, mark = split_extension(plain)
     if _DECIMAL.fullmatch(plain) or _DECIMAL.fullmatch(written):
         raise InvalidNumber(text, Reason.DECIMAL, region)
+    if mark == "," and len(extension) >= _LOCAL:
+        raise InvalidNumber(text, Reason.SEVERAL, region)
     e164 = _read_number(written, text, region)
-    if extension and is_marked(plain) and not _ends_there(e164, extension):
+    if mark and not _ends_there(e164, extension):
         raise InvalidNumber(text, Reason.HIDDEN, region)
+    if not _EXTENSION.fullmatch(extension):
+        raise InvalidNumber(text, Reason.EXTENSION, region)
     return Reading(e164, extension)
 
 
@@ -148,7 +165,7 @@ def normalize_prefix(text: str) -> str:
     if trunk and int(trunk[1]) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
         plain = trunk[1] + plain[trunk.end() :]
     digits = _SEPARATORS.sub("", plain)
-    if not re.fullmatch(r"[1-9][0-9]{0,14}", digits) or not _begins_number(digits):
+    if not re.fullmatch(r"[1-9][0-9]{0,14}", digits) or not begins_number(digits):
         raise InvalidNumber(text, Reason.PREFIX)
     return f"+{digits}"
 
@@ -158,14 +175,20 @@ def has_digits(text: str) -> bool:
     return bool(_ASCII_DIGIT.search(text))
 
 
+def _region(region: str | None) -> str | None:
+    """The code in capitals, None for an empty one."""
+    if region is not None and not isinstance(region, str):
+        raise TypeError(f"region must be an ISO 3166 alpha-2 code or None, not {region!r}")
+    return region.upper() if region else None
+
+
 def _ends_there(e164: str, extension: str) -> bool:
     """Whether this is a whole number, and not the beginning of one with a hidden digit within."""
     number, longer = phonenumbers.parse(e164), phonenumbers.parse(e164 + extension[:3])
     if phonenumbers.is_possible_number_with_reason(longer) == ValidationResult.TOO_LONG:
         return True
     is_whole = len(phonenumbers.national_significant_number(number)) >= _WHOLE
-    is_valid = phonenumbers.is_valid_number(number)
-    return is_valid and (is_whole or not phonenumbers.is_valid_number(longer))
+    return is_valid(number) and (is_whole or not is_valid(longer))
 
 
 def _number_object(value: Any) -> phonenumbers.PhoneNumber | None:
@@ -178,9 +201,8 @@ def _without_label(text: str, region: str | None) -> str:
     if len(text) > MAX_TEXT_LENGTH:
         raise InvalidNumber(text, Reason.TOO_LONG, region)
     plain = clean(text).strip("\r\n ")
-    if plain[:4].lower() == "tel:":
-        plain = plain[4:].lstrip()
-    return _LABEL.sub("", plain, count=1) if _LABEL.match(plain) else plain
+    label = _LABEL.match(plain)
+    return plain[label.end() if label else 0 :].strip("<>").rstrip(",; ")
 
 
 def _read_number(written: str, text: str, region: str | None) -> str:
@@ -191,10 +213,10 @@ def _read_number(written: str, text: str, region: str | None) -> str:
 
     if not has_digits(written):
         raise refuse(Reason.TEXT if any(map(str.isalnum, written)) else Reason.EMPTY)
+    if holds_several(written):
+        raise refuse(Reason.SEVERAL)
     if _HIDDEN.search(written):
         raise refuse(Reason.HIDDEN)
-    if _has_several(written):
-        raise refuse(Reason.SEVERAL)
     is_word = bool(_WORD.search(written))
     if is_word:
         written = _by_keypad(written, refuse)
@@ -202,32 +224,96 @@ def _read_number(written: str, text: str, region: str | None) -> str:
         raise refuse(Reason.LETTERS)
     if not _PLAIN.fullmatch(written):
         raise refuse(Reason.TEXT)
-    is_international = bool(_PLUS_FIRST.match(written))
-    plain = _PLUS_FIRST.sub("", written)
-    if "+" in plain:
+    try:
+        normal = _read_digits(written, text, region)
+    except InvalidNumber:
+        if _is_range(written, region, is_read=False):
+            raise refuse(Reason.SEVERAL) from None
+        if _lacks_plus(written, region):
+            raise refuse(Reason.PLUS) from None
+        raise
+    if _is_range(written, region, is_read=True):
         raise refuse(Reason.SEVERAL)
-    digits = _SEPARATORS.sub("", plain)
-    if len(digits.lstrip("0")) <= 3 < len(digits):
-        raise refuse(Reason.PLACEHOLDER)
-    number = _parse(digits, is_international, text, region)
-    if not is_international and _lacks_trunk_zero(digits, number, region):
-        raise refuse(Reason.AREA_CODE)
-    if is_international and _has_surplus(number, digits.removeprefix(str(number.country_code))):
-        raise refuse(Reason.TOO_LONG)
-    if "/" in plain and not _stroke_follows_area_code(plain, number, is_international):
-        raise refuse(Reason.SEVERAL)
-    normal = _normalize(number, text, region)
     if is_word and not _is_toll_free(normal):
         raise refuse(Reason.LETTERS)
     return normal
 
 
-def _has_several(written: str) -> bool:
-    """Whether there are digits on both sides of a word or mark that joins two numbers."""
-    parts = _JOINT.split(written)
-    groups = re.findall(r"\+?[0-9]+", written)
-    is_repeated = len(groups) > 3 and groups[0][0] in "+0" and groups[0] in groups[2:]
-    return is_repeated or sum(has_digits(part) for part in parts) > 1
+def _read_digits(written: str, text: str, region: str | None) -> str:
+    """The E.164 number of a text of digits and separators only; `text` is for the error."""
+
+    def refuse(reason: Reason) -> InvalidNumber:
+        return InvalidNumber(text, reason, region)
+
+    is_international = bool(_PLUS_FIRST.match(written))
+    plain = _PLUS_FIRST.sub("", written)
+    if "+" in plain:
+        raise refuse(Reason.SEVERAL)
+    if (is_international or region is None) and _LONE_EIGHT.match(plain):
+        raise refuse(Reason.UNKNOWN_COUNTRY)
+    digits = _SEPARATORS.sub("", plain)
+    if len(digits.lstrip("0")) <= 3 < len(digits):
+        raise refuse(Reason.PLACEHOLDER)
+    number = _parse(digits, is_international, text, region)
+    if not is_valid(number):
+        reason = _unlike_written(number, digits, is_international, region)
+        if reason is not None:
+            raise refuse(reason)
+    if is_split_by_stroke(plain, number, is_international):
+        raise refuse(Reason.SEVERAL)
+    return _normalize(number, text, region)
+
+
+def _unlike_written(
+    number: phonenumbers.PhoneNumber, digits: str, is_international: bool, region: str | None
+) -> Reason | None:
+    """Why these digits are no whole number, although the unassigned `number` that libphonenumber
+    reads may be: it takes digits at their beginning for a trunk prefix, or adds none.
+    """
+    national = phonenumbers.national_significant_number(number)
+    if is_international:
+        written = digits.removeprefix(str(number.country_code))
+        is_long = written != national and has_surplus(number.country_code, written)
+        return Reason.TOO_LONG if is_long else None
+    if not _lacks_trunk_zero(digits, region):
+        return None
+    is_long = has_surplus(number.country_code, national)
+    return Reason.TOO_LONG if is_long else Reason.AREA_CODE
+
+
+def _is_range(written: str, region: str | None, *, is_read: bool) -> bool:
+    """Whether more digits follow a whole number, as in the range `020 7946 0123-5`.
+
+    `is_read` is whether all of it can be one number: where plans have numbers of any length, the
+    digits behind a hyphen may be the number's own, as in `030 23125-12`. Then only a number that
+    nothing can follow is a whole one.
+    """
+    most = 0
+    if is_read:
+        is_local = _lacks_trunk_zero(_NOT_DIGIT.sub("", written), region) and "+" not in written
+        most = _WHOLE if is_local else _FULL
+    for start in starts(written):
+        try:
+            number = phonenumbers.parse(_read_digits(start, start, region))
+        except InvalidNumber:
+            continue
+        if is_valid(number) and len(phonenumbers.national_significant_number(number)) >= most:
+            return True
+    return False
+
+
+def _lacks_plus(written: str, region: str | None) -> bool:
+    """Whether it would be a number with + before it, or with + in place of 00, and does not begin
+    with a number of the region.
+    """
+    digits = _NOT_DIGIT.sub("", written)
+    if region and has_surplus(phonenumbers.country_code_for_region(region), digits):
+        return False
+    try:
+        number = phonenumbers.parse(_read_digits(f"+{digits.removeprefix('00')}", written, None))
+    except InvalidNumber:
+        return False
+    return "+" not in written and (digits.startswith("00") or is_valid(number))
 
 
 def _by_keypad(written: str, refuse: Any) -> str:
@@ -265,27 +351,12 @@ def _parse(
         raise InvalidNumber(text, reason, region) from None
 
 
-def _lacks_trunk_zero(digits: str, number: phonenumbers.PhoneNumber, region: str | None) -> bool:
-    """Whether it is written without the zero that begins a whole number of this region, and is not
-    an assigned number behind that zero either: a local number, whose area code is missing.
+def _lacks_trunk_zero(digits: str, region: str | None) -> bool:
+    """Whether it is written without the zero that begins a whole number of this region. Unless it
+    is an assigned number behind that zero, it is a local one, whose area code is missing.
     """
-    metadata = region and phonenumbers.PhoneMetadata.metadata_for_region(region, None)
-    if not metadata or metadata.national_prefix != "0" or digits.startswith("0"):
-        return False
-    return not phonenumbers.is_valid_number(number)
-
-
-def _stroke_follows_area_code(
-    plain: str, number: phonenumbers.PhoneNumber, is_international: bool
-) -> bool:
-    """Whether the only "/" stands right behind the area code, as in `069/90009123`."""
-    head, _stroke, rest = plain.partition("/")
-    head = head.strip(" ()[]")
-    if is_international:
-        head = head.removeprefix(str(number.country_code)).strip(" -.()[]/")
-    area = head.lstrip("0")
-    length = phonenumbers.length_of_national_destination_code(number)
-    return "/" not in rest and area.isdecimal() and len(area) == length
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region(region, None) if region else None
+    return bool(metadata and metadata.national_prefix == "0" and not digits.startswith("0"))
 
 
 def _normalize(number: phonenumbers.PhoneNumber, text: Any, region: str | None) -> str:
@@ -301,7 +372,7 @@ def _normalize(number: phonenumbers.PhoneNumber, text: Any, region: str | None) 
         if _e164(number) == normal:
             break
         normal = _e164(number)
-    reason = _impossible(number, normal)
+    reason = impossible(number)
     if reason is not None:
         raise InvalidNumber(text, reason, region)
     return normal
@@ -309,75 +380,3 @@ def _normalize(number: phonenumbers.PhoneNumber, text: Any, region: str | None) 
 
 def _e164(number: phonenumbers.PhoneNumber) -> str:
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
-
-
-def _impossible(number: phonenumbers.PhoneNumber, normal: str) -> Reason | None:
-    """Why this cannot be a whole number of its country's plan; None if it can."""
-    national = phonenumbers.national_significant_number(number)
-    if len(national.lstrip("0")) <= 3:
-        return Reason.PLACEHOLDER
-    result = phonenumbers.is_possible_number_with_reason(number)
-    if result == ValidationResult.IS_POSSIBLE_LOCAL_ONLY:
-        return Reason.AREA_CODE
-    if national[0] in _NEVER_FIRST.get(number.country_code or 0, ""):
-        return Reason.TOO_SHORT
-    if national[0] == "0" and _has_no_zero(number):
-        return Reason.TOO_SHORT
-    is_pattern = len(set(national)) == 1 or national in _SEQUENCE
-    if is_pattern and not phonenumbers.is_valid_number(number):
-        return Reason.PLACEHOLDER
-    if result == ValidationResult.TOO_LONG or len(normal) > 16:
-        return Reason.TOO_LONG
-    if result != ValidationResult.IS_POSSIBLE or not _WIRE.fullmatch(normal[1:]):
-        return Reason.TOO_SHORT
-    if number.country_code == 1 and (national[0] in "01" or national[3] in "01"):
-        return Reason.IMPOSSIBLE  # area and exchange codes begin with 2 to 9 (NANPA)
-    return Reason.TOO_LONG if _has_surplus(number, national) else None
-
-
-def _has_no_zero(number: phonenumbers.PhoneNumber) -> bool:
-    """Whether no number of this country code begins with a zero, as far as the data knows."""
-    if phonenumbers.is_valid_number(number):
-        return False
-    code = number.country_code or 0
-    return not any(
-        phonenumbers.national_significant_number(example).startswith("0")
-        for region in phonenumbers.region_codes_for_country_code(code)
-        for kind in PhoneNumberType.values()
-        if (example := phonenumbers.example_number_for_type(region, kind))
-    )
-
-
-def _has_surplus(number: phonenumbers.PhoneNumber, national: str) -> bool:
-    """Whether the number is not assigned, but begins with one that is. `national` is its digits
-    behind the country code.
-    """
-    if phonenumbers.is_valid_number(number):
-        return False
-    return any(
-        _is_assigned(f"+{number.country_code}", national[:length])
-        for length in range(max(len(national) - _MOST_SURPLUS, 3), len(national))
-    )
-
-
-def _is_assigned(code: str, national: str) -> bool:
-    try:
-        number = phonenumbers.parse(code + national)
-    except NumberParseException:
-        return False
-    is_whole = phonenumbers.national_significant_number(number) == national
-    return is_whole and phonenumbers.is_valid_number(number)
-
-
-def _begins_number(digits: str) -> bool:
-    """Whether numbers of some country begin so, or the digits are the beginning of its code."""
-    codes = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
-    if any(str(code).startswith(digits) for code in codes):
-        return True
-    code = next((code for length in (1, 2, 3) if (code := int(digits[:length])) in codes), None)
-    if code is None:
-        return False
-    first = digits[len(str(code))]
-    if first in _NEVER_FIRST.get(code, "01" if code == 1 else ""):
-        return False
-    return first != "0" or not _has_no_zero(phonenumbers.PhoneNumber(code, 0))

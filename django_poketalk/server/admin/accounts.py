@@ -7,12 +7,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import Q
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.html import format_html, format_html_join
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.shared.admin_pages import admin_url
@@ -20,7 +20,10 @@ from django_poketalk.shared.changelist import SafeLookups
 
 from ..billing import ledger
 from ..models import Account, AllowedAddress
+from .call_records import CallRecordsPage
+from .currency_choices import currency_field
 from .display import NamesNumbers, amount
+from .related_links import LinksForUser
 from .statements import StatementPage
 from .top_ups import TopUpPage
 
@@ -30,11 +33,20 @@ MAX_KEYS = 20  # listed on an account's page
 class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
     """An account without its balance, which only the ledger changes."""
 
+    currency = currency_field(Account)
+    language = forms.ChoiceField(
+        label=capfirst(_("language")),
+        required=False,
+        choices=lambda: [("", "---------"), *settings.LANGUAGES],
+        help_text=Account._meta.get_field("language").help_text,
+    )
+
     class Meta:
         model = Account
         fields = (
             "name",
             "provider",
+            "price_list",
             "is_active",
             "currency",
             "credit_limit",
@@ -43,6 +55,9 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
             "max_spend_per_day",
             "max_duration",
             "internal_numbers",
+            "low_balance_at",
+            "contact_emails",
+            "language",
         )
 
     def clean_credit_limit(self) -> Decimal:
@@ -66,34 +81,52 @@ class AllowedAddressInline(admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(Account)
-class AccountAdmin(SafeLookups, NamesNumbers, TopUpPage, StatementPage):
+class AccountAdmin(
+    LinksForUser, SafeLookups, NamesNumbers, TopUpPage, StatementPage, CallRecordsPage
+):
     """Customers. Their balance is read-only here; it changes in the ledger."""
 
     form = AccountForm
     inlines = (AllowedAddressInline,)
-    list_display = ("name", "provider", "is_active", "balance", "held", "credit_limit", "currency")
+    list_display = (
+        *("name", "provider", "price_list", "is_active"),
+        *("balance", "held", "credit_limit", "currency"),
+    )
     list_filter = ("is_active",)
-    list_select_related = ("provider",)
+    list_select_related = ("provider", "price_list")
     search_fields = ("name",)
-    autocomplete_fields = ("provider",)
-    readonly_fields = ("balance", "held", "spent_today", "ledger", "keys", "created_at")
+    autocomplete_fields = ("provider", "price_list")
+    readonly_fields = (
+        *("balance", "low_balance_since", "held", "spent_today", "ledger", "keys", "created_at"),
+    )
 
     class Media:
         css = {"all": ("poketalk_server/admin.css", "poketalk_server/accounts.css")}
 
     def get_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:
-        """The fields. Those about money only for an existing account."""
-        return (*AccountForm.Meta.fields, *(self.readonly_fields if obj else ()))
+        """The fields. Those about money only for an existing account, and links to other pages only
+        for users who may view these.
+        """
+        hidden = set()
+        if not request.user.has_perm("poketalk_server.view_apikey"):
+            hidden.add("keys")
+        if not self.may_see_ledger(request):
+            hidden.add("ledger")
+        existing = [name for name in self.readonly_fields if name not in hidden]
+        if self.may_top_up(request) and "ledger" in existing:
+            existing[existing.index("ledger")] = "ledger_and_form"
+        return (*AccountForm.Meta.fields, *(existing if obj else ()))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:
         """The read-only fields. Once there are ledger entries, the currency is one of them."""
         booked = obj is not None and obj.entries.exists()
-        return (*self.readonly_fields, *(("currency",) if booked else ()))
+        return (*self.readonly_fields, "ledger_and_form", *(("currency",) if booked else ()))
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kw: Any) -> Any:
         """The account's page. Its links to money and keys depend on the user's permissions."""
         context["may_top_up"] = self.may_top_up(request)
         context["may_see_ledger"] = self.may_see_ledger(request)
+        context["may_see_calls"] = self.may_see_calls(request)
         context["may_issue"] = request.user.has_perm("poketalk_server.add_apikey")
         return super().render_change_form(request, context, *args, **kw)
 
@@ -105,33 +138,34 @@ class AccountAdmin(SafeLookups, NamesNumbers, TopUpPage, StatementPage):
     @admin.display(description=_("API keys"))
     def keys(self, account: Account) -> str:
         """The valid keys by their first characters, with links to revoke them."""
-        usable = Q(revoked_at=None) | Q(revoked_at__gt=timezone.now())
         page = "poketalk_server_apikey_change"
         return format_html_join(
             " · ",
             '<a href="{}"><bdi dir="ltr">{}</bdi> {}</a>',
             [
                 (admin_url(self.admin_site, page, key.pk), key, key.label)
-                for key in account.keys.filter(usable).order_by("-pk")[:MAX_KEYS]
+                for key in account.keys.usable().order_by("-pk")[:MAX_KEYS]
             ],
         )
 
     @admin.display(description=_("ledger"))
     def ledger(self, account: Account) -> str:
-        """Links to the account's ledger entries and to the form for a new one."""
+        """A link to the account's ledger entries."""
         entries = admin_url(self.admin_site, "poketalk_server_ledgerentry_changelist")
-        booking = admin_url(self.admin_site, "poketalk_server_ledgerentry_add")
         if not entries:
             return "-"
-        return format_html(
-            '<a href="{}?{}">{}</a> · <a href="{}?{}">{}</a>',
-            entries,
-            urlencode({"account__id__exact": account.pk}),
-            _("entries"),
-            booking,
-            urlencode({"account": account.pk}),
-            _("top up or adjust"),
-        )
+        query = urlencode({"account__id__exact": account.pk})
+        return format_html('<a href="{}?{}">{}</a>', entries, query, _("entries"))
+
+    @admin.display(description=_("ledger"))
+    def ledger_and_form(self, account: Account) -> str:
+        """The same, with a link to the form for a new entry."""
+        booking = admin_url(self.admin_site, "poketalk_server_ledgerentry_add")
+        if not booking:
+            return self.ledger(account)
+        query, words = urlencode({"account": account.pk}), _("top up or adjust")
+        form = format_html('<a href="{}?{}">{}</a>', booking, query, words)
+        return format_html("{} · {}", self.ledger(account), form)
 
 
 @admin.register(AllowedAddress)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+
+from django_poketalk.protocol import numbers
+from django_poketalk.shared.admin_names import masked_text
 
 from ..models import BlacklistedNumber
 from .display import MaskedNumbersPage, may_see_numbers
@@ -16,21 +20,35 @@ from .display import MaskedNumbersPage, may_see_numbers
 class BlacklistedNumberAdmin(MaskedNumbersPage):
     """Numbers that are blocked on both legs, for one account or for all."""
 
+    masks: ClassVar[Mapping[str, str]] = {"number": "masked_number", "reason": "masked_reason"}
+    texts = ("reason",)
     fields = ("account", "number", "is_prefix", "reason")
     list_display = ("number", "is_prefix", "account", "reason", "created_at")
     list_filter = ("is_prefix",)
     list_select_related = ("account",)
-    search_fields = ("reason", "account__name")
-    number_search_fields = ("number__startswith",)
+    search_fields = ("account__name",)
+    searched_numbers = ("number",)
+    number_search_fields = ("reason",)
     autocomplete_fields = ("account",)
+    masked_reason = masked_text("reason", _("reason"))
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: BlacklistedNumber | None = None
     ) -> Any:
-        """A masked number cannot be edited."""
-        return () if obj is None or may_see_numbers(request) else ("masked_number",)
+        """What is masked cannot be edited."""
+        if obj is None or may_see_numbers(request):
+            return ()
+        return (*self.masks.values(), "is_prefix")
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        written = form.cleaned_data.get("number")  # not in the form if it is masked
+        extension = numbers.read(written).extension if written and not obj.is_prefix else ""
+        if extension:
+            text = _("Extension %(extension)s was ignored: the entry blocks the whole number.")
+            self.message_user(request, text % {"extension": extension}, messages.WARNING)
 
     @admin.display(description=_("number or prefix"))
     def masked_number(self, entry: BlacklistedNumber) -> str:
-        """The prefix, or the masked number."""
+        """The masked number, or a prefix that is too short to be one."""
         return str(entry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -12,18 +13,21 @@ from django.forms.widgets import Script
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import URLPattern
-from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from django_poketalk.protocol import eventurl
+from django_poketalk.protocol import eventurl, numbers
 from django_poketalk.protocol.codes import CallStatus
-from django_poketalk.shared.admin_names import named
+from django_poketalk.shared.admin_names import masked_record, named
 from django_poketalk.shared.admin_pages import admin_url, one_or_404, page_path
 from django_poketalk.shared.changelist import LongList
 
+from ..database.clock import DatabaseNow
 from ..models import Call, EventDelivery, LedgerEntry, Leg
+from . import board
+from .call_records import ExportsCallRecords
 from .causes import HangupCauseColumn
 from .display import (
     CallSearch,
@@ -33,16 +37,17 @@ from .display import (
     all_fields,
     masked_column,
     may_see_numbers,
-    time_column,
 )
 from .filters import CauseFilter, DayFilter, LiveFilter
-from .legs import ResponseTimeColumn
+from .legs import ResponseColumns
 
 # Fields that the call's page displays first or in another form
 DISPLAYED_SEPARATELY = (
     *("account", "provider", "custom", "from_number", "to_number"),
     *("to_extension", "presented_number", "eventurl", "hangup_cause", "status"),
 )
+# Facts of the service itself, which explain a call to its developers
+TECHNICAL = ("state", "turn", "switch", "fence", "lease_until", "seen_at", "final_event_due_at")
 MAX_EVENTS = 200  # on a call's page
 
 
@@ -60,24 +65,25 @@ class LegInline(HangupCauseColumn, ReadOnly, MaskedNumbers, admin.TabularInline)
         "answered_at",
         "ended_at",
         "cause",
-        "sip_status",
-        "q850",
+        "sip_response",
+        "network_cause",
         "duration",
         "cost",
     )
     masked_number = masked_column("number", _("number"))
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return named(super().get_queryset(request), may_see_numbers(request))
+        legs = super().get_queryset(request).select_related("gateway")
+        return named(legs, may_see_numbers(request))
 
 
-class EventDeliveryInline(ResponseTimeColumn, ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
+class EventDeliveryInline(ResponseColumns, ReadOnly, MaskedNumbers, admin.TabularInline):  # type: ignore[type-arg]
     """The latest events sent to the customer, and the responses."""
 
     model = EventDelivery
     verbose_name_plural = _("latest event deliveries")
     fields = readonly_fields = (
-        *("sequence", "status", "duration", "cost", "sent_at", "took", "answer", "error"),
+        *("sequence", "status", "duration", "cost", "sent_at", "took", "response", "error"),
     )
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -96,11 +102,15 @@ class LedgerEntryInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg
 
 
 @admin.register(Call)
-class CallAdmin(HangupCauseColumn, ReadOnly, CallSearch, MaskedNumbersPage, LongList):
+class CallAdmin(
+    ExportsCallRecords, HangupCauseColumn, ReadOnly, CallSearch, MaskedNumbersPage, LongList
+):
     """Admitted calls. They are read-only; live ones can be hung up."""
 
+    change_list_template = "admin/poketalk_server/calls.html"
     change_form_template = "admin/poketalk_server/call.html"
     masks: ClassVar[Mapping[str, str]] = {
+        "custom": "masked_custom",
         "from_number": "masked_from",
         "to_number": "masked_to",
         "to_extension": "masked_extension",
@@ -108,7 +118,7 @@ class CallAdmin(HangupCauseColumn, ReadOnly, CallSearch, MaskedNumbersPage, Long
     }
     inlines = (LegInline, EventDeliveryInline, LedgerEntryInline)
     list_display = (
-        "created",
+        "created_at",
         "account",
         "from_number",
         "to_number",
@@ -138,8 +148,8 @@ class CallAdmin(HangupCauseColumn, ReadOnly, CallSearch, MaskedNumbersPage, Long
         "cause",
         *all_fields(Call, *DISPLAYED_SEPARATELY),
     )
-    actions = ("hang_up",)
-    created = time_column("created_at", _("created"))
+    actions = ("export_call_records", "hang_up")
+    masked_custom = masked_record("custom", _("custom"))
     masked_from = masked_column("from_number", _("from"))
     masked_to = masked_column("to_number", _("to"))
     masked_presented = masked_column("presented_number", _("presented number"), empty_value="—")
@@ -148,8 +158,20 @@ class CallAdmin(HangupCauseColumn, ReadOnly, CallSearch, MaskedNumbersPage, Long
         js = (Script("poketalk_server/live.js", type="module"),)
 
     def get_urls(self) -> list[URLPattern]:
-        hang_up = page_path(self, "<int:pk>/hang-up/", self.hang_up_view, "hang_up")
-        return [hang_up, *super().get_urls()]
+        pages = (
+            page_path(self, "<int:pk>/hang-up/", self.hang_up_view, "hang_up"),
+            page_path(self, "board/", partial(board.board_view, self), "board"),
+            page_path(self, "board/rows/", partial(board.rows_view, self), "board_rows"),
+        )
+        return [*pages, *super().get_urls()]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Call | None = None) -> Any:
+        """The facts for people, and those of the service itself."""
+        fields = self.get_fields(request, obj)
+        facts = [field for field in fields if field not in TECHNICAL]
+        technical = {"fields": TECHNICAL, "classes": ("collapse",)}
+        fieldsets = [(None, {"fields": facts}), (_("Technical details"), technical)]
+        return self.for_user_only(request, fieldsets, obj)
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kw: Any) -> Any:
         """The call's page, with a button to hang up a live call."""
@@ -159,7 +181,19 @@ class CallAdmin(HangupCauseColumn, ReadOnly, CallSearch, MaskedNumbersPage, Long
             and call.hangup_requested_at is None
             and self.has_hang_up_permission(request)
         )
+        context["caller_call"] = self._caller_call(request, call)
         return super().render_change_form(request, context, *args, **kw)
+
+    def _caller_call(self, request: HttpRequest, call: Call) -> str:
+        """The URL that finds the call on the caller's side, if that is part of this project and the
+        user may view its calls, else "".
+        """
+        if not call.custom or not request.user.has_perm("poketalk.view_callrequest"):
+            return ""
+        if not may_see_numbers(request) and numbers.mask_in_records(call.custom) != call.custom:
+            return ""
+        found = admin_url(self.admin_site, "poketalk_callrequest_changelist")
+        return f"{found}?{urlencode({'q': call.custom})}" if found else ""
 
     def hang_up_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Request to hang up one call, and return to its page."""
@@ -169,6 +203,8 @@ class CallAdmin(HangupCauseColumn, ReadOnly, CallSearch, MaskedNumbersPage, Long
         if not self.has_hang_up_permission(request):
             raise PermissionDenied
         self.hang_up(request, Call.objects.filter(pk=pk))
+        if request.POST.get("to") == "board":
+            return redirect(admin_url(self.admin_site, "poketalk_server_call_board"))
         return redirect(admin_url(self.admin_site, "poketalk_server_call_change", pk))
 
     @admin.display(description=_("event URL"), empty_value="—")
@@ -196,9 +232,8 @@ class CallAdmin(HangupCauseColumn, ReadOnly, CallSearch, MaskedNumbersPage, Long
     @admin.action(description=_("Hang up the selected calls"), permissions=["hang_up"])
     def hang_up(self, request: HttpRequest, queryset: QuerySet[Call]) -> None:
         """Request to hang up those of the selected calls that are live."""
-        now = timezone.now()
         live = queryset.filter(state__in=Call.LIVE)
-        requested = [call for call in live if call.request_hang_up(now)]
+        requested = [call for call in live if call.request_hang_up(DatabaseNow())]
         for call in requested:
             self.log_change(request, call, "Requested to hang up.")
         self.message_user(

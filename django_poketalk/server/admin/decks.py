@@ -1,104 +1,59 @@
 """Rate decks in the admin, with django-import-export: a file is previewed first and imported after
 somebody has confirmed the preview. The file waits in import-export's temporary storage, the setting
-`IMPORT_EXPORT_TMP_STORAGE_CLASS`.
+`IMPORT_EXPORT_TMP_STORAGE_CLASS`. The last import of each deck can be undone.
 """
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
-from django import forms
 from django.contrib import admin
-from django.core import signing
-from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern
 from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
 from import_export.admin import ImportMixin
-from import_export.exceptions import ImportExportError
-from import_export.forms import ConfirmImportForm, ImportForm
 
 from django_poketalk.shared import csv_export
-from django_poketalk.shared.admin_pages import admin_url, page_path
+from django_poketalk.shared.admin_pages import admin_url, page_path, render_page
 from django_poketalk.shared.changelist import SafeLookups
+from django_poketalk.shared.moments import moment_with_zone
 
-from ..billing import rate_decks
-from ..models import Gateway
+from ..billing.rate_decks import comparison, exporting, importing, reading
+from ..billing.rate_decks.columns import COLUMNS, Owner
+from ..models import DeckImport, Gateway
 from ..models.rates import PrefixRate
+from .deck_changes import deleted_list, rows
+from .deck_forms import FORMATS, ConfirmDeckForm, DeckForm, DeckResource, named
 
-MAX_AGE = 3600  # seconds between preview and import
-MAX_BYTES = 20_000_000
-
-
-def named(owner: rate_decks.Owner) -> str:
-    """The owner of a deck; gateways of two providers may have one name."""
-    return f"{owner.provider}: {owner}" if isinstance(owner, Gateway) else str(owner)
-
-
-class DeckForm(ImportForm):  # type: ignore[misc]
-    """Whose rates, the file, and whether it replaces the deck."""
-
-    owner: Any = forms.ModelChoiceField(None)
-    delete_missing = forms.BooleanField(
-        label=_("delete rates that the file does not have"), required=False
-    )
-    field_order = ("owner", "import_file", "delete_missing")
-
-    def __init__(self, *args: Any, owners: QuerySet[Any], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        choice: Any = self.fields["owner"]
-        choice.queryset, choice.label = owners, owners.model._meta.verbose_name
-        choice.label_from_instance = named
-        self.fields["import_file"].label = _("CSV file")
-        self.fields["format"].widget = forms.HiddenInput()  # there is one
-
-    def clean_import_file(self) -> Any:
-        """Before the file is stored."""
-        if self.cleaned_data["import_file"].size > MAX_BYTES:
-            raise forms.ValidationError(_("The file is too large."))
-        return self.cleaned_data["import_file"]
-
-
-class ConfirmDeckForm(ConfirmImportForm):  # type: ignore[misc]
-    """What was previewed, all of it in one signed field: the name and the digest of the temporary
-    file, and the options. Only who previewed a file can confirm it, and only for the same model.
-    """
-
-    original_file_name = format = resource = None
-
-    def __init__(self, *args: Any, owners: QuerySet[Any], salt: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._owners, self._salt = owners, salt
-
-    def clean(self) -> dict[str, Any]:
-        signed = self.cleaned_data.get("import_file_name", "")
-        try:
-            preview = signing.loads(signed, salt=self._salt, max_age=MAX_AGE)
-            return {**preview, "owner": self._owners.get(pk=preview["owner"])}
-        except (signing.BadSignature, ObjectDoesNotExist) as error:
-            raise forms.ValidationError(_("Check the file again, then import it.")) from error
+MAX_EXPORTS = 5  # buttons on a list of rates
+MAX_DISPLAYED = 200  # changes, marks and errors on a page; deleted rates are all displayed
 
 
 class RateDecks(SafeLookups, ImportMixin, admin.ModelAdmin):  # type: ignore[misc,type-arg]
-    """Adds import and export of decks to the admin of rates: a deck is all of one owner's."""
+    """Adds import, undo and export of decks to the admin of rates: a deck is all of one owner's."""
 
     model: type[PrefixRate]
     import_export_change_list_template = "admin/poketalk_server/rates.html"
     import_template_name = "admin/poketalk_server/import_rates.html"
+    undo_template_name = "admin/poketalk_server/undo_import.html"
     import_form_class = DeckForm
     confirm_form_class = ConfirmDeckForm
-    formats = (rate_decks.DeckFormat,)
+    formats = FORMATS
 
     class Media:
         css = {"all": ("poketalk_server/admin.css",)}
 
     def get_urls(self) -> list[URLPattern]:
-        export = page_path(self, "export/<int:owner>/", self.export_view, "export")
-        return [export, *super().get_urls()]
+        pages = [
+            page_path(self, "export/<int:owner>/", self.export_view, "export"),
+            page_path(self, "undo/<int:owner>/", self.undo_view, "undo"),
+        ]
+        return [*pages, *super().get_urls()]
 
     def has_import_permission(self, request: HttpRequest) -> bool:
         """Whoever may add, change and delete rates."""
@@ -114,15 +69,15 @@ class RateDecks(SafeLookups, ImportMixin, admin.ModelAdmin):  # type: ignore[mis
         return False
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        decks = [(named(owner), owner.pk) for owner in self._owners()]
+        decks = [(named(owner), owner.pk) for owner in self._exportable(request)]
         return super().changelist_view(request, {"decks": decks, **(extra_context or {})})
 
-    def get_resource_classes(self, request: HttpRequest) -> list[type[rate_decks.DeckResource]]:
-        return [rate_decks.resource(self.model)]
+    def get_resource_classes(self, request: HttpRequest) -> list[type[DeckResource]]:
+        return [DeckResource]
 
     def get_import_resource_kwargs(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
         chosen = getattr(kwargs["form"], "cleaned_data", {})
-        return {name: chosen.get(name) for name in ("owner", "delete_missing")}
+        return {name: chosen.get(name) for name in DeckResource.OPTIONS}
 
     def get_import_form_kwargs(self, request: HttpRequest) -> dict[str, Any]:
         return {**super().get_import_form_kwargs(request), "owners": self._owners()}
@@ -135,17 +90,15 @@ class RateDecks(SafeLookups, ImportMixin, admin.ModelAdmin):  # type: ignore[mis
         if import_form is None:
             return {}
         chosen = import_form.cleaned_data
-        chosen["import_file"].seek(0)
-        preview = {
+        return {
             **super().get_confirm_form_initial(request, import_form),
-            "digest": rate_decks.digest(chosen["import_file"].read()),
             "owner": chosen["owner"].pk,
             "delete_missing": chosen["delete_missing"],
+            "valid_from": chosen["valid_from"] and chosen["valid_from"].isoformat(),
         }
-        return {"import_file_name": signing.dumps(preview, salt=self._salt(request))}
 
     def add_data_read_fail_error_to_form(self, form: Any, e: Exception) -> None:
-        if isinstance(e, rate_decks.UnreadableDeck):
+        if isinstance(e, reading.UnreadableDeck):
             form.add_error("import_file", str(e))
         else:
             super().add_data_read_fail_error_to_form(form, e)
@@ -153,53 +106,85 @@ class RateDecks(SafeLookups, ImportMixin, admin.ModelAdmin):  # type: ignore[mis
     def import_action(self, request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
         """The form, and the preview of a file, which is kept only if it can be confirmed."""
         response = super().import_action(request, **kwargs)
-        result = response.context_data.get("result")
-        response.context_data |= {
+        context = response.context_data
+        context |= {
             "title": gettext("Import %(rates)s") % {"rates": self.opts.verbose_name_plural},
-            "columns": rate_decks.COLUMNS,
-            "max_displayed": rate_decks.MAX_DISPLAYED,
-            "owner": named(result.owner) if result else "",
+            "columns": COLUMNS,
+            "imports": [(named(record.owner), record) for record in self._imports()],
         }
-        kept = getattr(request.FILES.get("import_file"), "tmp_storage_name", None)
-        if kept and not (result and result.can_be_confirmed):
+        result = context.get("result")
+        if result:
+            context |= self._displayed(result.comparison)
+        if result and result.can_be_confirmed:
+            context["confirm_form"].preview(result.comparison, result.digest)
+        elif kept := getattr(request.FILES.get("import_file"), "tmp_storage_name", None):
             storage = self.get_tmp_storage_class()
             storage(name=kept, **self.get_tmp_storage_class_kwargs()).remove()
         return response  # type: ignore[no-any-return]
 
     def process_import(self, request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
         """The import of a file whose preview was confirmed."""
+        again = gettext("Check the file again, then import it.")
         try:
             response = super().process_import(request, **kwargs)
-        except (OSError, rate_decks.UnreadableDeck):  # no such temporary file, or a changed one
-            response = None
-        except (ImportExportError, DatabaseError):  # others may have changed rates
-            return self._refuse(request, gettext("Nothing was imported: a row is not valid."))
-        if response is None or response.status_code == 200:  # the confirm form again
-            return self._refuse(request, gettext("Check the file again, then import it."))
+        except (OSError, reading.UnreadableDeck):  # no such temporary file, or a changed one
+            return self._refuse(request, again)
+        except importing.RatesChanged:
+            changed = gettext("Others have changed rates since the preview. Nothing was imported.")
+            return self._refuse(request, f"{changed} {again}")
+        except DatabaseError:
+            return self._database_refused(request)
+        if response.status_code == 200:  # the confirm form again
+            [message, *_others] = response.context_data["errors"].get("__all__", [again])
+            return self._refuse(request, message)
         return response  # type: ignore[no-any-return]
 
     def process_dataset(self, dataset: Any, form: Any, *args: Any, **kwargs: Any) -> Any:
         if dataset.digest != form.cleaned_data["digest"]:
-            raise rate_decks.UnreadableDeck
-        return super().process_dataset(dataset, form, *args, raise_errors=True, **kwargs)
+            raise reading.UnreadableDeck
+        return super().process_dataset(dataset, form, *args, **kwargs)
 
     def process_result(self, result: Any, request: HttpRequest) -> HttpResponseBase:
-        done = super().process_result(result, request)
-        return redirect(f"{done.url}?{self.model.owner_field}__id__exact={result.owner.pk}")
+        super().process_result(result, request)
+        return self._to_rates_of(result.comparison.owner)
 
     def generate_log_entries(self, result: Any, request: HttpRequest) -> None:
         """One entry for the deck, not one for each of its rates."""
-        message = "Imported rates: {new} new, {update} changed, {delete} deleted."
-        self.log_change(request, result.owner, message.format(**result.totals))
+        self._log(request, "Imported rates", result.comparison)
 
     def add_success_message(self, result: Any, request: HttpRequest) -> None:
-        said = gettext(
-            "Rates imported: %(new)d new, %(changed)d changed, %(deleted)d deleted,"
-            " %(unchanged)d unchanged."
+        said = gettext("Rates imported: %s") % comparison.summary(result.comparison)
+        self.message_user(request, said, "success")
+
+    def undo_view(self, request: HttpRequest, owner: int) -> HttpResponseBase:
+        """What undoing the last import changes, and a button to do it."""
+        if not self.has_import_permission(request):
+            raise PermissionDenied
+        found = get_object_or_404(self._owners(), pk=owner)
+        record = importing.last_import(found)
+        if record is None:
+            return self._undone_already(request, found)
+        try:
+            if request.method == "POST" and request.POST.get("import") == record.version:
+                done = importing.undo(found, record)
+                self._log(request, "Undid the import of rates", done)
+                said = gettext("Import undone: %s") % comparison.summary(done)
+                self.message_user(request, said, "success")
+                return self._to_rates_of(found)
+            changes = importing.undoing(found, record)
+        except importing.RatesChanged:
+            if importing.last_import(found) is None:  # another request was faster
+                return self._undone_already(request, found)
+            words = gettext("The import cannot be undone: its rates have been changed since.")
+            return self._refuse(request, words)
+        except DatabaseError:
+            return self._database_refused(request)
+        title = gettext("Undo the import of %(owner)s") % {"owner": named(found)}
+        when = moment_with_zone(record.imported_at)
+        context = {"title": title, "record": record, "when": when, "media": self.media}
+        return render_page(
+            self, request, self.undo_template_name, {**context, **self._displayed(changes)}
         )
-        new, changed, deleted, unchanged, *_errors = result.totals.values()
-        figures = {"new": new, "changed": changed, "deleted": deleted, "unchanged": unchanged}
-        self.message_user(request, said % figures, "success")
 
     def export_view(self, request: HttpRequest, owner: int) -> HttpResponseBase:
         """An owner's deck as a CSV file that can be imported again, sent row by row."""
@@ -208,12 +193,66 @@ class RateDecks(SafeLookups, ImportMixin, admin.ModelAdmin):  # type: ignore[mis
         found = get_object_or_404(self._owners(), pk=owner)
         csv_export.log(request, self.model, f"Exported the rates of {named(found)}.")
         name = f"{self.opts.model_name}s-{found.pk}.csv"
-        return csv_export.stream(name, rate_decks.columns(found), rate_decks.rows(found))
+        return csv_export.stream(name, exporting.columns(found), exporting.rows(found))
+
+    def _undone_already(self, request: HttpRequest, owner: Owner) -> HttpResponseBase:
+        words = gettext("There is no import to undo: the last one was undone already.")
+        self.message_user(request, words, "warning")
+        return self._to_rates_of(owner)
+
+    def _database_refused(self, request: HttpRequest) -> HttpResponseBase:
+        """A lock that was not released in time, or a rate that somebody has just added."""
+        words = gettext(
+            "Nothing was changed, perhaps because somebody else was changing rates at the same"
+            " time. Try again."
+        )
+        return self._refuse(request, words)
 
     def _refuse(self, request: HttpRequest, message: str) -> HttpResponseBase:
         self.message_user(request, message, "error")
         page = "{}_{}_import".format(*self.get_model_info())
         return redirect(admin_url(self.admin_site, page))
+
+    def _to_rates_of(self, owner: Owner) -> HttpResponseBase:
+        page = "{}_{}_changelist".format(*self.get_model_info())
+        url = admin_url(self.admin_site, page)
+        return redirect(f"{url}?{self.model.owner_field}__id__exact={owner.pk}")
+
+    def _log(self, request: HttpRequest, what: str, done: comparison.Comparison) -> None:
+        counts = "{new} new, {changed} changed, {deleted} deleted"
+        figures = {kind: done.counts[kind] for kind in comparison.KINDS}
+        self.log_change(request, done.owner, f"{what}: {counts.format(**figures)}.")
+
+    def _displayed(self, changes: comparison.Comparison) -> dict[str, Any]:
+        """What a page displays of these changes."""
+        marks = changes.marks[:MAX_DISPLAYED]
+        others = [change for change in changes.changes if change.after is not None]
+        others.sort(key=lambda change: abs(change.difference() or Decimal(0)), reverse=True)
+        return {
+            "comparison": changes,
+            "owner": named(changes.owner),
+            "wrong": changes.wrong[:MAX_DISPLAYED],
+            "marked": rows([mark.change for mark in marks], [mark.reason for mark in marks]),
+            "deleted": deleted_list(changes.deleted),
+            "others": rows(others[:MAX_DISPLAYED]),
+            "others_count": len(others),
+            "max_displayed": MAX_DISPLAYED,
+        }
+
+    def _imports(self) -> QuerySet[DeckImport]:
+        """The last import of each deck."""
+        field = self.model.owner_field
+        found = DeckImport.objects.filter(**{f"{field}__isnull": False}).defer("changes")
+        related = ("price_list", "gateway__provider", "imported_by")
+        return found.select_related(*related).order_by("-imported_at")
+
+    def _exportable(self, request: HttpRequest) -> list[Any]:
+        """Whose decks the list has buttons for: the owner of a filtered list, or all if few."""
+        chosen = request.GET.get(f"{self.model.owner_field}__id__exact", "")
+        if chosen.isdecimal():
+            return list(self._owners().filter(pk=chosen))
+        found = list(self._owners()[: MAX_EXPORTS + 1])
+        return found if len(found) <= MAX_EXPORTS else []
 
     def _owners(self) -> QuerySet[Any]:
         owner: Any = self.opts.get_field(self.model.owner_field).related_model

@@ -17,11 +17,19 @@ from django.utils.html import format_html
 
 from django_poketalk.protocol import number_search, numbers
 from django_poketalk.shared.admin_names import NumbersInDeletions, NumbersInNames
-from django_poketalk.shared.changelist import SafeLookups, names_a_number
+from django_poketalk.shared.changelist import SafeLookups, names_a_number, without_numbers
+
+from .related_links import LinksForUser
+
+NOTHING = "—"  # for None, which read-only pages of Django's admin show as a word
 
 
-class NoNumberLookups(SafeLookups):
-    """Refuses lookups in the URL that would reveal masked numbers."""
+class NoNumberLookups(LinksForUser, SafeLookups):
+    """Refuses lookups in the URL, and an ordering, that would reveal masked numbers."""
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        ordering = super().get_ordering(request) or self.opts.ordering
+        return ordering if may_see_numbers(request) else without_numbers(ordering)
 
     def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
         if "eventurl" in lookup.split("__"):  # may contain a customer's signature
@@ -50,19 +58,29 @@ class ReadOnly(AppendOnly):
 
 class MaskedNumbers(NoNumberLookups):
     """Replaces each number of an existing row by its mask, as `masks` maps them, unless the user
-    may see whole numbers.
+    may see whole numbers. Of `texts`, which can be changed, those with a number.
     """
 
     masks: ClassVar[Mapping[str, str]] = {"number": "masked_number"}
+    texts: ClassVar[tuple[str, ...]] = ()
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fields = super().get_fields(request, obj)
-        return fields if obj is None else self._for(request, fields)
+        if obj is None:
+            return fields
+        masks = {name: self.masks[name] for name in self.texts}
+        whole = {
+            mask: name
+            for name, mask in masks.items()
+            if getattr(self, mask)(obj) == vars(obj)[name]
+        }
+        return [whole.get(each, each) for each in self.for_user(request, fields)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self._for(request, super().get_readonly_fields(request, obj))
+        masked = (self.masks[each] for each in self.texts)
+        return [*self.for_user(request, super().get_readonly_fields(request, obj)), *masked]
 
-    def _for(self, request: HttpRequest, names: Any) -> list[Any]:
+    def for_user(self, request: HttpRequest, names: Any) -> list[Any]:
         if may_see_numbers(request):
             return list(names)
         return [self.masks.get(name, name) for name in names]
@@ -88,18 +106,29 @@ class NamesNumbers(NumbersInDeletions):
 class MaskedNumbersPage(MaskedNumbers, NamesNumbers, NumbersInNames):
     """`MaskedNumbers` for a model admin, with its list and its search."""
 
-    number_search_fields: ClassVar[tuple[str, ...]] = ()
+    searched_numbers: ClassVar[tuple[str, ...]] = ()  # columns, in any spelling of a number
+    number_search_fields: ClassVar[tuple[str, ...]] = ()  # other columns that may have numbers
 
     class Media:
         css = {"all": ("poketalk_server/admin.css",)}
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        return self._for(request, super().get_list_display(request))
+        return self.for_user(request, super().get_list_display(request))
 
     def get_search_fields(self, request: HttpRequest) -> Any:
         """The search fields. Numbers are included only if the user may see them."""
         fields = super().get_search_fields(request)
         return [*fields, *self.number_search_fields] if may_see_numbers(request) else fields
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        """By the search fields, or by a number in any spelling if the user may see numbers."""
+        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        number = number_condition(search_term, self.searched_numbers)
+        if number and may_see_numbers(request):
+            found = found | queryset.filter(number)
+        return found, may_repeat
 
 
 class CallSearch(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -115,17 +144,31 @@ class CallSearch(admin.ModelAdmin):  # type: ignore[type-arg]
         [custom] = self.search_fields
         found = Q(**{custom: search_term})
         if may_see_numbers(request):
-            for beginning in number_search.beginnings(search_term):
-                first, end = number_search.span(numbers.wire(beginning))
-                for column in self.searched_numbers:
-                    span = Q(**{f"{column}__gte": first})
-                    found |= span & Q(**{f"{column}__lt": end}) if end else span
+            found |= number_condition(search_term, self.searched_numbers)
         return queryset.filter(found), False
+
+
+def number_condition(text: str, columns: tuple[str, ...]) -> Q:
+    """The rows whose number in one of these columns begins as this text, in any spelling. Empty if
+    the text is no number.
+    """
+    found = Q()
+    for beginning in number_search.beginnings(text):
+        first, end = number_search.span(numbers.wire(beginning))
+        for column in columns:
+            span = Q(**{f"{column}__gte": first})
+            found |= span & Q(**{f"{column}__lt": end}) if end else span
+    return found
 
 
 def may_see_numbers(request: HttpRequest) -> bool:
     """Whether the user may see whole phone numbers."""
     return request.user.has_perm("poketalk_server.view_numbers")
+
+
+def may_see_buy_costs(request: HttpRequest) -> bool:
+    """Whether the user may see what calls cost us, and the margin."""
+    return request.user.has_perm("poketalk_server.view_buy_costs")
 
 
 def masked(number: str) -> str:
@@ -134,24 +177,14 @@ def masked(number: str) -> str:
 
 
 def masked_column(
-    field: str, description: Any, ordering: str | None = None, empty_value: str | None = None
+    field: str, description: Any, empty_value: str | None = None
 ) -> Callable[[Any, Any], str]:
     """A column with the masked number in this field."""
 
-    @admin.display(description=description, ordering=ordering, empty_value=empty_value)
+    @admin.display(description=description, empty_value=empty_value)
     def column(page: Any, row: Any) -> str:
         number: str = getattr(row, field)
         return number and masked(number)
-
-    return column
-
-
-def time_column(field: str, description: Any) -> Callable[[Any, Any], str]:
-    """A column with the time in this field, to the second."""
-
-    @admin.display(description=description)
-    def column(page: Any, row: Any) -> str:
-        return seconds(getattr(row, field))
 
     return column
 
@@ -165,9 +198,9 @@ def all_fields(model: type[models.Model], *without: str) -> tuple[str, ...]:
     )
 
 
-def seconds(moment: datetime | None) -> str:
-    """A time to the second, in the current time zone, or "" for None."""
-    return date_format(timezone.localtime(moment), "Y-m-d H:i:s") if moment else ""
+def seconds(at: datetime | None) -> str:
+    """A time to the second for CSV files, in the current time zone, or "" for None."""
+    return date_format(timezone.localtime(at), "Y-m-d H:i:s") if at else ""
 
 
 def amount(value: Decimal | None) -> str | None:

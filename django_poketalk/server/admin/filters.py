@@ -15,6 +15,8 @@ from django_poketalk.protocol.codes import HTTP_HANG_UP, CallStatus
 from django_poketalk.shared.changelist import ChoiceFilter
 from django_poketalk.shared.periods import midnight
 
+from ..billing import ledger
+from ..database.clock import database_now
 from ..models import Call
 from . import causes
 
@@ -33,6 +35,7 @@ class LiveFilter(ChoiceFilter):
         "talking": (_("Connected"), Q(state=Call.State.ACTIVE, status=CallStatus.B_ANSWERED)),
         "queued": (_("Waiting for a switch"), Q(state=Call.State.QUEUED)),
         "over": (_("Ended"), Q(state__in=Call.OVER)),
+        "unanswered": (_("Final event not answered"), Q(final_event_due_at__isnull=False)),
     }
 
 
@@ -44,6 +47,29 @@ class CauseFilter(ChoiceFilter):
     conditions = {
         cause.value: (words, Q(hangup_cause=cause.value)) for cause, words in causes.WORDS.items()
     }
+
+
+class ValidityFilter(admin.SimpleListFilter):
+    """Rates that apply today, later, or no longer."""
+
+    title = _("validity")
+    parameter_name = "validity"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("current", _("Current")), ("future", _("Future")), ("past", _("Past"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        today = ledger.today()
+        match self.value():
+            case None:
+                return queryset
+            case "current":
+                return queryset.valid_on(today)
+            case "future":
+                return queryset.filter(valid_from__gt=today)
+            case "past":
+                return queryset.past_on(today)
+        return queryset.none()
 
 
 class DeliveryFilter(ChoiceFilter):
@@ -80,7 +106,7 @@ class DayFilter(admin.SimpleListFilter):
             return queryset
         if value not in DAYS:
             return queryset.none()
-        today = midnight(timezone.localdate())
+        today = midnight(timezone.localdate(database_now()))
         first = today - timedelta(days=DAYS[value])
         found = queryset.filter(**{f"{self.column}__gte": first})
         return found.filter(**{f"{self.column}__lt": today}) if value == "yesterday" else found

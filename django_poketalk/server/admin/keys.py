@@ -6,13 +6,13 @@ a cookie or the session would store.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
@@ -21,7 +21,10 @@ from django_poketalk.shared.admin_pages import render_page
 from django_poketalk.shared.changelist import SafeLookups
 
 from ..billing import ledger
+from ..database.clock import database_now
 from ..models import ApiKey
+
+READ_ONLY = ("account", "prefix", "created_at", "revoked_at", "last_used_at", "last_used_from")
 
 
 class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -33,7 +36,14 @@ class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = ApiKey
-        fields = ("account", "label")
+        fields = ("account", "label", "expires_at")
+
+    def clean_expires_at(self) -> datetime | None:
+        """Reject a time that has passed."""
+        expires_at: datetime | None = self.cleaned_data["expires_at"]
+        if expires_at is not None and expires_at <= database_now():
+            raise forms.ValidationError(_("Enter a time in the future."))
+        return expires_at
 
     def clean(self) -> dict[str, Any]:
         """Reject a repeated form. The account stays locked until the key is saved."""
@@ -55,8 +65,15 @@ class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
 class ApiKeyAdmin(SafeLookups, admin.ModelAdmin):  # type: ignore[type-arg]
     """API keys, identified by their first characters."""
 
+    class Media:
+        css = {"all": ("poketalk_server/admin.css",)}
+
     issued_template = "admin/poketalk_server/apikey/issued.html"
-    list_display = ("prefix", "account", "label", "created_at", "revoked_at")
+    revoke_template = "admin/poketalk_server/apikey/revoke.html"
+    list_display = (
+        *("prefix", "account", "label", "last_used_at", "last_used_from"),
+        *("expires_at", "revoked_at", "created_at"),
+    )
     list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
     list_select_related = ("account",)
     search_fields = ("prefix", "label", "account__name")
@@ -76,19 +93,21 @@ class ApiKeyAdmin(SafeLookups, admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
         if obj is None:
-            return ("account", "label", "newest")
-        return ("account", "label", "prefix", "created_at", "revoked_at")
+            return ("account", "label", "expires_at", "newest")
+        return ("account", "label", "expires_at", *READ_ONLY[1:])
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
-        """A key cannot be moved to another account."""
-        return () if obj is None else ("account", "prefix", "created_at")
+        """A key cannot be moved to another account, and a revoked one cannot be changed."""
+        if obj is None:
+            return ()
+        return READ_ONLY if obj.revoked_at is None else (*READ_ONLY, "label", "expires_at")
 
     @sensitive_variables()
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
         if change:
-            super().save_model(request, obj, form, change)
+            obj.save(update_fields=form.changed_data)  # whatever else has changed meanwhile
             return
-        key, secret = ApiKey.issue(obj.account, obj.label)
+        key, secret = ApiKey.issue(obj.account, obj.label, obj.expires_at)
         obj.pk = key.pk
         obj.refresh_from_db()
         request.poketalk_secret = secret  # type: ignore[attr-defined]  # for this response only
@@ -98,8 +117,7 @@ class ApiKeyAdmin(SafeLookups, admin.ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None
     ) -> HttpResponse:
         """The page with the new key, and the other valid keys of the account."""
-        usable = Q(revoked_at=None) | Q(revoked_at__gt=timezone.now())
-        others = ApiKey.objects.filter(usable, account=obj.account_id).exclude(pk=obj.pk)
+        others = ApiKey.objects.usable().filter(account=obj.account_id).exclude(pk=obj.pk)
         context = {
             "title": gettext("The new key of %(account)s") % {"account": obj.account},
             "original": obj,
@@ -112,12 +130,17 @@ class ApiKeyAdmin(SafeLookups, admin.ModelAdmin):  # type: ignore[type-arg]
         return response.render()
 
     @admin.action(description=_("Revoke the selected keys"), permissions=["change"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        """Revoke keys, effective immediately."""
-        now = timezone.now()
-        keys = list(queryset.filter(Q(revoked_at=None) | Q(revoked_at__gt=now)))
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse | None:
+        """Revoke keys for good, after asking. Effective immediately."""
+        keys = list(queryset.filter(revoked_at=None).select_related("account"))
+        if not keys:
+            self.message_user(request, gettext("These keys are revoked already."), "warning")
+            return None
+        if "confirmed" not in request.POST:
+            context = {"title": gettext("Revoke keys"), "keys": keys, "media": self.media}
+            return render_page(self, request, self.revoke_template, context)
         for key in keys:
-            key.revoked_at = now
-            key.save(update_fields=["revoked_at"])
-            self.log_change(request, key, [{"changed": {"fields": ["revoked_at"]}}])
+            if ApiKey.objects.filter(pk=key.pk).revoke():
+                self.log_change(request, key, [{"changed": {"fields": ["revoked_at"]}}])
         self.message_user(request, gettext("Revoked: %(count)d.") % {"count": len(keys)})
+        return None

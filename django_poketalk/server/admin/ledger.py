@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
+
+from django_poketalk.shared.admin_names import masked_record
+from django_poketalk.shared.admin_pages import admin_url
+from django_poketalk.shared.changelist import LongList
 
 from ..billing import ledger
 from ..models import LedgerEntry
-from .display import AppendOnly, NamesItsCall
+from .display import AppendOnly, MaskedNumbersPage, NamesItsCall
+from .reversals import ReversePage
 
 
 class BookingForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -61,10 +68,14 @@ class BookingForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(LedgerEntry)
-class LedgerEntryAdmin(AppendOnly, NamesItsCall):
-    """Ledger entries. Users with the permission add entries to top up or adjust a balance."""
+class LedgerEntryAdmin(AppendOnly, MaskedNumbersPage, NamesItsCall, ReversePage, LongList):
+    """Ledger entries. Users with the permission add entries to top up or adjust a balance, or
+    reverse one.
+    """
 
+    masks: ClassVar[Mapping[str, str]] = {"note": "masked_note"}
     form = BookingForm
+    change_form_template = "admin/poketalk_server/ledgerentry/change_form.html"
     list_display = (
         "id",
         "created_at",
@@ -74,28 +85,38 @@ class LedgerEntryAdmin(AppendOnly, NamesItsCall):
         "amount",
         "balance",
         "note",
+        "linked",
         "created_by",
     )
     list_filter = ("kind",)
-    list_select_related = ("account", "created_by")
-    search_fields = ("account__name", "note")
+    list_select_related = ("account", "created_by", "reversal")
+    search_fields = ("account__name",)
+    number_search_fields = ("note",)
     autocomplete_fields = ("account",)
-    show_full_result_count = False
+    masked_note = masked_record("note", _("note"))
 
     def get_fields(self, request: HttpRequest, obj: LedgerEntry | None = None) -> Any:
         if obj is None:
             return (*BookingForm.Meta.fields, "key")
-        return (
-            "account",
-            "kind",
-            "amount",
-            "balance",
-            "call",
-            "side",
-            "note",
-            "created_at",
-            "created_by",
+        fields = (
+            *("account", "kind", "amount", "balance", "call", "side"),
+            *("note", "linked", "created_at", "created_by"),
         )
+        return self.for_user(request, fields)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: LedgerEntry | None = None) -> Any:
+        return () if obj is None else ("linked", "masked_note")
+
+    @admin.display(description=_("reversal"))
+    def linked(self, entry: LedgerEntry) -> str:
+        """A link to the entry that this one reverses, or that reverses this one."""
+        by = entry.reversed_by
+        other = entry.reverses_id if by is None else by.pk
+        if other is None:
+            return ""
+        words = _("reverses entry %(pk)d") if by is None else _("reversed by entry %(pk)d")
+        url = admin_url(self.admin_site, "poketalk_server_ledgerentry_change", other)
+        return format_html('<a href="{}">{}</a>', url, words % {"pk": other})
 
     def save_model(self, request: HttpRequest, obj: LedgerEntry, form: Any, change: bool) -> None:
         """Book the entry through the ledger, with the user as its author."""

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from http import HTTPStatus
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.protocol import numbers
+from django_poketalk.protocol.codes import HTTP_HANG_UP
 from django_poketalk.shared import csv_export
-from django_poketalk.shared.admin_names import named
+from django_poketalk.shared.admin_names import masked_record, named
 from django_poketalk.shared.changelist import LongList, count
 
+from ..billing.call_records import TARIFF
+from ..database.clock import database_now
 from ..models import Call, EventDelivery, Leg
-from .causes import HangupCauseColumn
+from .causes import HangupCauseColumn, with_words
 from .display import (
+    NOTHING,
     CallSearch,
+    MaskedNumbers,
     MaskedNumbersPage,
     NamesItsCall,
     ReadOnly,
     all_fields,
     amount,
     masked_column,
+    may_see_buy_costs,
     may_see_numbers,
     seconds,
-    time_column,
 )
 from .filters import CauseFilter, DeliveryFilter, LegDayFilter
 
@@ -56,11 +63,12 @@ CDR: dict[str, Column] = {
     **_fields("hangup_cause"),
     "sip_status": lambda leg: leg.sip_status or None,
     "q850": lambda leg: leg.q850 or None,
-    **_fields("duration", "price_per_minute", "connect_fee"),
-    **_fields("initial_increment", "subsequent_increment", "cost"),
+    **_fields("duration", *TARIFF, "cost"),
     "currency": attrgetter("call.account.currency"),
-    **_fields("buy_price_per_minute", "buy_connect_fee"),
-    **_fields("buy_initial_increment", "buy_subsequent_increment", "buy_cost", "margin"),
+}
+# What the gateway charges us, for users who may see it
+BUY_COSTS: dict[str, Column] = {
+    **_fields(*(f"buy_{name}" for name in TARIFF), "buy_cost", "margin"),
 }
 
 
@@ -69,19 +77,22 @@ class LegAdmin(HangupCauseColumn, ReadOnly, CallSearch, MaskedNumbersPage, Names
     """Call detail records: all attempts to ring a phone."""
 
     list_display = (
-        "initiated",
+        "initiated_at",
         "which_call",
-        "side",
-        "attempt",
+        "which_leg",
         "number",
         "gateway",
-        "cause",
-        "sip_status",
+        "why",
         "duration",
         "cost",
         "margin",
     )
-    list_filter = ("side", LegDayFilter, CauseFilter, ("gateway", admin.RelatedOnlyFieldListFilter))
+    list_filter = (
+        "side",
+        LegDayFilter,
+        CauseFilter,
+        "gateway",
+    )  # all: those in use, reads all legs
     list_select_related = ("gateway",)
     list_per_page = 50
     show_facets = admin.ShowFacets.NEVER
@@ -90,61 +101,103 @@ class LegAdmin(HangupCauseColumn, ReadOnly, CallSearch, MaskedNumbersPage, Names
     ordering = ("-id",)
     fields = readonly_fields = (
         *("call", "number", "cause"),
-        *all_fields(Leg, "call", "number", "hangup_cause"),
+        *("sip_response", "network_cause"),
+        *all_fields(Leg, "call", "number", "hangup_cause", "dialog", "sip_status", "q850"),
         "margin",
     )
     actions = ("export_csv",)
-    initiated = time_column("initiated_at", _("initiated"))
     masked_number = masked_column("number", _("number"))
+
+    def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
+        if lookup.split("__")[0] in BUY_COSTS and not may_see_buy_costs(request):
+            return False
+        return super().lookup_allowed(lookup, value, request)
+
+    def for_user(self, request: HttpRequest, names: Any) -> list[Any]:
+        """Without buy costs, unless the user may see them."""
+        may_see = may_see_buy_costs(request)
+        return [
+            name for name in super().for_user(request, names) if may_see or name not in BUY_COSTS
+        ]
 
     @admin.display(description=_("call"))
     def which_call(self, leg: Leg) -> str:
         """The primary key of the call, which needs no query."""
         return str(leg.call_id)
 
-    @admin.display(description=_("margin"), empty_value="—")
-    def margin(self, leg: Leg) -> str | None:
+    @admin.display(description=_("leg"))
+    def which_leg(self, leg: Leg) -> str:
+        """The side, and which attempt it was if there was one before it."""
+        return f"{leg.side} {leg.attempt}" if leg.attempt > 1 else leg.side
+
+    @admin.display(description=_("hang-up cause"))
+    def why(self, leg: Leg) -> str:
+        """The cause, with the SIP response that led to it."""
+        words = str(self.cause(leg)) if leg.hangup_cause else ""
+        return f"{words} ({leg.sip_status})" if leg.sip_status > 299 else words
+
+    @admin.display(description=_("margin"))
+    def margin(self, leg: Leg) -> str:
         """The leg's cost less its buy cost, or a dash if its gateway had no buy rate."""
-        return amount(leg.margin)
+        return amount(leg.margin) or NOTHING
 
     @admin.action(description=_("Download the selected legs as CSV"), permissions=["view"])
     def export_csv(self, request: HttpRequest, queryset: QuerySet[Leg]) -> HttpResponseBase:
         """Stream the call detail records as a CSV file."""
         rows = queryset.select_related("call__account", "gateway")
         csv_export.log(request, Leg, f"Exported call detail records as CSV: {count(queryset)}.")
-        name = f"cdr-{timezone.localdate()}.csv"
-        return csv_export.stream(name, [*CDR], _records(rows, may_see_numbers(request)))
+        name = f"cdr-{timezone.localdate(database_now())}.csv"
+        columns = CDR | BUY_COSTS if may_see_buy_costs(request) else CDR
+        records = _records(rows, columns.values(), may_see_numbers(request))
+        return csv_export.stream(name, [*columns], records)
 
 
-def _records(legs: QuerySet[Leg], whole: bool) -> Iterator[list[Any]]:
+def _records(legs: QuerySet[Leg], columns: Collection[Column], whole: bool) -> Iterator[list[Any]]:
     for batch in csv_export.batches(legs):
         for leg in batch:
             if not whole:
                 leg.number = numbers.mask(leg.number)
-            yield [value(leg) for value in CDR.values()]
+                leg.call.custom = numbers.mask_in_records(leg.call.custom)
+            yield [value(leg) for value in columns]
 
 
-class ResponseTimeColumn:
-    """Adds an endpoint's response time."""
+class ResponseColumns:
+    """Adds an endpoint's response, and masks numbers in an error."""
+
+    masks: ClassVar[Mapping[str, str]] = {"error": "masked_error"}
+    masked_error = masked_record("error", _("error"))
 
     @admin.display(description=_("response time (seconds)"))
     def took(self, delivery: EventDelivery) -> str:
         """The response time, to hundredths of a second."""
         return f"{delivery.seconds:.2f}"
 
+    @admin.display(description=_("response"))
+    def response(self, delivery: EventDelivery) -> str:
+        """The HTTP status with its meaning, or a dash if there was no response."""
+        if delivery.answer == HTTP_HANG_UP:
+            return gettext("%(code)d, ends the call") % {"code": HTTP_HANG_UP}
+        phrases = {status.value: status.phrase for status in HTTPStatus}
+        return with_words(delivery.answer or 0, phrases) or NOTHING
+
 
 @admin.register(EventDelivery)
-class EventDeliveryAdmin(ResponseTimeColumn, ReadOnly, LongList):
+class EventDeliveryAdmin(ResponseColumns, ReadOnly, MaskedNumbers, LongList):
     """Events that were sent, with the responses."""
 
-    list_display = ("sent", "call", "sequence", "status", "answer", "took", "error")
+    list_display = ("sent_at", "call", "sequence", "status", "response", "took", "error")
     list_filter = (DeliveryFilter, "status")
     list_select_related = ()  # `get_queryset` fetches the calls
     list_per_page = 50
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
     ordering = ("-id",)
-    sent = time_column("sent_at", _("sent"))
+
+    class Media:
+        css = {"all": ("poketalk_server/admin.css",)}
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return self.for_user(request, super().get_list_display(request))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EventDelivery]:
         calls = named(Call.objects.all(), may_see_numbers(request))

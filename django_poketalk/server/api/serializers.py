@@ -1,18 +1,22 @@
-"""Calls as JSON. Numbers are digits, as on the wire; money is a string with three decimals."""
+"""Accounts and calls as JSON. Numbers are digits, as on the wire; money has three decimals."""
 
 from __future__ import annotations
 
 from datetime import UTC
+from typing import Any
 
 from rest_framework import serializers
 
-from ..models import Call, EventDelivery, Leg
+from ..billing import ledger
+from ..billing.rating import FREE
+from ..models import Account, Call, EventDelivery, Leg
+from .openapi import component
 
 
-def money() -> serializers.DecimalField:
+def money(**options: Any) -> serializers.DecimalField:
     """An amount as a string, since floats are inexact; independent of the project's defaults."""
     return serializers.DecimalField(
-        max_digits=15, decimal_places=3, coerce_to_string=True, read_only=True
+        max_digits=15, decimal_places=3, coerce_to_string=True, read_only=True, **options
     )
 
 
@@ -21,6 +25,38 @@ def moment() -> serializers.DateTimeField:
     return serializers.DateTimeField(format="iso-8601", default_timezone=UTC, read_only=True)
 
 
+@component
+class BalanceSerializer(serializers.ModelSerializer[Account]):
+    """An account's money in its `currency`. `spendable` is what new calls can still hold: within
+    the credit limit and the limit per day, and never below 0. `low`: see `low_balance_at`.
+    """
+
+    balance = money()
+    held = money()
+    spendable = serializers.SerializerMethodField()
+    credit_limit = money()
+    low = serializers.BooleanField(source="is_low", read_only=True)
+    low_balance_at = money(allow_null=True)
+
+    class Meta:
+        model = Account
+        fields = (
+            "currency",
+            "balance",
+            "held",
+            "spendable",
+            "credit_limit",
+            "low",
+            "low_balance_at",
+        )
+        read_only_fields = fields
+
+    def get_spendable(self, account: Account) -> str:
+        """The amount, as the other amounts."""
+        return f"{max(FREE, account.spendable(ledger.today())):.3f}"
+
+
+@component
 class LegSerializer(serializers.ModelSerializer[Leg]):
     """One attempt to ring a phone. `duration` is in seconds from its answer."""
 
@@ -47,6 +83,7 @@ class LegSerializer(serializers.ModelSerializer[Leg]):
         read_only_fields = fields
 
 
+@component
 class EventDeliverySerializer(serializers.ModelSerializer[EventDelivery]):
     """One request to the EventURL, and its response: an HTTP status, or null and an error."""
 
@@ -59,6 +96,7 @@ class EventDeliverySerializer(serializers.ModelSerializer[EventDelivery]):
         read_only_fields = fields
 
 
+@component
 class CallSerializer(serializers.ModelSerializer[Call]):
     """A call with its legs. `duration` is in seconds from leg A's answer."""
 
@@ -76,6 +114,7 @@ class CallSerializer(serializers.ModelSerializer[Call]):
             "from_number",
             "to_number",
             "to_extension",
+            "presented_number",
             "state",
             "status",
             "duration",
@@ -91,11 +130,13 @@ class CallSerializer(serializers.ModelSerializer[Call]):
         read_only_fields: tuple[str, ...] = fields
 
 
+@component
 class CallDetailSerializer(CallSerializer):
     """A call with its legs and every event that was sent."""
 
+    final_event_due_at = moment()
     events = EventDeliverySerializer(source="deliveries", many=True, read_only=True)
 
     class Meta(CallSerializer.Meta):
-        fields = (*CallSerializer.Meta.fields, "events")
+        fields = (*CallSerializer.Meta.fields, "final_event_due_at", "events")
         read_only_fields = fields

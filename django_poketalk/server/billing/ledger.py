@@ -9,10 +9,9 @@ account's limit per day. Sums are computed in Python from the locked row: SQLite
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -21,15 +20,20 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from django_poketalk.shared.compiled import CompiledQuery
+from django_poketalk.shared.logs import get_logger
+
 from ..database import bulk_sql
+from ..database.clock import database_now
 from ..models import Account, Call, LedgerEntry, Side
-from ..models.accounts import MONEY
+from ..models.accounts import MONEY, WARNING
 from .rating import FREE, THOUSANDTH
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 MAX_AMOUNT = Decimal("999999999999.999")  # the columns' maximum
 KEY_LENGTH = 32
+LATEST = Decimal("0.1")  # the part of the latest call in the average cost
 
 Row = TypeVar("Row", Account, Call)
 
@@ -38,14 +42,21 @@ class InsufficientFunds(ValueError):
     """The change would take the account past its credit limit."""
 
 
+class NotReversible(ValueError):
+    """The entry is itself a reversal, or was already reversed."""
+
+
 def lock(account_id: int) -> Account:
-    """The current row of the account, locked until the current transaction ends.
+    """The current row of the account, locked until the current transaction ends, with `locked_at`.
 
     `Account.DoesNotExist` if it was deleted.
     """
-    account = _lockable(Account.objects.filter(pk=account_id).order_by()).first()
-    if account is None:
+    _lock_without_select(Account.objects.filter(pk=account_id))
+    found = ACCOUNT.instances(account_id)
+    if not found:
         raise Account.DoesNotExist(f"There is no account {account_id}.")
+    account: Account = found[0]
+    account.locked_at = database_now()
     return account
 
 
@@ -94,14 +105,52 @@ def adjust(
     return _book(account, LedgerEntry.Kind.ADJUSTMENT, amount, note, by, key)
 
 
+def reverse(entry: LedgerEntry, reason: str, by: Any = None) -> LedgerEntry:
+    """Undo an entry: book its amount with the opposite sign, linked to it by `reverses`. The reason
+    (up to 200 characters) becomes the note. What the account has spent today does not change.
+
+    `NotReversible` for a reversal, or if the entry was reversed before; `InsufficientFunds` past
+    the credit limit, as for a top-up that is spent already; `ValueError` without a reason.
+    """
+    if not reason.strip():
+        raise ValueError(_("A reversal needs a reason."))
+    with transaction.atomic():
+        account = lock(entry.account_id)
+        check_reversible(entry, account)
+        return _insert(
+            account,
+            kind=LedgerEntry.Kind.REVERSAL,
+            amount=-entry.amount,
+            note=reason.strip(),
+            created_by=by,
+            reverses=entry,
+            call_id=entry.call_id,
+            side=entry.side,
+        )
+
+
+def check_reversible(entry: LedgerEntry, account: Account) -> None:
+    """Raise what `reverse` would raise, for the current row of the entry's account."""
+    if entry.kind == LedgerEntry.Kind.REVERSAL:
+        raise NotReversible(_("A reversal cannot be reversed. Book an adjustment instead."))
+    if made := LedgerEntry.objects.filter(reverses=entry.pk).values_list("pk", flat=True).first():
+        raise NotReversible(_("This entry was already reversed by entry %(pk)d.") % {"pk": made})
+    balance_after(account, -entry.amount)
+
+
+def day_of(moment: datetime) -> date:
+    """The day in the project's `TIME_ZONE`, whatever the active time zone."""
+    return timezone.localdate(moment, timezone.get_default_timezone())
+
+
 def today() -> date:
-    """The current day in the project's `TIME_ZONE`, whatever the active time zone."""
-    return timezone.localdate(timezone=timezone.get_default_timezone())
+    """The current day by the database's clock."""
+    return day_of(database_now())
 
 
 class LedgerBatch:
     """Calls of one account, by primary key and fence, locked with the account until the current
-    transaction ends. `extend` and `charge` compute changes; `close` writes them all at once.
+    transaction ends. `extend` and `charge` compute changes, which `close` returns.
 
     A call that was charged before, or whose row has another fence, is left out: a switch that lost
     a call must not write it.
@@ -110,10 +159,10 @@ class LedgerBatch:
     def __init__(self, fences: Mapping[int, int]) -> None:
         self._rows = {row.pk: row for row in _lock_uncharged(fences)}
         self._entries: list[LedgerEntry] = []
-        self._day = today()
         if self._rows:
             [account] = {row.account for row in self._rows.values()}
             self._account = lock(account)
+            self._day = day_of(self._account.locked_at)
 
     def extend(self, call: int, amount: Decimal) -> Decimal:
         """Raise the call's hold to `amount`, but only within the funds and the day's limit.
@@ -165,32 +214,35 @@ class LedgerBatch:
                 sum(costs.values()),
                 charged,
             )
+        if charged:
+            account.average_cost = _average(account.average_cost, charged)
         account.spent = account.charged(self._day) + charged
         account.spent_on = max(self._day, account.spent_on or self._day)
         account.held -= row.held
         row.held, row.cost = FREE, charged
 
-    def close(self) -> None:
-        """Write all changes."""
-        now = timezone.now()
-        charged = [
-            ({"held": FREE, "cost": row.cost, "charged_at": now}, (row.pk,))
-            for row in self._rows.values()
-            if row.cost is not None
-        ]
-        extended = [
-            ({"held": row.held}, (row.pk,))
-            for row in self._rows.values()
-            if row.cost is None and row.held != row.held_before
-        ]
-        if charged or extended:
-            account = {name: getattr(self._account, name) for name in MONEY}
-            bulk_sql.update(Account, ("id",), [(account, (self._account.pk,))])
+    def close(self) -> tuple[dict[int, dict[str, Any]], list[bulk_sql.Statement]]:
+        """Return the columns of each changed call, by primary key, and the statements that write
+        the account and its entries. The caller must write both in the same transaction.
+        """
+        if not self._rows:
+            return {}, []
+        now = self._account.locked_at
+        columns: dict[int, dict[str, Any]] = {}
+        for row in self._rows.values():
+            if row.cost is not None:
+                columns[row.pk] = {"held": FREE, "cost": row.cost, "charged_at": now}
+            elif row.held != row.held_before:
+                columns[row.pk] = {"held": row.held}
+        if not columns:
+            return {}, []
         for entry in self._entries:
             entry.created_at = now
-        LedgerEntry.objects.bulk_create(self._entries)
-        bulk_sql.update(Call, ("id",), charged)
-        bulk_sql.update(Call, ("id",), extended)
+        account = {name: getattr(self._account, name) for name in MONEY}
+        return columns, [
+            *bulk_sql.updates(Account, ("id",), [(account, (self._account.pk,))]),
+            *bulk_sql.inserts(self._entries),
+        ]
 
     def _enter(self, call: int, side: Side, charge: Decimal) -> None:
         self._entries.append(
@@ -213,7 +265,7 @@ def queue(call: Call, account: Account, amount: Decimal) -> bool:
     """
     if _money(amount) < 0:
         raise ValueError(f"The hold is negative: {amount}.")
-    if amount > account.spendable(today()):
+    if amount > account.spendable(day_of(account.locked_at)):
         return False
     account.held += amount
     Account.objects.filter(pk=account.pk).update(held=account.held)
@@ -234,25 +286,34 @@ class _Uncharged:
 
 
 def _lock_uncharged(fences: Mapping[int, int]) -> list[_Uncharged]:
-    """The calls that have this fence and were not charged, locked in primary key order."""
-    rows = Call.objects.filter(pk__in=sorted(fences), charged_at=None).order_by("pk")
-    found = _lockable(rows).values_list("pk", "fence", "account_id", "held")
+    """The calls that have this fence and were not charged. All are locked in primary key order."""
+    pks = sorted(fences)
+    _lock_without_select(Call.objects.filter(pk__in=pks))
     return [
         _Uncharged(pk, account, held, held)
-        for pk, fence, account, held in found
-        if fence == fences[pk]
+        for pk, fence, account, held, charged_at in CALLS.rows(pks)
+        if fence == fences[pk] and charged_at is None
     ]
 
 
-def _lockable(rows: QuerySet[Row]) -> QuerySet[Row]:
-    """The rows, locked when they are read. Without SELECT ... FOR UPDATE (SQLite), an update that
-    changes nothing locks them now.
+def _lock_without_select(rows: QuerySet[Row]) -> None:
+    """Lock the rows if the database has no SELECT ... FOR UPDATE (SQLite), by an update that
+    changes nothing.
     """
-    if connection.features.has_select_for_update:
-        no_key = connection.features.has_select_for_no_key_update
-        return rows.select_for_update(no_key=no_key)
-    rows.update(held=F("held"))
-    return rows
+    if not connection.features.has_select_for_update:
+        rows.update(held=F("held"))
+
+
+def _for_update(rows: QuerySet[Row]) -> QuerySet[Row]:
+    return rows.select_for_update(no_key=connection.features.has_select_for_no_key_update)
+
+
+ACCOUNT = CompiledQuery(lambda pk: _for_update(Account.objects.filter(pk=pk).order_by()))
+CALLS = CompiledQuery(
+    lambda pks: _for_update(Call.objects.filter(pk__in=pks).order_by("pk")).values_list(
+        "pk", "fence", "account_id", "held", "charged_at"
+    )
+)
 
 
 def _book(
@@ -270,19 +331,21 @@ def _book(
         made = LedgerEntry.objects.filter(idempotency_key=key).first() if key else None
         if made is not None:
             return _again(made, row, kind, amount, key)
-        balance = balance_after(row, amount)
-        Account.objects.filter(pk=row.pk).update(balance=balance)
-        entry = LedgerEntry.objects.create(
-            account=row,
-            kind=kind,
-            amount=amount,
-            balance=balance,
-            note=note,
-            created_by=by,
-            idempotency_key=key or None,
+        entry = _insert(
+            row, kind=kind, amount=amount, note=note, created_by=by, idempotency_key=key or None
         )
-    account.balance, account.held = balance, row.held
+    account.balance, account.held = row.balance, row.held
     return entry
+
+
+def _insert(account: Account, **columns: Any) -> LedgerEntry:
+    """Book an entry of the locked account."""
+    account.balance = balance_after(account, columns["amount"])
+    armed = {} if account.is_low else dict.fromkeys(WARNING)
+    Account.objects.filter(pk=account.pk).update(balance=account.balance, **armed)
+    return LedgerEntry.objects.create(
+        account=account, balance=account.balance, created_at=account.locked_at, **columns
+    )
 
 
 def _again(
@@ -294,6 +357,13 @@ def _again(
         raise ValueError(_("This was already booked with another amount or account."))
     made.repeated = True
     return made
+
+
+def _average(before: Decimal | None, cost: Decimal) -> Decimal:
+    """The average cost of a call after this one, which counts for `LATEST`."""
+    if before is None:
+        return cost
+    return (before + (cost - before) * LATEST).quantize(THOUSANDTH)
 
 
 def _money(amount: Decimal) -> Decimal:

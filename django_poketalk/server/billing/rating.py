@@ -2,8 +2,9 @@
 whole seconds.
 
 Cost is a step function of time: the connect fee and the initial increment when a leg answers, then
-one subsequent increment after the other. Each leg's cost is rounded up to a thousandth of the
-currency, so that the charges of both legs add up exactly to the cost in the events.
+one subsequent increment after the other; but never less than the minimum charge. Each
+leg's cost is rounded up to a thousandth of the currency, so that the charges of both legs add up
+exactly to the cost in the events.
 """
 
 from __future__ import annotations
@@ -25,17 +26,19 @@ class Tariff:
     connect_fee: Decimal
     initial_increment: int
     subsequent_increment: int
+    minimum_charge: Decimal = FREE
 
     def __post_init__(self) -> None:
-        if self.price_per_minute < 0 or self.connect_fee < 0:
+        if min(self.price_per_minute, self.connect_fee, self.minimum_charge) < 0:
             raise ValueError(f"A tariff has a negative price: {self}.")
         if self.initial_increment < 1 or self.subsequent_increment < 1:
             raise ValueError(f"A tariff has an increment of less than 1 second: {self}.")
 
     @classmethod
     def of(cls, row: Any, prefix: str = "") -> Tariff:
-        """The tariff in a row's fields, whose names may have a prefix."""
-        return cls(**{each.name: getattr(row, prefix + each.name) for each in fields(cls)})
+        """The tariff in a row's fields, whose names may have a prefix. No minimum charge is 0."""
+        values = {each.name: getattr(row, prefix + each.name) for each in fields(cls)}
+        return cls(**{**values, "minimum_charge": values["minimum_charge"] or FREE})
 
     def columns(self, prefix: str = "") -> dict[str, Any]:
         """The values of such a row's fields."""
@@ -45,16 +48,17 @@ class Tariff:
 def cost(tariff: Tariff, seconds: int) -> Decimal:
     """The cost of a leg `seconds` after its answer, three decimals, rounded up.
 
-    At 0 seconds it is the connect fee plus the initial increment, due with the answer. (A leg that
-    never answered costs nothing.) `ValueError` if `seconds` is negative.
+    At 0 seconds it is the connect fee plus the initial increment, due with the answer, or the
+    minimum charge if that is more. (A leg that never answered costs nothing.) `ValueError` if
+    `seconds` is negative.
     """
     if seconds < 0:
         raise ValueError(f"The duration of a leg is negative: {seconds} seconds.")
-    thousandths, rest = divmod(
-        (tariff.price_per_minute * billed_seconds(tariff, seconds) + tariff.connect_fee * 60)
-        * 1000,
-        60,
+    sixtieths = max(
+        tariff.price_per_minute * billed_seconds(tariff, seconds) + tariff.connect_fee * 60,
+        tariff.minimum_charge * 60,
     )
+    thousandths, rest = divmod(sixtieths * 1000, 60)
     return (thousandths + bool(rest)) * THOUSANDTH
 
 
@@ -84,16 +88,13 @@ def maximum_duration(
     """The maximum duration in seconds from leg A's answer, 0 to `cap`, with a cost within `funds`.
 
     Leg B is assumed to answer `b_offset` seconds after A; 0 is the most expensive case. None: it
-    has not answered, and there must be enough for its shortest call whenever it does. Leg A is
-    billed from its own answer, or with `a_free_until_connected` from leg B's. The result is 0 if
-    the funds do not cover the connect fees and initial increments, which are due at once.
+    has not answered. Its shortest call is always included, whenever it answers. Leg A is billed
+    from its own answer, or with `a_free_until_connected` from leg B's. The result is 0 if the funds
+    do not cover the connect fees, initial increments and minimum charges, which are due at once.
     """
 
     def cost_at(seconds: int) -> Decimal:
-        if b_offset is None:
-            b_seconds: int | None = 0
-        else:
-            b_seconds = seconds - b_offset if seconds >= b_offset else None
+        b_seconds = 0 if b_offset is None else max(0, seconds - b_offset)
         return call_cost(a, b, b_seconds if a_free_until_connected else seconds, b_seconds)
 
     return max(0, bisect_right(range(cap + 1), funds, key=cost_at) - 1)

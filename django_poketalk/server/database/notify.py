@@ -5,6 +5,7 @@ databases they only poll.
 from __future__ import annotations
 
 import enum
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -36,3 +37,17 @@ def send(notification: Notification) -> None:
 def _notify(notification: Notification) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, notification.value])
+
+
+def connection_parameters() -> dict[str, Any]:
+    """The parameters of Django's connection, without those for its class: for one that listens.
+
+    `get_connection_params()` is part of Django's backend API, which is not documented; the tests of
+    the listener fail if it changes.
+    """
+    parameters: dict[str, Any] = connection.get_connection_params()
+    return {
+        key: value
+        for key, value in parameters.items()
+        if key not in ("cursor_factory", "context", "prepare_threshold", "autocommit")
+    }

@@ -1,4 +1,4 @@
-"""Calls, with their legs and the events sent to the customer."""
+"""Calls with their legs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.deletion import Collector, ProtectedError
 from django.db.models.expressions import Combinable
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.protocol.codes import CallStatus
@@ -20,10 +20,14 @@ from django_poketalk.shared.number_names import NamedByNumbers
 
 from ..billing.rating import Tariff
 from ..database import notify
+from ..database.clock import DatabaseNow
 from ..database.notify import Notification
 from .accounts import Account
+from .providers import LegABilling, ServiceProvider
 from .rates import Rate
-from .routes import Gateway, LegABilling, ServiceProvider
+from .routes import Gateway
+
+MAX_PROTECTED = 20  # live legs listed when their gateway cannot be deleted
 
 
 class Side(models.TextChoices):
@@ -53,6 +57,18 @@ class CallQuerySet(models.QuerySet["Call"]):
     def queued(self) -> CallQuerySet:
         """Calls that no switch has claimed yet."""
         return self.filter(state=Call.State.QUEUED)
+
+    def next_turn(self, account: Account) -> int:
+        """The turn of the account's next call, if it is queued now. The account must be locked.
+
+        Accounts take turns: an account's calls follow each other, and its first one joins the head
+        of the queue, so that it does not wait for all calls of another account.
+        """
+        head = self.queued().order_by("turn", "id").values_list("turn", flat=True).first()
+        if head is None:
+            return 0
+        newest = self.filter(account=account).order_by("-id").only("state", "turn").first()
+        return newest.turn + 1 if newest and newest.state == Call.State.QUEUED else head
 
     def live(self) -> CallQuerySet:
         """Calls that have not ended."""
@@ -114,7 +130,7 @@ class Call(NamedByNumbers):
     )
     eventurl = models.CharField(_("event URL"), max_length=MAX_LENGTH, blank=True)
     remote_address = models.CharField(_("requested from"), max_length=45)
-    created_at = models.DateTimeField(_("created"), default=timezone.now)
+    created_at = models.DateTimeField(_("created"), db_default=DatabaseNow())
     rate_a = models.ForeignKey(
         Rate,
         verbose_name=_("rate of leg A"),
@@ -151,6 +167,9 @@ class Call(NamedByNumbers):
     )
     held = models.DecimalField(_("held"), max_digits=15, decimal_places=3, default=Decimal(0))
 
+    turn = models.PositiveBigIntegerField(
+        _("turn"), default=0, help_text=_("The order in the queue: accounts take turns.")
+    )
     state = models.CharField(_("state"), max_length=6, choices=State.choices, default=State.QUEUED)
     status = models.SmallIntegerField(_("status"), null=True, blank=True, choices=Status.choices)
     duration = models.PositiveIntegerField(
@@ -164,6 +183,13 @@ class Call(NamedByNumbers):
         _("charged"), null=True, blank=True, help_text=_("When its cost was charged.")
     )
 
+    final_event_due_at = models.DateTimeField(
+        _("final event is repeated"),
+        null=True,
+        blank=True,
+        help_text=_("Empty: the final event was answered, or there is nothing to repeat."),
+    )
+
     switch = models.CharField(_("switch"), max_length=100, blank=True)
     fence = models.PositiveIntegerField(_("fence"), default=0)
     lease_until = models.DateTimeField(_("lease until"), null=True, blank=True)
@@ -172,14 +198,15 @@ class Call(NamedByNumbers):
     objects = CallQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("call")
-        verbose_name_plural = _("calls")
+        verbose_name = _("service call")
+        verbose_name_plural = _("service calls")
         ordering = ["-id"]
         get_latest_by = "id"
         default_permissions = ("view",)
         permissions = [
             ("hang_up_call", "Can hang up live calls"),
             ("view_numbers", "Can see whole phone numbers"),
+            ("view_buy_costs", "Can see what calls cost us, and the margin"),
         ]
         constraints = [
             models.CheckConstraint(
@@ -199,9 +226,19 @@ class Call(NamedByNumbers):
             ),
         ]
         indexes = [
-            models.Index(fields=["state", "id"], name="poketalk_server_by_state"),
+            models.Index(fields=["state", "turn", "id"], name="poketalk_server_by_turn"),
+            models.Index(fields=["created_at"], name="poketalk_server_created"),
             models.Index(fields=["account", "-id"], name="poketalk_server_by_account"),
-            models.Index(fields=["account", "custom"], name="poketalk_server_by_custom"),
+            models.Index(fields=["custom", "account"], name="poketalk_server_custom"),
+            models.Index(fields=["account", "charged_at", "id"], name="poketalk_server_charged"),
+            models.Index(fields=["from_number", "-id"], name="poketalk_server_caller"),
+            models.Index(fields=["to_number", "-id"], name="poketalk_server_callee"),
+            models.Index(fields=["hangup_cause", "-id"], name="poketalk_server_cause"),
+            models.Index(
+                fields=["final_event_due_at"],
+                name="poketalk_server_events_due",
+                condition=Q(final_event_due_at__isnull=False),
+            ),
         ]
 
     def name_with(self, number: Callable[..., str]) -> str:
@@ -215,8 +252,10 @@ class Call(NamedByNumbers):
         if is_new:
             notify.send(Notification.QUEUED)
 
-    def request_hang_up(self, now: datetime) -> bool:
-        """Request that the switch ends the call. False if it has ended or a request is pending."""
+    def request_hang_up(self, now: datetime | Combinable) -> bool:
+        """Request that the switch ends the call. False if it has ended or a request is pending.
+        `now` is the database's time.
+        """
         requested = bool(
             Call.objects.live()
             .filter(pk=self.pk, hangup_requested_at=None)
@@ -225,6 +264,19 @@ class Call(NamedByNumbers):
         if requested:
             notify.send(Notification.HANG_UP)
         return requested
+
+
+def keep_if_live(collector: Collector, field: Any, legs: Any, using: str) -> None:
+    """Like `models.SET_NULL`, but `ProtectedError` if a leg is live: another switch could not hang
+    it up without its gateway.
+    """
+    live = list(legs.filter(ended_at=None, call__state__in=Call.LIVE)[:MAX_PROTECTED])
+    if live:
+        raise ProtectedError("A gateway with live calls cannot be deleted.", set(live))
+    models.SET_NULL(collector, field, legs, using)
+
+
+keep_if_live.lazy_sub_objs = True  # type: ignore[attr-defined]  # do not load all legs
 
 
 class Leg(NamedByNumbers):
@@ -236,14 +288,18 @@ class Leg(NamedByNumbers):
     side = models.CharField(_("leg"), max_length=1, choices=Side.choices)
     attempt = models.PositiveSmallIntegerField(_("attempt"), default=1)
     gateway = models.ForeignKey(
-        Gateway, verbose_name=_("gateway"), on_delete=models.SET_NULL, null=True, related_name="+"
+        Gateway, verbose_name=_("gateway"), on_delete=keep_if_live, null=True, related_name="+"
     )
     number = models.CharField(_("number"), max_length=15)
+    destination = models.CharField(_("destination"), max_length=100, blank=True, default="")
     price_per_minute = models.DecimalField(_("price per minute"), max_digits=12, decimal_places=6)
     connect_fee = models.DecimalField(_("connect fee"), max_digits=12, decimal_places=6)
     initial_increment = models.PositiveSmallIntegerField(_("minimum billed seconds"))
     subsequent_increment = models.PositiveSmallIntegerField(_("billing increment"))
-    initiated_at = models.DateTimeField(_("initiated"), default=timezone.now)
+    minimum_charge = models.DecimalField(
+        _("minimum charge"), max_digits=12, decimal_places=6, default=Decimal(0)
+    )
+    initiated_at = models.DateTimeField(_("initiated"), db_default=DatabaseNow())
     ringing_at = models.DateTimeField(_("ringing"), null=True, blank=True)
     answered_at = models.DateTimeField(_("answered"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
@@ -272,6 +328,9 @@ class Leg(NamedByNumbers):
     buy_subsequent_increment = models.PositiveSmallIntegerField(
         _("buy billing increment"), null=True, blank=True
     )
+    buy_minimum_charge = models.DecimalField(  # None also in legs from before there were any
+        _("buy minimum charge"), max_digits=12, decimal_places=6, null=True, blank=True
+    )
     buy_cost = models.DecimalField(
         _("buy cost"), max_digits=15, decimal_places=3, null=True, blank=True
     )
@@ -286,6 +345,7 @@ class Leg(NamedByNumbers):
                 fields=["call", "side", "attempt"], name="poketalk_server_leg_attempt"
             )
         ]
+        indexes = [models.Index(fields=["initiated_at"], name="poketalk_server_initiated")]
 
     def name_with(self, number: Callable[[str], str]) -> str:
         return f"{self.side}{self.attempt} {number(self.number)}"
@@ -304,39 +364,3 @@ class Leg(NamedByNumbers):
     def margin(self) -> Decimal | None:
         """The cost to the account minus the cost to us; None if the latter is unknown."""
         return None if self.buy_cost is None else self.cost - self.buy_cost
-
-
-class EventDelivery(models.Model):
-    """One request to the EventURL: the event and the endpoint's response. Append-only."""
-
-    call = models.ForeignKey(
-        Call,
-        verbose_name=_("call"),
-        on_delete=models.CASCADE,
-        related_name="deliveries",
-        db_index=False,
-    )
-    sequence = models.PositiveIntegerField(_("sequence"))
-    status = models.SmallIntegerField(_("status"), choices=Status.choices)
-    duration = models.PositiveIntegerField(_("duration"))
-    cost = models.DecimalField(_("cost"), max_digits=15, decimal_places=3)
-    sent_at = models.DateTimeField(_("sent"))
-    seconds = models.FloatField(_("response time (seconds)"))
-    answer = models.PositiveSmallIntegerField(
-        _("response"), null=True, help_text=_("HTTP status. Empty: no response.")
-    )
-    error = models.CharField(_("error"), max_length=200, blank=True)
-
-    class Meta:
-        verbose_name = _("event delivery")
-        verbose_name_plural = _("event deliveries")
-        ordering = ["call", "sequence"]
-        default_permissions = ("view",)
-        constraints = [
-            models.UniqueConstraint(
-                fields=["call", "sequence"], name="poketalk_server_delivery_sequence"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.sequence}: {self.status} → {self.answer or self.error}"

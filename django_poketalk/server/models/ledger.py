@@ -7,13 +7,13 @@ from typing import Any
 from django.conf import settings as project
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ..database.clock import DatabaseNow
 from .accounts import Account
 from .calls import Call, Side
 
-APPEND_ONLY = "Ledger entries are append-only. Correct the balance with an adjustment."
+APPEND_ONLY = "Ledger entries are append-only. To correct a balance, reverse an entry or adjust()."
 
 
 class LedgerEntry(models.Model):
@@ -25,6 +25,7 @@ class LedgerEntry(models.Model):
         TOP_UP = "top_up", _("top-up")
         ADJUSTMENT = "adjustment", _("adjustment")
         CHARGE = "charge", _("call charge")
+        REVERSAL = "reversal", _("reversal")
 
     account = models.ForeignKey(
         Account,
@@ -49,7 +50,16 @@ class LedgerEntry(models.Model):
     )
     side = models.CharField(_("leg"), max_length=1, choices=Side.choices, blank=True)
     note = models.CharField(_("note"), max_length=200, blank=True)
-    created_at = models.DateTimeField(_("created"), default=timezone.now)
+    reverses = models.OneToOneField(
+        "self",
+        verbose_name=_("reverses"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="reversal",
+        help_text=_("The entry that this one undoes, with its reason as the note."),
+    )
+    created_at = models.DateTimeField(_("created"), db_default=DatabaseNow())
     created_by = models.ForeignKey(
         project.AUTH_USER_MODEL,
         verbose_name=_("created by"),
@@ -69,6 +79,7 @@ class LedgerEntry(models.Model):
         verbose_name_plural = _("ledger entries")
         ordering = ["-id"]
         default_permissions = ("add", "view")
+        permissions = [("reverse_ledgerentry", "Can reverse ledger entries")]
         constraints = [
             models.CheckConstraint(
                 condition=~Q(kind="charge")
@@ -79,14 +90,29 @@ class LedgerEntry(models.Model):
                 condition=~Q(kind="top_up") | Q(amount__gt=0),
                 name="poketalk_server_top_up_positive",
             ),
-            # Only for charges: other entries have no call, and nulls are distinct.
+            models.CheckConstraint(
+                condition=Q(kind="reversal", reverses__isnull=False) & ~Q(note="")
+                | ~Q(kind="reversal") & Q(reverses__isnull=True),
+                name="poketalk_server_reversal_of_one",
+            ),
+            # Only for charges and their reversals: others have no call, and nulls are distinct.
             models.UniqueConstraint(
                 fields=["call", "side", "kind"], name="poketalk_server_charged_once"
             ),
         ]
         indexes = [
             models.Index(fields=["account", "-id"], name="poketalk_server_entries"),
-            models.Index(fields=["account", "created_at"], name="poketalk_server_statement"),
+            # With all that a statement sums up, so that it does not read the rows. MariaDB, which
+            # has no index of some rows, uses it also instead of the next.
+            models.Index(
+                fields=["account", "created_at", "id", "kind", "amount"],
+                name="poketalk_server_sums",
+            ),
+            models.Index(
+                fields=["account", "created_at"],
+                name="poketalk_server_no_charges",
+                condition=~Q(kind="charge"),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -100,3 +126,9 @@ class LedgerEntry(models.Model):
 
     def delete(self, using: Any = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         raise TypeError(APPEND_ONLY)
+
+    @property
+    def reversed_by(self) -> LedgerEntry | None:
+        """The entry that reverses this one, if there is one."""
+        found: LedgerEntry | None = getattr(self, "reversal", None)
+        return found

@@ -8,13 +8,13 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.protocol import numbers
 from django_poketalk.shared.number_errors import explain
 from django_poketalk.shared.number_names import NamedByNumbers
 
+from ..database.clock import DatabaseNow
 from .accounts import Account
 
 
@@ -45,7 +45,7 @@ class PresentedNumber(NamedByNumbers):
     is_default = models.BooleanField(
         _("default"), default=False, help_text=_("For calls that choose no number.")
     )
-    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    created_at = models.DateTimeField(_("created"), db_default=DatabaseNow(), editable=False)
 
     class Meta:
         verbose_name = _("presented number")
@@ -54,6 +54,11 @@ class PresentedNumber(NamedByNumbers):
         constraints = [
             models.UniqueConstraint(
                 fields=["account", "number"], name="poketalk_server_presented_once"
+            ),
+            models.UniqueConstraint(
+                fields=["account"],
+                condition=Q(is_default=True),
+                name="poketalk_server_one_default",
             ),
         ]
 
@@ -64,11 +69,15 @@ class PresentedNumber(NamedByNumbers):
         """Save as digits. A new default replaces the account's former one."""
         self.clean()
         with transaction.atomic():
-            if self.is_default:  # the lock leaves one default, also of two saved at once
+            if self.is_default:  # the lock leaves one, also where databases ignore the condition
                 Account.objects.select_for_update().get(pk=self.account_id)
                 others = PresentedNumber.objects.filter(account=self.account_id, is_default=True)
                 others.exclude(pk=self.pk).update(is_default=False)
             super().save(**options)
+
+    def validate_constraints(self, exclude: Any = None) -> None:
+        """Check the constraints but for the default, which `save` sees to."""
+        super().validate_constraints({*(exclude or ()), "is_default"})
 
     def clean(self) -> None:
         """Write the number as digits, as on the wire."""

@@ -1,11 +1,8 @@
-"""Service providers and their gateways."""
+"""Gateways."""
 
 from __future__ import annotations
 
-import os
-import re
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -16,8 +13,27 @@ from django.utils.translation import gettext_lazy as _
 from django_poketalk.protocol import numbers
 from django_poketalk.shared.number_errors import explain
 
+from ..routing import passwords
 from ..routing.routes import Carries
-from ..routing.trunk import ANONYMOUS, INFO, NUMBER, AsteriskTrunk, SipTrunk, Trunk
+from ..routing.trunk import (
+    ANONYMOUS,
+    FAILOVER_CODES,
+    INFO,
+    PROGRESS_TIMEOUT,
+    AsteriskTrunk,
+    SipTrunk,
+    Trunk,
+)
+from .gateway_validators import (
+    endpoint_validator,
+    host_validator,
+    username_validator,
+    validate_password_variable,
+)
+from .gateway_validators import (
+    validate_ari_url as validate_ari_url,  # the first migration finds it here
+)
+from .providers import ServiceProvider
 
 digits_validator = RegexValidator(r"^[0-9]{0,15}\Z", _("Enter digits only, without + and spaces."))
 
@@ -27,20 +43,15 @@ def validate_prefix(text: str, *, is_internal: bool = False) -> None:
     Empty is for all.
     """
     digits_validator(text)
-    if is_internal:
-        _check_internal_prefix(text)
-    elif text:
+    if is_internal and len(text) > INTERNAL_LENGTH:
+        raise ValidationError(_("An internal number has at most 6 digits."), code="prefix_invalid")
+    if text and not is_internal:
         _check_prefix(text)
 
 
 def validate_prefixes(text: str) -> None:
     """`ValidationError` unless these are digits, separated by single spaces."""
     RegexValidator(r"^[0-9]+( [0-9]+)*\Z", _("Enter digits separated by single spaces."))(text)
-
-
-def _check_internal_prefix(digits: str) -> None:
-    if len(digits) > INTERNAL_LENGTH:
-        raise ValidationError(_("An internal number has at most 6 digits."), code="prefix_invalid")
 
 
 def _check_prefix(digits: str) -> None:
@@ -51,55 +62,6 @@ def _check_prefix(digits: str) -> None:
 
 
 INTERNAL_LENGTH = 6  # digits at most
-
-host_validator = RegexValidator(
-    r"^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?([.][A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*[.]?\Z",
-    _("Enter a host name or IPv4 address without a port."),
-)
-
-PLAIN = "[A-Za-z0-9@._/:;=+*#-]"  # characters of an endpoint, besides the number
-
-
-def validate_ari_url(text: str) -> None:
-    """`ValidationError` unless it is an HTTP(S) URL without credentials, query and fragment."""
-    try:
-        url = urlsplit(text)
-        named = bool(url.hostname) and url.port != 0
-    except ValueError:
-        named = False
-    if not named or url.scheme not in ("http", "https") or not re.fullmatch(r"[!-~]+", text):
-        raise ValidationError(_("Enter an address that begins with http:// or https://."))
-    if url.username or url.password or url.query or url.fragment:
-        raise ValidationError(_("Enter an address without user name, password, ? and #."))
-
-
-class LegABilling(models.TextChoices):
-    """When billing of leg A begins. Leg B is billed from its own answer."""
-
-    ANSWER = "answer", _("from its own answer")
-    CONNECTED = "connected", _("from leg B’s answer")
-
-
-class ServiceProvider(models.Model):
-    """A carrier, or a contract with one: gateways with the rates for them."""
-
-    name = models.CharField(_("name"), max_length=100, unique=True)
-    is_active = models.BooleanField(_("active"), default=True)
-    leg_a_billed = models.CharField(
-        _("leg A is billed"),
-        max_length=10,
-        choices=LegABilling.choices,
-        default=LegABilling.ANSWER,
-        help_text=_("A change applies to new calls."),
-    )
-
-    class Meta:
-        verbose_name = _("service provider")
-        verbose_name_plural = _("service providers")
-        ordering = ["name"]
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class Gateway(models.Model):
@@ -169,18 +131,17 @@ class Gateway(models.Model):
         _("user name"),
         max_length=100,
         blank=True,
+        validators=[username_validator],
         help_text=_("For authentication. Leave empty if the trunk authenticates by IP address."),
     )
     password_variable = models.CharField(
         _("password variable"),
         max_length=100,
         blank=True,
-        validators=[
-            RegexValidator(r"^[A-Za-z_][A-Za-z0-9_]*\Z", _("Enter a name such as TRUNK_PASSWORD."))
-        ],
+        validators=[validate_password_variable],
         help_text=_(
-            "The environment variable of the switch that contains the password. The password "
-            "itself is not stored."
+            "The environment variable of the switch that contains the password, such as "
+            "POKETALK_GATEWAY_ACME. The password itself is not stored."
         ),
     )
     caller_id = models.CharField(
@@ -214,10 +175,31 @@ class Gateway(models.Model):
         help_text=_("Added to the start of each number afterwards, such as + or 00."),
     )
     max_channels = models.PositiveIntegerField(
-        _("channels"), default=0, help_text=_("Simultaneous legs per switch. 0: no limit.")
+        _("channels"),
+        default=0,
+        help_text=_("Simultaneous legs over all switches. A call has two. 0: no limit."),
     )
     calls_per_second = models.PositiveIntegerField(
-        _("calls per second"), default=0, help_text=_("Per switch. 0: no limit.")
+        _("calls per second"),
+        default=0,
+        help_text=_(
+            "Per switch. 0: no limit. Beyond it, leg A waits for up to 1 second and leg B for up "
+            "to 5; then the next gateway is tried."
+        ),
+    )
+    early_media = models.BooleanField(
+        _("early media"),
+        default=False,
+        help_text=_("Leg A hears the ringing tone or announcements of leg B’s network."),
+    )
+    progress_timeout = models.PositiveSmallIntegerField(
+        _("progress timeout"),
+        default=PROGRESS_TIMEOUT,
+        validators=[MinValueValidator(1)],
+        help_text=_(
+            "Seconds. If no phone has rung by then, the attempt is canceled, and the next gateway "
+            "is tried."
+        ),
     )
 
     # SIP
@@ -229,18 +211,18 @@ class Gateway(models.Model):
         help_text=_("The trunk’s host name or IP address."),
     )
     port = models.PositiveIntegerField(
-        _("port"), default=5060, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+        _("port"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(65535)],
+        help_text=_("Leave empty to use the host’s SRV record, or 5060."),
     )
     from_domain = models.CharField(
         _("From domain"),
         max_length=255,
         blank=True,
+        validators=[host_validator],
         help_text=_("The domain in the From header. Leave empty for the switch’s own address."),
-    )
-    early_media = models.BooleanField(
-        _("early media"),
-        default=False,
-        help_text=_("Leg A hears the ringing tone or announcements of leg B’s network."),
     )
     late_offer = models.BooleanField(
         _("late offer"),
@@ -252,6 +234,21 @@ class Gateway(models.Model):
         default=0,
         help_text=_(
             "Seconds between two OPTIONS requests, which check that the trunk is up. 0: none."
+        ),
+    )
+    failover_codes = models.CharField(
+        _("failover codes"),
+        max_length=200,
+        blank=True,
+        validators=[
+            RegexValidator(
+                r"^[4-6][0-9]{2}( [4-6][0-9]{2})*\Z",
+                _("Enter SIP statuses from 400 to 699, separated by single spaces."),
+            )
+        ],
+        help_text=_(
+            "The SIP responses after which the next gateway is tried, separated by spaces. Leave "
+            "empty for 402, 403, 408, 421 and 500 to 504."
         ),
     )
     dtmf = models.CharField(
@@ -288,12 +285,7 @@ class Gateway(models.Model):
         _("endpoint"),
         max_length=200,
         blank=True,
-        validators=[
-            RegexValidator(
-                rf"^[A-Za-z0-9]+/{PLAIN}*{re.escape(NUMBER)}{PLAIN}*\Z",
-                _("Enter a technology and a resource with one {number}: PJSIP/{number}@trunk."),
-            )
-        ],
+        validators=[endpoint_validator],
         help_text=_("The endpoint that Asterisk dials. {number} is replaced by the phone number."),
     )
 
@@ -365,6 +357,7 @@ class Gateway(models.Model):
                     url=self.ari_url,
                     application=self.application,
                     endpoint=self.endpoint,
+                    early_media=self.early_media,
                     **self._trunk_facts(),
                 )
         return None
@@ -375,16 +368,18 @@ class Gateway(models.Model):
             self.CallerId.FIXED: self.caller_number,
             self.CallerId.ANONYMOUS: ANONYMOUS,
         }
+        password, problem = passwords.read(self.password_variable)
+        needs_none = not self.username and not self.password_variable
         return {
             "username": self.username,
-            "password": os.environ.get(self.password_variable, "")
-            if self.password_variable
-            else "",
+            "password": password,
+            "password_problem": "" if needs_none else problem,
+            "failover_codes": frozenset(map(int, self.failover_codes.split())) or FAILOVER_CODES,
             "caller_id": caller_ids[self.CallerId(self.caller_id)],
             "fallback": self.caller_number if self.caller_id == self.CallerId.OTHER_LEG else "",
             "is_internal": self.numbers == self.Numbers.INTERNAL,
             "strip": self.strip_digits,
             "add": self.add_prefix,
-            "max_channels": self.max_channels,
             "calls_per_second": self.calls_per_second,
+            "progress_timeout": self.progress_timeout,
         }

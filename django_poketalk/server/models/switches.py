@@ -8,11 +8,11 @@ from typing import Any
 
 from django.conf import settings as project
 from django.db import models
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.shared.number_names import NamedByNumbers
 
+from ..database.clock import DatabaseNow
 from .routes import Gateway
 
 ALIVE_WITHIN = timedelta(seconds=20)  # since the last heartbeat
@@ -26,6 +26,12 @@ class Switch(models.Model):
     started_at = models.DateTimeField(_("started"))
     seen_at = models.DateTimeField(_("last seen"))
     live_calls = models.PositiveIntegerField(_("live calls"), default=0)
+    problems = models.CharField(
+        _("problems"),
+        max_length=200,
+        blank=True,
+        help_text=_("Why it takes no calls. Empty: it takes calls."),
+    )
 
     class Meta:
         verbose_name = _("switch")
@@ -39,6 +45,10 @@ class Switch(models.Model):
     def is_alive(self, now: datetime) -> bool:
         """Whether its last heartbeat is recent."""
         return self.seen_at > now - ALIVE_WITHIN
+
+    def is_ready(self, now: datetime) -> bool:
+        """Whether it is alive and takes calls. One that drains, or lost its port, does not."""
+        return self.is_alive(now) and not self.problems
 
 
 class TestCall(NamedByNumbers):
@@ -58,7 +68,7 @@ class TestCall(NamedByNumbers):
         Gateway, verbose_name=_("gateway"), on_delete=models.CASCADE, related_name="test_calls"
     )
     number = models.CharField(_("number"), max_length=15)
-    created_at = models.DateTimeField(_("created"), default=timezone.now)
+    created_at = models.DateTimeField(_("created"), db_default=DatabaseNow())
     created_by = models.ForeignKey(
         project.AUTH_USER_MODEL,
         verbose_name=_("created by"),
@@ -75,6 +85,7 @@ class TestCall(NamedByNumbers):
     hangup_cause = models.CharField(_("hang-up cause"), max_length=40, blank=True)
     sip_status = models.PositiveSmallIntegerField(_("SIP status"), default=0)
     q850 = models.PositiveSmallIntegerField(_("Q.850 cause"), default=0)
+    dialog = models.TextField(editable=False, blank=True)  # for another switch to hang up the phone
 
     class Meta:
         verbose_name = _("test call")

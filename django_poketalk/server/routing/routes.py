@@ -8,6 +8,8 @@ from typing import Protocol, TypeVar
 
 from django_poketalk.protocol.numbers import is_internal
 
+from .trunk import AsteriskTrunk, Trunk
+
 
 class Carries(enum.StrEnum):
     """Which numbers a gateway reaches: E.164 numbers, internal numbers of a PBX, or both."""
@@ -28,7 +30,20 @@ class Route(Protocol):
     numbers: str
 
 
+class Bridging(Protocol):
+    """The fields of a gateway that decide with which others its legs can be bridged."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of gateway."""
+
+    @property
+    def trunk(self) -> Trunk | None:
+        """Its connection settings; None for simulated phones."""
+
+
 R = TypeVar("R", bound=Route)
+B = TypeVar("B", bound=Bridging)
 
 
 def prefixes_of(number: str) -> list[str]:
@@ -54,6 +69,22 @@ def gateways_for(number: str, gateways: Iterable[R]) -> list[R]:
     ]
     reaching.sort(key=lambda found: (-found[0], found[1].priority, found[1].pk))
     return [gateway for _length, gateway in reaching]
+
+
+def pairs(legs_a: Iterable[B], legs_b: Iterable[B]) -> list[tuple[B, B]]:
+    """The gateways for leg A, each with those for leg B whose legs can be bridged with its own."""
+    groups_b = [(b, _bridge_group(b)) for b in legs_b]
+    return [(a, b) for a in legs_a for b, group in groups_b if group == _bridge_group(a)]
+
+
+def _bridge_group(gateway: Bridging) -> tuple[str, ...]:
+    """Equal for all gateways whose legs can be bridged: those of one kind, or of one Asterisk, to
+    which they are connected in the same way.
+    """
+    trunk = gateway.trunk
+    if isinstance(trunk, AsteriskTrunk):
+        return (gateway.kind, trunk.url, trunk.application, trunk.username, trunk.password)
+    return (gateway.kind,)
 
 
 def _prefixes(gateway: Route, number: str) -> list[str]:

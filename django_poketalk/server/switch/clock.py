@@ -32,7 +32,7 @@ class Clock:
 
 class DatabaseTime:
     """An estimate of the database's time of day that needs no query: a host's clock may be wrong,
-    but its seconds are as long as the database's. Before the first measurement: the host's clock.
+    but its seconds are as long as the database's. There is none before the first measurement.
     """
 
     KEPT = 10  # measurements; the quickest is the most accurate
@@ -45,8 +45,8 @@ class DatabaseTime:
         self._measurements.append((ended - began, moment.timestamp() - (began + ended) / 2))
 
     def now(self) -> datetime:
-        """The estimated time, aware."""
+        """The estimated time, aware. `RuntimeError` if it was never measured."""
         if not self._measurements:
-            return datetime.now(UTC)
+            raise RuntimeError("The database's time has not been measured.")
         _took, offset = min(self._measurements)
         return datetime.fromtimestamp(time.monotonic() + offset, UTC)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import secrets
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from functools import partial
@@ -20,37 +20,45 @@ from types import MappingProxyType
 
 from django.db import DatabaseError, connection
 
+from django_poketalk.shared.logs import about_call, get_logger
+
 from ..conf import settings
 from ..database.clock import database_now
 from ..database.notify import Notification
+from .balance_watch import watching_balances
 from .calls.runner import CallContext, CallRunner
 from .calls.write_queue import WriteQueue
 from .clock import Clock, DatabaseTime
 from .database_threads import DatabaseThreads, batch_pause
+from .delivery.repeats import Repeats
 from .delivery.sender import EventSender
+from .forgetting import FORGET, forget_old_numbers
 from .gateways import KINDS
 from .gateways.base import BaseGateway, CallKey
 from .listener import Listener
-from .machine.facts_and_commands import Cause, HangUpRequested, LegFact, Route
+from .machine.facts_and_commands import Cause, HangUpRequested, LegFact
 from .monitoring import heartbeat
+from .monitoring.gateway_states import GatewayStates, GatewayView, NamedRoute
+from .monitoring.loop_delay import LoopDelay
 from .monitoring.snapshot import Snapshot, State
 from .monitoring.stats import Stats
 from .monitoring.watchdog import Watchdog
-from .ownership import claims, plan
+from .ownership import channels, claims, plan
 from .ownership.intake import Intake
 from .ownership.lease import Lease
 from .probe_calls import ProbeCalls
 from .recovery.orphans import Orphans
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # Seconds between two rounds of the switch's loops
 POLL = 0.25  # queued calls and requested hang-ups
 POLL_LISTENING = 1.0  # the same, while the database notifies the switch
 GATHER = 0.02  # at least, between two claims, so that calls are claimed in batches
 RECOVER = 2.0  # abandoned calls
-WATCH = 5.0  # gateways
+WATCH = 1.0  # gateways
 PROBE = 1.0  # test calls
+REPEAT = 2.0  # final events that were not answered
 BEAT = 5.0  # heartbeats
 DRAIN = 0.05  # whether the calls have ended, while the switch stops
 
@@ -78,6 +86,7 @@ class Engine:
         self.stats = Stats()
         self.lease = Lease(self._drop_lapsed)
         self._watchdog = Watchdog()
+        self._loop_delay = LoopDelay()
         self._drain = drain
         self._closed = asyncio.Event()  # claims no more calls
         self._ending = asyncio.Event()  # ends the remaining calls
@@ -103,17 +112,22 @@ class Engine:
             for kind, gateway in kinds.items()
             if speed == 1 or gateway.simulated
         }
+        self._gateway_states = GatewayStates(self._gateways)
         self._missing_passwords: set[int] = set()  # gateways that have been logged
         self._probe_calls = ProbeCalls(self.identity, clock, self._threads, self._gateways)
         self._orphans = Orphans(
             self.identity, self._threads, self._sender, self._gateways, self.stats
         )
+        self._repeats = Repeats(self._threads, self._sender, self.stats.count_delivery)
         self._intake = Intake(
             self.identity,
             self._lease_threads,
-            tuple(self._gateways),
+            outlook=self._gateway_states.outlook,
             live=lambda: self.calls,
             backlog=lambda: self._write_queue.backlog,
+            delay=lambda: max(
+                [self._loop_delay.seconds, *(each.delay for each in self._gateways.values())]
+            ),
         )
         self._next_claim_at = 0.0
         self._calls: dict[CallKey, CallRunner] = {}
@@ -124,7 +138,9 @@ class Engine:
             stats=self.stats,
             sender=self._sender,
             gateways=self._gateways,
+            gateway_states=self._gateway_states,
             owned=self.lease.holds,
+            reserve=lambda key, pairs: self._threads.run(channels.move, key, pairs),
             closed=lambda key: self._calls.pop(key, None),
             abandon=self._orphans.abandon,
         )
@@ -150,8 +166,16 @@ class Engine:
             listening=self.listener.is_listening,
             writes_waiting=self._write_queue.waiting,
             late_loops=self._watchdog.late,
+            database_seen=time.monotonic() - self._lease_threads.responded_at,
             stats=self.stats,
+            gateways=self._gateway_views(),
         )
+
+    def _gateway_views(self) -> list[GatewayView]:
+        channels = Counter(
+            gateway for call in self._calls.values() for gateway in call.gateways_in_use
+        )
+        return self._gateway_states.views(channels, time.monotonic())
 
     def stop(self) -> None:
         """Claim no more calls, and return from `run()` when the current calls have ended, or after
@@ -166,12 +190,7 @@ class Engine:
         """Serve until `stop()`."""
         self.lease.keep_until(time.monotonic() + settings.lease)
         try:
-            async with self._sender, self._open_gateways():
-                try:
-                    await self._measure_time()
-                except DatabaseError as error:
-                    logger.warning("The database's time cannot be read: %s", error)
-                logger.info("Switch %s takes calls.", self.identity)
+            async with watching_balances(), self._sender, self._open_gateways():
                 await self._serve()
         finally:
             self.lease.cancel()
@@ -197,8 +216,10 @@ class Engine:
                 repeat("renew", settings.lease / RENEWALS, self._renew, until=never)
             ),
             asyncio.create_task(self.listener.run()),
+            asyncio.create_task(self._loop_delay.measure()),
         ]
         try:
+            await self._wait_for_database()
             await asyncio.gather(
                 until_closed("claim", self._poll_pause, self._claim, queued),
                 until_ending("hang_up", self._poll_pause, self._hang_up_requested, hang_up),
@@ -206,9 +227,12 @@ class Engine:
                 until_closed("watch", WATCH, self._watch_gateways),
                 until_ending("beat", BEAT, self._beat),
                 until_closed("probe", PROBE, self._probe_calls.start_queued),
+                until_closed("repeat", REPEAT, self._repeats.send_due),
+                until_closed("forget", FORGET, partial(forget_old_numbers, self._threads)),
                 self._wait_for_drain(),
             )
             await self._probe_calls.close()
+            await self._repeats.close()
             await self._end_all()
             await self._sign_off()
         finally:
@@ -216,6 +240,18 @@ class Engine:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             self._drop_all()
+
+    async def _wait_for_database(self) -> None:
+        """Measure the database's time, which dates everything. No call is claimed before."""
+        while not self._closed.is_set():
+            try:
+                await self._measure_time()
+            except DatabaseError as error:
+                logger.error("Switch %s waits for the database: %s", self.identity, error)
+                await asyncio.sleep(POLL_LISTENING)
+            else:
+                logger.info("Switch %s takes calls.", self.identity)
+                return
 
     # Calls
 
@@ -263,7 +299,8 @@ class Engine:
         began = time.monotonic()
         if keys := self._keys():
             for key in await self._lease_threads.run(claims.renew, self.identity, keys):
-                logger.warning("Call %s is lost: its lease was not renewed.", key.pk)
+                with about_call(key.pk, "serve"):
+                    logger.warning("Call %s is lost: its lease was not renewed.", key.pk)
                 self._drop(key)
         self.lease.keep_until(began + settings.lease)
 
@@ -287,28 +324,37 @@ class Engine:
     # Periodic work
 
     async def _beat(self) -> None:
-        await self._lease_threads.run(heartbeat.beat, self.identity, self.calls)
+        await self._lease_threads.run(
+            heartbeat.beat,
+            self.identity,
+            self.calls,
+            self._gateway_views(),
+            self.snapshot().problems,
+        )
         await self._measure_time()
 
     async def _measure_time(self) -> None:
         self._time.add(*await self._lease_threads.run(_timed_database_now))
 
     async def _watch_gateways(self) -> None:
-        routes = await self._threads.run(plan.routes, tuple(self._gateways))
-        self._log_missing_passwords(routes)
+        active, elsewhere = await self._threads.run(
+            plan.watched_gateways, tuple(self._gateways), self.identity
+        )
+        self._log_missing_passwords(active)
         for kind, gateway in self._gateways.items():
-            gateway.watch([route for route in routes if route.kind == kind])
+            gateway.watch([each.route for each in active if each.route.kind == kind])
+        if self._gateway_states.look(active, self._time.now(), elsewhere):
+            await self._beat()
 
-    def _log_missing_passwords(self, routes: list[Route]) -> None:
+    def _log_missing_passwords(self, active: list[NamedRoute]) -> None:
         missing = {
-            route.gateway: route.trunk.username
-            for route in routes
-            if route.trunk and route.trunk.username and not route.trunk.password
+            each.route.gateway: trunk.password_problem
+            for each in active
+            if (trunk := each.route.trunk) and trunk.password_problem
         }
         for gateway in missing.keys() - self._missing_passwords:
-            logger.warning(
-                "Gateway %d has the user name %r and no password: its environment variable is not "
-                "set for this switch. A gateway that requires a password will refuse calls.",
+            logger.error(
+                "Gateway %d has no password: %s. If it requires one, it will refuse calls.",
                 gateway,
                 missing[gateway],
             )

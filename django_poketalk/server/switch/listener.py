@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from typing import Any
 
 from django.db import connection
 
-from ..database.notify import CHANNEL, Notification
+from django_poketalk.shared.logs import get_logger
 
-logger = logging.getLogger(__name__)
+from ..database.notify import CHANNEL, Notification, connection_parameters
+
+logger = get_logger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 10.0  # seconds between attempts to connect
 CONNECT_TIMEOUT = 5.0  # seconds
@@ -52,7 +53,7 @@ class Listener:
         from psycopg import AsyncConnection, sql
 
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            conn: Any = await AsyncConnection.connect(autocommit=True, **_parameters())
+            conn: Any = await AsyncConnection.connect(autocommit=True, **connection_parameters())
         try:
             await conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
             self.is_listening = True
@@ -69,17 +70,3 @@ class Listener:
     def _set(self, notifications: Iterable[Notification]) -> None:
         for notification in notifications:
             self._events[notification].set()
-
-
-def _parameters() -> dict[str, Any]:
-    """The parameters of Django's own connection, without those for its connection class.
-
-    `get_connection_params()` is part of Django's backend API, which is not documented; the tests of
-    this module fail if it changes.
-    """
-    parameters: dict[str, Any] = connection.get_connection_params()
-    return {
-        key: value
-        for key, value in parameters.items()
-        if key not in ("cursor_factory", "context", "prepare_threshold", "autocommit")
-    }

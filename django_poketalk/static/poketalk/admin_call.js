@@ -10,6 +10,7 @@ const SOON = 1500; // until the next request after a change
 const SELDOM = 8000; // the longest interval without changes
 const RARELY = 30000; // the longest interval if the site does not respond
 const TIMEOUT = 30000; // of a request
+const LONGEST = 3600000; // between two requests for a call that is scheduled for later
 const SLOWER = 1.5; // the factor between two intervals
 
 const page = document.getElementById("poketalk-live");
@@ -86,7 +87,9 @@ async function update() {
 
 function schedule() {
   clearTimeout(timer);
-  if (isOpen && !document.hidden) timer = setTimeout(update, wait);
+  // Until shortly before a scheduled call is due, there is nothing to see.
+  const untilDue = Math.min(1000 * part(page, "actions")?.dataset.next, LONGEST);
+  if (isOpen && !document.hidden) timer = setTimeout(update, Math.max(wait, untilDue));
 }
 
 document.addEventListener("visibilitychange", () => {

@@ -1,7 +1,7 @@
 /*
  * Updates the rows of open calls in the list of calls, with one request for all of them. Requests are
  * less frequent if nothing changes, and stop while the page is hidden or once all calls have ended.
- * All texts come from the server. The end of a call is announced in a status region.
+ * The list of calls in progress also gets the rows of new ones. All texts come from the server. The end of a call is announced in a status region.
  */
 
 // Milliseconds
@@ -18,16 +18,15 @@ let etag = "";
 let wait = SOON;
 let poll = 0;
 let turn = 0;
+let newest = Number(status?.dataset.poketalkNewest);
+const follows = !Number.isNaN(newest); // the calls in progress, which new ones join
 
 for (const mark of document.querySelectorAll("[data-poketalk-open=yes]")) {
   rows.set(mark.dataset.poketalkCall, mark.closest("tr"));
 }
-if (status && rows.size) {
-  for (const row of rows.values()) {
-    const length = row.querySelector("[data-poketalk=length]");
-    if (length.dataset.seconds) startClock(length, Number(length.dataset.seconds));
-  }
-  const ticking = setInterval(() => (rows.size ? tick() : clearInterval(ticking)), 1000);
+if (status && (rows.size || follows)) {
+  for (const row of rows.values()) readClock(row);
+  const ticking = setInterval(() => (rows.size || follows ? tick() : clearInterval(ticking)), 1000);
   document.addEventListener("visibilitychange", () => {
     clearTimeout(poll);
     if (!document.hidden) {
@@ -46,6 +45,10 @@ async function update() {
   if (answer.rows) {
     wait = SOON;
     showRows(answer.rows);
+    if (answer.newest > newest) {
+      newest = answer.newest;
+      await addRows();
+    }
   } else if (answer.lost) wait = Math.min(wait * 2, RARELY);
   else wait = Math.min(wait * SLOWER, SELDOM);
   schedule();
@@ -54,6 +57,7 @@ async function update() {
 async function load() {
   const address = new URL(status.dataset.poketalkLive, document.baseURI);
   for (const key of rows.keys()) address.searchParams.append("id", key);
+  if (follows) address.searchParams.set("newest", "");
   const headers = { Accept: "application/json" };
   if (etag) headers["If-None-Match"] = etag;
   const signal = AbortSignal.timeout(TIMEOUT);
@@ -63,7 +67,38 @@ async function load() {
   if (!response.headers.get("Content-Type")?.startsWith(headers.Accept)) return { over: true };
   const data = await response.json();
   etag = response.headers.get("ETag") ?? "";
-  return { rows: data.rows };
+  return { rows: data.rows, newest: data.newest };
+}
+
+/* The page as a document, which the browser parses, or null. */
+function loadPage() {
+  return new Promise((resolve) => {
+    const request = new XMLHttpRequest();
+    request.open("GET", location.href);
+    request.responseType = "document";
+    request.timeout = TIMEOUT;
+    request.addEventListener("loadend", () => resolve(request.response));
+    request.send();
+  });
+}
+
+/* Adds the rows of new calls above the others. An empty list has no table: the page loads again. */
+async function addRows() {
+  const fresh = await loadPage();
+  const body = document.querySelector("#result_list tbody");
+  if (!fresh?.querySelector("#result_list tbody")) return;
+  if (!body) return location.reload();
+  const added = [];
+  for (const mark of fresh.querySelectorAll("#result_list [data-poketalk-open=yes]")) {
+    const key = mark.dataset.poketalkCall;
+    if (body.querySelector(`[data-poketalk-call="${key}"]`)) continue;
+    const row = document.importNode(mark.closest("tr"), true);
+    added.push(row);
+    rows.set(key, row);
+    readClock(row);
+  }
+  body.prepend(...added);
+  etag = "";
 }
 
 function showRows(updates) {
@@ -84,7 +119,9 @@ function showCall(row, call) {
   const pill = row.querySelector(".poketalk-pill");
   pill.dataset.phase = call.phase;
   write(pill, call.state);
-  write(row.querySelector("[data-poketalk=why]"), call.why);
+  const why = row.querySelector("[data-poketalk=why]");
+  write(why, call.why);
+  why.title = call.why;
   write(row.querySelector("[data-poketalk=cost]"), call.cost);
   const length = row.querySelector("[data-poketalk=length]");
   write(length, call.length);
@@ -94,6 +131,11 @@ function showCall(row, call) {
 
 function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
+}
+
+function readClock(row) {
+  const length = row.querySelector("[data-poketalk=length]");
+  if (length.dataset.seconds) startClock(length, Number(length.dataset.seconds));
 }
 
 function startClock(element, seconds) {
@@ -115,5 +157,5 @@ function tick() {
 
 function schedule() {
   clearTimeout(poll);
-  if (rows.size && !document.hidden) poll = setTimeout(update, wait);
+  if ((rows.size || follows) && !document.hidden) poll = setTimeout(update, wait);
 }

@@ -1,6 +1,7 @@
 /*
  * <poketalk-call>: submits the form inside it without leaving the page, and shows the call there until
- * it has ended. Load this file as a module. It has no dependencies.
+ * it has ended. While the user has a call elsewhere, the button says so, and links to it. Load this
+ * file as a module.
  *
  * All texts come from the server, either in its responses or as JSON in the attribute `texts` (or in
  * `data-texts` of the form, if the form is elsewhere on the page). The script finds its parts by their
@@ -8,6 +9,9 @@
  * call that is already open when the page loads. The script sets the attribute `phase` for style
  * sheets, and dispatches `poketalk-change` events for other scripts.
  */
+
+import { Figures } from "./call_figures.js";
+import { openCalls } from "./open_calls.js";
 
 // Milliseconds
 const SOON = 1000; // until the next request after a change
@@ -25,21 +29,26 @@ class PoketalkCall extends HTMLElement {
   #wait = SOON;
   #poll = 0;
   #tick = 0;
-  #connectedAt = null; // milliseconds of this browser's clock, while both talk
-  #cost = "";
+  #figures = new Figures();
+  #id = null; // of the call that is displayed
+  #isBlocked = false; // by a call elsewhere
 
   connectedCallback() {
     this.addEventListener("submit", this);
     this.addEventListener("click", this);
     document.addEventListener("visibilitychange", this);
+    openCalls.addEventListener("change", this);
+    openCalls.follow(this.#texts.current, [], false);
     if (this.hasAttribute("live")) this.#showOpenCall();
     this.#resume();
+    this.#block();
   }
 
   disconnectedCallback() {
     this.removeEventListener("submit", this);
     this.removeEventListener("click", this);
     document.removeEventListener("visibilitychange", this);
+    openCalls.removeEventListener("change", this);
     this.#pause();
   }
 
@@ -47,14 +56,16 @@ class PoketalkCall extends HTMLElement {
     if (event.type === "visibilitychange") {
       if (document.hidden) this.#pause();
       else this.#resume();
+    } else if (event.type === "change" && event.target === openCalls) {
+      this.#follow(event.detail);
     } else if (event.type === "submit") {
       event.preventDefault();
-      if (!this.#busy) this.#place(event.submitter);
+      this.#press(event.submitter);
     } else if (event.target.closest("[data-poketalk=hang-up]")) {
       this.#hangUp();
     } else if (event.target.closest("[type=submit]") && !this.contains(this.#form)) {
       event.preventDefault(); // the form is elsewhere, so its events do not reach this element
-      if (!this.#busy && this.#form) this.#place();
+      if (this.#form) this.#press();
     }
   }
 
@@ -62,7 +73,50 @@ class PoketalkCall extends HTMLElement {
     const call = JSON.parse(this.getAttribute("live"));
     this.removeAttribute("live");
     this.#urls = { status: call.status_url, hangUp: call.hang_up_url };
+    openCalls.adopt(call, this);
     this.#show(call);
+  }
+
+  #press(pressed) {
+    if (this.#busy) return;
+    if (this.#isBlocked) this.#showCallElsewhere();
+    else this.#place(pressed);
+  }
+
+  /* News of a call that another tab or the bar has. */
+  #follow({ call, source }) {
+    if (source === this) return;
+    if (this.#urls && call.id === this.#id && this.#busy) this.#show(call);
+    else this.#block();
+  }
+
+  /* Disables the button while the user has as many calls as are allowed, without many words. */
+  #block() {
+    if (this.#busy) return;
+    const { most } = this.#texts;
+    const wasBlocked = this.#isBlocked;
+    this.#isBlocked = Boolean(most) && openCalls.all.length >= most;
+    if (this.#isBlocked === wasBlocked) return;
+    this.#disable(this.#isBlocked);
+    if (this.getAttribute("phase") === "busy") this.#clear();
+    const isAlone = document.querySelectorAll("poketalk-call").length === 1;
+    if (this.#isBlocked && isAlone) this.#showCallElsewhere();
+  }
+
+  #showCallElsewhere() {
+    const [call] = openCalls.all;
+    const link = this.#part("link");
+    this.setAttribute("phase", "busy");
+    this.#part("sentence").textContent = this.#texts.busy;
+    this.#part("figures").textContent = "";
+    link.hidden = !call?.link;
+    if (call?.link) Object.assign(link, { href: call.link.url, textContent: this.#texts.view });
+  }
+
+  #clear() {
+    this.removeAttribute("phase");
+    this.#part("sentence").textContent = "";
+    this.#part("link").hidden = true;
   }
 
   /* Places the call. A button of the menu has the phone that rings first. */
@@ -82,6 +136,7 @@ class PoketalkCall extends HTMLElement {
       this.#show({ phase: "refused", sentence, open: false });
       return;
     }
+    this.#report(call);
     if (call.status_url) {
       this.#urls = { status: call.status_url, hangUp: call.hang_up_url };
       this.#token.value = call.token; // the next press places another call
@@ -101,6 +156,10 @@ class PoketalkCall extends HTMLElement {
     await this.#update();
   }
 
+  #report(call) {
+    if (call.id) openCalls.report(call, this);
+  }
+
   /* Gets the call's status, or hangs up as long as the server has not confirmed that. */
   async #update() {
     const { status, hangUp } = this.#urls;
@@ -110,6 +169,7 @@ class PoketalkCall extends HTMLElement {
     if (answer.call) {
       this.#wait = SOON;
       this.#show(answer.call);
+      this.#report(answer.call);
     } else if (answer.unchanged) {
       this.#wait = Math.min(this.#wait * SLOWER, SELDOM);
     } else if (answer.failed) {
@@ -152,29 +212,22 @@ class PoketalkCall extends HTMLElement {
   #show(call) {
     this.setAttribute("phase", call.phase);
     this.#busy = call.open;
-    this.#connectedAt = Number.isInteger(call.clock) ? Date.now() - call.clock * 1000 : null;
-    this.#cost = call.cost_text ?? "";
+    this.#id = call.id ?? null;
+    this.#figures = new Figures(call, this.#texts.next_report);
     const sentence = this.#part("sentence");
     // Screen readers announce each write, so do not write the same text again.
     if (sentence.textContent !== call.sentence) sentence.textContent = call.sentence;
     this.#showFigures();
     this.#showLink(call);
     this.#showButtons(call);
+    if (call.wrap_up && !call.open) import(call.wrap_up.script).then(({ ask }) => ask(this, call.wrap_up.url), () => {});
     clearInterval(this.#tick);
-    if (this.#connectedAt !== null) this.#tick = setInterval(() => this.#showFigures(), 1000);
+    if (this.#figures.areTicking) this.#tick = setInterval(() => this.#showFigures(), 1000);
     this.dispatchEvent(new CustomEvent("poketalk-change", { bubbles: true, detail: call }));
   }
 
   #showFigures() {
-    const figures = [];
-    if (this.#connectedAt !== null) {
-      const seconds = Math.max(0, Math.floor((Date.now() - this.#connectedAt) / 1000));
-      const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
-      const parts = hours ? [hours, minutes, seconds % 60] : [minutes, seconds % 60];
-      figures.push(parts.map((part) => String(part).padStart(2, "0")).join(":"));
-      if (this.#cost) figures.push(this.#cost);
-    }
-    this.#part("figures").textContent = figures.join(" · ");
+    this.#part("figures").textContent = String(this.#figures);
   }
 
   #showLink(call) {
@@ -191,11 +244,15 @@ class PoketalkCall extends HTMLElement {
     const button = this.querySelector("[type=submit]");
     const hangUp = this.#part("hang-up");
     // Not `disabled`, because that would remove the focus from the button that was just pressed.
-    for (const each of this.querySelectorAll("[type=submit]")) {
-      each.setAttribute("aria-disabled", String(this.#busy));
-    }
+    this.#disable(this.#busy);
     if (!call.may_hang_up && document.activeElement === hangUp) button.focus();
     hangUp.hidden = !call.may_hang_up;
+  }
+
+  #disable(isDisabled) {
+    for (const each of this.querySelectorAll("[type=submit]")) {
+      each.setAttribute("aria-disabled", String(isDisabled));
+    }
   }
 
   #closeMenu() {
@@ -219,7 +276,7 @@ class PoketalkCall extends HTMLElement {
   #resume() {
     if (!this.#busy) return;
     this.#wait = SOON;
-    if (this.#connectedAt !== null) {
+    if (this.#figures.areTicking) {
       clearInterval(this.#tick);
       this.#tick = setInterval(() => this.#showFigures(), 1000);
     }

@@ -13,4 +13,7 @@ async function check() {
   if (answer && answer.status !== 304 && answer.status < 500) location.reload();
 }
 
-setInterval(check, wait * 1000);
+// A scheduled call is far off: the page that loads then knows how often to look.
+if (wait > 60) setTimeout(() => location.reload(), wait * 1000);
+else setInterval(check, wait * 1000);
+document.addEventListener("visibilitychange", check);

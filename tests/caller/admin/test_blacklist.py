@@ -95,7 +95,7 @@ def test_a_prefix_as_long_as_a_number_is_masked(boss: Client) -> None:
     reader = staff("reader", "view_blacklistednumber")
 
     assert listed(page(boss.get(BLACKLIST))) == ["+442079…", "+44207946012…"]
-    assert listed(page(reader.get(BLACKLIST))) == ["+442079…", "+44 •••••••12…"]
+    assert listed(page(reader.get(BLACKLIST))) == ["+44 •••••••12…", "+442079…"]  # newest first
 
 
 def test_prefixes_and_numbers_are_filtered(boss: Client) -> None:
@@ -189,7 +189,7 @@ def test_the_counted_calls_are_those_that_an_entry_refuses(
     new_call()
     new_call(to_number=OTHER)
     old = new_call()
-    CallRequest.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=31))
+    CallRequest.objects.filter(pk=old.pk).update(rings_at=timezone.now() - timedelta(days=31))
 
     found = matching.find_matches(
         [BlacklistedNumber(**entry)],
@@ -271,3 +271,14 @@ def test_pages_make_few_queries(
         boss.get(change)
     with django_assert_num_queries(6):  # session, user; what is stored; the same
         page(boss.post(BULK_ADD, {"lines": many, "direction": "both", "_check": "x"}))
+
+
+def test_an_ignored_extension_is_named(boss: Client) -> None:
+    form = {"number": "+44 20 7946 0777 ext. 12", "direction": "both", "until_0": "", "until_1": ""}
+
+    html = page(boss.post(f"{BLACKLIST}add/", form, follow=True))
+
+    assert "Extension 12 was ignored: the entry blocks the whole number." in html
+    assert BlacklistedNumber.objects.get().number == "+442079460777"
+    html = page(boss.post(f"{BLACKLIST}add/", {**form, "number": "+442079460778"}, follow=True))
+    assert "was ignored" not in html

@@ -86,6 +86,27 @@ def test_lines_can_have_many_formats() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "extension", "reason"),
+    [
+        (f"{CALLEE},1234", "1234", ""),
+        (f"{CALLEE};ext=12", "12", ""),
+        (f"{CALLEE}, ext. 12", "12", ""),
+        (f"{CALLEE} ext. 12, called 3 times", "12", "called 3 times"),
+        (f"{CALLEE}, since 2026-11-29", "", "since 2026-11-29"),
+        (f"{CALLEE}; also {CALLER}", "", f"also {CALLER}"),
+    ],
+)
+def test_digits_without_letters_are_no_reason(line: str, extension: str, reason: str) -> None:
+    [read] = parse(line, None).lines
+
+    assert (read.number, read.extension, read.reason) == (CALLEE, extension, reason)
+
+
+def test_comments_may_begin_with_a_mark_that_is_invisible() -> None:
+    assert parse("\ufeff# from a spreadsheet\n\u200b\n\u2028", None) == parse("", None)
+
+
+@pytest.mark.parametrize(
     ("line", "says"),
     [
         ("nobody", "is not a phone number"),
@@ -97,6 +118,17 @@ def test_lines_can_have_many_formats() -> None:
         (f"+{'4' * 60}", "more digits"),
         (f"{CALLEE},{'x' * 201}", "201 characters"),
         ("=1+1", "is not a phone number"),
+        (f"{CALLEE}, {CALLER}", "more than one phone number"),
+        (f"{CALLEE},{CALLER}", "more than one phone number"),
+        (f"{CALLEE};{CALLER[1:]}", "more than one phone number"),
+        (f"{CALLEE}\t{CALLER}", "more than one phone number"),
+        (f'"{CALLEE}","{CALLER}"', "more than one phone number"),
+        (f"{CALLEE}, 2026-11-29", "more than one phone number"),
+        ("+4420*, +4430*", "more than one phone number"),
+        ("+49 3023125\t1234", "more than one phone number"),
+        (f"{CALLEE},12", "is a decimal number"),
+        ("493023125012,0", "is a decimal number"),
+        ("4,93023125012E11", "is a decimal number"),
     ],
 )
 def test_an_invalid_line_is_reported_with_its_line_number(line: str, says: str) -> None:
@@ -272,3 +304,12 @@ def test_the_preview_shows_the_calls_that_all_lines_would_have_refused(
     html = check(boss, f"{CALLEE}\n+49*", direction="to")
 
     assert "in the last 30 days 2 calls." in text(html)
+
+
+def test_ignored_extensions_are_named_in_the_preview(boss: Client) -> None:
+    html = text(check(boss, f"{OTHER}\n{OTHER} x7\n{CALLEE} ext. 12"))
+
+    assert "Extensions are ignored, so the whole number is blocked:" in html
+    assert f"{CALLEE} (line 3, extension 12)" in html
+    assert f"{OTHER} (line 2, extension 7)" in html
+    assert "line 1, extension" not in html

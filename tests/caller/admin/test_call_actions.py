@@ -245,13 +245,45 @@ def test_one_press_blocks_a_number(leg: str, number: str, call: CallRequest) -> 
         False,
         None,
     )
-    assert entry.reason == f"Blocked from call {call.pk}."
+    assert entry.reason in ("This phone may not place calls.", "Do not call this number.")
     assert entry.created_by.username == "keeper"
     assert "Already blocked." in html
     assert f'href="/admin/poketalk/blacklistednumber/{entry.pk}/change/"' in html
     assert history(call) == [f"Blocked the “{leg}” number."]
     assert LogEntry.objects.filter(content_type__model="blacklistednumber").count() == 1
     assert not requesting.quote(from_number=CALLER, to_number=CALLEE).is_allowed
+
+
+def test_the_message_undoes_a_block(boss: Client, call: CallRequest) -> None:
+    html = page(boss.post(address(call, "block"), {"leg": "to"}, follow=True))
+    [target] = re.findall(r'<form method="post" action="([^"]*/unblock/)"', html)
+    [key] = re.findall(r'name="entry" value="(\d+)"', html)
+
+    undone = page(boss.post(target, {"entry": key}, follow=True))
+    again = page(boss.post(target, {"entry": key}, follow=True))
+
+    assert "The number was removed from the blacklist again." in undone
+    assert "Nothing was undone." in again
+    assert not BlacklistedNumber.objects.exists()
+    assert len(history(call)) == 2
+
+
+def test_undo_requires_the_permission_and_the_own_entry_of_the_call(
+    boss: Client, watcher: Client, call: CallRequest
+) -> None:
+    boss.post(address(call, "block"), {"leg": "to"})
+    of_call = BlacklistedNumber.objects.get()
+    of_others = BlacklistedNumber.objects.create(number=CALLER, direction="from")
+    another = BlacklistedNumber.objects.create(number="+4930123456", created_by=of_call.created_by)
+
+    page(watcher.post(address(call, "unblock"), {"entry": of_call.pk}), 403)
+    page(boss.get(address(call, "unblock")), 405)
+    for key in (of_others.pk, another.pk, "x", ""):
+        assert "Nothing was undone." in page(
+            boss.post(address(call, "unblock"), {"entry": key}, follow=True)
+        )
+
+    assert BlacklistedNumber.objects.count() == 3
 
 
 def test_blocking_a_blocked_number_shows_a_warning(boss: Client, call: CallRequest) -> None:

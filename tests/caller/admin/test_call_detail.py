@@ -202,8 +202,9 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_events(
     add_events(call, count)
     boss.get(address(call))
 
-    # Session, user; call and its people, contact, events; blacklist of both numbers, history.
-    with django_assert_num_queries(8):
+    # Session, user; call and its people, contact, events; blacklist of both numbers, history;
+    # wrap-up, call back, metadata.
+    with django_assert_num_queries(11):
         html = page(boss.get(address(call)))
 
     assert len(listed(html)) == count
@@ -337,3 +338,16 @@ def _content_type(call: CallRequest) -> int:
     from django.contrib.contenttypes.models import ContentType
 
     return ContentType.objects.get_for_model(call).pk
+
+
+def test_the_talk_time_is_displayed_though_the_event_of_the_answer_was_missed(
+    boss: Client, call: CallRequest
+) -> None:
+    ended = {"status": 8, "ended_at": timezone.now(), "b_answered_at": None}
+    connected(call, **ended)
+
+    words = text(page(boss.get(address(call))))
+    assert words.count("Talk time 1 min 15 s") == 2  # above, and among the facts
+    chosen = {"action": "call_again", "_selected_action": [call.pk]}
+    asked = text(page(boss.post(CALLS, chosen)))
+    assert "The caller and the callee talked for 1 min 15 s." in asked

@@ -99,7 +99,7 @@ def test_a_row_shows_people_subject_outcome_duration_and_cost(
             "cost": "0.421",
         }
     ]
-    assert '<time datetime="2026-05-04T09:30:07+00:00">' in html
+    assert '<time dir="ltr" datetime="2026-05-04T09:30:07+00:00" title="UTC">' in html
     assert '<span class="poketalk-pill" data-phase="ended">Ended after talking</span>' in html
 
 
@@ -135,10 +135,33 @@ def test_a_row_shows_who_hung_up(boss: Client, user: Any, call: CallRequest) -> 
     assert (line["outcome"], line["why"]) == ("Hanging up", "hung up by anna")
 
 
-def test_the_duration_of_an_open_call_grows(boss: Client, call: CallRequest) -> None:
-    connected(call, duration=0, a_answered_at=timezone.now() - timedelta(seconds=75))
+def test_the_talk_time_of_an_open_call_grows(boss: Client, call: CallRequest) -> None:
+    answered = timezone.now() - timedelta(seconds=75)
+    connected(
+        call, duration=85, a_answered_at=answered - timedelta(seconds=10), b_answered_at=answered
+    )
 
     assert cells(page(boss.get(CALLS)))[0]["length"] in ("1:15", "1:16")
+
+
+def test_a_row_has_the_talk_time_and_the_billed_time_with_the_cost(
+    boss: Client, call: CallRequest
+) -> None:
+    now = timezone.now()
+    talked = {"a_answered_at": now - timedelta(seconds=85), "duration": 85}
+    connected(call, **talked, b_answered_at=now - timedelta(seconds=75), status=8, ended_at=now)
+
+    html = page(boss.get(CALLS))
+
+    assert cells(html)[0]["length"] == "1:15"
+    assert 'title="Billed time: 1:25">0.421</span>' in html
+
+
+def test_a_phone_that_still_rings_has_no_talk_time(boss: Client, call: CallRequest) -> None:
+    now = timezone.now()
+    connected(call, status=5, a_answered_at=now, b_answered_at=None, duration=20)
+
+    assert cells(page(boss.get(CALLS)))[0]["length"] == ""
 
 
 def test_numbers_are_masked_in_a_row_and_its_reason(watcher: Client, call: CallRequest) -> None:
@@ -167,7 +190,8 @@ def test_the_subject_links_to_its_page_for_users_who_may_see_it(
 ) -> None:
     sales = Group.objects.create(name="Sales & <b>")
     new_call(subject=sales)
-    link = f'<a href="/admin/auth/group/{sales.pk}/change/">Sales &amp; &lt;b&gt;</a>'
+    name = "Sales &amp; &lt;b&gt;"
+    link = f'<a href="/admin/auth/group/{sales.pk}/change/" title="{name}">{name}</a>'
 
     assert link in page(boss.get(CALLS))
     html = page(watcher.get(CALLS))
@@ -180,7 +204,7 @@ def test_a_subject_without_an_admin_page_is_shown_as_text(
 ) -> None:
     new_call(subject=contact("Bob"))
 
-    assert '<td class="field-about">Bob</td>' in page(boss.get(CALLS))
+    assert '<td class="field-about"><span title="Bob">Bob</span></td>' in page(boss.get(CALLS))
 
 
 def test_markup_in_a_row_is_escaped(
@@ -192,7 +216,7 @@ def test_markup_in_a_row_is_escaped(
 
     html = page(boss.get(CALLS))
 
-    assert html.count("&lt;script&gt;alert") == 3
+    assert html.count("&lt;script&gt;alert") == 6  # texts and their tooltips
     assert "<script>alert" not in html
 
 
@@ -212,19 +236,21 @@ def test_the_queries_of_a_page_do_not_depend_on_the_number_of_calls(
         connected(call, hangup_requested_at=timezone.now(), hangup_requested_by=user)
     boss.get(CALLS)  # fills the cache of content types
 
-    # session, user; calls, the contacts they are about; the first call and the last
-    with django_assert_num_queries(6):
+    # session, user; calls, the contacts they are about; the first call and the last; the choices of
+    # the filters by team and by model
+    with django_assert_num_queries(8):
         html = page(boss.get(CALLS))
 
     assert len(cells(html)) == count
 
 
-def test_a_page_of_a_long_list_makes_four_queries(
+def test_a_page_of_a_long_list_makes_six_queries(
     boss: Client, few_a_page: None, django_assert_num_queries: Any
 ) -> None:
     many(30)
 
-    with django_assert_num_queries(6):  # session, user; calls, count; the first call and the last
+    # session, user; calls, count; the first call and the last; the choices of two filters
+    with django_assert_num_queries(8):
         assert len(cells(page(boss.get(CALLS)))) == 3
 
 
@@ -232,12 +258,12 @@ def test_a_page_of_a_long_list_makes_four_queries(
     "chosen",
     ["outcome=live", "day=2026", "user=boss", "ended_by=person", "code=60", "q=%2B4420", "o=-1"],
 )
-def test_filters_make_no_queries(
+def test_active_filters_make_no_further_queries(
     chosen: str, boss: Client, few_a_page: None, django_assert_max_num_queries: Any
 ) -> None:
     many(30)
 
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(8):
         page(boss.get(f"{CALLS}?{chosen}"))
 
 
@@ -247,7 +273,7 @@ def test_with_a_day_selected_the_first_and_last_calls_are_not_queried(
 ) -> None:
     many(30)
 
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(6):
         page(boss.get(f"{CALLS}?{chosen}"))
 
 

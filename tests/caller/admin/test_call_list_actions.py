@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
 from django.test import Client
 from django.utils import timezone
 
@@ -52,7 +54,7 @@ def test_hanging_up_reads_only_open_calls(
     over = [change(new_call(), status=8, ended_at=timezone.now()) for _ in range(20)]
     talking = connected(new_call())
 
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(22):
         html = page(act(boss, "hang_up", talking, *over))
 
     assert "1 call is being ended." in html
@@ -61,6 +63,40 @@ def test_hanging_up_reads_only_open_calls(
 # Calling again
 
 
+@pytest.fixture
+def own(boss: Client) -> None:
+    """The first phone of the calls is the user's own."""
+    user = get_user_model().objects.get(username="boss")
+    Phone.objects.create(user=user, number=CALLER)
+
+
+@pytest.mark.parametrize(
+    ("user", "sentence"),
+    [
+        ("anna", "The phone of anna rings first, and the call is yours."),
+        ("boss", "A phone that is not yours rings first."),
+    ],
+)
+def test_whose_phone_rings_is_said_before_it_rings(
+    user: str, sentence: str, boss: Client, call: CallRequest
+) -> None:
+    users = get_user_model().objects
+    change(call, placement="failed", user=users.get_or_create(username=user)[0])
+
+    html = page(act(boss, "call_again", call))
+
+    assert CallRequest.objects.count() == 1
+    assert sentence in html
+    assert "No phone rang." in html
+    assert "may ring the same people" not in html
+
+    requested = dict(re.findall(r'<input type="hidden" name="(\w+)" value="(\w*)"', html))
+    page(boss.post(CALLS, requested, follow=True))
+
+    assert newest().user.username == "boss"
+
+
+@pytest.mark.usefixtures("own")
 @pytest.mark.parametrize("placement", ["rejected", "cancelled", "expired", "failed"])
 def test_a_call_that_never_rang_is_called_again_at_once(
     placement: str, boss: Client, new_call: Callable[..., CallRequest], woken: list[Any]
@@ -117,6 +153,7 @@ def test_calling_again_needs_confirmation_if_a_phone_may_have_rung(
     assert CallRequest.objects.count() == 2
 
 
+@pytest.mark.usefixtures("own")
 def test_only_calls_that_may_have_rung_need_confirmation(
     boss: Client, new_call: Callable[..., CallRequest]
 ) -> None:
@@ -131,6 +168,7 @@ def test_only_calls_that_may_have_rung_need_confirmation(
     assert f'value="{certain.pk}"' not in html
 
 
+@pytest.mark.usefixtures("own")
 def test_two_presses_place_one_call(boss: Client, call: CallRequest) -> None:
     change(call, placement="failed")
 
@@ -141,6 +179,7 @@ def test_two_presses_place_one_call(boss: Client, call: CallRequest) -> None:
     assert "already being called again." in html
 
 
+@pytest.mark.usefixtures("own")
 def test_a_call_can_be_called_again_once_the_new_call_has_ended(
     boss: Client, call: CallRequest
 ) -> None:
@@ -151,6 +190,7 @@ def test_a_call_can_be_called_again_once_the_new_call_has_ended(
         change(newest(), placement="expired")
 
 
+@pytest.mark.usefixtures("own")
 def test_each_refusal_has_a_message(boss: Client, new_call: Callable[..., CallRequest]) -> None:
     listed = change(new_call(to_number="+442079460777"), placement="failed")
     fine = change(new_call(), placement="failed")
@@ -165,15 +205,17 @@ def test_each_refusal_has_a_message(boss: Client, new_call: Callable[..., CallRe
     assert CallRequest.objects.count() == 4
 
 
-def test_a_refusal_does_not_reveal_numbers(new_call: Callable[..., CallRequest]) -> None:
+def test_calling_again_requires_the_permission_to_see_the_numbers(
+    new_call: Callable[..., CallRequest],
+) -> None:
     clerk = staff("clerk", "view_callrequest", "place_call", "choose_caller_phone")
     call = change(new_call(to_number="+442079460777"), placement="failed")
-    BlacklistedNumber.objects.create(number="+442079460777")
 
     html = page(act(clerk, "call_again", call))
 
-    assert "+44 ••••••••77 is on the blacklist" in html
+    assert "You are not allowed to see the numbers of this call." in html
     assert not contains_number(html)
+    assert CallRequest.objects.get() == call
 
 
 def test_the_confirmation_page_does_not_reveal_numbers(call: CallRequest) -> None:
@@ -186,7 +228,7 @@ def test_the_confirmation_page_does_not_reveal_numbers(call: CallRequest) -> Non
 
 
 def test_calling_again_from_another_phone_requires_the_permission(call: CallRequest) -> None:
-    clerk = staff("clerk", "view_callrequest", "place_call")
+    clerk = staff("clerk", "view_callrequest", "place_call", "view_numbers")
     change(call, placement="failed")
 
     html = page(act(clerk, "call_again", call))
@@ -232,16 +274,18 @@ def lines(response: Any) -> list[dict[str, str]]:
 def test_selected_calls_are_exported(
     boss: Client, user: Any, new_call: Callable[..., CallRequest]
 ) -> None:
-    call = connected(new_call(user=user, subject=contact("Bob")))
+    answered = timezone.now() - timedelta(seconds=15)
+    ended = {"status": 8, "ended_at": timezone.now(), "a_answered_at": answered}
+    call = connected(new_call(user=user, subject=contact("Bob")), **ended)
     new_call()
 
     (line,) = lines(act(boss, "export_csv", call))
 
     assert line["Call id"] == call.webcallid
-    assert line["From"] == "'+44 20 7946 0000"
-    assert line["To"] == "'+44 20 7946 0123"
-    assert (line["User"], line["About"], line["State"]) == ("anna", "Bob", "connected")
-    assert (line["Duration"], line["Cost"]) == ("75", "0.420500")
+    assert line["From"] == "+442079460000"
+    assert line["To"] == "+442079460123"
+    assert (line["User"], line["About"], line["State"]) == ("anna", "Bob", "ended after talking")
+    assert (line["Talk time"], line["Billed time"], line["Cost"]) == ("60", "75", "0.420500")
     assert LogEntry.objects.get().change_message == "Exported calls as CSV: 1."
 
 
@@ -271,7 +315,7 @@ def test_an_export_masks_numbers_and_contains_no_formulas(
 
     (line,) = lines(act(watcher, "export_csv", call))
 
-    assert line["To"] == "'+44 ••••••••23"
+    assert line["To"] == "+44 ••••••••23"
     assert not contains_number("".join(line.values()))
     assert line["About"] == "'=HYPERLINK(1)"
     assert line["User"] == "'@SUM(1)"
@@ -289,6 +333,7 @@ def test_only_unsent_and_refused_calls_certainly_never_rang(
 ) -> None:
     for placement in Placement:
         call.placement, call.status = placement, None
-        assert never_rang(call) == (placement in ("rejected", "cancelled", "expired", "failed"))
+        unsent = ("rejected", "cancelled", "expired", "failed", "forbidden")
+        assert never_rang(call) == (placement in unsent)
         call.status = 1
         assert not never_rang(call)

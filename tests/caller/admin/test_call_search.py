@@ -236,8 +236,9 @@ def test_displaying_filters_does_not_read_calls(boss: Client, call: CallRequest)
     with CaptureQueriesContext(connection) as queries:
         page(boss.get(CALLS))
 
-    requested = [query["sql"] for query in queries if "poketalk_callrequest" in query["sql"]]
-    assert len(requested) == 3  # the page; the ends of the index of times
+    calls = [query["sql"] for query in queries if "poketalk_callrequest" in query["sql"]]
+    requested = [sql for sql in calls if "EXISTS" not in sql]  # of the few models, one by one
+    assert len(requested) == len(calls) - 1 == 3  # the page; the ends of the index of times
     assert [sql.rpartition("ORDER BY ")[2].split()[1:] for sql in requested[1:]] == [
         ["ASC", "LIMIT", "1"],
         ["DESC", "LIMIT", "1"],
@@ -339,3 +340,17 @@ def test_calls_can_be_looked_up_by_status(
 
     assert found(boss, status__exact="7") == {talking}
     assert found(boss, placement__exact="accepted") == {talking}
+
+
+@pytest.mark.parametrize("text", ["1001", " 1001 ", "10", "１001"])
+def test_a_search_finds_internal_numbers(boss: Client, new_call: Any, text: str) -> None:
+    desk = change(new_call(), from_number="1001")
+    change(new_call(), from_number="2001")
+
+    assert found(boss, q=text) == {desk}
+
+
+def test_a_search_for_internal_numbers_needs_the_permission(watcher: Client, new_call: Any) -> None:
+    change(new_call(), from_number="1001")
+
+    assert found(watcher, q="1001") == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ def ask(client: Client, *calls: CallRequest | str, **headers: str) -> Any:
 
 
 def test_a_row_has_the_current_state_of_the_call(watcher: Client, call: CallRequest) -> None:
-    connected(call)
+    connected(call, b_answered_at=timezone.now() - timedelta(seconds=75))
 
     row = ask(watcher, call).json()["rows"][str(call.pk)]
 
@@ -109,3 +110,29 @@ def test_invalid_keys_are_ignored(odd: str, watcher: Client, call: CallRequest) 
 def test_rows_require_the_permission_to_see_the_list(call: CallRequest) -> None:
     assert ask(staff("clerk", "place_call"), call).status_code == 403
     assert ask(Client(), call).status_code == 302
+
+
+def test_the_list_of_calls_in_progress_learns_of_new_ones(
+    watcher: Client, new_call: Callable[..., CallRequest]
+) -> None:
+    first = connected(new_call())
+    html = page(watcher.get(CALLS, {"outcome": "live"}))
+    assert f'data-poketalk-newest="{first.pk}"' in html
+    assert "data-poketalk-newest" not in page(watcher.get(CALLS))
+
+    asked = {"id": [str(first.pk)], "newest": ""}
+    before = watcher.get(LIVE, asked)
+    second = connected(new_call())
+    after = watcher.get(LIVE, asked, headers={"If-None-Match": before["ETag"]})
+
+    assert (before.json()["newest"], after.json()["newest"]) == (first.pk, second.pk)
+    again = watcher.get(LIVE, asked, headers={"If-None-Match": after["ETag"]})
+    assert again.status_code == 304
+
+
+def test_an_empty_list_of_calls_in_progress_learns_of_the_first(
+    watcher: Client, new_call: Callable[..., CallRequest]
+) -> None:
+    assert 'data-poketalk-newest="0"' in page(watcher.get(CALLS, {"outcome": "live"}))
+
+    assert watcher.get(LIVE, {"newest": ""}).json() == {"rows": {}, "newest": 0}

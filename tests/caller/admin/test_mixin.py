@@ -88,7 +88,7 @@ def test_the_change_page_has_a_button_and_the_calls(
     assert 'aria-label="Call: Bob">Call</button>' in html
     assert f'href="/poketalk/{call.pk}/?next=' in html
     token = re.findall(r'name="token" value="([^"]*)"', html)[0]
-    assert signed_call.read(token, anna).callee() == (CALLEE, bob)
+    assert signed_call.read(token, anna).callee(anna) == (CALLEE, bob)
 
 
 def test_several_numbers_are_labeled_with_their_fields(
@@ -175,7 +175,7 @@ def test_the_list_has_a_column_of_buttons(anna: Any, bob: Contact) -> None:
         r'<button type="submit" form="([^"]*)" name="token" value="([^"]*)"', html
     )
     assert f'<form id="{form}" method="post" action="/poketalk/place/"' in html
-    assert signed_call.read(token, anna).callee() == (CALLEE, bob)
+    assert signed_call.read(token, anna).callee(anna) == (CALLEE, bob)
 
 
 def test_the_list_makes_one_more_query_for_any_number_of_rows(

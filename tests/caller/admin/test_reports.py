@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group
 from django.test import Client
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -49,11 +50,12 @@ def test_the_default_period_is_the_last_thirty_days(watcher: Client, some_calls:
     rendered = page(watcher.get(REPORTS))
 
     for figure in (
-        "<dd><bdi>3</bdi></dd>",
-        "<dd><bdi>66.7 %</bdi></dd>",
-        "<dd><bdi>1:30</bdi></dd>",
-        "<dd><bdi>2.0 s</bdi></dd>",
-        "<dd><bdi>2.000</bdi></dd>",
+        "<dd><bdi>3</bdi>",
+        "<dd><bdi>66.7 %</bdi>",
+        "<dd><bdi>3.0</bdi>",
+        "<dd><bdi>1:30</bdi>",
+        "<dd><bdi>2.0 s</bdi>",
+        "<dd><bdi>2.000</bdi>",
     ):
         assert figure in rendered
     assert rendered.count('<th scope="row">') == 31  # thirty days and the sum
@@ -63,7 +65,7 @@ def test_the_default_period_is_the_last_thirty_days(watcher: Client, some_calls:
     ("by", "labels"),
     [
         ("user", ["anna", "=evil()"]),
-        ("country", ["GB"]),
+        ("country", ["United Kingdom"]),
         ("outcome", ["Connected", "Callee not reached"]),
     ],
 )
@@ -75,7 +77,7 @@ def test_a_row_for_each(watcher: Client, some_calls: Any, by: str, labels: list[
 
 
 def test_one_user_s_calls(watcher: Client, some_calls: Any) -> None:
-    assert "<dd><bdi>2</bdi></dd>" in page(watcher.get(REPORTS, {"user": "anna"}))
+    assert "<dd><bdi>2</bdi>" in page(watcher.get(REPORTS, {"user": "anna"}))
     assert "There is no user with this name." in page(watcher.get(REPORTS, {"user": "nobody"}))
 
 
@@ -128,12 +130,12 @@ def test_users_and_countries_have_charts_of_their_own(watcher: Client, some_call
 
     assert "Calls by user" in of_users
     assert "<title>anna: Answered 2</title>" in of_users
-    assert "<title>anna: Spend 2</title>" in of_users
+    assert "<title>user8: Spend 8</title>" in of_users
     assert "<title>=evil(): Not answered 1</title>" in of_users
     assert "<title>others: Answered 4</title>" in of_users
-    assert "<title>others: Spend 26</title>" in of_users
+    assert "<title>others: Spend 3</title>" in of_users
     assert "Spend by country called" in of_countries
-    assert "<title>GB: Answered 11</title>" in of_countries
+    assert "<title>United King…: Answered 11</title>" in of_countries
     assert "of each day" not in of_users + of_countries
 
 
@@ -184,15 +186,144 @@ def test_the_csv_file_has_the_same_figures_and_no_formulas(
     text = b"".join(answer.streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]
     rows = list(csv.reader(io.StringIO(text)))
     assert [row[0] for row in rows] == ["user", "anna", "'=evil()", "all"]
-    anna = dict(zip(rows[0], rows[1], strict=True))
+    anna, _evil, everyone = (dict(zip(rows[0], row, strict=True)) for row in rows[1:])
     assert (anna["calls"], anna["asr"], anna["acd_seconds"]) == ("2", "1.0", "90.0")
+    assert (anna["talk_minutes"], anna["calls_before"]) == ("3.0", "0")
     assert Decimal(anna["spend"]) == 2
+    assert (everyone["calls"], everyone["calls_before"]) == ("3", "1")
     assert "attachment" in answer["Content-Disposition"]
     assert LogEntry.objects.get().change_message
 
 
+def rows_of(watcher: Client, **query: str) -> list[list[str]]:
+    """The texts of the table's rows."""
+    rendered = page(watcher.get(REPORTS, query))
+    table = rendered[rendered.index("<tbody>") : rendered.index("</tbody>")]
+    return [
+        [html.unescape(re.sub(r"<[^>]+>", "", cell)) for cell in re.findall(r"<bdi.*?</bdi>", row)]
+        for row in table.split("<tr>")[1:]
+    ]
+
+
 @pytest.mark.parametrize(
-    ("by", "queries"), [("day", 5), ("user", 7), ("country", 6), ("outcome", 5)]
+    ("sort", "names"),
+    [
+        ("-spend", ["carl", "anna", "bob"]),
+        ("spend", ["bob", "anna", "carl"]),
+        ("-calls", ["anna", "bob", "carl"]),
+        ("-talk", ["bob", "anna", "carl"]),
+        ("key", ["anna", "bob", "carl"]),
+        ("-key", ["carl", "bob", "anna"]),
+        ("-calls-change", ["anna", "carl", "bob"]),
+        ("-nonsense", ["anna", "bob", "carl"]),
+    ],
+)
+def test_rows_are_sorted_by_any_column(watcher: Client, sort: str, names: list[str]) -> None:
+    now = timezone.now()
+    anna, bob, carl = (someone(name) for name in ("anna", "bob", "carl"))
+    for _ in range(3):
+        talked(60, now, user=anna, cost=Decimal(1))
+    for _ in range(2):
+        talked(600, now, user=bob, cost=Decimal(1))
+        talked(1, now - timedelta(days=40), user=bob)
+    talked(30, now, user=carl, cost=Decimal(9))
+
+    assert [row[0] for row in rows_of(watcher, by="user", sort=sort)] == names
+
+
+def test_a_heading_sorts_by_its_column_and_then_the_other_way_round(
+    watcher: Client, some_calls: Any
+) -> None:
+    once = page(watcher.get(REPORTS, {"by": "user", "sort": "-spend"}))
+
+    assert re.search(r'aria-sort="descending"><a href="\?[^"]*sort=spend"', once)
+    assert re.search(r'<th scope="col"><a href="\?[^"]*by=user[^"]*sort=-talk"', once)
+
+
+def test_figures_are_compared_with_the_period_before(watcher: Client, some_calls: Any) -> None:
+    talked(60, timezone.now() - timedelta(days=40), user=some_calls)
+
+    rendered = page(watcher.get(REPORTS, {"by": "user", "sort": "-calls"}))
+
+    assert "Compared with" in rendered
+    assert '<bdi dir="ltr">+1 (+50.0 %)</bdi>' in rendered  # in all
+    assert rows_of(watcher, by="user", sort="-calls")[0][:3] == ["anna", "2", "+1 (+100.0 %)"]
+
+
+def test_a_team_has_the_calls_of_its_members_and_the_sum_each_once(
+    watcher: Client, some_calls: Any
+) -> None:
+    sales, support = (Group.objects.create(name=name) for name in ("Sales", "Support"))
+    some_calls.groups.add(sales, support)
+
+    of_all = rows_of(watcher, by="team")
+    of_one = rows_of(watcher, by="user", team=str(sales.pk))
+
+    assert [row[:2] for row in of_all] == [["Sales", "2"], ["Support", "2"], ["no team", "1"]]
+    assert "<dd><bdi>3</bdi>" in page(watcher.get(REPORTS, {"by": "team"}))
+    assert [row[:2] for row in of_one] == [["anna", "2"]]
+
+
+def test_the_chosen_user_and_team_have_a_row_without_calls(
+    watcher: Client, some_calls: Any
+) -> None:
+    someone("bob")
+    sales = Group.objects.create(name="Sales")
+
+    assert rows_of(watcher, by="user", user="bob")[0][:2] == ["bob", "0"]
+    assert rows_of(watcher, by="team", team=str(sales.pk))[0][:2] == ["Sales", "0"]
+
+
+def test_the_chosen_team_has_a_bar_of_its_own(watcher: Client) -> None:
+    anna, now = someone("anna"), timezone.now()
+    teams = [Group.objects.create(name=f"Team {number}") for number in range(9)]
+    anna.groups.set(teams)
+    talked(60, now, user=anna)
+
+    rendered = page(watcher.get(REPORTS, {"by": "team", "team": str(teams[8].pk)}))
+
+    assert "<title>Team 8: Answered 1</title>" in rendered
+    assert "<title>others: Answered 2</title>" in rendered
+
+
+def test_the_second_chart_shows_the_figure_that_the_table_is_sorted_by(
+    watcher: Client, some_calls: Any
+) -> None:
+    rendered = page(watcher.get(REPORTS, {"by": "user", "sort": "-talk"}))
+
+    assert "Talk minutes by user" in rendered
+    assert "<title>anna: Talk minutes 3</title>" in rendered
+
+
+def test_unusual_figures_are_marked(watcher: Client) -> None:
+    for number in range(9):
+        user = someone(f"user{number}")
+        for _ in range(9 if number == 8 else 1 + number % 2):
+            add(timezone.now(), user=user, status=6, ended_at=timezone.now())
+
+    rendered = page(watcher.get(REPORTS, {"by": "user"}))
+
+    assert rendered.count('title="unusually high"') == 1
+    assert "unusually low" not in rendered
+
+
+def test_spend_has_its_currency_if_it_is_known(
+    watcher: Client, some_calls: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("django_poketalk.admin.report_columns.currency", lambda: "EUR")
+    monkeypatch.setattr("django_poketalk.admin.reports.currency", lambda: "EUR")
+
+    answer = watcher.get(REPORTS, {"by": "country", "format": "csv"})
+
+    text = b"".join(answer.streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]
+    [line, _all] = csv.DictReader(io.StringIO(text))
+    assert (line["country called"], line["key"]) == ("United Kingdom", "GB")
+    assert line["currency"] == "EUR"
+
+
+@pytest.mark.parametrize(
+    ("by", "queries"),
+    [("day", 9), ("user", 10), ("team", 10), ("country", 9), ("outcome", 9)],
 )
 def test_queries(
     watcher: Client, some_calls: Any, by: str, queries: int, django_assert_num_queries: Any

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from django_poketalk.models import CallRequest, Phone
@@ -167,3 +168,96 @@ def test_the_own_number_is_that_of_the_default_phone() -> None:
     assert numbers_of(asking) == [(CALLEE, True), (MOBILE, False)]
     asking.delete(OWN_NUMBER)
     assert numbers_of(asking) == [(MOBILE, True)]
+
+
+# Verification by a code
+
+
+SENT: list[str] = []
+
+
+def send(phone: Phone, code: str) -> None:
+    SENT.append(code)
+
+
+def fail(phone: Phone, code: str) -> None:
+    raise RuntimeError
+
+
+@pytest.fixture
+def codes(poketalk: Any) -> list[str]:
+    poketalk(VERIFY_PHONES=f"{__name__}.send")
+    SENT.clear()
+    return SENT
+
+
+def verify(asking: Any, code: Any) -> Any:
+    return post(asking, f"{PHONES}{Phone.objects.get().pk}/verify/", {"code": code})
+
+
+def send_code(asking: Any) -> Any:
+    return post(asking, f"{PHONES}{Phone.objects.get().pk}/send-code/")
+
+
+def test_a_code_verifies_a_phone(codes: list[str]) -> None:
+    asking = client(agent())
+    assert send_code(asking).json()["may_ring"] is False
+
+    answer = verify(asking, f"{codes[0][:3]} {codes[0][3:]}")
+
+    assert (answer.status_code, answer.json()["may_ring"]) == (200, True)
+    assert answer.json()["verified_at"]
+    assert Phone.objects.get().is_verified
+    for again in (send_code(asking), verify(asking, "1")):
+        assert again.json() == answer.json()
+    assert len(codes) == 1
+
+
+def test_a_wrong_code_is_refused_with_the_reason(codes: list[str]) -> None:
+    asking = client(agent())
+    problem(verify(asking, "123456"), 422, "code_expired")
+    send_code(asking)
+
+    problem(verify(asking, "x"), 422, "code_wrong")
+    for wrong_body in ({}, {"code": 123456}, {"code": ""}):
+        path = f"{PHONES}{Phone.objects.get().pk}/verify/"
+        assert set(wrong(post(asking, path, wrong_body))) == {"#/code"}
+    assert not Phone.objects.get().is_verified
+
+
+@pytest.mark.django_db(transaction=True)
+def test_refusals_count_with_atomic_requests_too(
+    codes: list[str], poketalk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking = client(agent())
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    send_code(asking)
+    for _attempt in range(5):
+        problem(verify(asking, "x"), 422, "code_wrong")
+    problem(verify(asking, codes[0]), 422, "too_many_attempts")
+
+    poketalk(VERIFY_PHONES=f"{__name__}.fail")
+    for _attempt in range(2):
+        problem(send_code(asking), 422, "code_not_sent")
+    problem(send_code(asking), 422, "too_many_codes")
+
+
+@pytest.mark.parametrize("how", [None, "staff"])
+def test_without_codes_there_is_nothing_to_verify(how: str | None, poketalk: Any) -> None:
+    poketalk(VERIFY_PHONES=how)
+    asking = client(agent())
+
+    problem(send_code(asking), 404, "not_found")
+    problem(verify(asking, "123456"), 404, "not_found")
+
+
+def test_codes_for_the_phones_of_others_do_not_exist(codes: list[str], poketalk: Any) -> None:
+    anna = client(agent())
+    eve = client(someone("eve", "place_call"))
+    problem(send_code(eve), 404, "not_found")
+    send_code(anna)
+    problem(verify(eve, codes[0]), 404, "not_found")
+
+    poketalk(PHONES_PAGE=False)
+    problem(verify(anna, codes[0]), 403, "phones_kept_elsewhere")
+    assert not Phone.objects.get().is_verified

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -33,13 +32,6 @@ from .rest_client import BLACKLIST, CALLS, OWN_NUMBER, QUOTE, client, post, prob
 
 pytestmark = pytest.mark.django_db
 PAGES = (CALLS, QUOTE, BLACKLIST, OWN_NUMBER, f"{CALLS}1/", f"{BLACKLIST}1/")
-
-
-@pytest.fixture(autouse=True)
-def _nothing_was_asked_before() -> Iterator[None]:
-    cache.clear()
-    yield
-    cache.clear()
 
 
 def send(asking: Client, body: bytes, content_type: str = "application/json") -> Any:

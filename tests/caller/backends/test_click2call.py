@@ -34,7 +34,8 @@ class Service:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/index.php/api/click2call"
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def _serve(self) -> None:
         while True:
@@ -42,7 +43,7 @@ class Service:
                 peer, _ = self._socket.accept()
             except OSError:
                 return
-            with peer, contextlib.suppress(OSError):  # the client may leave before it has read all
+            with peer, contextlib.suppress(OSError):  # the client may leave at any time
                 peer.settimeout(5)
                 self.requests.append(self._read(peer))
                 if self.reply is None:
@@ -54,16 +55,24 @@ class Service:
                     time.sleep(self.drip)
                     peer.sendall(bytes([byte]))
 
-    @staticmethod
-    def _read(peer: socket.socket) -> bytes:
+    def _read(self, peer: socket.socket) -> bytes:
         data = b""
         while b"\r\n\r\n" not in data:
-            data += peer.recv(4096)
+            data += self._some(peer)
         head, _, body = data.partition(b"\r\n\r\n")
-        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        length = 0
+        if b"content-length:" in head.lower():
+            length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
         while len(body) < length:
-            body += peer.recv(4096)
+            body += self._some(peer)
         return head + b"\r\n\r\n" + body
+
+    @staticmethod
+    def _some(peer: socket.socket) -> bytes:
+        data = peer.recv(4096)
+        if not data:
+            raise ConnectionError("the client left in the middle of its request")
+        return data
 
     def answer(self, body: bytes, status: str = "200 OK", headers: str = "") -> None:
         length = f"Content-Length: {len(body)}\r\n"
@@ -75,6 +84,8 @@ class Service:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in accept()
         self._socket.close()
+        self._thread.join(10)
+        assert not self._thread.is_alive(), "it would take a processor from all other tests"
 
 
 @pytest.fixture
@@ -267,3 +278,22 @@ def test_no_detail_contains_the_api_key(service: Service) -> None:
 
     assert "s3cret" not in str(error.value)
     assert "442079" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "cause"),
+    [
+        (b"X-Poketalk-Reason: no_rate\r\n", "no_rate"),
+        (b"x-poketalk-reason: spend_per_day\r\n", "spend_per_day"),
+        (b"X-Poketalk-Reason: <b>of our own</b>\r\n", ""),
+        (b"", ""),
+    ],
+)
+def test_a_service_can_say_which_reason_a_code_had(
+    header: bytes, cause: str, service: Service
+) -> None:
+    service.reply = b"HTTP/1.1 200 OK\r\n" + header + b"Content-Length: 2\r\n\r\n90"
+
+    answer = Click2CallBackend().place(ORDER)
+
+    assert (answer.verdict, answer.code, answer.cause) == (Verdict.REJECTED, "90", cause)

@@ -50,7 +50,7 @@ def test_a_stored_number_becomes_a_button_that_calls_its_object(anna: Any, bob: 
     assert labels(html) == [SHOWN]
     assert f'aria-label="Call {SHOWN}: Bob"' in html
     [token] = tokens(html)
-    assert signed_call.read(token, anna).callee() == (CALLEE, bob)
+    assert signed_call.read(token, anna).callee(anna) == (CALLEE, bob)
     assert signed_call.read(token, anna).number == ""
 
 
@@ -60,7 +60,7 @@ def test_a_number_in_two_fields_of_an_object_belongs_to_that_object(anna: Any) -
     html = block(CALLEE, anna, "contact fields='phone, phone_of_name'", contact=bob)
 
     [token] = tokens(html)
-    assert signed_call.read(token, anna).callee() == (CALLEE, bob)
+    assert signed_call.read(token, anna).callee(anna) == (CALLEE, bob)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_one_form_serves_all_buttons_of_a_block(anna: Any) -> None:
 
     html = block(rows, anna, "people fields='phone'", people=people)
 
-    assert [signed_call.read(token, anna).callee()[1] for token in tokens(html)] == people
+    assert [signed_call.read(token, anna).callee(anna)[1] for token in tokens(html)] == people
     assert html.count("<form ") == 1
     [form] = set(re.findall(r'<button type="submit" form="([^"]*)"', html))
     assert f'<form id="{form}"' in html
@@ -159,7 +159,7 @@ def test_a_number_of_several_objects_has_no_subject(anna: Any, bob: Contact) -> 
     html = block(CALLEE, anna, "people fields='phone'", people=[bob, contact("Carol")])
 
     [token] = tokens(html)
-    assert signed_call.read(token, anna).callee() == (CALLEE, None)
+    assert signed_call.read(token, anna).callee(anna) == (CALLEE, None)
     assert f'aria-label="Call {CALLEE}"' in html
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.template import TemplateSyntaxError
+from django.utils import timezone
 
 from django_poketalk import permissions
 from django_poketalk.models import CallRequest
@@ -29,14 +30,22 @@ def bob(db: None) -> Contact:
 
 
 def test_each_call_has_its_state_and_a_link(anna: Any, bob: Contact, new_call: NewCall) -> None:
-    call = connected(new_call(user=anna, subject=bob))
+    call = connected(new_call(user=anna, subject=bob), status=8, ended_at=timezone.now())
 
     html = render(HISTORY, anna, contact=bob)
 
     assert f'href="/poketalk/{call.pk}/?next=%2Fcontacts%2F7%2F%3Ftab%3Dphones"' in html
-    for words in (">Connected</a>", ">anna</td>", ">1:15</td>", ">0.421</td>"):
+    for words in (">Ended after talking</a>", ">anna</td>", ">1:15</td>", ">0.421</td>"):
         assert words in html
     assert not contains_number(html)
+
+
+def test_users_have_their_full_names(bob: Contact, new_call: NewCall, anna: Any) -> None:
+    anna.first_name, anna.last_name = "Anna", "Smith"
+    anna.save()
+    new_call(user=anna, subject=bob)
+
+    assert ">Anna Smith</td>" in render(HISTORY, anna, contact=bob)
 
 
 def test_only_calls_about_this_object_are_listed(

@@ -57,6 +57,7 @@ def marked(html: str) -> str:
         ("\uff0b44\u200920\u20097946\u20090123", "+442079460123"),
         ("+44\u200e20\u202f7946\u22120123", "+442079460123"),
         ("020&thinsp;7946&shy;&lrm;0123", "02079460123"),
+        ("090\u30fc1234\u20435678", "09012345678"),
     ],
 )
 def test_a_number_is_found_in_any_format(html: str, digits: str) -> None:
@@ -64,6 +65,12 @@ def test_a_number_is_found_in_any_format(html: str, digits: str) -> None:
         f"<p>Tel.: <bdi>[{digits}]</bdi>, mobile</p>"
     )
     assert marked(f"Tel.:{html}.") == f"Tel.:[{digits}]."
+
+
+def test_brackets_around_a_note_are_no_part_of_the_number_in_it() -> None:
+    assert marked("(see 020 7946 0123 ext. 9)") == "(see [02079460123x9])"
+    assert marked("020 7946 0123 (ext. 9), mobile") == "[02079460123x9], mobile"
+    assert marked("020 7946 0123 (ext. 9") == "[02079460123x9]"
 
 
 def test_consecutive_numbers_are_separate() -> None:

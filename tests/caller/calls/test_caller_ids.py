@@ -15,7 +15,7 @@ from django.core import checks
 from django.utils import timezone
 
 from django_poketalk.backends.click2call import Click2CallBackend
-from django_poketalk.calls import placing, requesting, retention
+from django_poketalk.calls import placing, redialing, requesting, retention
 from django_poketalk.exceptions import CallRefused, IdempotencyConflict
 from django_poketalk.models import CallRequest
 from django_poketalk.protocol import numbers
@@ -92,6 +92,18 @@ def test_what_is_no_number_is_refused(new_call: NewCall, poketalk: Change) -> No
     assert not CallRequest.objects.exists()
 
 
+@pytest.mark.parametrize(("requested", "expected"), [(SUPPORT, SUPPORT), ("", ""), (None, SALES)])
+def test_calling_again_keeps_what_was_requested(
+    new_call: NewCall, poketalk: Change, requested: str | None, expected: str
+) -> None:
+    anna = agent()
+    call = new_call(user=anna, caller_id=requested)
+    call.cancel(timezone.now())
+    poketalk(CALLER_ID=SALES)
+
+    assert redialing.call_again(call, anna).presented_number == expected
+
+
 def test_a_service_that_does_not_know_the_field_does_not_get_it(
     new_call: NewCall, poketalk: Change
 ) -> None:
@@ -162,7 +174,7 @@ def test_the_csv_file_has_it(new_call: NewCall) -> None:
 
     text = b"".join(answer.streaming_content).decode("utf-8-sig")
     [line] = csv.DictReader(text.splitlines())
-    assert line["Presented number"] == "'+44 20 7946 0111"
+    assert line["Presented number"] == "+442079460111"
 
 
 def test_the_page_to_place_a_call_says_what_the_callee_sees(poketalk: Change) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from django_poketalk.calls import placing, requesting
+from django_poketalk.calls import placing, redialing, requesting
 from django_poketalk.exceptions import CallRefused
-from django_poketalk.models import BlacklistedNumber, CallRequest, Phone
+from django_poketalk.models import BlacklistedNumber, CallRequest, Phone, Placement
 
+from ..api.rest_client import CALLS, client, post
 from ..conftest import CALLEE, CALLER
-from ..people import agent, contact, logged_in, page, someone, token
+from ..people import agent, contact, hidden, logged_in, page, someone, token
 
 PLACE = "/poketalk/place/"
 MOBILE = "+442079460555"
@@ -47,7 +48,7 @@ def test_a_stranger_is_not_rung_as_a_users_own_phone_again_and_again(poketalk: A
     assert refusal(**order, user=eve) == "calls_per_hour_per_caller_phone"
     assert refusal(**order, user=cem) == "calls_per_hour_per_caller_phone"
     assert refusal(**order) == "calls_per_hour_per_caller_phone"
-    CallRequest.objects.update(created_at=timezone.now() - timezone.timedelta(hours=1))
+    CallRequest.objects.update(rings_at=timezone.now() - timezone.timedelta(hours=1))
     requesting.request_call(**order, user=eve)
 
 
@@ -63,18 +64,64 @@ def test_the_cap_is_thirty_calls_by_default(settings: Any) -> None:
     assert cap.limit == 30
 
 
-def test_a_verified_own_phone_rings_as_often_as_its_user_may_call(poketalk: Any) -> None:
-    poketalk(CALLS_PER_HOUR_PER_CALLER_PHONE=1, VERIFY_PHONES="staff")
-    rep, boss = someone("rep"), someone("boss")
-    Phone.objects.create(user=rep, number=CALLER, verified_at=timezone.now())
-    for _call in range(3):
-        requesting.request_call(from_number=CALLER, to_number=CALLEE, user=rep)
+def by_button(user: Any) -> bool:
+    order = {"token": token(user, contact=contact())}
+    return logged_in(user).post(PLACE, order).status_code == 302
 
-    order = {"from_number": CALLER, "to_number": CALLEE}
-    assert codes(**order, user=rep) == []
-    assert codes(**order, user=boss) == ["calls_per_hour_per_caller_phone"]
-    poketalk(VERIFY_PHONES=None)
-    assert codes(**order, user=rep) == ["calls_per_hour_per_caller_phone"]
+
+def by_menu(user: Any) -> bool:
+    order = {"token": token(user, contact=contact()), "phone": CALLER}
+    return logged_in(user).post(PLACE, order).status_code == 302
+
+
+def by_api(user: Any) -> bool:
+    return post(client(user), CALLS, {"to_number": CALLEE}).status_code == 201
+
+
+def by_admin(user: Any) -> bool:
+    pages = logged_in(user)
+    path = "/admin/poketalk/callrequest/place/"
+    form = {"to_number": CALLEE, "from_number": CALLER}
+    order = hidden(page(pages.get(path)), "order")
+    return pages.post(path, {**form, "order": order, "_call": "x"}).status_code == 302
+
+
+def by_python(user: Any) -> bool:
+    return bool(requesting.request_call(from_number=CALLER, to_number=CALLEE, user=user).pk)
+
+
+def by_redial(user: Any) -> bool:
+    return bool(redialing.call_again(CallRequest.objects.earliest("pk"), user).pk)
+
+
+def end_all_calls() -> None:
+    CallRequest.objects.update(placement=Placement.ACCEPTED, ended_at=timezone.now())
+
+
+@pytest.mark.parametrize("verified_at", [None, "2026-01-01T00:00Z"])
+@pytest.mark.parametrize("place", [by_button, by_menu, by_api, by_admin, by_python, by_redial])
+def test_the_cap_applies_to_each_way_to_call_from_a_verified_phone_too(
+    place: Any, verified_at: str | None, poketalk: Any
+) -> None:
+    poketalk(
+        CALLS_PER_HOUR_PER_CALLER_PHONE=2,
+        LIVE_CALLS_PER_USER=None,
+        VERIFY_PHONES="staff" if verified_at else None,
+    )
+    user = agent("rep", "view_callrequest", "view_numbers")
+    user.is_staff = True
+    user.save()
+    Phone.objects.update(verified_at=verified_at)
+    requesting.request_call(from_number=CALLER, to_number=CALLEE, user=someone("eve"))
+    end_all_calls()
+
+    assert place(user)
+    end_all_calls()
+    try:
+        assert not place(user)
+    except CallRefused as refused:
+        assert refused.code == "calls_per_hour_per_caller_phone"  # noqa: PT017
+    assert CallRequest.objects.count() == 2
 
 
 # Internal numbers
@@ -115,6 +162,15 @@ def test_emergency_numbers_are_no_phones_whatever_the_pattern(poketalk: Any) -> 
     for number in ("000", "112", "911", "999"):
         assert refusal(from_number=number, to_number=CALLEE) == "number_invalid"
     assert codes(from_number="913", to_number=CALLEE) == []
+
+
+def test_emergency_numbers_of_the_default_region_are_no_phones(poketalk: Any) -> None:
+    poketalk(**{**INTERNAL, "INTERNAL_NUMBERS": "[0-9]+"})
+    assert codes(from_number="110", to_number=CALLEE) == []
+    poketalk(DEFAULT_REGION="DE")
+
+    assert refusal(from_number="110", to_number=CALLEE) == "number_invalid"
+    assert codes(from_number="115", to_number=CALLEE) == []
 
 
 def test_an_internal_number_cannot_be_called(poketalk: Any) -> None:

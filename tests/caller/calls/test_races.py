@@ -9,10 +9,12 @@ import pytest
 from django.db import connection
 
 from django_poketalk.backends import locmem
-from django_poketalk.calls import placing, requesting
-from django_poketalk.models import CallRequest
+from django_poketalk.calls import placing, requesting, verification
+from django_poketalk.models import CallRequest, Phone
 
+from ..api.rest_client import OWN_NUMBER, client
 from ..conftest import CALLEE, CALLER
+from ..people import logged_in, someone
 from .test_placing import Change, NewCall
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -84,3 +86,66 @@ def test_either_a_concurrent_hang_up_or_the_placement_wins(call: CallRequest) ->
     cancelled = True in results
     assert cancelled == (CallRequest.objects.get(pk=call.pk).placement == "cancelled")
     assert len(locmem.outbox) == (0 if cancelled else 1)
+
+
+def send(phone: Phone, code: str) -> None:
+    SENT.append(phone.number)
+
+
+SENT: list[str] = []
+SEND = f"{__name__}.send"
+
+
+def test_concurrent_requests_send_a_number_no_more_codes_than_one_after_the_other(
+    poketalk: Change,
+) -> None:
+    poketalk(VERIFY_PHONES=SEND)
+    SENT.clear()
+    phones = [
+        Phone.objects.create(user=someone(f"user {count}"), number=CALLER)
+        for count in range(THREADS)
+    ]
+    waiting = iter(phones)
+
+    results = at_once(lambda: verification.send_code(next(waiting)))
+
+    assert [CALLER] * verification.MOST_CODES == SENT
+    assert [str(getattr(each, "code", each)) for each in results].count(
+        "too_many_codes"
+    ) == THREADS - verification.MOST_CODES
+
+
+def test_concurrent_codes_have_no_more_attempts_than_one_after_the_other(
+    poketalk: Change,
+) -> None:
+    poketalk(VERIFY_PHONES=SEND)
+    phone = Phone.objects.create(user=someone("anna"), number=CALLER)
+    verification.send_code(phone)
+
+    refused = [error.code for error in at_once(lambda: verification.enter_code(phone, "x"))]
+
+    assert refused.count("code_wrong") == verification.MOST_ATTEMPTS
+    assert refused.count("too_many_attempts") == THREADS - verification.MOST_ATTEMPTS
+
+
+def test_a_phone_that_is_added_twice_at_once_is_one_phone(poketalk: Change) -> None:
+    user = someone("anna", "place_call")
+    form = {"number": CALLER, "label": "Desk"}
+    path = "/poketalk/my-phones/"
+    clients = iter([logged_in(user) for _ in range(THREADS)])
+
+    statuses = at_once(lambda: next(clients).post(path, form).status_code)
+
+    assert set(statuses) <= {200, 302}
+    assert Phone.objects.get().is_default
+
+
+def test_an_own_number_that_is_set_twice_at_once_is_one_phone() -> None:
+    user = someone("anna", "place_call")
+    clients = iter([client(user) for _ in range(THREADS)])
+    body = {"number": CALLER}
+
+    answers = at_once(lambda: next(clients).put(OWN_NUMBER, body, "application/json").status_code)
+
+    assert answers == [200] * THREADS
+    assert Phone.objects.get().number == CALLER

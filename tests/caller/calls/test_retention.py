@@ -9,10 +9,11 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from django_poketalk.calls import requesting, retention
-from django_poketalk.models import CallRequest
+from django_poketalk.calls import placing, requesting, retention
+from django_poketalk.models import CallRequest, VerificationCode
 
 from ..conftest import CALLEE, CALLER
+from ..people import someone
 from .test_placing import Change, NewCall
 
 NEXT_MONTH = timezone.now() + timedelta(days=31)
@@ -60,3 +61,17 @@ def test_the_command_sweeps_and_erases_numbers(call: CallRequest, poketalk: Chan
 
     assert "expired 1" in out.getvalue()
     assert "erased the numbers of 1 calls" in out.getvalue()
+
+
+@pytest.mark.django_db
+def test_the_sweep_deletes_codes_that_no_longer_count() -> None:
+    now = timezone.now()
+    user = someone("anna")
+    for minutes in (59, 60, 61):
+        at = now - timedelta(minutes=minutes)
+        VerificationCode.objects.create(user=user, number=CALLER, created_at=at)
+
+    placing.sweep(now)
+
+    kept = VerificationCode.objects.get()
+    assert kept.created_at == now - timedelta(minutes=59)

@@ -87,6 +87,7 @@ def test_eager_tasks_place_the_call_at_once(new_call: NewCall) -> None:
     assert CallRequest.objects.get(pk=call.pk).placement == Placement.ACCEPTED
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("forks", [False, True], ids=["alone", "with a fork"])
 def test_a_process_publishes_its_tasks_before_it_exits(tmp_path: Path, forks: bool) -> None:
     data = tmp_path / "told"

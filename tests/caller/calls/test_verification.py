@@ -190,7 +190,7 @@ def test_an_unverified_phone_cannot_ring_first(how: str, anna: Any, poketalk: An
     assert CallRequest.objects.get().from_number == CALLER
 
 
-@pytest.mark.parametrize("change", [{"number": CALLEE}, {"user": None}])
+@pytest.mark.parametrize("change", [{"number": CALLEE}, {"user": None}, {"user_id": None}])
 def test_a_new_number_or_user_has_to_be_verified_again(
     change: dict[str, Any], phone: Phone
 ) -> None:
@@ -201,7 +201,8 @@ def test_a_new_number_or_user_has_to_be_verified_again(
     assert phone.is_verified
 
     for name, value in change.items():
-        setattr(phone, name, value or someone("eve"))
+        eve = someone("eve")
+        setattr(phone, name, value or (eve.pk if name == "user_id" else eve))
     phone.save(update_fields=[*change])
 
     phone.refresh_from_db()

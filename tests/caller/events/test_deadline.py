@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -12,10 +12,12 @@ import pytest
 from django.db import connection, transaction
 from django.test import Client
 
-from django_poketalk.events import deadline, incoming, tokens
+from django_poketalk.events import incoming, tokens
 from django_poketalk.models import CallEvent, CallRequest
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.protocol.eventurl import Event
+from django_poketalk.shared import deadline
+from django_poketalk.views.events import RECORDING
 
 from .test_event_view import Change, NewCall, tell
 
@@ -23,39 +25,47 @@ from .test_event_view import Change, NewCall, tell
 @pytest.mark.django_db(transaction=True)
 class TestWithin:
     def test_results_and_exceptions_are_returned(self) -> None:
-        assert deadline.within(5, int, "7") == 7
+        assert RECORDING.within(5, int, "7") == 7
         with pytest.raises(ValueError, match="seven"):
-            deadline.within(5, int, "seven")
+            RECORDING.within(5, int, "seven")
 
     def test_hanging_work_times_out(self) -> None:
         release = threading.Event()
         try:
             with pytest.raises(deadline.Overdue):
-                deadline.within(0.05, release.wait, 30)
+                RECORDING.within(0.05, release.wait, 30)
         finally:
             release.set()
 
     def test_if_all_threads_hang_nobody_waits(self) -> None:
         release = threading.Event()
         try:
-            for _ in range(deadline.THREADS):
+            for _ in range(RECORDING.threads):
                 with pytest.raises(deadline.Overdue):
-                    deadline.within(0.01, release.wait, 60)
+                    RECORDING.within(0.01, release.wait, 60)
             started = time.monotonic()
             with pytest.raises(deadline.Overdue):
-                deadline.within(20, release.wait, 60)
+                RECORDING.within(20, release.wait, 60)
             assert time.monotonic() - started < 10
         finally:
             release.set()
 
         # and when the database is back, so are they
-        assert _eventually(lambda: deadline.within(5, int, "7")) == 7
+        assert _eventually(lambda: RECORDING.within(5, int, "7")) == 7
+
+    def test_the_thread_that_became_free_last_works_next(self) -> None:
+        work = deadline.Deadline("poketalk-tests", threads=3, share=3)
+        together = threading.Barrier(3)
+        with ThreadPoolExecutor(3) as clients:
+            list(clients.map(lambda _: work.within(30, together.wait, 30), range(3)))
+
+        assert len({work.within(30, threading.get_ident) for _ in range(100)}) == 1
 
     def test_work_inside_a_transaction_uses_it(self) -> None:
         with transaction.atomic():
-            assert deadline.within(5, threading.get_ident) == threading.get_ident()
+            assert RECORDING.within(5, threading.get_ident) == threading.get_ident()
 
-        assert deadline.within(5, threading.get_ident) != threading.get_ident()
+        assert RECORDING.within(5, threading.get_ident) != threading.get_ident()
 
 
 def _eventually(work: Any) -> Any:
@@ -69,8 +79,8 @@ def _eventually(work: Any) -> Any:
 
 def wait_until_idle() -> None:
     """Wait for work that timed out, before the tables are emptied."""
-    free = deadline._pool(os.getpid()).free
-    taken = [free.acquire(timeout=10) for _ in range(deadline.THREADS)]
+    free = RECORDING.free
+    taken = [free.acquire(timeout=10) for _ in range(RECORDING.threads)]
     free.release(sum(taken))
     assert all(taken)
 
@@ -93,7 +103,7 @@ def test_a_locked_row_does_not_delay_the_answer(client: Client, new_call: NewCal
     holder.start()
     try:
         assert locked.wait(10)
-        assert tell(client, call, 7, 299) == 503
+        assert tell(client, call, 5, 299) == 503
         assert tell(client, call, 7, 300) == 412
     finally:
         release.set()

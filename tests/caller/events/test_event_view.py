@@ -14,11 +14,12 @@ from django.test import Client
 from django.utils import timezone
 
 from django_poketalk.calls import placing, requesting
-from django_poketalk.events import deadline, incoming, tokens
+from django_poketalk.events import incoming, tokens
 from django_poketalk.models import CallEvent, CallRequest, Placement
 from django_poketalk.protocol import eventurl
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.protocol.eventurl import Event
+from django_poketalk.shared.deadline import Overdue
 from django_poketalk.signals import call_vetoed, status_changed
 
 NewCall = Callable[..., CallRequest]
@@ -59,7 +60,7 @@ class TestRecording:
 
         (event,) = placed.events.all()
         assert (event.status, event.duration, event.cost) == (3, 12, Decimal("0.515"))
-        assert (event.answer, event.reason) == (200, "")
+        assert (event.answer, event.reason, event.times) == (200, "", 1)
         assert event.remote_address == "127.0.0.1"
 
     def test_missing_variables_change_nothing(self, client: Client, placed: CallRequest) -> None:
@@ -93,11 +94,9 @@ class TestHangingUp:
         assert tell(client, placed, 8) == 200
 
         assert CallRequest.objects.get(pk=placed.pk).veto_reason == "hang-up requested"
-        assert [(e.answer, e.reason) for e in placed.events.all()] == [
-            (200, ""),
-            (412, "hang-up requested"),
-            (412, "hang-up requested"),
-            (200, ""),
+        assert [(e.answer, e.reason, e.times) for e in placed.events.all()] == [
+            (412, "hang-up requested", 3),
+            (200, "", 1),
         ]
 
     def test_the_maximum_duration_ends_the_call(self, client: Client, new_call: NewCall) -> None:
@@ -119,14 +118,10 @@ class TestHangingUp:
     ) -> None:
         assert tell(client, new_call(max_duration=300), 8, 301) == 200
 
-    def test_an_event_after_the_end_is_answered_200(
-        self, client: Client, new_call: NewCall
+    def test_a_final_event_after_the_end_is_answered_200(
+        self, client: Client, placed: CallRequest
     ) -> None:
-        call = new_call(max_duration=300)
-        assert tell(client, call, 7, 300) == 412
-        tell(client, call, 8, 301)
-
-        assert tell(client, call, 7, 301) == 200
+        assert [tell(client, placed, status) for status in (6, 4, 6)] == [200] * 3
 
     def test_a_canceled_call_that_rings_is_ended(self, client: Client, call: CallRequest) -> None:
         requesting.cancel(call)
@@ -323,7 +318,7 @@ class TestTokens:
 
 
 class TestWithoutTheDatabase:
-    @pytest.fixture(params=[OperationalError("gone"), deadline.Overdue()], ids=["down", "frozen"])
+    @pytest.fixture(params=[OperationalError("gone"), Overdue()], ids=["down", "frozen"])
     def _no_database(self, request: pytest.FixtureRequest) -> Any:
         with mock.patch("django_poketalk.events.recording.record", side_effect=request.param):
             yield

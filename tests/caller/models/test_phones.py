@@ -8,6 +8,7 @@ import phonenumbers
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group
+from django.core.management.sql import emit_post_migrate_signal
 from django.db import IntegrityError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
@@ -176,6 +177,7 @@ def test_the_number_of_each_user_becomes_the_default_phone() -> None:
         group.permissions.add(held)
     finally:
         MigrationExecutor(connection).migrate(latest)
+        emit_post_migrate_signal(verbosity=0, interactive=False, db=connection.alias)
 
     phone = Phone.objects.get()
     assert (phone.user.username, phone.number, phone.is_default) == ("owner", CALLER, True)

@@ -38,9 +38,9 @@ def bob(db: None) -> Contact:
 @pytest.mark.parametrize(
     ("facts", "phase", "words"),
     [
-        ({"placement": Placement.QUEUED, "status": None}, "calling", "Calling your phone …"),
+        ({"placement": Placement.QUEUED, "status": None}, "calling", "Requesting the call …"),
         ({"placement": Placement.QUEUED, "status": None, "attempts": 1}, "calling", "cannot be"),
-        ({"placement": Placement.SENDING, "status": None}, "calling", "Calling your phone …"),
+        ({"placement": Placement.SENDING, "status": None}, "calling", "Requesting the call …"),
         ({"status": None}, "calling", "Calling your phone …"),
         ({"status": 0}, "calling", "Calling your phone …"),
         ({"status": 1}, "calling", "Calling your phone …"),
@@ -53,9 +53,9 @@ def bob(db: None) -> Contact:
         ({"placement": Placement.CANCELLED, "status": None}, "ended", "Canceled before"),
         ({"placement": Placement.EXPIRED, "status": None}, "failed", "could not be placed in time"),
         ({"placement": Placement.FAILED, "status": None}, "failed", "could not be reached"),
-        ({"status": 2, "ended_at": NOW}, "failed", "Your phone could not be reached"),
+        ({"status": 2, "ended_at": NOW}, "failed", "Your phone could not be reached."),
         ({"status": 4, "ended_at": NOW}, "failed", "Ended before Bob answered."),
-        ({"status": 6, "ended_at": NOW}, "failed", "Bob could not be reached: busy"),
+        ({"status": 6, "ended_at": NOW}, "failed", "Bob could not be reached."),
         (
             {"status": 6, "ended_at": NOW, "hangup_requested_at": NOW},
             "ended",
@@ -226,6 +226,47 @@ def test_hanging_up_returns_the_new_status(anna: Any, new_call: NewCall) -> None
     assert (data["phase"], data["may_hang_up"]) == ("ending", False)
 
 
+def test_a_plain_service_ends_a_call_at_its_next_report(anna: Any, new_call: NewCall) -> None:
+    now = timezone.now()
+    call = connected(
+        new_call(user=anna),
+        hangup_requested_at=now,
+        a_answered_at=now - timedelta(seconds=200),
+        b_answered_at=now - timedelta(seconds=190),
+    )
+
+    data = call_status.serialize(call, anna)
+
+    assert data["sentence"].endswith("Or put down your phone: that ends it now.")
+    assert (data["phase"], data["cost_text"]) == ("ending", "0.421")
+    assert data["clock"] in (190, 191)
+    assert data["next_report"] in (38, 39)  # 240 s after the answer
+
+
+def test_nobody_knows_when_a_phone_that_rings_reports(anna: Any, new_call: NewCall) -> None:
+    call = connected(new_call(user=anna), status=1, a_answered_at=None, hangup_requested_at=NOW)
+
+    data = call_status.serialize(call, anna)
+
+    assert data["sentence"].endswith("Or decline it on your phone: that ends it now.")
+    assert (data["clock"], data["next_report"]) == (None, None)
+
+
+def test_a_service_that_was_asked_has_five_seconds_to_end_a_call(
+    anna: Any, new_call: NewCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("django_poketalk.backends.locmem.LocmemBackend.can_ask", True)
+    call = connected(new_call(user=anna), hangup_requested_at=timezone.now())
+
+    asked = call_status.serialize(call, anna)
+    call.hangup_requested_at -= timedelta(seconds=6)
+    in_vain = call_status.serialize(call, anna)
+
+    assert (asked["sentence"], asked["next_report"]) == ("Hanging up …", None)
+    assert "at the service’s next report" in in_vain["sentence"]
+    assert in_vain["next_report"] is not None
+
+
 def test_an_unchanged_status_is_304_although_the_clock_runs(anna: Any, new_call: NewCall) -> None:
     call = connected(new_call(user=anna), b_answered_at=NOW - timedelta(seconds=10))
     client, address = logged_in(anna), f"/poketalk/{call.pk}/status/"
@@ -249,3 +290,32 @@ def test_a_status_request_makes_a_fixed_number_of_queries(
 
     with django_assert_num_queries(4):  # session, user, call with its users, subject
         client.get(address)
+
+
+def test_a_call_that_no_worker_takes_still_waits(call: CallRequest) -> None:
+    def after(seconds: float) -> str:
+        with time_machine.travel(call.not_before + timedelta(seconds=seconds), tick=False):
+            return call_status.sentence(call)
+
+    assert after(4) == "Requesting the call …"
+    assert after(6) == "The call still waits to be placed. No phone rings yet."
+
+    call.placement = Placement.SENDING
+    assert after(6) == "Requesting the call …"
+
+
+def test_a_cost_has_the_currency_of_its_service(
+    call: CallRequest, poketalk: Any, anna: Any
+) -> None:
+    poketalk(CURRENCY="EUR", SERVICES={"other": {"CURRENCY": "GBP"}})
+    call.cost = Decimal("0.42")
+    shown = call_status.serialize(call, anna)
+    call.service = "other"
+    other = call_status.serialize(call, anna)
+
+    assert (shown["cost_text"], shown["cost"], shown["currency"]) == (
+        "0.42\u00a0EUR",
+        "0.42",
+        "EUR",
+    )
+    assert other["cost_text"] == "0.42\u00a0GBP"

@@ -86,7 +86,7 @@ def calls(draw_from: st.DrawFn) -> Facts:
 
 
 any_picture = given(facts=calls(), events=histories, now=moments, previous=st.none() | happened)
-thorough = settings(max_examples=300, deadline=None)
+thorough = settings(max_examples=100, deadline=None)
 
 
 @thorough

@@ -14,8 +14,9 @@ from django.utils import timezone
 
 from django_poketalk.models import CallRequest, Placement
 from django_poketalk.reports import traffic
+from django_poketalk.reports.figures import Figures
 from django_poketalk.reports.outcomes import Outcome
-from django_poketalk.reports.traffic import Figures, Period
+from django_poketalk.reports.traffic import Period
 
 from ..people import someone
 
@@ -46,6 +47,7 @@ def talked(seconds: int = 60, when: datetime = NOON, **facts: Any) -> CallReques
         "b_initiated_at": when + timedelta(seconds=6),
         "b_answered_at": when + timedelta(seconds=10),
         "ended_at": when + timedelta(seconds=10 + seconds),
+        "duration": 4 + seconds,
     }
     return add(when, status=8, **stages | facts)
 
@@ -95,7 +97,8 @@ def test_ner_is_the_share_of_requested_calls_that_reached_a_phone() -> None:
 def test_acd_is_the_average_talk_time() -> None:
     talked(30)
     talked(90)
-    talked(5, b_answered_at=None)  # that event was missed
+    talked(56, b_answered_at=None)  # that event was missed, so that all of its 60 s count
+    talked(999, ended_at=None)  # goes on
     rang()
 
     assert total().acd == timedelta(seconds=60)
@@ -229,9 +232,11 @@ def test_users_are_named_and_calls_without_a_user_are_last() -> None:
 
 
 @pytest.mark.parametrize(
-    ("by", "queries"), [("day", 1), ("user", 2), ("country", 1), ("outcome", 1)]
+    ("by", "queries"), [("day", 2), ("user", 3), ("country", 2), ("outcome", 2)]
 )
-def test_a_report_takes_one_query_and_one_for_user_names(by: str, queries: int) -> None:
+def test_a_report_takes_one_query_and_one_each_for_counted_days_and_user_names(
+    by: str, queries: int
+) -> None:
     for name in ("anna", "bob", "carl"):
         talked(user=someone(name))
 

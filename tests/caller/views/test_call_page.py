@@ -13,6 +13,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_poketalk.models import CallRequest, Placement
+from django_poketalk.presentation import call_status
+from django_poketalk.shared.moments import moment_with_zone
 from tests.crm.models import Contact
 
 from ..conftest import CALLEE
@@ -51,6 +53,39 @@ def test_the_page_has_the_state_duration_cost_and_log(
     assert "+44 20 7946 0123" in html
     story = re.findall(r"<time[^>]*>[^<]* (\d\d:\d\d:\d\d)</time>", html)
     assert story[:3] == ["09:00:00", "09:00:04", "09:01:01"]
+
+
+def test_a_scheduled_call_says_when_and_can_be_canceled(
+    anna: Any, new_call: Callable[..., CallRequest]
+) -> None:
+    due = timezone.now() + timedelta(hours=5)
+    call = new_call(user=anna, not_before=due)
+    client = logged_in(anna)
+
+    html = page(client.get(f"/poketalk/{call.pk}/"))
+
+    assert "<title>Scheduled</title>" in html
+    assert f"Your phone will ring on {moment_with_zone(due)}" in html
+    assert "Cancel this call</button>" in html
+    assert "Hang up" not in html
+    assert 'data-wait="3600"' in html
+    page(client.post(f"/poketalk/{call.pk}/hang-up/", follow=True))
+    call.refresh_from_db()
+    assert call.placement == Placement.CANCELLED
+
+
+def test_the_page_of_a_scheduled_call_looks_from_shortly_before_it_is_due(
+    anna: Any, new_call: Callable[..., CallRequest]
+) -> None:
+    now = timezone.now()
+    waits = [
+        call_status.refresh_after(new_call(user=anna, not_before=now + timedelta(seconds=seconds)))
+        for seconds in (86400, 630, 20)
+    ]
+
+    assert waits[0] == 3600
+    assert 590 <= (waits[1] or 0) <= 600
+    assert waits[2] == 3
 
 
 def test_another_user_s_call_is_404(anna: Any, new_call: Callable[..., CallRequest]) -> None:
@@ -230,18 +265,24 @@ def test_the_status_is_available_as_json(anna: Any, new_call: Callable[..., Call
 
     live = client.get(f"/poketalk/{call.pk}/status/").json()
     assert live == {
+        "id": call.pk,
+        "callee": "+44 20 7946 0123",
         "phase": "talking",
         "sentence": "Connected",
         "clock": 0,
+        "next_report": None,
         "cost_text": "0.421",
         "may_hang_up": True,
         "placement": "accepted",
         "status": 7,
         "state": "connected",
+        "talk_time": None,
         "duration": 75,
         "cost": "0.420500",
+        "currency": "",
         "open": True,
         "ended": None,
+        "wrap_up": None,
     }
 
     connected(call, status=8, ended_at=datetime.fromisoformat("2026-03-02T09:00:00+00:00"))

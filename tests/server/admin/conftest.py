@@ -1,4 +1,4 @@
-"""A carrier with a deck, and who imports another."""
+"""A price list with a deck, and who imports another."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.test import Client
 
-from django_poketalk.server.models import Rate, ServiceProvider
+from django_poketalk.server.models import PriceList, Rate
 
 from ..staff import staff
 from .decks import MAY
@@ -23,15 +23,15 @@ def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def carrier() -> ServiceProvider:
-    carrier = ServiceProvider.objects.create(name="Carrier")
+def prices() -> PriceList:
+    prices = PriceList.objects.create(name="Prices")
     Rate.objects.create(
-        provider=carrier, prefix="44", destination="UK", price_per_minute=Decimal("0.12")
+        price_list=prices, prefix="44", destination="UK", price_per_minute=Decimal("0.12")
     )
     Rate.objects.create(
-        provider=carrier, prefix="49", destination="Germany", price_per_minute=Decimal("0.10")
+        price_list=prices, prefix="49", destination="Germany", price_per_minute=Decimal("0.10")
     )
-    return carrier
+    return prices
 
 
 @pytest.fixture

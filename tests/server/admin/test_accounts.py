@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import re
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.test import Client
-from django.utils import timezone
 
 from django_poketalk.server.billing import ledger
-from django_poketalk.server.billing.statements import statement
-from django_poketalk.server.models import Account, Call, LedgerEntry
+from django_poketalk.server.models import Account, LedgerEntry, PriceList
+from django_poketalk.server.models.currencies import CURRENCIES
 
-from .. import money
 from ..conftest import Customer, make_customer
 from ..staff import history, page, staff
 
 KEY = "0123456789abcdef" * 2
 BOOKER = ("view_account", "add_ledgerentry")
-BOOKKEEPER = ("view_account", "view_ledgerentry")
 
 
 def top_up(client: Client, account: Account, **fields: str) -> Any:
@@ -62,7 +55,9 @@ def test_tops_up_an_account_from_its_page(customer: Customer) -> None:
 
 def test_the_currency_cannot_change_once_there_are_entries(customer: Customer) -> None:
     client = staff("view_account", "change_account")
-    fresh = Account.objects.create(name="Fresh", provider=customer.account.provider)
+    fresh = Account.objects.create(
+        name="Fresh", provider=customer.provider, price_list=customer.price_list
+    )
 
     def has_field(account: Account) -> bool:
         html = client.get(page(Account, "change", account.pk)).content.decode()
@@ -71,6 +66,45 @@ def test_the_currency_cannot_change_once_there_are_entries(customer: Customer) -
 
     assert has_field(fresh)
     assert not has_field(customer.account)
+
+
+@pytest.mark.parametrize("model", [Account, PriceList])
+def test_the_currency_is_chosen_from_iso_4217(
+    customer: Customer, admin_client: Client, model: type[Any]
+) -> None:
+    rows = {Account: Account.objects.create(name="Fresh"), PriceList: customer.price_list}
+    path = page(model, "change", rows[model].pk)
+
+    html = admin_client.get(path).content.decode()
+    options = re.findall(r'<option value="([A-Z]{3})"( selected)?>([^<]+)', html)
+    refused = admin_client.post(path, {"name": "New", "currency": "BTC"})
+
+    assert {code for code, _selected, _name in options} == CURRENCIES
+    assert [name for _code, selected, name in options if selected] == ["EUR – Euro"]
+    assert "currency" in refused.context["adminform"].form.errors
+
+
+def test_a_currency_that_left_the_list_is_not_changed_unasked(
+    customer: Customer, admin_client: Client
+) -> None:
+    fresh = Account.objects.create(name="Fresh", currency="DEM")
+    path = page(Account, "change", fresh.pk)
+
+    html = admin_client.get(path).content.decode()
+
+    assert re.findall(r'<option value="[A-Z]{3}" selected', html) == []
+    form = {"addresses-TOTAL_FORMS": "0", "addresses-INITIAL_FORMS": "0", "credit_limit": "0"}
+    response = admin_client.post(path, form | {"name": "Fresh", "currency": ""})
+    assert "currency" in response.context["adminform"].form.errors
+
+
+def test_currencies_have_names_in_the_users_language(customer: Customer, settings: Any) -> None:
+    settings.LANGUAGE_CODE = "de"
+
+    path = page(PriceList, "change", customer.price_list.pk)
+    html = staff("view_pricelist", "change_pricelist").get(path).content.decode()
+
+    assert ">CHF – Schweizer Franken<" in html
 
 
 def test_a_repeated_top_up_form_is_booked_once(customer: Customer) -> None:
@@ -180,123 +214,11 @@ def test_money_is_formatted_in_the_users_language(customer: Customer, settings: 
     assert "15.216" not in html
 
 
-# Statements
-
-
-@pytest.fixture
-def booked(customer: Customer, queued: Callable[..., Call]) -> Account:
-    """An account with entries: March opens with 100, a payment of 50 and charges of 1.500. An
-    adjustment of -10 is in April.
-    """
-    account = customer.account
-    call = queued(Decimal(2), custom="=HYPERLINK(1)")
-    ledger.top_up(account, Decimal(50), note="<b>=1+1</b>")
-    money.charge(call, Decimal("0.5"), Decimal(1))
-    ledger.adjust(account, Decimal(-10), note="@SUM(A1)")
-    moments = [datetime(2026, 2, 28, 23, 59, 59, tzinfo=UTC)]
-    moments += [datetime(2026, 3, 1, tzinfo=UTC) + timedelta(days=day) for day in (0, 9, 9)]
-    moments += [datetime(2026, 4, 1, tzinfo=UTC)]
-    for pk, moment in zip(
-        LedgerEntry.objects.order_by("pk").values_list("pk", flat=True), moments, strict=True
-    ):
-        LedgerEntry.objects.filter(pk=pk).update(created_at=moment)
-    return account
-
-
-MARCH = {"first": "2026-03-01", "last": "2026-03-31"}
-
-
-def test_a_statement_adds_up(booked: Account) -> None:
-    march = statement(booked, datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
-
-    assert (march.opening, march.paid_in, march.paid_out) == (100, 50, Decimal("-1.5"))
-    assert march.closing == Decimal("148.5")
-    assert march.entries.count() == 3
-    before = statement(booked, datetime(2020, 1, 1, tzinfo=UTC), datetime(2021, 1, 1, tzinfo=UTC))
-    assert (before.opening, before.closing) == (0, 0)
-    after = statement(booked, datetime(2026, 5, 1, tzinfo=UTC), timezone.now())
-    assert (after.opening, after.closing) == (Decimal("138.5"), Decimal("138.5"))
-
-
-def test_consecutive_statements_match_when_hosts_clocks_differ(
-    customer: Customer,
-) -> None:
-    """An entry of a host with a fast clock has a later time than the entry after it."""
-    account, april = customer.account, datetime(2026, 4, 1, tzinfo=UTC)
-    times = [april - timedelta(days=9), april + timedelta(seconds=1), april - timedelta(seconds=1)]
-    ledger.top_up(account, Decimal(7))
-    ledger.top_up(account, Decimal(20))
-    for entry, moment in zip(LedgerEntry.objects.order_by("pk"), times, strict=True):
-        LedgerEntry.objects.filter(pk=entry.pk).update(created_at=moment)
-
-    before = statement(account, april - timedelta(days=31), april)
-    after = statement(account, april, april + timedelta(days=30))
-
-    assert (before.opening, before.paid_in, before.closing) == (0, 120, 120)
-    assert (after.opening, after.paid_in, after.closing) == (120, 7, balance(account))
-
-
-def test_the_statement_page_contains_only_its_account(booked: Account) -> None:
-    ledger.top_up(make_customer("Other").account, Decimal(4711))
-
-    html = staff(*BOOKKEEPER).get(page(Account, "statement", booked.pk), MARCH).content.decode()
-
-    for figure in ("100.000", "50.000", "-1.500", "148.500 EUR"):
-        assert f'<dd><bdi dir="ltr">{figure}</bdi></dd>' in html
-    assert "4,711" not in html
-    assert "&lt;b&gt;=1+1&lt;/b&gt;" in html
-
-
-def test_the_csv_file_contains_every_entry_and_no_formula(booked: Account) -> None:
-    response = staff(*BOOKKEEPER).get(
-        page(Account, "statement", booked.pk),
-        {"first": "2026-03-01", "last": "2026-04-30", "format": "csv"},
-    )
-    text = b"".join(response.streaming_content).decode("utf-8-sig")
-    lines = list(csv.reader(io.StringIO(text)))
-
-    assert lines[0][0] == "Time"
-    assert [line[6] for line in lines[2:-1]] == ["-10.000", "-1.000", "-0.500", "50.000"]
-    assert (lines[1][-1], lines[-1][-1]) == ("138.500", "100.000")
-    assert lines[2][4] == "'@SUM(A1)"
-    assert lines[3][3] == "'=HYPERLINK(1)"
-    assert history(booked)[0] == "Exported statement as CSV: 2026-03-01 to 2026-04-30."
-
-
-@pytest.mark.parametrize(
-    "period",
-    [
-        {"first": "2026-03-31", "last": "2026-03-01"},
-        {"first": "yesterday", "last": "2026-03-01"},
-        {"first": "0001-01-01", "last": "2026-03-01"},
-        {"first": "2026-03-01", "last": "9999-12-31"},
-        {"first": "2026-03-01\x00", "last": "2026-03-01"},
-    ],
-)
-def test_rejects_invalid_periods(booked: Account, period: dict[str, str]) -> None:
-    for format_ in ("", "csv"):
-        query = period | {"format": format_}
-        response = staff(*BOOKKEEPER).get(page(Account, "statement", booked.pk), query)
-        assert response.status_code == 200
-        assert response.context["form"].errors
-        assert response.context["statement"] is None
-
-
-def test_a_statement_requires_the_permission_to_see_the_ledger(booked: Account) -> None:
-    for codenames in (["view_account"], ["view_ledgerentry"]):
-        response = staff(*codenames).get(page(Account, "statement", booked.pk), MARCH)
-        assert response.status_code == 403
-
-
-def test_the_number_of_queries_does_not_grow_with_the_entries(
+def test_the_number_of_queries_of_a_top_up_is_fixed(
     customer: Customer, django_assert_num_queries: Any
 ) -> None:
-    client = staff(*BOOKER, "view_ledgerentry")
-    for _ in range(5):
-        ledger.top_up(customer.account, Decimal(1))
+    client = staff(*BOOKER)
     client.get("/admin/")  # caches content types
-    # The session, the user, the user's permissions and those of the groups; then the page's own.
-    with django_assert_num_queries(4 + 1 + 3):  # the account; balance before, sums, entries
-        client.get(page(Account, "statement", customer.account.pk))
+    # The session, the user, the user's permissions and those of the groups; then the account.
     with django_assert_num_queries(4 + 1):
         client.get(page(Account, "top_up", customer.account.pk))

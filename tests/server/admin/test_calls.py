@@ -70,18 +70,18 @@ def add_leg(call: Call, customer: Customer, **facts: Any) -> Leg:
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        ({"live": "now"}, "1 call"),
-        ({"live": "queued"}, "1 call"),
-        ({"live": "over"}, "1 call"),
-        ({"live": "talking"}, "0 calls"),
-        ({"live": "nonsense"}, "0 calls"),
-        ({"cause": "busy"}, "1 call"),
-        ({"cause": "declined"}, "0 calls"),
-        ({"day": "today"}, "2 calls"),
-        ({"day": "yesterday"}, "0 calls"),
-        ({"q": "first"}, "1 call"),
-        ({"q": "+44 20 7946"}, "2 calls"),
-        ({"q": "+49"}, "0 calls"),
+        ({"live": "now"}, "1 service call"),
+        ({"live": "queued"}, "1 service call"),
+        ({"live": "over"}, "1 service call"),
+        ({"live": "talking"}, "0 service calls"),
+        ({"live": "nonsense"}, "0 service calls"),
+        ({"cause": "busy"}, "1 service call"),
+        ({"cause": "declined"}, "0 service calls"),
+        ({"day": "today"}, "2 service calls"),
+        ({"day": "yesterday"}, "0 service calls"),
+        ({"q": "first"}, "1 service call"),
+        ({"q": "+44 20 7946"}, "2 service calls"),
+        ({"q": "+49"}, "0 service calls"),
     ],
 )
 def test_finds_calls(queued: Queued, query: dict[str, str], found: str) -> None:
@@ -110,7 +110,7 @@ def test_masked_numbers_cannot_be_searched_for(queued: Queued) -> None:
     client = staff("view_call")
 
     assert CALLEE not in html_of(client.get(CALLS))
-    assert "0 calls\n" in html_of(client.get(CALLS, {"q": CALLEE}))
+    assert "0 service calls\n" in html_of(client.get(CALLS, {"q": CALLEE}))
 
 
 def test_hangs_up_a_live_call_from_its_page(queued: Queued) -> None:
@@ -195,7 +195,7 @@ def test_the_margin_is_the_cost_less_the_buy_cost(customer: Customer, queued: Qu
     }
     known = add_leg(call, customer, cost=Decimal("1.2"), **bought)
     unknown = add_leg(call, customer, attempt=2, cost=Decimal("1.2"))
-    reader = staff("view_leg")
+    reader = staff("view_leg", "view_buy_costs")
 
     listed = html_of(reader.get(LEGS))
     assert re.findall(r'<td class="field-margin[^"]*">([^<]*)</td>', listed) == ["—", "-0.100"]
@@ -226,7 +226,8 @@ def test_a_legs_cost_can_be_computed_from_its_exported_record(
     prefix = "buy_" if side == "bought" else ""
     Leg.objects.update(**{prefix + name: value for name, value in example.items()})
 
-    response = staff("view_leg").post(LEGS, {"action": "export_csv", "_selected_action": [leg.pk]})
+    reader = staff("view_leg", "view_buy_costs")
+    response = reader.post(LEGS, {"action": "export_csv", "_selected_action": [leg.pk]})
     text = b"".join(response.streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]
     [record] = csv.DictReader(io.StringIO(text))
 
@@ -359,8 +360,8 @@ def test_filters_calls_by_day(queued: Queued) -> None:
     Call.objects.filter(pk=call.pk).update(created_at=timezone.now() - timedelta(days=3))
     client = staff("view_call")
 
-    assert "0 calls\n" in html_of(client.get(CALLS, {"day": "today"}))
-    assert "1 call\n" in html_of(client.get(CALLS, {"day": "7"}))
+    assert "0 service calls\n" in html_of(client.get(CALLS, {"day": "today"}))
+    assert "1 service call\n" in html_of(client.get(CALLS, {"day": "7"}))
 
 
 def test_staff_see_only_the_host_of_an_event_url(queued: Queued) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from django_poketalk.server.admin import decks
-from django_poketalk.server.models import Rate, ServiceProvider
+from django_poketalk.server.admin import deck_forms
+from django_poketalk.server.billing.rate_decks import importing
+from django_poketalk.server.models import PriceList, Rate
 
 from ..staff import staff
 from .decks import CONFIRM, FRANCE, HEADER, MAY, confirm, confirm_form, deck, preview
@@ -19,29 +20,29 @@ from .decks import CONFIRM, FRANCE, HEADER, MAY, confirm, confirm_form, deck, pr
 pytestmark = pytest.mark.django_db
 
 
-def test_rejects_a_changed_confirm_form(clerk: Client, carrier: ServiceProvider) -> None:
-    signed = confirm_form(preview(clerk, carrier, FRANCE))["import_file_name"]
+def test_rejects_a_changed_confirm_form(clerk: Client, prices: PriceList) -> None:
+    signed = confirm_form(preview(clerk, prices, FRANCE))["import_file_name"]
 
     for name in (f"{signed}x", "", "/etc/hostname", "hostname"):
         response = clerk.post(CONFIRM, {"import_file_name": name, "format": "0"}, follow=True)
 
         assert "Check the file again" in response.content.decode()
     assert clerk.get(CONFIRM).status_code == 405
-    assert "33" not in deck(carrier)
+    assert "33" not in deck(prices)
 
 
-def test_only_the_user_of_the_preview_can_import(clerk: Client, carrier: ServiceProvider) -> None:
-    page = preview(clerk, carrier, FRANCE)
+def test_only_the_user_of_the_preview_can_import(clerk: Client, prices: PriceList) -> None:
+    page = preview(clerk, prices, FRANCE)
 
     assert "Check the file again" in confirm(staff(*MAY), page)
-    assert "33" not in deck(carrier)
+    assert "33" not in deck(prices)
     assert "1 new" in confirm(clerk, page)
 
 
 def test_rejects_a_missing_or_changed_temporary_file(
-    clerk: Client, carrier: ServiceProvider, stored: Path
+    clerk: Client, prices: PriceList, stored: Path
 ) -> None:
-    page = preview(clerk, carrier, FRANCE)
+    page = preview(clerk, prices, FRANCE)
     (file,) = stored.iterdir()
     assert file.stat().st_mode & 0o077 == 0  # not readable by other users
 
@@ -50,25 +51,25 @@ def test_rejects_a_missing_or_changed_temporary_file(
         assert "Check the file again" in confirm(clerk, page)
     file.unlink()
     assert "Check the file again" in confirm(clerk, page)
-    assert "33" not in deck(carrier)
+    assert "33" not in deck(prices)
 
 
-def test_rejects_a_deck_whose_owner_was_deleted(clerk: Client, carrier: ServiceProvider) -> None:
-    page = preview(clerk, carrier, FRANCE)
-    carrier.delete()
+def test_rejects_a_deck_whose_owner_was_deleted(clerk: Client, prices: PriceList) -> None:
+    page = preview(clerk, prices, FRANCE)
+    prices.delete()
 
     assert "Check the file again" in confirm(clerk, page)
 
 
 def test_deletes_temporary_files_that_are_no_longer_needed(
-    clerk: Client, carrier: ServiceProvider, stored: Path
+    clerk: Client, prices: PriceList, stored: Path
 ) -> None:
-    preview(clerk, carrier, "no deck")
-    preview(clerk, carrier, HEADER + "33,France,much,0,1,1\n")
-    preview(clerk, carrier, HEADER + "44,UK,0.12,0,1,1\n")  # changes nothing
+    preview(clerk, prices, "no deck")
+    preview(clerk, prices, HEADER + "33,France,much,0,1,1\n")
+    preview(clerk, prices, HEADER + "44,UK,0.12,0,1,1\n")  # changes nothing
     assert not os.listdir(stored)
 
-    page = preview(clerk, carrier, FRANCE)
+    page = preview(clerk, prices, FRANCE)
     assert len(os.listdir(stored)) == 1
     confirm(clerk, page)
     assert not os.listdir(stored)
@@ -76,56 +77,65 @@ def test_deletes_temporary_files_that_are_no_longer_needed(
 
 @pytest.mark.parametrize("storage", ["CacheStorage", "MediaStorage"])
 def test_the_storage_between_preview_and_import_is_a_setting(
-    clerk: Client, carrier: ServiceProvider, stored: Path, settings: Any, storage: str
+    clerk: Client, prices: PriceList, stored: Path, settings: Any, storage: str
 ) -> None:
     settings.IMPORT_EXPORT_TMP_STORAGE_CLASS = f"import_export.tmp_storages.{storage}"
     settings.MEDIA_ROOT = stored / "media"
 
-    page = preview(clerk, carrier, FRANCE)
+    page = preview(clerk, prices, FRANCE)
     assert "Check the file again" in confirm(staff(*MAY), page)
     assert "1 new" in confirm(clerk, page)
     assert "Check the file again" in confirm(clerk, page)
 
 
 def test_a_deck_may_exceed_the_limit_of_forms(
-    clerk: Client, carrier: ServiceProvider, settings: Any
+    clerk: Client, prices: PriceList, settings: Any
 ) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 6000
     rows = "".join(f"{number},,0.1,0,1,1\n" for number in range(442 * 10**11, 442 * 10**11 + 400))
 
-    assert "400 new" in confirm(clerk, preview(clerk, carrier, HEADER + rows))
+    assert "400 new" in confirm(clerk, preview(clerk, prices, HEADER + rows))
 
 
 def test_rejects_a_large_file_without_storing_it(
-    clerk: Client, carrier: ServiceProvider, stored: Path, monkeypatch: pytest.MonkeyPatch
+    clerk: Client, prices: PriceList, stored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decks, "MAX_BYTES", 100)
+    monkeypatch.setattr(deck_forms, "MAX_BYTES", 100)
 
-    assert "The file is too large." in preview(clerk, carrier, HEADER + "33,France,0.09,0,1,1\n")
+    assert "The file is too large." in preview(clerk, prices, HEADER + "33,France,0.09,0,1,1\n")
     assert not os.listdir(stored)
 
 
 def test_ignores_the_setting_that_skips_the_preview(
-    clerk: Client, carrier: ServiceProvider, settings: Any
+    clerk: Client, prices: PriceList, settings: Any
 ) -> None:
     settings.IMPORT_EXPORT_SKIP_ADMIN_CONFIRM = True
 
-    assert confirm_form(preview(clerk, carrier, FRANCE))
-    assert "33" not in deck(carrier)
+    assert confirm_form(preview(clerk, prices, FRANCE))
+    assert "33" not in deck(prices)
 
 
-def test_imports_nothing_if_the_database_rejects_a_row(
-    clerk: Client, carrier: ServiceProvider, monkeypatch: pytest.MonkeyPatch
+def test_imports_nothing_if_rates_have_changed_since_the_preview(
+    clerk: Client, prices: PriceList
 ) -> None:
-    page = preview(clerk, carrier, FRANCE + "49,Germany,0.2,0,1,1\n")
-    # As if another import had created the rate in between.
-    Rate.objects.create(provider=carrier, prefix="33", price_per_minute=9)
-    find = decks.rate_decks.DeckResource.get_instance
-    monkeypatch.setattr(
-        decks.rate_decks.DeckResource,
-        "get_instance",
-        lambda self, loader, row: None if row["prefix"] == "33" else find(self, loader, row),
-    )
+    page = preview(clerk, prices, FRANCE + "49,Germany,0.11,0,1,1\n")
+    prices.rates.filter(prefix="49").update(price_per_minute=Decimal("0.02"))
 
-    assert "Nothing was imported" in confirm(clerk, page)
-    assert deck(carrier) == {"33": Decimal(9), "44": Decimal("0.12"), "49": Decimal("0.10")}
+    assert "Others have changed rates since the preview" in confirm(clerk, page)
+    assert deck(prices) == {"44": Decimal("0.12"), "49": Decimal("0.02")}
+
+
+def test_imports_nothing_if_somebody_adds_one_of_its_rates_meanwhile(
+    clerk: Client, prices: PriceList, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = preview(clerk, prices, FRANCE + "49,Germany,0.11,0,1,1\n")
+    write = importing.write
+
+    def write_late(owner: PriceList, changes: Any) -> None:
+        Rate.objects.create(price_list=owner, prefix="33", price_per_minute=9)
+        write(owner, changes)
+
+    monkeypatch.setattr(importing, "write", write_late)
+
+    assert "somebody else was changing rates at the same time" in confirm(clerk, page)
+    assert deck(prices) == {"44": Decimal("0.12"), "49": Decimal("0.10")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 
 from django_poketalk.server.models import Gateway
-from django_poketalk.server.routing.trunk import AsteriskTrunk
+from django_poketalk.server.routing.trunk import AsteriskTrunk, SipTrunk
+from django_poketalk.server.switch.monitoring import heartbeat
+from django_poketalk.server.switch.monitoring.gateway_states import Figures, GatewayView
 
 from ..conftest import Customer
 from ..staff import page, staff
@@ -18,9 +21,17 @@ from ..staff import page, staff
 pytestmark = pytest.mark.django_db
 
 PERMISSIONS = ("add_gateway", "change_gateway", "view_gateway", "view_serviceprovider")
-SIP_ONLY = {"host", "port", "from_domain", "early_media", "late_offer", "keep_alive"}
+SIP_ONLY = {"host", "port", "from_domain", "late_offer", "keep_alive"}
 ASTERISK_ONLY = {"ari_url", "application", "endpoint"}
-REAL = {"username", "password_variable", "caller_id", "strip_digits", "max_channels"}
+REAL = {
+    "username",
+    "password_variable",
+    "caller_id",
+    "strip_digits",
+    "calls_per_second",
+    "progress_timeout",
+    "failover_codes",
+}
 
 URL = "https://pbx.example.com:8089"
 
@@ -47,6 +58,7 @@ def basics(gateway: Gateway, kind: str) -> dict[str, Any]:
         "is_active": "on",
         "priority": 10,
         "ring_timeout": 30,
+        "max_channels": 0,
     }
 
 
@@ -154,3 +166,76 @@ def test_the_deployment_check_warns_of_an_unencrypted_password(
     assert found(databases=[], include_deployment_checks=True) == []
     Gateway.objects.update(is_active=False)
     assert found(databases=["default"], include_deployment_checks=True) == []
+
+
+def test_the_list_and_the_page_display_the_state_that_the_switches_see(
+    client: Client, customer: Customer
+) -> None:
+    gateway = customer.gateway
+    since = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    figures = Figures(legs=4, answered=1, rang=2, seconds_to_ring=5.0)
+    down = GatewayView(gateway.pk, gateway.name, "ACME", since, "SIP 503", 3, figures)
+
+    unknown = client.get(page(Gateway, "changelist")).content.decode()
+    heartbeat.beat("office", 0, [down])
+    listed = client.get(page(Gateway, "changelist")).content.decode()
+    html = client.get(page(Gateway, "change", gateway.pk)).content.decode()
+
+    assert 'data-state="none">unknown' in unknown
+    assert 'data-state="bad">down' in listed
+    assert "25 %" in listed
+    assert "2.5 s" in listed
+    assert "since 03/01/2026 12:00:00, at office: SIP 503" in html
+
+
+@pytest.mark.parametrize(
+    ("codes", "valid"),
+    [
+        ("", True),
+        ("503", True),
+        ("404 480 503 600", True),
+        ("399", False),
+        ("700", False),
+        ("503,504", False),
+        ("500-504", False),
+        ("503  504", False),
+        ("503 ", False),
+        ("٥٠٣", False),
+    ],
+)
+def test_failover_codes_are_statuses_of_failures(
+    customer: Customer, codes: str, valid: bool
+) -> None:
+    customer.gateway.failover_codes = codes
+
+    if valid:
+        customer.gateway.full_clean()
+    else:
+        with pytest.raises(ValidationError) as caught:
+            customer.gateway.full_clean()
+        assert set(caught.value.message_dict) == {"failover_codes"}
+
+
+def test_a_gateway_has_its_own_or_the_default_failover_codes(customer: Customer) -> None:
+    gateway = customer.gateway
+    gateway.kind, gateway.host = "sip", "sip.example.com"
+    trunk = gateway.trunk
+    assert isinstance(trunk, SipTrunk)
+    assert trunk.failover_codes == {402, 403, 408, 421, 500, 501, 502, 503, 504}
+
+    gateway.failover_codes = "404 503"
+    trunk = gateway.trunk
+    assert isinstance(trunk, SipTrunk)
+    assert trunk.failover_codes == {404, 503}
+
+
+def test_one_channel_is_saved_with_a_warning(client: Client, customer: Customer) -> None:
+    address = page(Gateway, "change", customer.gateway.pk)
+    form = {**basics(customer.gateway, "simulated"), "numbers": "external"}
+
+    one = client.post(address, {**form, "max_channels": 1}, follow=True).content.decode()
+    two = client.post(address, {**form, "max_channels": 2}, follow=True).content.decode()
+
+    assert "A call has two legs" in one
+    assert "A call has two legs" not in two
+    assert Gateway.objects.get().max_channels == 2

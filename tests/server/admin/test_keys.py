@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
+from django_poketalk.server import admission
 from django_poketalk.server.models import Account, ApiKey
 
 from ..conftest import Customer, make_customer
@@ -22,6 +24,11 @@ def issue(client: Client, account: Account, **fields: object) -> str:
     response = client.post(page(ApiKey, "add"), form)
     assert response.status_code == 200
     return response.content.decode()
+
+
+def revoke(client: Client, key: ApiKey) -> None:
+    chosen = {"action": "revoke", "_selected_action": [key.pk], "confirmed": "yes"}
+    client.post(page(ApiKey, "changelist"), chosen)
 
 
 def secrets_in(html: str) -> list[str]:
@@ -99,22 +106,100 @@ def test_rotates_a_key_without_interruption(customer: Customer) -> None:
     assert ApiKey.find(secret) != ApiKey.find(customer.secret)
     assert customer.request_call() == "00"
 
-    chosen = {"action": "revoke", "_selected_action": [customer.key.pk]}
-    client.post(page(ApiKey, "changelist"), chosen)
+    revoke(client, customer.key)
     assert customer.request_call() == "40"
     customer.secret = secret
     assert customer.request_call() == "00"
     assert history(customer.key) == ["Changed revoked_at."]
 
 
-def test_revokes_a_key_that_was_scheduled_for_later(customer: Customer) -> None:
-    ApiKey.objects.update(revoked_at=timezone.now() + timedelta(days=1))
+def test_revoking_asks_and_is_final(customer: Customer) -> None:
+    client = staff(*ISSUER)
+    chosen = {"action": "revoke", "_selected_action": [customer.key.pk]}
+    customer.request_call()
 
-    staff(*ISSUER).post(
-        page(ApiKey, "changelist"), {"action": "revoke", "_selected_action": [customer.key.pk]}
-    )
+    asked = client.post(page(ApiKey, "changelist"), chosen).content.decode()
 
+    assert "Revoke this key?" in asked
+    assert "from 127.0.0.1" in asked
+    assert ApiKey.find(customer.secret) is not None
+
+    revoke(client, customer.key)
+
+    customer.key.refresh_from_db()
+    revoked_at = customer.key.revoked_at
+    form = {"label": "again", "revoked_at_0": "", "revoked_at_1": "", "expires_at_0": ""}
+    client.post(page(ApiKey, "change", customer.key.pk), form)
+    answer = client.post(page(ApiKey, "changelist"), chosen, follow=True).content.decode()
+    customer.key.refresh_from_db()
+    assert "revoked already" in answer
+    assert (customer.key.revoked_at, customer.key.label) == (revoked_at, "")
     assert ApiKey.find(customer.secret) is None
+    assert history(customer.key).count("Changed revoked_at.") == 1
+
+
+def test_the_form_of_a_key_does_not_undo_its_revocation(
+    customer: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is revoked while the form is being saved."""
+    save = ApiKey.save
+
+    def save_late(key: ApiKey, **options: Any) -> None:
+        ApiKey.objects.filter(pk=key.pk).revoke()
+        save(key, **options)
+
+    monkeypatch.setattr(ApiKey, "save", save_late)
+    form = {"label": "new", "expires_at_0": "", "expires_at_1": ""}
+
+    staff(*ISSUER).post(page(ApiKey, "change", customer.key.pk), form)
+
+    customer.key.refresh_from_db()
+    assert customer.key.label == "new"
+    assert customer.key.revoked_at is not None
+
+
+def test_a_key_expires(customer: Customer) -> None:
+    client = staff(*ISSUER)
+    expiry = {"expires_at_0": "2999-01-01", "expires_at_1": "00:00"}
+    [secret] = secrets_in(issue(client, customer.account, **expiry))
+    key = ApiKey.find(secret)
+    assert key is not None
+    assert key.expires_at is not None
+
+    past = {"expires_at_0": "2020-01-01", "expires_at_1": "00:00"}
+    assert secrets_in(issue(client, customer.account, **past)) == []
+    form = {"label": "CRM", **past}
+    client.post(page(ApiKey, "change", key.pk), form)
+
+    assert ApiKey.find(secret) is None
+
+
+def test_the_last_use_is_stored_at_most_once_a_minute(
+    customer: Customer, django_assert_num_queries: Any
+) -> None:
+    def last_use() -> tuple[datetime | None, str | None]:
+        customer.key.refresh_from_db()
+        return customer.key.last_used_at, customer.key.last_used_from
+
+    def identify(address: str, queries: int) -> None:
+        with django_assert_num_queries(queries):
+            admission.identify(customer.secret, address)
+
+    assert last_use() == (None, None)
+    identify("203.0.113.7", 2)  # not an allowed address
+    assert last_use() == (None, None)
+    identify("127.0.0.1", 3)
+    first = last_use()
+    assert first[0] is not None
+    assert first[1] == "127.0.0.1"
+    identify("127.0.0.1", 2)
+    assert last_use() == first
+
+    ApiKey.objects.update(last_used_at=first[0] - timedelta(minutes=2), last_used_from=None)
+    identify("127.0.0.1", 3)
+    assert last_use()[1] == "127.0.0.1"
+    listed = staff(*ISSUER).get(page(ApiKey, "changelist")).content.decode()
+    assert "127.0.0.1" in listed
 
 
 def test_issuing_a_key_requires_the_permission(customer: Customer) -> None:

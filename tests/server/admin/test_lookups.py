@@ -19,7 +19,7 @@ OURS = [
     model
     for model in admin.site._registry
     if model._meta.app_label in ("poketalk", "poketalk_server")
-    and model._meta.model_name != "switch"  # its page is not a list
+    and model._meta.model_name not in ("heartbeat", "switch")  # their pages are not lists
 ]
 NUMBERS = ("number", "from_number", "to_number")
 

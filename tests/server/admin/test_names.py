@@ -165,3 +165,17 @@ def test_messages_contain_numbers_only_with_permission_and_the_history_never(
     logged = LogEntry.objects.values_list("object_repr", flat=True)
     assert len(logged) == 3
     assert all("•" in name and not contains_a_number(name) for name in logged)
+
+
+def test_the_history_masks_numbers_in_the_label_of_a_presented_number(customer: Customer) -> None:
+    label = f"Office, also {TO}"
+    form = {"account": customer.account.pk, "number": CALLER, "label": label}
+    client = reader(False)
+    read(client, f"{ADMIN}/presentednumber/add/", form)
+    entry = PresentedNumber.objects.get()
+
+    read(client, f"{ADMIN}/presentednumber/{entry.pk}/delete/", {"post": "yes"})
+
+    logged = LogEntry.objects.values_list("object_repr", flat=True)
+    assert len(logged) == 2
+    assert all("Office, also" in name and not contains_a_number(name) for name in logged)

@@ -23,7 +23,10 @@ from django_poketalk.server.models import (
     BlacklistedNumber,
     BuyRate,
     Call,
+    Channel,
+    DeckImport,
     EventDelivery,
+    GatewayState,
     LedgerEntry,
     Leg,
     PresentedNumber,
@@ -31,10 +34,15 @@ from django_poketalk.server.models import (
     TestCall,
 )
 from django_poketalk.server.switch.monitoring import heartbeat
+from django_poketalk.server.switch.monitoring.gateway_states import GatewayView
 
 from ..conftest import CALLEE, CALLER, Customer, make_customer
 
-MODELS = list(apps.get_app_config("poketalk_server").get_models())
+MODELS = [
+    model
+    for model in apps.get_app_config("poketalk_server").get_models()
+    if model is not DeckImport  # on the page that imports decks
+]
 WRITTEN_BY_THE_SERVICE = [Call, Leg, EventDelivery, LedgerEntry]
 Queued = Callable[..., Call]
 
@@ -66,7 +74,8 @@ def filled(customer: Customer, queued: Queued) -> Call:
     )
     BlacklistedNumber.objects.create(number="442079460999")
     PresentedNumber.objects.create(account=customer.account, number="442079460777")
-    heartbeat.beat("office", 1)
+    heartbeat.beat("office", 1, [GatewayView(customer.gateway.pk, "", "", call.created_at)])
+    Channel.objects.create(call=call, side="A", gateway=customer.gateway)
     TestCall.objects.create(gateway=customer.gateway, number=CALLEE)
     return call
 
@@ -100,7 +109,7 @@ def test_every_model_has_its_pages(filled: Call, admin_client: Client, model: ty
     response = admin_client.get(page(model, "change", row.pk))
     assert response.status_code == 200
     assert b"<script>alert" not in response.content
-    addable = model not in (Call, Leg, EventDelivery, Switch)
+    addable = model not in (Call, Channel, Leg, EventDelivery, GatewayState, Switch)
     assert admin_client.get(page(model, "add")).status_code == (200 if addable else 403)
 
 
@@ -245,11 +254,11 @@ def test_a_key_can_be_revoked_but_not_moved_to_another_account(
 ) -> None:
     other = make_customer("Other")
     path = page(ApiKey, "change", customer.key.pk)
-    form = {"account": other.account.pk, "label": "old", "prefix": "x", "revoked_at_0": ""}
-    assert admin_client.post(path, form | {"revoked_at_1": ""}).status_code == 302
+    form = {"account": other.account.pk, "label": "old", "prefix": "x", "expires_at_0": ""}
+    assert admin_client.post(path, form | {"expires_at_1": ""}).status_code == 302
     customer.key.refresh_from_db()
     assert (customer.key.account, customer.key.label) == (customer.account, "old")
-    chosen = {"action": "revoke", "_selected_action": [customer.key.pk]}
+    chosen = {"action": "revoke", "_selected_action": [customer.key.pk], "confirmed": "yes"}
     admin_client.post(page(ApiKey, "changelist"), chosen)
     assert ApiKey.find(customer.secret) is None
     assert ApiKey.find(other.secret) == other.key
@@ -315,6 +324,45 @@ def test_searching_for_numbers_requires_the_permission(
     for client, hits in ((staff(*permissions), 0), (staff(*permissions, "view_numbers"), 1)):
         listed = client.get(page(model, "changelist"), {"q": query}).context["cl"]
         assert listed.queryset.count() == hits
+
+
+@pytest.mark.parametrize("model", [Call, Leg, BlacklistedNumber, PresentedNumber, TestCall])
+@pytest.mark.parametrize("query", ["+44 (0)20 7946 0", "0044 20 7946", "44-20-7946"])
+def test_a_number_is_found_in_any_spelling(
+    filled: Call, admin_client: Client, model: type[Any], query: str
+) -> None:
+    TestCall.objects.update(number=CALLER)
+
+    listed = admin_client.get(page(model, "changelist"), {"q": query}).context["cl"]
+    elsewhere = admin_client.get(page(model, "changelist"), {"q": "+49 89 1"}).context["cl"]
+
+    assert listed.queryset.count() >= 1
+    assert elsewhere.queryset.count() == 0
+
+
+def test_the_codes_of_the_network_have_words(filled: Call, admin_client: Client) -> None:
+    Leg.objects.update(sip_status=486, q850=17)
+
+    for path in (page(Call, "change", filled.pk), page(Leg, "change", Leg.objects.first().pk)):
+        rendered = admin_client.get(path).content.decode()
+        assert "486 Busy Here" in rendered
+        assert "17 User busy" in rendered
+
+
+def test_the_page_of_a_test_call_follows_it_until_it_ends(
+    filled: Call, admin_client: Client
+) -> None:
+    test_call = TestCall.objects.get()
+    path = page(TestCall, "change", test_call.pk)
+    reloads = '<noscript><meta http-equiv="refresh"'
+
+    while_it_rings = admin_client.get(path).content.decode()
+    TestCall.objects.update(state="ended", ended_at=test_call.created_at)
+    after = admin_client.get(path).content.decode()
+
+    assert reloads in while_it_rings
+    assert "poketalk_server/test_call.js" in while_it_rings
+    assert reloads not in after
 
 
 def test_saving_a_masked_blacklist_entry_keeps_its_number(

@@ -83,3 +83,14 @@ def test_a_test_call_rings_an_extension(
     )
 
     assert list(TestCall.objects.values_list("number", flat=True)) == [number] * is_made
+
+
+def test_a_new_default_replaces_the_former_one(customer: Customer) -> None:
+    first = PresentedNumber.objects.create(account=customer.account, number=NUMBER, is_default=True)
+    form = {"account": customer.account.pk, "number": "+442079460888", "is_default": "on"}
+
+    assert staff(*MAY).post(f"{PAGES}add/", form).status_code == 302
+
+    first.refresh_from_db()
+    assert not first.is_default
+    assert PresentedNumber.objects.get(number="442079460888").is_default

@@ -48,6 +48,7 @@ from django_poketalk.server.switch.machine.facts_and_commands import (
     Side,
     TimeUp,
 )
+from django_poketalk.server.switch.monitoring.gateway_states import Outlook
 from django_poketalk.server.switch.ownership import claims
 from django_poketalk.server.switch.ownership.plan import ClaimedCall
 from tests.conftest import Times
@@ -163,7 +164,7 @@ class LedgerMachine(RuleBasedStateMachine):
         credit=st.decimals(min_value=0, max_value=5, places=3),
         a_day=st.one_of(st.none(), st.decimals(min_value=1, max_value=30, places=3)),
         billed=st.sampled_from(["answer", "connected"]),
-        tariff=st.tuples(prices, prices, increments, increments),
+        tariff=st.tuples(prices, prices, increments, increments, prices),
     )
     def open(
         self,
@@ -171,7 +172,7 @@ class LedgerMachine(RuleBasedStateMachine):
         credit: Decimal,
         a_day: Decimal | None,
         billed: str,
-        tariff: tuple[Decimal, Decimal, int, int],
+        tariff: tuple[Decimal, Decimal, int, int, Decimal],
     ) -> None:
         self.customer = make_customer(f"Account {Account.objects.count()}", str(balance))
         self.account = self.customer.account
@@ -179,12 +180,13 @@ class LedgerMachine(RuleBasedStateMachine):
             credit_limit=credit, max_spend_per_day=a_day
         )
         ServiceProvider.objects.filter(pk=self.customer.provider.pk).update(leg_a_billed=billed)
-        price, fee, first, then = tariff
+        price, fee, first, then, minimum = tariff
         Rate.objects.filter(pk=self.customer.rate.pk).update(
             price_per_minute=price,
             connect_fee=fee / 10,
             initial_increment=first,
             subsequent_increment=then,
+            minimum_charge=minimum / 10,
         )
 
     def run_concurrently(self, tasks: list[Callable[[], object]]) -> None:
@@ -209,6 +211,7 @@ class LedgerMachine(RuleBasedStateMachine):
         facts=st.lists(timed_facts, max_size=8),
         paid_in=st.lists(amounts, max_size=2),
         taken=st.lists(amounts, max_size=2),
+        undone=st.lists(st.integers(0, 20), max_size=3),
     )
     def run_everything_concurrently(
         self,
@@ -216,6 +219,7 @@ class LedgerMachine(RuleBasedStateMachine):
         facts: list[tuple[Fact, float]],
         paid_in: list[Decimal],
         taken: list[Decimal],
+        undone: list[int],
     ) -> None:
         live = [call for call in self.calls if not call.machine.ended]
         tasks: list[Callable[[], object]] = [
@@ -225,6 +229,7 @@ class LedgerMachine(RuleBasedStateMachine):
             ],
             *[lambda amount=amount: self.pay_in(amount) for amount in paid_in],
             *[lambda amount=amount: self.take(amount) for amount in taken],
+            *[lambda at=at: self.reverse(at) for at in undone],
             *[self.request_call] * admitted,
         ]
         self.run_concurrently(tasks)
@@ -261,8 +266,16 @@ class LedgerMachine(RuleBasedStateMachine):
         with contextlib.suppress(ledger.InsufficientFunds):
             ledger.adjust(Account.objects.get(pk=self.account.pk), -amount)
 
+    def reverse(self, at: int) -> None:
+        entries = LedgerEntry.objects.filter(account=self.account).order_by("id")
+        if entry := entries[at : at + 1].first():
+            with contextlib.suppress(ledger.InsufficientFunds, ledger.NotReversible):
+                ledger.reverse(entry, "Law")
+
     def claim(self) -> None:
-        self.calls += [DrivenCall(claimed) for claimed in claims.claim("law", 50, ["simulated"])]
+        self.calls += [
+            DrivenCall(claimed) for claimed in claims.claim("law", 50, Outlook(["simulated"])).calls
+        ]
 
     def teardown(self) -> None:
         """End the remaining calls, and check the ledger again."""
@@ -283,6 +296,8 @@ class LedgerMachine(RuleBasedStateMachine):
         for entry in entries:
             balance += entry.amount
             assert entry.balance == balance >= -account.credit_limit
+            assert (entry.reverses is None) == (entry.kind != "reversal")
+            assert entry.reverses is None or entry.amount == -entry.reverses.amount
         assert account.balance == balance
         assert account.funds >= 0
         calls = {call.pk: call for call in Call.objects.filter(account=account)}
@@ -301,7 +316,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert call.held == machine.hold >= call.cost
             assert call.charged_at is None
             return
-        entries = {entry.side: -entry.amount for entry in call.entries.all()}
+        entries = {entry.side: -entry.amount for entry in call.entries.filter(kind="charge")}
         legs = {leg.side: leg.cost for leg in call.legs.all() if leg.cost}
         assert entries == legs
         assert driven.events[-1].cost == call.cost == sum(legs.values(), D(0))
@@ -324,11 +339,11 @@ def test_the_ledger_is_consistent_under_concurrency(times: Times) -> None:
 def test_the_ledger_machine_charges_answered_calls() -> None:
     """The test above reaches charged calls."""
     machine = LedgerMachine()
-    machine.open(D(20), D(0), None, "answer", (D(1), D("0.1"), 1, 1))
+    machine.open(D(20), D(0), None, "answer", (D(1), D("0.1"), 1, 1, D(0)))
     machine.run_concurrently([machine.request_call] * 4)
     machine.claim()
     machine.answer(12.0)
-    machine.run_everything_concurrently(0, [(TimeUp(), 400.0)] * 3, [D(5)], [D(1)])
+    machine.run_everything_concurrently(0, [(TimeUp(), 400.0)] * 3, [D(5)], [D(1)], [])
     machine.ledger_is_consistent()
     machine.teardown()
     debits = Call.objects.values_list("cost", flat=True)

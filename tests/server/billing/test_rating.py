@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from dataclasses import replace
+from decimal import ROUND_UP, Decimal
 
 import pytest
 from hypothesis import assume, given
@@ -12,7 +13,7 @@ from django_poketalk.server.billing.rating import Tariff, call_cost, cost, maxim
 
 money = st.decimals(min_value=0, max_value=50, places=6, allow_nan=False, allow_infinity=False)
 increments = st.integers(min_value=1, max_value=600)
-tariffs = st.builds(Tariff, money, money, increments, increments)
+tariffs = st.builds(Tariff, money, money, increments, increments, money)
 seconds = st.integers(min_value=0, max_value=20_000)
 funds = st.decimals(min_value=0, max_value=5000, places=3, allow_nan=False, allow_infinity=False)
 caps = st.integers(min_value=1, max_value=20_000)
@@ -61,8 +62,23 @@ def test_cost_is_exact_except_for_the_last_rounding(a_tariff: Tariff, after: int
     while billed < after:
         billed += a_tariff.subsequent_increment
     sixtieths = a_tariff.price_per_minute * billed + a_tariff.connect_fee * 60
+    sixtieths = max(sixtieths, a_tariff.minimum_charge * 60)
     actual = cost(a_tariff, after) * 60
     assert sixtieths <= actual < sixtieths + Decimal("0.060")
+
+
+@given(tariffs, seconds)
+def test_a_minimum_changes_only_what_would_cost_less(a_tariff: Tariff, after: int) -> None:
+    without = cost(replace(a_tariff, minimum_charge=Decimal(0)), after)
+    minimum = a_tariff.minimum_charge.quantize(Decimal("0.001"), ROUND_UP)
+    assert cost(a_tariff, after) == max(without, minimum)
+
+
+def test_an_answered_leg_costs_at_least_the_minimum() -> None:
+    with_minimum = replace(tariff("0.60", fee="0.05"), minimum_charge=Decimal("0.2001"))
+    assert [str(cost(with_minimum, after)) for after in (0, 15, 16)] == ["0.201", "0.201", "0.210"]
+    assert maximum_duration(with_minimum, tariff("0"), Decimal("0.200"), 3600) == 0
+    assert maximum_duration(with_minimum, tariff("0"), Decimal("0.201"), 3600) == 15
 
 
 @given(tariffs, seconds, seconds)
@@ -121,7 +137,7 @@ def test_the_maximum_duration_is_exact_for_a_known_answer_of_leg_b(
     longest = maximum_duration(a, b, available, cap, b_offset, a_free_until_connected=is_free)
 
     def cost_at(seconds: int) -> Decimal:
-        b_seconds = seconds - b_offset if seconds >= b_offset else None
+        b_seconds = max(0, seconds - b_offset)
         return call_cost(a, b, b_seconds if is_free else seconds, b_seconds)
 
     assert not longest or cost_at(longest) <= available

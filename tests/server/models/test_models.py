@@ -43,11 +43,11 @@ def test_keys_are_unique(customer: Customer) -> None:
     assert len(secrets) == 50
 
 
-def test_a_key_is_valid_until_it_is_revoked(customer: Customer) -> None:
-    customer.key.revoked_at = timezone.now() + timedelta(hours=1)
+def test_a_key_is_valid_until_it_expires(customer: Customer) -> None:
+    customer.key.expires_at = timezone.now() + timedelta(hours=1)
     customer.key.save()
     assert ApiKey.find(customer.secret) == customer.key
-    customer.key.revoked_at = timezone.now() - timedelta(seconds=1)
+    customer.key.expires_at = timezone.now() - timedelta(seconds=1)
     customer.key.save()
     assert ApiKey.find(customer.secret) is None
 

@@ -12,7 +12,7 @@ import pytest
 from django.db import transaction
 
 from django_poketalk.server.billing import ledger, rating
-from django_poketalk.server.models import Account, Call, Gateway, Rate, ServiceProvider
+from django_poketalk.server.models import Account, Call, Gateway, PriceList, Rate, ServiceProvider
 from django_poketalk.server.switch.engine import Engine
 
 SPEED = 40.0  # call seconds per real second; if it were faster, a stall could use up a hold
@@ -72,10 +72,11 @@ class Service:
 def service(transactional_db: None, settings: Any) -> Service:
     settings.POKETALK_SERVER = {"EVENT_NETWORKS": ("127.0.0.0/8",)}
     provider = ServiceProvider.objects.create(name="Carrier")
-    account = Account.objects.create(name="Customer", provider=provider)
+    price_list = PriceList.objects.create(name="Prices")
+    account = Account.objects.create(name="Customer", provider=provider, price_list=price_list)
     ledger.top_up(account, Decimal(1000))
     gateway = Gateway.objects.create(provider=provider, name="Phones", kind="simulated")
-    rate = Rate.objects.create(provider=provider, prefix="", price_per_minute=Decimal("0.6"))
+    rate = Rate.objects.create(price_list=price_list, prefix="", price_per_minute=Decimal("0.6"))
     return Service(account, provider, gateway, rate)
 
 
@@ -83,21 +84,23 @@ def serve(
     *engines: Engine,
     until: Callable[[], bool],
     during: Callable[[], Awaitable[None]] | None = None,
+    patience: float = PATIENCE,
 ) -> None:
     """Run engines until `until`, which may query the database, returns True. Then stop them."""
-    asyncio.run(serving(*engines, until=until, during=during))
+    asyncio.run(serving(*engines, until=until, during=during, patience=patience))
 
 
 async def serving(
     *engines: Engine,
     until: Callable[[], bool],
     during: Callable[[], Awaitable[None]] | None = None,
+    patience: float = PATIENCE,
 ) -> None:
     running = [asyncio.create_task(engine.run()) for engine in engines]
     try:
         if during is not None:
             await during()
-        await eventually(until)
+        await eventually(until, patience)
         assert not any(task.done() for task in running)
     finally:
         for engine in engines:
@@ -105,9 +108,9 @@ async def serving(
         await asyncio.gather(*running)
 
 
-async def eventually(holds: Callable[[], bool]) -> None:
+async def eventually(holds: Callable[[], bool], patience: float = PATIENCE) -> None:
     """Wait until `holds`, which may query the database, returns True."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(patience):
         while not await asyncio.to_thread(closing, holds):
             await asyncio.sleep(0.02)
 

@@ -14,10 +14,25 @@ EventQuery = dict[str, str]
 QUERY = "webcallid=$webcallid&status=$status&duration=$duration&debit=$debit"
 
 
-class Customer:
-    """Keeps the events that it receives, and answers 412 if `vetoes` returns True for one."""
+class Server(ThreadingHTTPServer):
+    """Lets so many connections wait: all calls of a test may begin at the same moment. Those that
+    it turns away would come seconds later, after events that were sent later.
+    """
 
-    def __init__(self, vetoes: Callable[[EventQuery], bool] = lambda event: False) -> None:
+    request_queue_size = 1000
+    daemon_threads = True
+
+
+class Customer:
+    """Keeps the events that it receives, and answers 412 if `vetoes` returns True for one, else
+    what `status` returns.
+    """
+
+    def __init__(
+        self,
+        vetoes: Callable[[EventQuery], bool] = lambda event: False,
+        status: Callable[[EventQuery], int] = lambda event: 200,
+    ) -> None:
         self.events: list[EventQuery] = []
         self.slow = False
         customer = self
@@ -28,15 +43,14 @@ class Customer:
                 customer.events.append(event)
                 if customer.slow:
                     time.sleep(2)
-                self.send_response(412 if vetoes(event) else 200)
+                self.send_response(412 if vetoes(event) else status(event))
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
             def log_message(self, *args: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self.eventurl = f"http://127.0.0.1:{self._server.server_port}/call_report.php?{QUERY}"
 

@@ -45,8 +45,10 @@ def switch(
         sys.stdout.write(process.communicate()[0])  # pytest prints it if the test fails
 
 
-def wait_for(holds: Callable[[], Any], patience: float = PATIENCE) -> None:
-    """Wait until `holds` returns True, for up to `patience` real seconds."""
+def wait_for(holds: Callable[[], Any], patience: float = 3 * PATIENCE) -> None:
+    """Wait until `holds` returns True, for up to `patience` real seconds: on a busy host, a switch
+    takes long to start.
+    """
     deadline = time.monotonic() + patience
     while not holds():
         assert time.monotonic() < deadline, "timeout"

@@ -14,4 +14,6 @@ POKETALK_SERVER = {
     "EVENT_INTERVAL": int(os.environ.get("SWITCH_EVENT_INTERVAL", "60")),
     "SIP_ADDRESS": "127.0.0.1",
     "SIP_PORT": int(os.environ.get("SWITCH_SIP_PORT", "5060")),
+    # SIPp's phones do not expect OPTIONS in a call.
+    "SIP_CHECK_INTERVAL": int(os.environ.get("SWITCH_SIP_CHECK_INTERVAL", "0")),
 }

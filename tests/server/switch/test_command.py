@@ -21,7 +21,7 @@ from .conftest import PATIENCE, SPEED, Service, ended, serve
 from .customer import Customer
 from .processes import switch, talking, wait_for
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.programs, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import InterfaceError, OperationalError, connection, connections
+from django.db import InterfaceError, OperationalError, connection, connections, transaction
 
-from django_poketalk.server.models import Call, Switch
+from django_poketalk.server.database import idle_transactions
+from django_poketalk.server.models import Account, Call, Switch
 from django_poketalk.server.switch.database_threads import DatabaseThreads, batch_pause
 from django_poketalk.server.switch.engine import THREADS, Engine
 
@@ -114,3 +115,30 @@ def test_locked_accounts_delay_neither_leases_nor_changes_without_money(
             await asyncio.gather(*money)
 
     serve(switch, until=lambda: True, during=lock_all)
+
+
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite is no server.")
+def test_a_transaction_that_stops_halfway_is_rolled_back_and_repeated(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idle_transactions, "LIMIT", 1)
+    stopped, resumed = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with transaction.atomic():
+            account = Account.objects.select_for_update().get()
+            stopped.set()
+            assert resumed.wait(30)
+            Account.objects.update(name=f"{account.name} again")
+
+    async def another_switch_meanwhile() -> None:
+        database = DatabaseThreads(2, retry_for=5.0)
+        first = asyncio.create_task(database.run(work))
+        await asyncio.to_thread(stopped.wait)
+        await database.run(lambda: Account.objects.update(name="Taken over"))  # once it is unlocked
+        resumed.set()
+        await first
+        await asyncio.to_thread(database.close)
+
+    asyncio.run(asyncio.wait_for(another_switch_meanwhile(), 30))
+    assert Account.objects.get().name == "Taken over again"

@@ -325,23 +325,32 @@ def test_numbers_are_masked_in_the_log(service: Service, caplog: pytest.LogCaptu
     assert call.from_number[2:-2] not in caplog.text
 
 
+def test_log_records_name_their_call(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="django_poketalk.server")
+    call = serve_one(service.queue(b="01"))
+
+    about = [vars(record) for record in caplog.records if f"Call {call.pk} " in record.getMessage()]
+    assert len(about) >= 2
+    assert {(each["call_id"], each["call_step"]) for each in about} == {(call.pk, "serve")}
+
+
 def test_a_missing_password_is_logged_once(
     service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     trunk = {"kind": "sip", "host": "sip.example.com", "username": "carrier"}
-    Gateway.objects.update(password_variable="TRUNK_PASSWORD", **trunk)
-    monkeypatch.delenv("TRUNK_PASSWORD", raising=False)
+    Gateway.objects.update(password_variable="POKETALK_GATEWAY_TRUNK", **trunk)
+    monkeypatch.delenv("POKETALK_GATEWAY_TRUNK", raising=False)
     switch = Engine("test", 1, kinds={"sip": SimulatedGateway})
 
     def logged() -> list[str]:
         caplog.clear()
-        switch._log_missing_passwords(plan.routes(["sip"]))
+        switch._log_missing_passwords(plan.active_gateways(["sip"]))
         return caplog.messages
 
     [once] = logged()
-    assert "'carrier' and no password" in once
+    assert "has no password: its variable 'POKETALK_GATEWAY_TRUNK' is not set" in once
     assert logged() == []
-    monkeypatch.setenv("TRUNK_PASSWORD", "correct horse")
+    monkeypatch.setenv("POKETALK_GATEWAY_TRUNK", "correct horse")
     assert logged() == []
-    monkeypatch.delenv("TRUNK_PASSWORD")
+    monkeypatch.delenv("POKETALK_GATEWAY_TRUNK")
     assert logged() == [once]

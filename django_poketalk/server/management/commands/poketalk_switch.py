@@ -11,14 +11,17 @@ import socket
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from django_poketalk.server.conf import settings
 from django_poketalk.server.models import Gateway
 from django_poketalk.server.switch.engine import Engine
 from django_poketalk.server.switch.gateways import KINDS
+from django_poketalk.server.switch.gateways.sip import port
 from django_poketalk.server.switch.monitoring import http
+from django_poketalk.shared.logs import get_logger
 
-logger = logging.getLogger("django_poketalk.server")
+logger = get_logger("django_poketalk.server")
 
 MAX_DRAIN = 86400  # seconds
 GC_THRESHOLDS = (10_000, 20, 20)  # as in gc.set_threshold()
@@ -50,8 +53,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--health",
             metavar="ADDRESS:PORT",
-            help="Where to serve /healthz and /metrics. Default: the setting HEALTH_ADDRESS (not "
-            "served).",
+            help="Where to serve /livez, /readyz and /metrics. Default: the setting "
+            "HEALTH_ADDRESS (not served).",
         )
         parser.add_argument(
             "--name",
@@ -80,6 +83,8 @@ class Command(BaseCommand):
             raise CommandError(f"--health or HEALTH_ADDRESS: {error}") from error
         if speed != 1:
             self._refuse_real_gateways(speed)
+        else:
+            self._require_sip_port()
         if not logger.hasHandlers():
             self._log_to_stdout()
         _collect_garbage_rarely()
@@ -120,6 +125,21 @@ class Command(BaseCommand):
                 f"--speed {speed:g} works with simulated phones only, but gateway {real} "
                 f"({real.kind}) calls real ones. Deactivate it, or omit --speed."
             )
+
+    def _require_sip_port(self) -> None:
+        """Refuse to start if SIP gateways are active and the port is taken."""
+        try:
+            uses_sip = Gateway.objects.filter(is_active=True, kind=Gateway.Kind.SIP).exists()
+        except DatabaseError:  # the switch waits for the database, and reports its port later
+            return
+        try:
+            if uses_sip and Gateway.Kind.SIP in KINDS:
+                port.check_port()
+        except OSError as error:
+            raise CommandError(
+                f"{error.strerror}. Is another switch or SIP server running? Set SIP_PORT to a free"
+                " port, or deactivate the SIP gateways."
+            ) from error
 
     def _log_to_stdout(self) -> None:
         """Log to standard output in a project that does not configure this logger."""

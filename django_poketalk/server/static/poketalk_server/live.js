@@ -1,28 +1,32 @@
 /*
- * Updates a list with live calls: fetches the same page and replaces the rows. The interval grows
- * while nothing changes. Pauses while the page is hidden or a row is selected.
+ * Updates a list with live calls, or of live calls: fetches the same page and replaces the rows. The
+ * interval grows while nothing changes. Pauses while the page is hidden or a row is selected.
  */
 
 const SHORTEST = 3000; // milliseconds
 const LONGEST = 20000;
 const LIVE = '.poketalk-state[data-state="live"]';
 
+const isOfLive = ["now", "talking", "queued"].includes(new URLSearchParams(location.search).get("live"));
+
 let table = document.querySelector("#result_list tbody");
 let wait = SHORTEST;
 
-if (table?.querySelector(LIVE)) setTimeout(update, wait);
+if (isOfLive ? document.querySelector("#changelist-form") : table?.querySelector(LIVE)) setTimeout(update, wait);
 
 async function update() {
-  const isBusy = document.hidden || table.querySelector("input.action-select:checked");
+  const isBusy = document.hidden || table?.querySelector("input.action-select:checked");
   const rows = isBusy ? null : await fetchRows().catch(() => null);
-  if (rows && rows.innerHTML !== table.innerHTML) {
+  if (!table) {
+    if (rows) location.reload(); // the list was empty
+  } else if (rows && rows.innerHTML !== table.innerHTML) {
     table.replaceWith(rows);
     table = rows;
     wait = SHORTEST;
   } else {
     wait = Math.min(wait * 1.5, LONGEST);
   }
-  if (table.querySelector(LIVE)) setTimeout(update, wait);
+  if (isOfLive || table.querySelector(LIVE)) setTimeout(update, wait);
 }
 
 function fetchRows() {

@@ -13,8 +13,9 @@ from django_poketalk.server.models import Leg
 
 from ..delivery.sender import Delivery
 from ..gateways.base import CallKey
-from ..machine.call import Attempt, CallMachine
+from ..machine.call import CallMachine
 from ..machine.facts_and_commands import Cause, Finish, Side
+from ..machine.hunt import Attempt
 from ..ownership.plan import ClaimedCall
 
 
@@ -38,6 +39,7 @@ class LegRow:
     q850: int = 0
     dialog: str = ""
     buy_tariff: Tariff | None = None
+    destination: str = ""  # of a new leg
 
     @classmethod
     def of_attempt(
@@ -62,6 +64,7 @@ class LegRow:
             duration=(machine.seconds(attempt.side) or 0) if answered else 0,
             cost=machine.leg_cost(attempt.side) if answered else FREE,
             buy_tariff=claimed.buy_tariffs.get((attempt.side, attempt.route.gateway)),
+            destination=claimed.destinations.get(attempt.side, ""),
         )
 
     @classmethod
@@ -112,8 +115,15 @@ class Change:
     deliveries: tuple[Delivery, ...] = ()
     requested_hold: Decimal | None = None
     finish: Finish | None = None
+    frees_channels: bool = True  # whether the call may have channels, which `finish` frees
     ended_at: datetime | None = None
     done: bool = False  # nothing is left to do for the call
+
+    @property
+    def final_event_due_at(self) -> datetime | None:
+        """When the final event is sent again; None if it was answered, or not sent."""
+        moments = [delivery.repeated_at for delivery in self.deliveries]
+        return next((moment for moment in moments if moment is not None), None)
 
     @property
     def moves_money(self) -> bool:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -13,6 +12,7 @@ from functools import partial
 
 from django_poketalk.protocol import numbers
 from django_poketalk.protocol.eventurl import Event
+from django_poketalk.shared.logs import about_call, get_logger
 
 from ..clock import Clock, DatabaseTime
 from ..delivery.sender import Delivery, EventQueue, EventSender
@@ -21,6 +21,7 @@ from ..machine.call import CallMachine
 from ..machine.facts_and_commands import (
     Bridge,
     Cause,
+    ChannelsReserved,
     Command,
     Dial,
     DialExtension,
@@ -31,28 +32,38 @@ from ..machine.facts_and_commands import (
     HangUp,
     HangUpRequested,
     HoldGranted,
+    HungUp,
+    ReserveChannels,
+    RoutePair,
     SendEvent,
     Side,
     TimeUp,
 )
+from ..machine.hunt import Attempt
+from ..monitoring.gateway_states import GatewayStates
 from ..monitoring.stats import Stats
 from ..ownership.plan import ClaimedCall
 from . import store
 from .changes import Change, LegRow, time_of_day
 from .write_queue import WriteQueue
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
-# Maximum delay, in seconds, of changes that are not urgent (ringing, answers to events), so that
-# they are written together with the next change.
+SERVE = "serve"  # the step of the call in log records
+
+# Maximum delay, in seconds, of changes that are not urgent, so that they are written together with
+# the next change: what people watch (ringing, events that were not answered), and the log of events
+# that were.
 WRITE_WITHIN = 1.0
+LOG_WITHIN = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallContext:
     """The objects that all calls of a switch share.
 
-    `owned` returns whether the switch still holds its calls' leases. `closed` is called once, when
+    `owned` returns whether the switch still holds its calls' leases. `reserve` reserves channels,
+    on the first of these pairs that has free ones. `closed` is called once, when
     the switch has nothing left to do for the call; before it, `abandon` if the call needs recovery.
     """
 
@@ -62,7 +73,9 @@ class CallContext:
     stats: Stats
     sender: EventSender
     gateways: Mapping[str, BaseGateway]
+    gateway_states: GatewayStates
     owned: Callable[[], bool]
+    reserve: Callable[[CallKey, tuple[RoutePair, ...]], Awaitable[RoutePair | None]]
     closed: Callable[[CallKey], object]
     abandon: Callable[[CallKey], None]
 
@@ -80,7 +93,9 @@ class CallRunner:
         self._claimed = claimed
         self._context = context
         self._machine = CallMachine(claimed.plan)
-        self._events = EventQueue(context.sender, claimed.eventurl, self._record_delivery)
+        self._events = EventQueue(
+            context.sender, claimed.eventurl, self._record_delivery, claimed.account
+        )
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         # The time of day at the machine's zero, by the database's clock, as is `seen_at`, which
@@ -97,6 +112,7 @@ class CallRunner:
         self._written_legs: dict[tuple[Side, int], LegRow] = {}
         self._write_timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
+        self._reserving: asyncio.Task[None] | None = None
         self._is_dirty = False
         a, b = numbers.mask(claimed.from_number), numbers.mask(claimed.to_number)
         self._name = f"Call {self.key.pk} ({a} → {b})"
@@ -104,9 +120,15 @@ class CallRunner:
     def __str__(self) -> str:
         return self._name
 
+    @property
+    def gateways_in_use(self) -> list[int]:
+        """The gateways on which the call has channels, one for each leg."""
+        return self._machine.gateways_in_use
+
     def start(self) -> None:
         """Ring leg A, or end a refused call."""
-        logger.info("%s: claimed.", self)
+        with about_call(self.key.pk, SERVE):
+            logger.info("%s: claimed.", self)
         self._context.stats.count_claim(self._claimed.waited)
         self._step(partial(self._machine.start, self._context.clock.now(), self._claimed.refused))
 
@@ -115,7 +137,9 @@ class CallRunner:
         if self._closed or not self._context.owned():
             return
         now = self._context.clock.now()
-        if isinstance(fact, TimeUp):
+        if isinstance(fact, HungUp):  # nothing later is charged
+            now -= fact.silence * self._context.clock.speed
+        elif isinstance(fact, TimeUp):
             now = max(now, self._machine.deadline or now)  # timers may fire slightly early
         self._step(partial(self._machine.handle, fact, now))
 
@@ -132,6 +156,10 @@ class CallRunner:
     # Commands
 
     def _step(self, step: Callable[[], list[Command]]) -> None:
+        with about_call(self.key.pk, SERVE):  # so are the tasks and timers that it starts
+            self._take(step)
+
+    def _take(self, step: Callable[[], list[Command]]) -> None:
         try:
             commands = step()
             for command in commands:
@@ -144,12 +172,14 @@ class CallRunner:
         if commands:
             self._write_soon()
         else:
-            self._write_later()
+            self._write_later(WRITE_WITHIN)
 
     def _execute(self, command: Command) -> None:
         match command:
             case Dial():
                 self._dial(command)
+            case ReserveChannels(pairs):
+                self._reserving = asyncio.create_task(self._reserve(pairs))
             case Bridge():
                 self._bridge(command)
             case DialExtension():
@@ -164,6 +194,7 @@ class CallRunner:
             case Finish(status, cause, duration, cost_a, cost_b):
                 self._finish = command
                 self._context.stats.ended[status, cause] += 1
+                self._context.gateway_states.count(self._machine.attempts, time.monotonic())
                 self._done = not self._claimed.eventurl
                 logger.info("%s: ended: %s, %d s, %s.", self, cause, duration, cost_a + cost_b)
 
@@ -181,11 +212,21 @@ class CallRunner:
         self._context.stats.dialed[dial.side] += 1
         try:
             number, caller = self._claimed.number(dial.side), self._claimed.number(dial.side.other)
-            self._context.gateways[dial.route.kind].originate(leg, number, caller, dial.route)
+            gateway = self._context.gateways[dial.route.kind]
+            gateway.originate(leg, number, caller, dial.route)
+            self._attempt(leg).dialog = gateway.dialog_of(leg)
         except Exception:
             logger.exception("%s: gateway %d failed to dial.", self, dial.route.gateway)
             down = Failed(dial.side, dial.attempt, Cause.GATEWAY_DOWN, transport=True)
             asyncio.get_running_loop().call_soon(self.handle, down)
+
+    async def _reserve(self, pairs: tuple[RoutePair, ...]) -> None:
+        try:
+            pair = await self._context.reserve(self.key, pairs)
+        except Exception:
+            logger.exception("%s: no channels could be reserved.", self)
+            pair = None
+        self.handle(ChannelsReserved(pair))
 
     def _bridge(self, bridge: Bridge) -> None:
         leg_a = LegKey(self.key, Side.A, bridge.attempt_a)
@@ -211,9 +252,12 @@ class CallRunner:
             logger.exception("%s: hanging up leg %s failed.", self, hang_up.side)
 
     def _gateway_of(self, leg: LegKey) -> BaseGateway:
+        return self._context.gateways[self._attempt(leg).route.kind]
+
+    def _attempt(self, leg: LegKey) -> Attempt:
         for attempt in self._machine.attempts:
             if (attempt.side, attempt.number) == (leg.side, leg.attempt):
-                return self._context.gateways[attempt.route.kind]
+                return attempt
         raise LookupError(f"No attempt {leg.attempt} of leg {leg.side}.")
 
     def _record_delivery(self, delivery: Delivery) -> None:
@@ -224,26 +268,31 @@ class CallRunner:
         if delivery.event.status.is_final:
             self._done = True
             self._write_soon()
-        elif delivery.vetoes:
+            return
+        self._write_later(LOG_WITHIN if delivery.is_answered else WRITE_WITHIN)
+        if delivery.vetoes:
             logger.info("%s: vetoed by the customer.", self)
             self.handle(HangUpRequested(Cause.VETOED))
-        self._write_later()
 
     # Rows
 
-    def _write_later(self) -> None:
-        if not self._closed and self._write_timer is None and self._writing is None:
-            loop = asyncio.get_running_loop()
-            self._write_timer = loop.call_later(WRITE_WITHIN, self._write_soon)
-        self._is_dirty = True
+    def _write_later(self, within: float) -> None:
+        """Write within this many seconds, unless another change is written before."""
+        loop = asyncio.get_running_loop()
+        if self._closed or (self._write_timer and self._write_timer.when() <= loop.time() + within):
+            return
+        self._cancel_write_timer()
+        self._write_timer = loop.call_later(within, self._write_soon)
 
     def _write_soon(self) -> None:
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-            self._write_timer = None
         self._is_dirty = True
         if not self._closed and self._writing is None:
             self._writing = asyncio.create_task(self._write())
+
+    def _cancel_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
     async def _write(self) -> None:
         try:
@@ -261,6 +310,7 @@ class CallRunner:
             self._writing = None
 
     async def _write_once(self) -> None:
+        self._cancel_write_timer()
         machine = self._machine
         legs = {
             (each.side, each.number): LegRow.of_attempt(each, machine, self._claimed, self._zero)
@@ -278,6 +328,7 @@ class CallRunner:
             legs=tuple(row for leg, row in legs.items() if written.get(leg, row) != row),
             deliveries=tuple(self._deliveries),
             requested_hold=self._requested_hold,
+            frees_channels=self._claimed.plan.has_limited_channels,
             finish=self._finish,
             ended_at=time_of_day(machine.now, self._zero),
             done=self._done,
@@ -306,8 +357,8 @@ class CallRunner:
 
     def _close(self) -> None:
         self._closed = True
-        for timer in (self._timer, self._write_timer):
-            if timer is not None:
-                timer.cancel()
+        self._cancel_write_timer()
+        if self._timer is not None:
+            self._timer.cancel()
         self._events.stop()
         self._context.closed(self.key)

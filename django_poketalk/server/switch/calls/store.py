@@ -6,20 +6,17 @@ raised and nothing is written.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from django_poketalk.server.billing import ledger
-from django_poketalk.server.billing.rating import FREE
 from django_poketalk.server.database import bulk_sql
 from django_poketalk.server.database.clock import now_sql
-from django_poketalk.server.models import Call, EventDelivery, Leg
+from django_poketalk.server.models import Call, Channel, Leg
 
-from ..delivery.sender import Delivery
 from ..gateways.base import CallKey
 from .changes import Change, LegRow
 
@@ -40,92 +37,88 @@ def save(changes: Sequence[Change]) -> list[Decimal | None]:
     """
     ordered = sorted(changes, key=lambda change: change.key.pk)
     with transaction.atomic():
-        if len(ordered) > 1:
-            _lock(ordered)
-        _write_calls((change, _columns(change)) for change in ordered)
-        _write_legs(ordered)
-        _write_deliveries(ordered)
-        granted = _book(ordered)
-        # Last, because an ended call must hold no money.
-        _write_calls(
-            (change, ENDED if change.done else ENDING)
-            for change in ordered
-            if change.finish is not None
-        )
+        granted, money, bookings = _book(ordered)
+        calls = _calls(ordered, money)
+        written, *_ = bulk_sql.execute(calls, bookings, _legs(ordered), _deliveries(ordered))
+        if written != len(calls):
+            raise LostCall(f"{len(calls) - written} of {len(calls)} calls are no longer ours.")
+        _free_channels(ordered)
     return [granted.get(change.key) for change in changes]
 
 
-def _lock(changes: Sequence[Change]) -> None:
-    """Lock the rows in primary key order, like all code that locks several calls. The statements
-    that follow may use another order.
+def _calls(
+    changes: Sequence[Change], money: Mapping[int, bulk_sql.Values]
+) -> list[bulk_sql.Statement]:
+    """Update the calls one after the other, because all code locks several calls in the order of
+    their primary keys. Updates `seen_at`; every row must still be ours.
     """
-    if connection.features.has_select_for_update:
-        no_key = connection.features.has_select_for_no_key_update
-        rows = Call.objects.filter(pk__in=[change.key.pk for change in changes]).order_by("pk")
-        list(rows.select_for_update(no_key=no_key).values_list("pk"))
-
-
-def _write_calls(rows: Iterable[tuple[Change, bulk_sql.Values]]) -> None:
-    """One statement per set of columns. Updates `seen_at`; every row must still be ours."""
-    by_columns: dict[tuple[str, ...], list[tuple[bulk_sql.Values, tuple[int, int]]]] = defaultdict(
-        list
-    )
-    for change, values in rows:
-        by_columns[tuple(values)].append((values, (change.key.pk, change.key.fence)))
     states = ", ".join(f"'{state.value}'" for state in Call.OWNED)
-    for batch in by_columns.values():
-        written = bulk_sql.update(
-            Call,
-            ("id", "fence"),
-            batch,
-            also_set=f"{bulk_sql.quoted(Call, 'seen_at')} = {now_sql()}",
-            only=f"{bulk_sql.quoted(Call, 'state')} IN ({states})",
-        )
-        if written != len(batch):
-            raise LostCall(f"{len(batch) - written} of {len(batch)} calls are no longer ours.")
-
-
-def _write_legs(changes: Sequence[Change]) -> None:
-    # After a commit whose response was lost, the rows exist.
-    Leg.objects.bulk_create(
-        [_new_leg(change.key.pk, leg) for change in changes for leg in change.new_legs],
-        ignore_conflicts=True,
-    )
-    bulk_sql.update(
-        Leg,
-        ("call", "side", "attempt"),
+    return bulk_sql.updates(
+        Call,
+        ("id", "fence"),
         [
-            (_changing(leg), (change.key.pk, leg.side, leg.attempt))
+            (
+                {**_columns(change), **money.get(change.key.pk, {})},
+                (change.key.pk, change.key.fence),
+            )
             for change in changes
-            for leg in change.legs
         ],
+        also_set=f"{bulk_sql.quoted(Call, 'seen_at')} = {now_sql()}",
+        only=f"{bulk_sql.quoted(Call, 'state')} IN ({states})",
     )
 
 
-def _write_deliveries(changes: Sequence[Change]) -> None:
-    EventDelivery.objects.bulk_create(
-        [
-            _delivery(change.key.pk, delivery)
-            for change in changes
-            for delivery in change.deliveries
-        ],
-        ignore_conflicts=True,
-    )
+def _legs(changes: Sequence[Change]) -> list[bulk_sql.Statement]:
+    new = [_new_leg(change.key.pk, leg) for change in changes for leg in change.new_legs]
+    changed = [
+        (_changing(leg), (change.key.pk, leg.side, leg.attempt))
+        for change in changes
+        for leg in change.legs
+    ]
+    return [
+        # After a commit whose response was lost, the rows exist.
+        *bulk_sql.inserts(new, ignore_conflicts=True),
+        *bulk_sql.updates(Leg, ("call", "side", "attempt"), changed),
+    ]
 
 
-def _book(changes: Sequence[Change]) -> dict[CallKey, Decimal]:
-    """Apply the changes to their account; the hold in force for each call that requested one."""
+def _deliveries(changes: Sequence[Change]) -> list[bulk_sql.Statement]:
+    rows = [
+        delivery.row(change.key.pk)
+        for change in changes
+        for delivery in change.deliveries
+        if delivery.is_sent
+    ]
+    return bulk_sql.inserts(rows, ignore_conflicts=True)
+
+
+def _book(
+    changes: Sequence[Change],
+) -> tuple[dict[CallKey, Decimal], dict[int, dict[str, Any]], list[bulk_sql.Statement]]:
+    """Apply the changes to their account, which is locked. Return the hold in force for each call
+    that requested one, the columns of money to write to calls, by primary key, and the statements
+    that write the account and its entries.
+    """
     moving = [change for change in changes if change.moves_money]
     granted: dict[CallKey, Decimal] = {}
+    columns: dict[int, dict[str, Any]] = {}
+    bookings: list[bulk_sql.Statement] = []
     if moving:
         batch = ledger.LedgerBatch({change.key.pk: change.key.fence for change in moving})
         for change in moving:
-            if change.requested_hold is not None:
-                granted[change.key] = batch.extend(change.key.pk, change.requested_hold)
             if change.finish is not None:
                 batch.charge(change.key.pk, change.finish.cost_a, change.finish.cost_b)
-        batch.close()
-    return granted
+        for change in moving:  # afterward: what an ended call no longer holds is theirs
+            if change.finish is None and change.requested_hold is not None:
+                granted[change.key] = batch.extend(change.key.pk, change.requested_hold)
+        columns, bookings = batch.close()
+    return granted, columns, bookings
+
+
+def _free_channels(changes: Sequence[Change]) -> None:
+    ended = [change.key.pk for change in changes if change.finish and change.frees_channels]
+    if ended:
+        Channel.objects.filter(call__in=ended).delete()
 
 
 def _columns(change: Change) -> dict[str, Any]:
@@ -135,9 +128,9 @@ def _columns(change: Change) -> dict[str, Any]:
         if change.max_duration:
             columns["max_duration"] = change.max_duration
     if change.finish is not None:
-        columns |= {"hangup_cause": change.finish.cause, "ended_at": change.ended_at}
-    elif change.done:
-        columns |= ENDED  # charged before
+        columns |= {"hangup_cause": change.finish.cause, "ended_at": change.ended_at, **ENDING}
+    if change.done:
+        columns |= {**ENDED, "final_event_due_at": change.final_event_due_at}
     return columns
 
 
@@ -148,6 +141,7 @@ def _new_leg(call: int, leg: LegRow) -> Leg:
         attempt=leg.attempt,
         gateway_id=leg.gateway,
         number=leg.number,
+        destination=leg.destination,
         initiated_at=leg.initiated_at,
         **leg.tariff.columns(),
         **(leg.buy_tariff.columns("buy_") if leg.buy_tariff else {}),
@@ -169,17 +163,3 @@ def _changing(leg: LegRow) -> dict[str, Any]:
         "cost": leg.cost,
         "buy_cost": leg.buy_cost,
     }
-
-
-def _delivery(call: int, delivery: Delivery) -> EventDelivery:
-    return EventDelivery(
-        call_id=call,
-        sequence=delivery.sequence,
-        status=delivery.event.status,
-        duration=delivery.event.duration or 0,
-        cost=delivery.event.cost or FREE,
-        sent_at=delivery.sent_at,
-        seconds=delivery.seconds,
-        answer=delivery.answer,
-        error=delivery.error,
-    )

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.db import InterfaceError, OperationalError
+from django_poketalk.shared.logs import get_logger
 
-from ..database_threads import DatabaseThreads, batch_pause
+from ..database_threads import TEMPORARY, DatabaseThreads, batch_pause
 from . import store
 from .changes import Change
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 GATHER = 0.015  # minimum seconds that a change waits for others to share its transaction
 MAX_BATCH = 100  # changes in one transaction
@@ -91,7 +90,7 @@ class WriteQueue:
         try:
             granted = await threads.run(store.save, [each.change for each in batch])
         except Exception as error:
-            if len(batch) > 1 and not isinstance(error, OperationalError | InterfaceError):
+            if len(batch) > 1 and not isinstance(error, TEMPORARY):
                 if not isinstance(error, store.LostCall):
                     logger.exception("%d changes could not be written together.", len(batch))
                 for each in batch:

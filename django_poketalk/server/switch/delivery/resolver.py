@@ -8,32 +8,30 @@ host: aiohttp does not resolve those.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import socket
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from django_poketalk.server.destinations import DestinationRefused, check_address
 
-# Customers' name servers may be slow, so lookups have their own threads.
-THREADS = 32
+from .lookups import LookUps
 
 
 class CheckedResolver(AbstractResolver):
     """Resolves names to allowed addresses, or raises `DestinationRefused`."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="poketalk-resolver")
+        self._look_ups = LookUps()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """All addresses of the host, each checked. Raises `OSError` if there are none."""
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._threads, self.look_up, host, port, family)
+        """All addresses of the host, each checked. Raises `OSError` if there are none, or if its
+        name servers are too slow (`TimeoutError`).
+        """
+        found = await self._look_ups.run(self.look_up, host, port, family)
         addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
         for address in addresses:
             check_address(address, port)
@@ -54,8 +52,7 @@ class CheckedResolver(AbstractResolver):
         return socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
 
     async def close(self) -> None:
-        """Stop, without waiting for running lookups."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Nothing to do: running look-ups are not waited for."""
 
 
 def checked_socket(info: tuple[Any, ...]) -> socket.socket:

@@ -9,40 +9,47 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
 import aiohttp
-from django.utils import timezone
 from yarl import URL
 
 from django_poketalk.protocol import eventurl
 from django_poketalk.protocol.codes import HTTP_HANG_UP
 from django_poketalk.protocol.eventurl import Event
 from django_poketalk.server import destinations
+from django_poketalk.server.billing.rating import FREE
 from django_poketalk.server.conf import settings
+from django_poketalk.server.models import EventDelivery
+from django_poketalk.shared.logs import get_logger
 from django_poketalk.shared.text import on_one_line
 
+from . import lookups
 from .resolver import CheckedResolver, checked_socket
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # As in the protocol's example, and no others
 HEADERS = {"User-Agent": "ARS 0.1", "Accept": "*/*"}
 MAX_BODY = 1024  # bytes of an answer's body, which is ignored
 READ_TIMEOUT = 0.25  # seconds to read a short body, so that its connection can be reused
 MAX_ERROR = 200  # characters, as in the database
+FIRST_PAUSE = timedelta(seconds=10)  # before a final event is sent again
+TRY_AGAIN = (408, 425, 429)  # statuses of an endpoint that could not process the event now
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A sent event. `answer` is the HTTP status, or None with an `error`."""
+    """A sent event. `answer` is the HTTP status, or None with an `error`.
+
+    If it is not `is_sent`, there was no connection for it: too many to the same host were busy.
+    """
 
     sequence: int
     event: Event
@@ -51,26 +58,65 @@ class Delivery:
     answer: int | None
     error: str = ""
     lag: float = 0.0  # seconds from the event to its sending
+    is_sent: bool = True
 
     @property
     def vetoes(self) -> bool:
         """Whether the customer ends the call with this answer."""
         return self.answer == HTTP_HANG_UP and not self.event.status.is_final
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether the endpoint has processed the event, or refused it for good. Server errors (5xx)
+        and the statuses of `TRY_AGAIN` say that it could not.
+        """
+        return self.answer is not None and self.answer < 500 and self.answer not in TRY_AGAIN
+
+    @property
+    def repeated_at(self) -> datetime | None:
+        """When to send it again first; None if it was answered or is not final."""
+        if self.is_answered or not self.event.status.is_final:
+            return None
+        return self.sent_at + FIRST_PAUSE
+
+    def row(self, call: int) -> EventDelivery:
+        """The row for this call, not saved."""
+        return EventDelivery(
+            call_id=call,
+            sequence=self.sequence,
+            status=self.event.status,
+            duration=self.event.duration or 0,
+            cost=self.event.cost or FREE,
+            sent_at=self.sent_at,
+            seconds=self.seconds,
+            answer=self.answer,
+            error=self.error,
+        )
+
+
+@dataclass(slots=True)
+class _Host:
+    """One account's connections to one host that are free, and how many events use or await one."""
+
+    free: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(settings.event_connections_per_host)
+    )
+    events: int = 0
+
 
 class EventSender:
     """The HTTP client of all calls, an async context manager. `now` dates the deliveries."""
 
-    def __init__(self, now: Callable[[], datetime] = timezone.now) -> None:
+    def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self._session: aiohttp.ClientSession | None = None
         self._resolver: CheckedResolver | None = None
+        self._hosts: dict[tuple[int, str | None, int | None], _Host] = {}
 
     async def __aenter__(self) -> Self:
         self._resolver = CheckedResolver()
         connector = aiohttp.TCPConnector(
             limit=0,  # no total: hanging endpoints must not use up the connections of others
-            limit_per_host=settings.event_connections_per_host,
             resolver=self._resolver,
             socket_factory=checked_socket,
         )
@@ -98,13 +144,56 @@ class EventSender:
             await self._resolver.close()
 
     async def send(
-        self, template: str, sequence: int, event: Event, since: float | None = None
+        self,
+        template: str,
+        sequence: int,
+        event: Event,
+        since: float | None = None,
+        *,
+        account: int = 0,
     ) -> Delivery:
-        """Request the expanded template once, for at most `event_timeout` seconds.
+        """Request the expanded template once, for at most `event_timeout` seconds, after waiting
+        for a free connection to its host for at most as long.
 
         Errors are reported in the delivery. Redirects are answers and are not followed. `since` is
-        when the event occurred, by `time.monotonic()`.
+        when the event occurred, by `time.monotonic()`. `account` has its share of name look-ups,
+        and its own connections: accounts may use the same host, and one of them may let it hang.
         """
+        lookups.account.set(account)
+        try:
+            async with self._connection_to(template, account):
+                return await self._send(template, sequence, event, since)
+        except TimeoutError:
+            error = "All connections to this host are busy."
+            return Delivery(sequence, event, self._now(), 0.0, None, error, is_sent=False)
+
+    @contextlib.asynccontextmanager
+    async def _connection_to(self, template: str, account: int) -> AsyncIterator[None]:
+        """One of the account's connections to the template's host. `TimeoutError` if none becomes
+        free.
+        """
+        try:
+            url = URL(template, encoded=True)
+            key = (account, url.host, url.port)
+        except ValueError:  # which sending reports
+            key = (account, None, None)
+        host = self._hosts.setdefault(key, _Host())
+        host.events += 1
+        try:
+            async with asyncio.timeout(settings.event_timeout):
+                await host.free.acquire()
+            try:
+                yield
+            finally:
+                host.free.release()
+        finally:
+            host.events -= 1
+            if not host.events:
+                self._hosts.pop(key, None)
+
+    async def _send(
+        self, template: str, sequence: int, event: Event, since: float | None
+    ) -> Delivery:
         sent_at, began = self._now(), time.monotonic()
         lag = 0.0 if since is None else began - since
         answer, error = None, ""
@@ -145,9 +234,14 @@ class EventQueue:
     """
 
     def __init__(
-        self, sender: EventSender, template: str, delivered: Callable[[Delivery], None]
+        self,
+        sender: EventSender,
+        template: str,
+        delivered: Callable[[Delivery], None],
+        account: int = 0,
     ) -> None:
         self._sender = sender
+        self._account = account
         self._template = template
         self._delivered = delivered
         self._waiting: deque[tuple[Event, float]] = deque()
@@ -172,11 +266,12 @@ class EventQueue:
     async def _send(self) -> None:
         try:
             while self._waiting:
-                self._sequence += 1
                 event, since = self._waiting.popleft()
-                self._delivered(
-                    await self._sender.send(self._template, self._sequence, event, since)
+                delivery = await self._sender.send(
+                    self._template, self._sequence + 1, event, since, account=self._account
                 )
+                self._sequence += delivery.is_sent
+                self._delivered(delivery)
         finally:
             self._task = None
 

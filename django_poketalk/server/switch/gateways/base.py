@@ -81,12 +81,27 @@ class BaseGateway(abc.ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} cannot dial an extension.")
 
+    def dialog_of(self, leg: LegKey) -> str:
+        """The data that another switch needs to hang up a leg that has been originated; "" if it is
+        not known before `Answered`.
+        """
+        return ""
+
     def end_dialog(self, dialog: str, route: Route) -> None:
         """Hang up a leg that another switch, now gone, has originated. `dialog` comes from its
-        `Answered`. Does nothing for a leg that has ended.
+        `dialog_of` or `Answered`. Does nothing for a leg that has ended.
         """
         return
 
+    def problem(self, route: Route) -> str | None:
+        """Why this gateway is down, in a few words; "" if it is up; None if nobody knows."""
+        return None
+
+    @property
+    def delay(self) -> float:
+        """How many seconds facts wait before they are reported: whether the gateway keeps up."""
+        return 0.0
+
     def watch(self, routes: Iterable[Route]) -> None:
-        """Check whether these gateways are up. Called every few seconds with all active ones."""
+        """Check whether these gateways are up. Called every second with all active ones."""
         return

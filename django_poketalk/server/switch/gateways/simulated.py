@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import dataclass
 from functools import partial
+
+from django_poketalk.shared.logs import get_logger
 
 from ..clock import Clock
 from ..machine.facts_and_commands import Answered, Cause, Failed, HungUp, LegFact, Ringing, Route
 from .base import BaseGateway, LegKey, Report
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def phone(number: str) -> Phone:
 
 class SimulatedGateway(BaseGateway):
     """Rings simulated phones, on the switch's clock. `extensions` has the digits that each phone
-    was sent after its answer, for tests.
+    was sent after its answer, and `problems` why gateways are down, by primary key; for tests.
     """
 
     simulated = True
@@ -62,6 +63,7 @@ class SimulatedGateway(BaseGateway):
         super().__init__(clock, report)
         self._timers: dict[LegKey, list[asyncio.TimerHandle]] = {}
         self.extensions: dict[LegKey, str] = {}
+        self.problems: dict[int, str] = {}
 
     async def close(self) -> None:
         for leg in list(self._timers):
@@ -83,6 +85,9 @@ class SimulatedGateway(BaseGateway):
 
     def bridge(self, leg_a: LegKey, leg_b: LegKey) -> None:
         """Simulated phones have no media."""
+
+    def problem(self, route: Route) -> str:
+        return self.problems.get(route.gateway, "")
 
     def dial_extension(self, leg_b: LegKey, digits: str) -> None:
         if leg_b in self._timers:

@@ -7,7 +7,6 @@ monotonic clock. The caller executes the commands in order, and calls `handle(Ti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 
 from django_poketalk.protocol.codes import CallStatus
@@ -18,6 +17,7 @@ from .facts_and_commands import (
     Answered,
     Bridge,
     Cause,
+    ChannelsReserved,
     Command,
     Dial,
     DialExtension,
@@ -31,14 +31,17 @@ from .facts_and_commands import (
     HungUp,
     LegFact,
     Plan,
+    ReserveChannels,
     Ringing,
-    Route,
+    RoutePair,
     SendEvent,
     Side,
     TimeUp,
 )
+from .hunt import Attempt, Hunt
 
 EXTENSION_RETRY = 10.0  # seconds from a hold that was not fully extended to the next request
+LAST_LOOK = 5.0  # seconds that a call without money waits for the answer to its last request
 
 
 def whole_seconds(seconds: float) -> int:
@@ -57,28 +60,6 @@ def closing_status(status: CallStatus | None) -> CallStatus:
             return CallStatus.A_FAILED
 
 
-@dataclass(slots=True)
-class Attempt:
-    """One attempt to ring one leg. Times are the machine's; None for what has not happened."""
-
-    side: Side
-    number: int
-    route: Route
-    initiated: float
-    ringing: float | None = None
-    answered: float | None = None
-    ended: float | None = None
-    cause: Cause | None = None
-    sip_status: int = 0
-    q850: int = 0
-    dialog: str = ""
-
-    @property
-    def rings_until(self) -> float:
-        """When the attempt ends as not answered."""
-        return self.initiated + self.route.ring_timeout
-
-
 class CallMachine:
     """A call from its first event to its last.
 
@@ -87,7 +68,7 @@ class CallMachine:
 
     Guarantees, for any sequence of facts: statuses come in the protocol's order; there is exactly
     one final event, and no command follows `Finish`; leg B is dialed only after leg A has answered,
-    only through the same kind of gateway, and is hung up when A leaves; when the call ends, every
+    only where it can be bridged with A, and is hung up when A leaves; when the call ends, every
     attempt has failed or is hung up; the cost never decreases, ends as the sum of the legs' costs,
     and never exceeds the hold.
     """
@@ -98,11 +79,15 @@ class CallMachine:
         self.attempts: list[Attempt] = []
         self.hold = plan.hold
         self.now = float("-inf")
+        self._hunt = Hunt(plan)
+        self._reserving: Side | None = None  # until `ChannelsReserved` arrives
         self._commands: list[Command] = []
         self._paid_seconds = 0  # since A's answer, covered by the hold
         self._next_tick = 0.0
         self._extend_at: float | None = None
         self._requested_hold: Decimal | None = None  # until `HoldGranted` arrives
+        self._cut_at: float | None = None  # while the hold is used up and its last look is open
+        self._is_last_look = False  # whether the open request was made after that
 
     # State
 
@@ -112,13 +97,21 @@ class CallMachine:
         return self.status is not None and self.status.is_final
 
     @property
+    def gateways_in_use(self) -> list[int]:
+        """The gateways on which the call has channels, one for each leg."""
+        return [] if self.ended else [route.gateway for route in self._hunt.reserved or ()]
+
+    @property
     def deadline(self) -> float | None:
         """When `handle(TimeUp(), now)` is due; None after the end."""
         if self.ended:
             return None
         times = [attempt.rings_until for attempt in self._live() if attempt.answered is None]
         if (answered := self._answered_at(Side.A)) is not None:
-            times += [answered + self._paid_seconds, self._next_tick]
+            if self._cut_at is None:
+                times += [answered + self._paid_seconds, self._next_tick]
+            else:
+                times.append(self._cut_at)
             if self._extend_at is not None:
                 times.append(self._extend_at)
         return min(times, default=None)
@@ -146,7 +139,8 @@ class CallMachine:
         answered_a, answered = self._answered_at(Side.A), self._answered_at(side)
         if answered_a is None or answered is None:
             return None
-        return whole_seconds(max(0.0, min(self.now, answered_a + self._paid_seconds) - answered))
+        paid = self._paid_seconds - whole_seconds(answered - answered_a)
+        return max(0, min(whole_seconds(self.now - answered), paid))
 
     def leg_cost(self, side: Side) -> Decimal:
         """The cost of this leg so far; zero before its answer, or while leg A is free."""
@@ -182,6 +176,8 @@ class CallMachine:
                     self._end(closing_status(self.status), cause)
                 case HoldGranted(amount):
                     self._apply_hold(amount)
+                case ChannelsReserved(pair):
+                    self._apply_channels(pair)
                 case Ringing() | Answered() | Failed() | HungUp():
                     self._apply_leg_fact(fact)
                 case TimeUp():
@@ -197,19 +193,18 @@ class CallMachine:
         answered = self._answered_at(Side.A)
         if answered is None:
             return
-        if self.now >= answered + self._paid_seconds:
-            is_longest = self._paid_seconds >= self.plan.max_duration
-            cause = Cause.MAX_DURATION if is_longest else Cause.NO_FUNDS
-            self._end(closing_status(self.status), cause)
-            return
-        if self.now >= self._next_tick:
+        if self._is_used_up:
+            if self._cut_at is None and self._paid_seconds < self.plan.max_duration:
+                self._look_last()
+            elif self._cut_at is None or self.now >= self._cut_at:
+                self._end_used_up()
+                return
+        if self.now >= self._next_tick and self._cut_at is None:
             self._send_event()
             ticks = whole_seconds(self.now - answered) // self.plan.event_interval
             self._next_tick = answered + (ticks + 1) * self.plan.event_interval
         if self._extend_at is not None and self.now >= self._extend_at:
-            until = min(self.plan.max_duration, self._paid_seconds + self.plan.hold_slice)
-            self._extend_at, self._requested_hold = None, self._cost_at(until)
-            self._commands.append(ExtendHold(self._requested_hold))
+            self._extend_hold()
 
     def _apply_leg_fact(self, fact: LegFact) -> None:
         for attempt in self._live():
@@ -224,7 +219,7 @@ class CallMachine:
                     attempt.ringing = self.now
             case Answered(dialog=dialog):
                 if not is_answered:
-                    attempt.dialog = dialog
+                    attempt.dialog = dialog or attempt.dialog
                     self._answer(attempt)
             case Failed(cause=cause) | HungUp(cause=cause):
                 attempt.ended, attempt.cause = self.now, cause
@@ -248,16 +243,30 @@ class CallMachine:
         return None
 
     def _dial(self, side: Side, last_cause: Cause) -> None:
-        """Try the leg's next gateway; if none is left, the leg has failed with `last_cause`."""
-        routes = list(self.plan.routes_a)
-        if side is Side.B:  # only a gateway of leg A's kind can bridge the two
-            kind = self._live_leg_a().route.kind
-            routes = [route for route in self.plan.routes_b if route.kind == kind]
-        tried = sum(attempt.side is side for attempt in self.attempts)
-        if tried == len(routes):
+        """Try the leg's next gateway; if none is left, the leg has failed with `last_cause`.
+
+        If that needs other channels than the call has, they are reserved first.
+        """
+        remaining = self._hunt.remaining(side)
+        if not remaining:
             self._end_unanswered(side, last_cause)
+        elif self._hunt.has_channels(remaining[0]):
+            self._dial_through(side, remaining[0])
+        else:
+            self._reserving = side
+            self._commands.append(ReserveChannels(remaining))
+
+    def _apply_channels(self, pair: RoutePair | None) -> None:
+        side, self._reserving = self._reserving, None
+        if side is None:
             return
-        attempt = Attempt(side, tried + 1, routes[tried], self.now)
+        if pair is None:
+            self._end_unanswered(side, Cause.NO_CHANNEL)
+        else:
+            self._dial_through(side, pair)
+
+    def _dial_through(self, side: Side, pair: RoutePair) -> None:
+        attempt = self._hunt.begin(side, pair, self.now)
         self.attempts.append(attempt)
         self._commands.append(Dial(side, attempt.number, attempt.route))
 
@@ -322,10 +331,43 @@ class CallMachine:
         else:
             self._extend_at = None
 
+    @property
+    def _is_used_up(self) -> bool:
+        """Whether the time that the hold pays for has passed."""
+        answered = self._answered_at(Side.A)
+        return answered is not None and self.now >= answered + self._paid_seconds
+
+    def _end_used_up(self) -> None:
+        is_longest = self._paid_seconds >= self.plan.max_duration
+        cause = Cause.MAX_DURATION if is_longest else Cause.NO_FUNDS
+        self._end(closing_status(self.status), cause)
+
+    def _extend_hold(self) -> None:
+        until = min(self.plan.max_duration, self._paid_seconds + self.plan.hold_slice)
+        self._extend_at, self._requested_hold = None, self._cost_at(until)
+        self._commands.append(ExtendHold(self._requested_hold))
+
+    def _look_last(self) -> None:
+        """Request the hold's extension once more before the call is cut: money may have come since
+        the last request. Nothing is charged for the wait unless the hold is extended.
+        """
+        self._cut_at = self.now + LAST_LOOK
+        if self._requested_hold is None:
+            self._is_last_look = True
+            self._extend_hold()
+
     def _apply_hold(self, amount: Decimal) -> None:
         is_short = self._requested_hold is not None and amount < self._requested_hold
         self.hold, self._requested_hold = max(self.hold, amount), None
         self._measure_hold(self.now + EXTENSION_RETRY if is_short else self.now)
+        if self._cut_at is None:
+            return
+        if not self._is_used_up:
+            self._cut_at, self._is_last_look = None, False
+        elif self._is_last_look or self._paid_seconds >= self.plan.max_duration:
+            self._end_used_up()
+        else:  # the answer to a request that was made before
+            self._look_last()
 
     # Events
 

@@ -33,11 +33,16 @@ class Cause(enum.StrEnum):
     NO_ANSWER = "no_answer"
     DECLINED = "declined"
     UNALLOCATED = "unallocated_number"
+    UNREACHABLE = "unreachable"
     REJECTED = "rejected"
     GATEWAY_DOWN = "gateway_down"
+    TRANSFERRED = "transferred"
+    FORWARDED = "forwarded"
     OTHER_LEG = "other_leg"
+    PEER_LOST = "peer_lost"
     # Rules of the service
     NO_GATEWAY = "no_gateway"
+    NO_CHANNEL = "no_channel"
     NO_RATE = "no_rate"
     NO_FUNDS = "no_funds"
     MAX_DURATION = "max_duration"
@@ -54,13 +59,14 @@ class Cause(enum.StrEnum):
 @dataclass(frozen=True, slots=True)
 class Route:
     """A gateway that a leg can be dialed through: its primary key, kind, ring timeout in seconds,
-    and, for real phones, its trunk.
+    and, for real phones, its trunk. `max_channels` is 0 without a limit.
     """
 
     gateway: int
     kind: str
     ring_timeout: int
     trunk: Trunk | None = None
+    max_channels: int = 0
 
     @property
     def dials_extensions(self) -> bool:
@@ -68,10 +74,16 @@ class Route:
         return self.trunk is None or self.trunk.dials_extensions
 
 
+RoutePair = tuple[Route, Route]  # for leg A and leg B
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that the machine knows about a call before it starts. Times in seconds, money in
     the account's currency.
+
+    The routes are in the order in which they are tried. The call has channels for the first pair
+    that can be bridged.
 
     `max_duration` is the limit regardless of funds, `granted` the duration that the funds covered
     at admission. Leg A is charged from its own answer, or, with `a_free_until_connected`, from B's.
@@ -91,6 +103,11 @@ class Plan:
     a_free_until_connected: bool = False
     to_extension: str = ""
 
+    @property
+    def has_limited_channels(self) -> bool:
+        """Whether the call may use a gateway with a limited number of channels."""
+        return any(route.max_channels for route in (*self.routes_a, *self.routes_b))
+
     def tariff(self, side: Side) -> Tariff:
         """The tariff of a leg."""
         return self.tariff_a if side is Side.A else self.tariff_b
@@ -109,7 +126,9 @@ class Ringing:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The phone was answered. `dialog` is the data that another switch needs to hang it up."""
+    """The phone was answered. `dialog` is the data that another switch needs to hang it up if it
+    was not known when the leg was originated.
+    """
 
     side: Side
     attempt: int
@@ -119,7 +138,8 @@ class Answered:
 @dataclass(frozen=True, slots=True)
 class Failed:
     """The attempt failed before an answer. `transport`: the gateway could not be reached, so
-    another can be tried. `sip_status` and `q850` are 0 if unknown.
+    another can be tried. `sip_status` and `q850` are 0 if unknown. `retry_after` are the seconds
+    for which the gateway has asked not to be used.
     """
 
     side: Side
@@ -128,17 +148,21 @@ class Failed:
     transport: bool = False
     sip_status: int = 0
     q850: int = 0
+    retry_after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class HungUp:
-    """The person who had answered hung up."""
+    """The person who had answered hung up, or the phone responds no longer: `silence` is the
+    seconds since it was last known to be connected.
+    """
 
     side: Side
     attempt: int
     cause: Cause = Cause.NORMAL
     sip_status: int = 0
     q850: int = 0
+    silence: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +180,19 @@ class HoldGranted:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelsReserved:
+    """The call now has channels on these gateways, or on none."""
+
+    pair: RoutePair | None
+
+
+@dataclass(frozen=True, slots=True)
 class TimeUp:
     """The machine's deadline has passed."""
 
 
 LegFact = Ringing | Answered | Failed | HungUp
-Fact = LegFact | HangUpRequested | HoldGranted | TimeUp
+Fact = LegFact | HangUpRequested | HoldGranted | ChannelsReserved | TimeUp
 
 
 # Commands
@@ -174,6 +205,15 @@ class Dial:
     side: Side
     attempt: int
     route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveChannels:
+    """Reserve channels on the first of these pairs of gateways that has free ones, for leg A and
+    leg B, instead of the call's present ones. The reply is `ChannelsReserved`.
+    """
+
+    pairs: tuple[RoutePair, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,4 +266,4 @@ class Finish:
     cost_b: Decimal
 
 
-Command = Dial | Bridge | DialExtension | HangUp | SendEvent | ExtendHold | Finish
+Command = Dial | ReserveChannels | Bridge | DialExtension | HangUp | SendEvent | ExtendHold | Finish

@@ -1,6 +1,6 @@
-"""The switch's own HTTP server for monitors: `/healthz` and `/metrics`. Off unless an address is
-configured. For internal networks only: it requires no authentication. It exposes no phone numbers
-and no customers.
+"""The switch's own HTTP server for monitors: `/livez`, `/readyz` and `/metrics`. Off unless an
+address is configured. For internal networks only: it requires no authentication. It exposes no
+phone numbers and no customers.
 """
 
 from __future__ import annotations
@@ -37,14 +37,19 @@ async def serve_monitoring(snapshot: Callable[[], Snapshot], address: str) -> As
         return
     host, port = read_address(address)
 
-    async def healthz(request: web.Request) -> web.Response:
-        return _health(snapshot())
+    async def livez(request: web.Request) -> web.Response:
+        return web.json_response({"state": snapshot().state})
+
+    async def readyz(request: web.Request) -> web.Response:
+        return _readiness(snapshot())
 
     async def metrics(request: web.Request) -> web.Response:
         return _metrics(snapshot())
 
     app = web.Application()
-    app.add_routes([web.get("/healthz", healthz), web.get("/metrics", metrics)])
+    app.add_routes(
+        [web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics)]
+    )
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
@@ -54,7 +59,7 @@ async def serve_monitoring(snapshot: Callable[[], Snapshot], address: str) -> As
         await runner.cleanup()
 
 
-def _health(now: Snapshot) -> web.Response:
+def _readiness(now: Snapshot) -> web.Response:
     """200 while the switch serves calls, otherwise 503 with the problems as codes."""
     problems = now.problems
     body = {

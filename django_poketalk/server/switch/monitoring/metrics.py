@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from django_poketalk.server.conf import settings
 
+from .gateway_states import GatewayView
 from .snapshot import Snapshot, State
 from .stats import BOUNDS, Histogram
 
@@ -49,10 +50,31 @@ class _SwitchCollector(Collector):
         yield _labeled(CounterMetricFamily, "ended", "Calls ended.", ["status", "cause"], ended)
         events = (([answer], number) for answer, number in stats.answers.items())
         yield _labeled(CounterMetricFamily, "events", "Events sent.", ["answer"], events)
+        yield from _gateways(now.gateways)
         yield _histogram("queue_wait", "From the request to the claim.", stats.queue_wait)
         yield _histogram("event_lag", "From an event to its sending.", stats.event_lag)
         yield _histogram("event_delivery", "From sending to the answer.", stats.delivery)
         yield _histogram("write", "From a change of a call to its commit.", stats.write)
+
+
+def _gateways(gateways: Iterable[GatewayView]) -> Iterator[Metric]:
+    """The gateways by name; the counts are of the last hour, so that they are gauges."""
+    figures: dict[str, tuple[str, Callable[[GatewayView], float]]] = {
+        "up": ("1 if calls can be made through the gateway.", lambda each: each.is_up),
+        "channels": ("Channels that this switch's calls use.", lambda each: each.channels),
+        "legs": ("Legs that ended in the last hour.", lambda each: each.last_hour.legs),
+        "answered": ("Those that were answered.", lambda each: each.last_hour.answered),
+        "rang": ("Those that rang.", lambda each: each.last_hour.rang),
+        "ring_seconds": (
+            "Seconds from dialing to ringing, in all, of those that rang.",
+            lambda each: each.last_hour.seconds_to_ring,
+        ),
+    }
+    gateways = list(gateways)
+    for name, (help_text, value) in figures.items():
+        values = [([each.provider, each.name], float(value(each))) for each in gateways]
+        labels = ["provider", "gateway"]
+        yield _labeled(GaugeMetricFamily, f"gateway_{name}", help_text, labels, values)
 
 
 def _gauge(name: str, help_text: str, value: float) -> Metric:

@@ -1,5 +1,5 @@
 """Counters and histograms of a switch, for `/metrics`. Label values come from the protocol and from
-`Cause` only; no label contains a customer or a phone number.
+`Cause` only, and are the names of gateways; no label contains a customer or a phone number.
 """
 
 from __future__ import annotations
@@ -50,6 +50,9 @@ class Stats:
 
     def count_delivery(self, delivery: Delivery) -> None:
         """Count an event that was sent."""
+        if not delivery.is_sent:
+            self.answers["not_sent"] += 1
+            return
         self.answers[_answer_label(delivery.answer)] += 1
         self.event_lag.add(delivery.lag)
         self.delivery.add(delivery.seconds)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from django.db import InterfaceError, OperationalError
+from django_poketalk.shared.logs import get_logger
 
-logger = logging.getLogger(__name__)
+from ..database_threads import TEMPORARY
+
+logger = get_logger(__name__)
 
 SLOW = 15.0  # seconds; a loop is late when a round ends this long after its pause
 
@@ -36,7 +37,7 @@ class Watchdog:
             try:
                 await work()
                 self.record(name, seconds)
-            except (OperationalError, InterfaceError) as error:  # a traceback adds nothing
+            except TEMPORARY as error:  # a traceback adds nothing
                 logger.error("Database error in %s: %s", name, error)
             except Exception:
                 logger.exception("Error in %s. The switch continues.", name)

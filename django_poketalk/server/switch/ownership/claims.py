@@ -5,64 +5,106 @@ All functions are blocking and idempotent. Leases are measured by the database's
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Least
 
 from django_poketalk.server.conf import settings
+from django_poketalk.server.database import bulk_sql
 from django_poketalk.server.database.clock import DatabaseNow, database_now
 from django_poketalk.server.models import Call
+from django_poketalk.shared.compiled import CompiledQuery
 
 from ..gateways.base import CallKey
-from . import plan
-from .plan import ClaimedCall
+from ..monitoring.gateway_states import Outlook
+from . import channels, plan
+from .catalog import Catalog
+from .plan import ClaimedCall, QueuedCall
+
+Place = tuple[int, int]  # in the queue: a call's turn and primary key
+HEAD: Place = (-1, 0)
 
 BATCH = 500  # primary keys in one statement
 
 
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The `calls` that a switch has claimed. `some_wait`: others stay queued, for want of a gateway
+    or a channel. With `more`, further calls may be claimed at once. `last`: the place in the queue
+    of the last call looked at; None at the end of the queue.
+    """
+
+    calls: list[ClaimedCall]
+    some_wait: bool = False
+    more: bool = False
+    last: Place | None = None
+
+
 def claim(
-    switch: str, limit: int, kinds: Iterable[str], overdue: bool = False
-) -> list[ClaimedCall]:
-    """Claim up to `limit` queued calls, oldest first, planned for gateways of `kinds`. With
-    `overdue`, only calls that have been queued longer than `QUEUE_TIMEOUT`.
+    switch: str,
+    limit: int,
+    outlook: Outlook,
+    overdue: bool = False,
+    look: int = 0,
+    after: Place = HEAD,
+    catalog: Catalog | None = None,
+) -> Claims:
+    """Claim up to `limit` queued calls, by turn, planned for the gateways that the switch can
+    use. `look` at this many calls if that is more, from the first one `after` a place in the queue.
+    With `overdue`, claim only calls that have been queued longer than `QUEUE_TIMEOUT`. `catalog`
+    keeps gateways and rates for the next claim.
 
     Exactly one switch gets each call: rows that another switch is claiming are skipped, or, if the
     database cannot skip locked rows, each is claimed by a compare-and-set. Everything happens in
     one transaction; after an error, all calls are still queued.
     """
-    waiting = _waiting()
-    if overdue:
-        waiting = waiting.filter(created_at__lt=database_now() - plan.queue_timeout())
-    if connection.features.has_select_for_update_skip_locked:
-        with transaction.atomic():
-            return plan.plan_calls(_claim_together(switch, waiting, limit), kinds)
-    if not waiting.exists():  # do not take SQLite's only write lock without need
-        return []
+    look = max(look, limit)
+    if not connection.features.has_select_for_update_skip_locked and not ANY_QUEUED.rows():
+        return Claims([])  # do not take SQLite's only write lock without need
     with transaction.atomic():
-        calls = [call for call in list(waiting[:limit]) if _claim_one(switch, call)]
-        return plan.plan_calls(calls, kinds)
-
-
-def _waiting() -> Any:
-    """The queued calls, each with the database's time as `claimed_at`."""
-    return Call.objects.queued().order_by("id").annotate(claimed_at=DatabaseNow())
-
-
-def _claim_together(switch: str, waiting: Any, limit: int) -> list[Call]:
-    no_key = connection.features.has_select_for_no_key_update
-    calls = list(waiting.select_for_update(skip_locked=True, no_key=no_key)[:limit])
-    if calls:
-        Call.objects.filter(pk__in=[call.pk for call in calls]).update(**_claim_columns(switch))
-    return calls
-
-
-def _claim_one(switch: str, call: Call) -> bool:
-    return bool(
-        Call.objects.queued().filter(pk=call.pk, fence=call.fence).update(**_claim_columns(switch))
+        waiting = _overdue()[:look] if overdue else _next_calls(look).rows(*after)
+        found = [QueuedCall(*row) for row in waiting]
+        claimed = _take(switch, found, plan.plan_calls(found, outlook, limit, catalog))
+        channels.reserve({each.key.pk: each.channels for each in claimed if each.channels})
+    return Claims(
+        claimed,
+        some_wait=len(claimed) < min(limit, len(found)),
+        more=bool(claimed) and len(found) >= limit,
+        last=(found[-1].turn, found[-1].pk) if len(found) == look else None,
     )
+
+
+def _take(switch: str, found: list[QueuedCall], planned: list[ClaimedCall]) -> list[ClaimedCall]:
+    """Claim these calls. Without their locks, another switch may be faster."""
+    lease = timedelta(seconds=settings.lease)
+    rows: dict[int, tuple[dict[str, Any], tuple[int, int]]] = {
+        call.pk: (
+            {
+                "state": Call.State.ACTIVE,
+                "fence": call.fence + 1,
+                "switch": switch,
+                "seen_at": call.claimed_at,
+                "lease_until": call.claimed_at + lease,
+            },
+            (call.pk, call.fence),
+        )
+        for call in found
+    }
+    only = f"{bulk_sql.quoted(Call, 'state')} = '{Call.State.QUEUED.value}'"
+    claims = bulk_sql.updates(
+        Call, ("id", "fence"), [rows[each.key.pk] for each in planned], only=only
+    )
+    if connection.features.has_select_for_update_skip_locked:
+        bulk_sql.execute(claims)
+        return planned
+    return [
+        each for each, claim in zip(planned, claims, strict=True) if bulk_sql.execute([claim])[0]
+    ]
 
 
 def take_over(switch: str, call: Call) -> CallKey | None:
@@ -118,10 +160,7 @@ def _renew(switch: str, pks: list[int]) -> dict[int, int]:
 
 def requested_hang_ups(switch: str) -> list[CallKey]:
     """This switch's active calls with a requested hang-up."""
-    requested = Call.objects.filter(
-        state=Call.State.ACTIVE, switch=switch, hangup_requested_at__isnull=False
-    )
-    return [CallKey(pk, fence) for pk, fence in requested.values_list("pk", "fence")]
+    return [CallKey(pk, fence) for pk, fence in HANG_UPS.rows(switch)]
 
 
 def let_lapse(key: CallKey) -> None:
@@ -130,10 +169,35 @@ def let_lapse(key: CallKey) -> None:
     ours.update(lease_until=DatabaseNow() - timedelta(seconds=1))
 
 
-def _claim_columns(switch: str) -> dict[str, Any]:
-    return {"state": Call.State.ACTIVE, "fence": F("fence") + 1, "switch": switch, **_lease()}
-
-
 def _lease() -> dict[str, Any]:
     until = DatabaseNow() + timedelta(seconds=settings.lease)
     return {"lease_until": until, "seen_at": DatabaseNow()}
+
+
+def _queued() -> QuerySet[Call, Any]:
+    """The queued calls in the order of their turns, locked."""
+    queued = Call.objects.queued().order_by("turn", "id")
+    if connection.features.has_select_for_update_skip_locked:
+        no_key = connection.features.has_select_for_no_key_update
+        queued = queued.select_for_update(skip_locked=True, no_key=no_key)
+    return queued.annotate(claimed_at=DatabaseNow()).values_list(*QueuedCall._fields)
+
+
+def _overdue() -> QuerySet[Call, Any]:
+    return _queued().filter(created_at__lt=database_now() - plan.queue_timeout())
+
+
+@cache
+def _next_calls(number: int) -> CompiledQuery:
+    return CompiledQuery(
+        lambda turn, pk: _queued().filter(Q(turn__gt=turn) | Q(turn=turn, pk__gt=pk))[:number]
+    )
+
+
+HANG_UPS = CompiledQuery(
+    lambda switch: Call.objects.filter(
+        state=Call.State.ACTIVE, switch=switch, hangup_requested_at__isnull=False
+    ).values_list("pk", "fence")
+)
+ANY_ABANDONED = CompiledQuery(lambda: abandoned().order_by().values_list("pk")[:1])
+ANY_QUEUED = CompiledQuery(lambda: Call.objects.queued().order_by().values_list("pk")[:1])

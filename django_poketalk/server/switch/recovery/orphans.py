@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
+
+from django_poketalk.shared.logs import about_call, get_logger
 
 from ..calls import store
 from ..calls.changes import Change
@@ -16,7 +17,7 @@ from ..ownership import claims
 from . import recovery
 from .recovery import Orphan
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 BATCH = 50  # calls taken over at once
 
@@ -73,22 +74,27 @@ class Orphans:
             self._stats.recovered += 1
             self._hang_up(orphan)
             if orphan.events:
-                self._sending[orphan.key] = asyncio.create_task(self._send_last_events(orphan))
+                with about_call(orphan.key.pk, "recover"):
+                    task = asyncio.create_task(self._send_last_events(orphan))
+                self._sending[orphan.key] = task
 
     def _hang_up(self, orphan: Orphan) -> None:
         """Errors of a gateway must not affect other calls."""
         for route, dialog in orphan.dialogs:
-            try:
-                if gateway := self._gateways.get(route.kind):
-                    gateway.end_dialog(dialog, route)
-            except Exception:
-                logger.exception("Hanging up a leg of call %s failed.", orphan.key.pk)
+            with about_call(orphan.key.pk, "recover"):
+                try:
+                    if gateway := self._gateways.get(route.kind):
+                        gateway.end_dialog(dialog, route)
+                except Exception:
+                    logger.exception("Hanging up a leg of call %s failed.", orphan.key.pk)
 
     async def _send_last_events(self, orphan: Orphan) -> None:
         try:
             deliveries = tuple(
                 [
-                    await self._sender.send(orphan.eventurl, sequence, event)
+                    await self._sender.send(
+                        orphan.eventurl, sequence, event, account=orphan.account
+                    )
                     for sequence, event in enumerate(orphan.events, orphan.sequence)
                 ]
             )

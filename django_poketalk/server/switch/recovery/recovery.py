@@ -5,11 +5,9 @@ Nobody is rung again, since nobody knows which phones have been dialed.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.db import InterfaceError, OperationalError
 from django.db.models import Max
 
 from django_poketalk.protocol.codes import CallStatus
@@ -17,15 +15,17 @@ from django_poketalk.protocol.eventurl import Event
 from django_poketalk.server.billing import rating
 from django_poketalk.server.billing.rating import FREE
 from django_poketalk.server.models import Call, Leg, LegABilling
+from django_poketalk.shared.logs import about_call, get_logger
 
 from ..calls import store
 from ..calls.changes import Change, LegRow
+from ..database_threads import TEMPORARY
 from ..gateways.base import CallKey
 from ..machine.call import closing_status, whole_seconds
 from ..machine.facts_and_commands import Cause, Finish, Route, Side
-from ..ownership import claims, plan
+from ..ownership import catalog, claims
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Orphan:
     """A recovered call: its unsent events, and the dialogs of legs that may still be up."""
 
     key: CallKey
+    account: int
     eventurl: str
     events: tuple[Event, ...]
     sequence: int  # of the first event
@@ -41,40 +42,46 @@ class Orphan:
 
 def recover(switch: str, limit: int) -> list[Orphan]:
     """Take over and end up to `limit` abandoned calls; those that need events or hang-ups."""
-    orphans = []
+    orphans: list[Orphan] = []
+    if not claims.ANY_ABANDONED.rows():
+        return orphans
     for call in claims.abandoned().order_by("lease_until")[:limit]:
-        try:
-            key = claims.take_over(switch, call)
-            if key is None:
-                continue
-            logger.warning("Recovering call %s from switch %s.", call.pk, call.switch)
-            call.refresh_from_db()  # its owner may have written until the takeover
-            orphan = _end(key, call)
-        except store.LostCall:
-            continue
-        except (OperationalError, InterfaceError) as error:  # a traceback adds nothing
-            logger.error("Call %s could not be ended, trying again later: %s", call.pk, error)
-            continue
-        except Exception:
-            logger.exception("Call %s could not be ended, trying again later.", call.pk)
-            continue
+        with about_call(call.pk, "recover"):
+            orphan = _recover(switch, call)
         if orphan is not None:
             orphans.append(orphan)
     return orphans
 
 
+def _recover(switch: str, call: Call) -> Orphan | None:
+    try:
+        key = claims.take_over(switch, call)
+        if key is None:
+            return None
+        logger.warning("Recovering call %s from switch %s.", call.pk, call.switch)
+        call.refresh_from_db()  # its owner may have written until the takeover
+        return _end(key, call)
+    except store.LostCall:
+        return None
+    except TEMPORARY as error:  # a traceback adds nothing
+        logger.error("Call %s could not be ended, trying again later: %s", call.pk, error)
+    except Exception:
+        logger.exception("Call %s could not be ended, trying again later.", call.pk)
+    return None
+
+
 def _end(key: CallKey, call: Call) -> Orphan | None:
     dialogs = tuple(
-        (plan.route(leg.gateway), leg.dialog)
+        (catalog.route(leg.gateway), leg.dialog)
         for leg in call.legs.exclude(dialog="").select_related("gateway")
         if leg.gateway is not None
     )
     events = _final_event(call) if call.charged_at else _end_now(key, call)
     if not events or not call.eventurl:
         store.save([Change(key, done=True)])
-        return Orphan(key, "", (), 0, dialogs) if dialogs else None
+        return Orphan(key, 0, "", (), 0, dialogs) if dialogs else None
     last = call.deliveries.aggregate(last=Max("sequence"))["last"]
-    return Orphan(key, call.eventurl, events, (last or 0) + 1, dialogs)
+    return Orphan(key, call.account_id, call.eventurl, events, (last or 0) + 1, dialogs)
 
 
 def _final_event(call: Call) -> tuple[Event, ...]:
@@ -135,19 +142,22 @@ def known_seconds(call: Call, legs: list[Leg], last_seen_at: datetime) -> dict[S
         return {}
     leg_a, began = answered[Side.A]
     leg_b, connected = answered.get(Side.B, (leg_a, None))
-    # An unanswered leg B gets an offset above the cap, so that it costs nothing.
-    cap = call.duration_cap or call.max_duration
-    offset = cap + 1 if connected is None else whole_seconds((connected - began).total_seconds())
+    offset = None if connected is None else whole_seconds((connected - began).total_seconds())
     paid = rating.maximum_duration(
         leg_a.tariff,
         leg_b.tariff,
         call.held,
-        cap,
+        call.duration_cap or call.max_duration,
         offset,
         a_free_until_connected=call.leg_a_billed == LegABilling.CONNECTED,
     )
-    until = min(last_seen_at, began + timedelta(seconds=paid))
     return {
-        side: max(leg.duration, whole_seconds((until - since).total_seconds()))
+        side: max(
+            leg.duration,
+            min(
+                whole_seconds((last_seen_at - since).total_seconds()),
+                paid - whole_seconds((since - began).total_seconds()),
+            ),
+        )
         for side, (leg, since) in answered.items()
     }

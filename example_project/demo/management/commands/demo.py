@@ -12,17 +12,20 @@ import tempfile
 import time
 from argparse import ArgumentParser
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 from django.apps import apps
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
-from django.db import connection, connections
+from django.db import DatabaseError, connection, connections
+from django.db.migrations.exceptions import InconsistentMigrationHistory, NodeNotFoundError
 from kombu.exceptions import OperationalError
 
 from contacts import demo_data
 from crm.celery import app
+from crm.environment import private_file
 from demo import ports
 from demo.check import Check
 from demo.console import Files, LogHandler, Screen
@@ -36,6 +39,10 @@ CHECK_SPEED = 20.0
 FOLDER = "CRM_CHECK_FOLDER"  # set in the isolated process of a check
 READY_WITHIN = 60.0  # seconds
 TAIL = 40  # lines of each log that a failed check shows
+
+
+class OtherTables(Exception):
+    """The tables are not those of this copy's models."""
 
 
 class Command(BaseCommand):
@@ -72,8 +79,8 @@ class Command(BaseCommand):
             raise CommandError(f"--port {port} is not between 1 and 65535.")
         if not ports.is_free(port):
             raise CommandError(
-                f"Port {port} is taken by another program, perhaps another demo:"
-                " choose one with --port."
+                f"Port {port} is taken by another program, perhaps another demo. Choose another"
+                f" port: tox run -e demo -- --port {port + 1 if port < 65535 else PORT}"
             )
         if check and FOLDER not in os.environ:
             _restart_isolated(port, speed)
@@ -88,9 +95,14 @@ class Command(BaseCommand):
                     sys.exit(130)
 
     def _say(self, text: str) -> None:
-        """Write a line and flush it, so that it also appears in a pipe."""
-        self.stdout.write(text)
-        self.stdout.flush()
+        """Write a line and flush it, so that it also appears in a pipe, unless its reader is gone,
+        as that of tox may be after Ctrl-C.
+        """
+        try:
+            self.stdout.write(text)
+            self.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _serve(self, port: int, speed: float) -> None:
         self._say("Preparing the database and starting ...")
@@ -136,8 +148,7 @@ def _prepare(port: int, key_label: str) -> dict[str, str]:
     """Migrate, load the data, and return the environment for the child processes, with the site's
     address and a new API key.
     """
-    call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
-    _refuse_other_tables()
+    _migrate()
     site = f"http://{ports.HOST}:{port}"
     key = demo_data.load(key_label)
     connections.close_all()
@@ -145,27 +156,49 @@ def _prepare(port: int, key_label: str) -> dict[str, str]:
         **os.environ,
         "CRM_URL": site,
         "POKETALK_URL": f"{site}/index.php/api/click2call",
+        "POKETALK_CALLS_API": f"{site}/api/",
         "POKETALK_API_KEY": key,
         "DJANGO_RUNSERVER_HIDE_WARNING": "true",
     }
 
 
-def _refuse_other_tables() -> None:
-    """Refuse a database that an older copy has made with an earlier form of the first migration."""
+def _migrate() -> None:
+    """Migrate. A SQLite database that cannot be migrated, since an older copy of the demo has made
+    it, is set aside, and a new one is made.
+    """
+    try:
+        _migrate_as_it_is()
+    except (DatabaseError, InconsistentMigrationHistory, NodeNotFoundError, OtherTables) as error:
+        connections.close_all()
+        file = Path(settings.DATABASES["default"]["NAME"])
+        if connection.vendor != "sqlite" or not file.is_relative_to(settings.VAR):
+            raise CommandError(
+                f"The demo's database was made by another copy ({error}). Delete {file}, and start"
+                " again."
+            ) from error
+        aside = file.with_name(f"{file.name}.old")
+        file.replace(aside)
+        for suffix in ("-wal", "-shm"):
+            file.with_name(file.name + suffix).unlink(missing_ok=True)
+        print(f"The demo's database was made by another copy. It is now {aside}.", flush=True)
+        private_file(file)
+        _migrate_as_it_is()
+
+
+def _migrate_as_it_is() -> None:
+    """Migrate. Raises `OtherTables` if a column is missing in the end, which an older copy has not
+    made in an earlier form of a migration.
+    """
+    call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
     with connection.cursor() as cursor:
         for model in apps.get_models():
             table = model._meta.db_table
-            there = {
-                column.name
-                for column in connection.introspection.get_table_description(cursor, table)
-            }
+            # Django's introspection of SQLite cannot read the expressions of generated columns.
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)} LIMIT 0")  # noqa: S608
+            there = {column[0] for column in cursor.description}
             for field in model._meta.concrete_fields:
                 if field.column not in there:
-                    raise CommandError(
-                        f"The demo's database was made by an older copy: {table} has no"
-                        f" {field.column}. Delete {settings.DATABASES['default']['NAME']}, and"
-                        " start again."
-                    )
+                    raise OtherTables(f"{table} has no {field.column}")
 
 
 def _restart_isolated(port: int, speed: float) -> NoReturn:

@@ -12,7 +12,7 @@ from django.db import IntegrityError, connection, reset_queries, transaction
 from django.utils import timezone
 
 from contacts.models import Contact
-from demo import history
+from demo import after_calls, history
 from django_poketalk.models import CallRequest
 
 AGENTS = 25
@@ -20,7 +20,10 @@ BATCH = 2000
 
 
 class Command(BaseCommand):
-    help = "Creates plausible past calls with their events. No phone rings."
+    help = (
+        "Creates plausible past calls with their events and results. No phone rings, except by the"
+        " call that it schedules for the user demo."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -62,6 +65,8 @@ class Command(BaseCommand):
             written += len(batch)
             if options["verbosity"] and written % (10 * BATCH) == 0:
                 self.stdout.write(f"{written} calls")
+        if demo := User.objects.filter(username="demo").first():
+            after_calls.remind(demo, contacts, timezone.now())
         _analyze()
         self.stdout.write(f"{written} calls were written, {CallRequest.objects.count()} are there.")
 

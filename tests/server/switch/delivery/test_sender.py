@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.protocol.eventurl import Event, parse
@@ -29,7 +30,7 @@ def loopback_allowed(settings: Any) -> None:
 
 def deliver(answer: Answer, event: Event = TALKING) -> tuple[Endpoint, Delivery]:
     async def once() -> tuple[Endpoint, Delivery]:
-        async with serve(answer) as endpoint, EventSender() as sender:
+        async with serve(answer) as endpoint, EventSender(timezone.now) as sender:
             return endpoint, await sender.send(endpoint.url, 1, event)
 
     return asyncio.run(once())
@@ -82,7 +83,7 @@ def test_a_refused_connection_is_an_error() -> None:
     async def once() -> Delivery:
         async with serve(always(OK)) as endpoint:
             url = endpoint.url
-        async with EventSender() as sender:
+        async with EventSender(timezone.now) as sender:
             return await sender.send(url, 1, TALKING)
 
     delivery = asyncio.run(once())
@@ -137,7 +138,10 @@ def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
     async def once() -> tuple[Endpoint, Delivery]:
         async with serve(always(OK)) as inside:
             location = f"HTTP/1.1 302 Go\r\nLocation: {inside.url}\r\nContent-Length: 0\r\n\r\n"
-            async with serve(always(location.encode())) as endpoint, EventSender() as sender:
+            async with (
+                serve(always(location.encode())) as endpoint,
+                EventSender(timezone.now) as sender,
+            ):
                 return inside, await sender.send(endpoint.url, 1, TALKING)
 
     inside, delivery = asyncio.run(once())
@@ -161,7 +165,7 @@ def test_cookies_are_not_stored() -> None:
     cookie = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"
 
     async def twice() -> Endpoint:
-        async with serve(always(cookie)) as endpoint, EventSender() as sender:
+        async with serve(always(cookie)) as endpoint, EventSender(timezone.now) as sender:
             # By name: no client stores cookies of IP addresses.
             url = endpoint.url.replace("127.0.0.1", "localhost")
             for sequence in (1, 2):
@@ -181,7 +185,7 @@ def test_connections_to_one_host_are_limited(settings: Any) -> None:
     }
 
     async def many() -> Endpoint:
-        async with serve(hang) as endpoint, EventSender() as sender:
+        async with serve(hang) as endpoint, EventSender(timezone.now) as sender:
             waiting = [
                 asyncio.create_task(sender.send(endpoint.url, 1, TALKING)) for _ in range(20)
             ]
@@ -196,6 +200,28 @@ def test_connections_to_one_host_are_limited(settings: Any) -> None:
     assert asyncio.run(asyncio.wait_for(many(), 20)).connections == 3
 
 
+def test_an_event_without_a_free_connection_is_not_sent(settings: Any) -> None:
+    settings.POKETALK_SERVER = {
+        "EVENT_NETWORKS": ("127.0.0.0/8",),
+        "EVENT_TIMEOUT": 0.5,
+        "EVENT_CONNECTIONS_PER_HOST": 1,
+    }
+
+    async def three() -> tuple[Endpoint, list[Delivery]]:
+        async with serve(hang) as endpoint, EventSender(timezone.now) as sender:
+            first = asyncio.create_task(sender.send(endpoint.url, 1, TALKING))
+            while not endpoint.heads:
+                await asyncio.sleep(0.01)
+            settings.POKETALK_SERVER |= {"EVENT_TIMEOUT": 0.1}
+            second = await sender.send(endpoint.url, 2, TALKING)
+            return endpoint, [await first, second]
+
+    endpoint, deliveries = asyncio.run(three())
+    assert [each.is_sent for each in deliveries] == [True, False]
+    assert "busy" in deliveries[1].error
+    assert endpoint.connections == 1
+
+
 def test_hanging_endpoints_do_not_delay_a_healthy_one(settings: Any) -> None:
     settings.POKETALK_SERVER = {"EVENT_NETWORKS": ("127.0.0.0/8",), "EVENT_TIMEOUT": 30.0}
 
@@ -203,7 +229,7 @@ def test_hanging_endpoints_do_not_delay_a_healthy_one(settings: Any) -> None:
         async with contextlib.AsyncExitStack() as stack:
             bad = [await stack.enter_async_context(serve(hang)) for _ in range(50)]
             good = await stack.enter_async_context(serve(always(OK)))
-            sender = await stack.enter_async_context(EventSender())
+            sender = await stack.enter_async_context(EventSender(timezone.now))
             waiting = [
                 asyncio.create_task(sender.send(endpoint.url, 1, TALKING)) for endpoint in bad
             ]
@@ -233,7 +259,7 @@ def statuses_through_a_queue(
             if delivery.event.status.is_final:
                 ended.set()
 
-        async with serve(answer) as endpoint, EventSender() as sender:
+        async with serve(answer) as endpoint, EventSender(timezone.now) as sender:
             queue = EventQueue(sender, endpoint.url, delivered)
             for number, status in enumerate(events):
                 queue.put(Event(status, "web1", number))

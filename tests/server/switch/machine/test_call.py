@@ -7,11 +7,12 @@ from decimal import Decimal
 import pytest
 
 from django_poketalk.server.billing.rating import Tariff
-from django_poketalk.server.switch.machine.call import CallMachine
+from django_poketalk.server.switch.machine.call import LAST_LOOK, CallMachine
 from django_poketalk.server.switch.machine.facts_and_commands import (
     Answered,
     Bridge,
     Cause,
+    ChannelsReserved,
     Command,
     Failed,
     Finish,
@@ -20,6 +21,7 @@ from django_poketalk.server.switch.machine.facts_and_commands import (
     HoldGranted,
     HungUp,
     Plan,
+    ReserveChannels,
     Ringing,
     Route,
     SendEvent,
@@ -157,11 +159,31 @@ def test_late_facts_about_an_earlier_attempt_are_ignored() -> None:
     assert statuses(machine.handle(Answered(A, 2), START + 3)) == [3, 5]
 
 
-def test_a_call_without_a_gateway_for_leg_b_ends_with_status_6() -> None:
-    machine = ringing_a(plan(routes_b=()))
-    commands = machine.handle(Answered(A, 1), START)
-    assert statuses(commands) == [3, 5, 6]
+@pytest.mark.parametrize("routes_b", [(), (Route(3, "sip", 30),)])
+def test_a_call_without_a_gateway_for_leg_b_rings_nobody(routes_b: tuple[Route, ...]) -> None:
+    commands = CallMachine(plan(routes_b=routes_b)).start(START)
+    assert (dialed(commands), statuses(commands)) == ([], [1, 2])
     assert finish(commands).cause is Cause.NO_GATEWAY
+
+
+def test_failover_reserves_channels_before_it_dials() -> None:
+    one, two = Route(1, "sip", 30, max_channels=2), Route(2, "sip", 30, max_channels=2)
+    machine = ringing_a(plan(routes_a=(one, two), routes_b=(one, two)))
+    assert machine.gateways_in_use == [1, 1]
+
+    commands = machine.handle(Failed(A, 1, Cause.GATEWAY_DOWN, transport=True), START)
+    assert commands == [ReserveChannels(((two, one), (two, two)))]
+
+    assert dialed(machine.handle(ChannelsReserved((two, two)), START)) == [(A, 2, 2)]
+    assert machine.gateways_in_use == [2, 2]
+    assert dialed(machine.handle(Answered(A, 2), START)) == [(B, 1, 2)]
+
+    commands = machine.handle(Failed(B, 1, Cause.GATEWAY_DOWN, transport=True), START)
+    assert commands == [ReserveChannels(((two, one),))]
+    commands = machine.handle(ChannelsReserved(None), START)
+    assert statuses(commands) == [6]
+    assert finish(commands).cause is Cause.NO_CHANNEL
+    assert machine.handle(ChannelsReserved((two, one)), START) == []
 
 
 def test_leg_b_uses_only_the_kind_of_gateway_that_leg_a_uses() -> None:
@@ -240,7 +262,8 @@ def test_leg_b_rings_only_while_the_hold_covers_leg_a_and_its_own_shortest_call(
     machine = ringing_b(plan(hold=Decimal("0.24"), hold_slice=1))  # 23 s of A, 1 s of B
     assert requested_holds(machine.handle(TimeUp(), START + 22.4)) == []
     assert requested_holds(machine.handle(TimeUp(), START + 22.5)) == [Decimal("0.25")]
-    commands = machine.handle(TimeUp(), START + 23)
+    machine.handle(TimeUp(), START + 23)
+    commands = machine.handle(TimeUp(), START + 23 + LAST_LOOK)
     assert statuses(commands) == [4]
     assert finish(commands).cause is Cause.NO_FUNDS
 
@@ -263,7 +286,8 @@ def test_a_call_ends_when_its_hold_cannot_be_extended_and_runs_out() -> None:
     machine.handle(HoldGranted(Decimal("2.5")), START + 61)
     assert requested_holds(machine.handle(TimeUp(), START + 70)) == []
     assert requested_holds(machine.handle(TimeUp(), START + 71)) == [Decimal("4.9")]
-    commands = machine.handle(TimeUp(), START + 125)
+    machine.handle(TimeUp(), START + 125)
+    commands = machine.handle(TimeUp(), START + 125 + LAST_LOOK)
     assert sent(commands) == [(8, 125, Decimal("2.500"))]
     assert finish(commands).cause is Cause.NO_FUNDS
 
@@ -272,6 +296,7 @@ def test_a_call_ends_with_its_hold_if_the_extension_is_late() -> None:
     machine = ringing_b(plan(hold=Decimal("2.4")))
     machine.handle(Answered(B, 1), START)
     machine.handle(TimeUp(), START + 60)
+    machine.handle(TimeUp(), START + 120)
     commands = machine.handle(HoldGranted(Decimal(100)), START + 600)
     assert sent(commands) == [(8, 120, Decimal("2.400"))]
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from django_poketalk.server.billing.rating import Tariff
-from django_poketalk.server.switch.machine.call import CallMachine
+from django_poketalk.server.switch.machine.call import LAST_LOOK, CallMachine
 from django_poketalk.server.switch.machine.facts_and_commands import (
     Answered,
     Cause,
@@ -86,6 +86,7 @@ def test_a_leg_a_that_is_still_free_requests_no_hold_and_is_not_ended() -> None:
         assert requested_holds(machine.handle(TimeUp(), START + second)) == []
     assert not machine.ended
     commands = machine.handle(Answered(B, 1), START + 400) + machine.handle(TimeUp(), START + 500)
+    commands += machine.handle(HoldGranted(D("0.24")), START + 500)
     assert sent(commands)[-1] == (8, 412, D("0.24"))
 
 
@@ -101,7 +102,8 @@ def test_the_maximum_duration_is_recomputed_when_leg_b_answers(is_free: bool, la
     assert machine.max_duration == lasts
     machine.handle(TimeUp(), START + lasts - 0.5)
     assert not machine.ended
-    commands = machine.handle(TimeUp(), START + lasts)
+    machine.handle(TimeUp(), START + lasts)
+    commands = machine.handle(TimeUp(), START + lasts + LAST_LOOK)
     assert sent(commands) == [(8, lasts, D("1.20"))]
     assert finish(commands).cause is Cause.NO_FUNDS
 
@@ -154,3 +156,18 @@ def test_a_call_that_cannot_pay_for_its_first_increments_is_not_started() -> Non
         commands = machine.start(START)
         assert statuses(commands) == [1, 2]
         assert finish(commands).cause is Cause.NO_FUNDS
+
+
+@pytest.mark.parametrize(("answered", "seconds"), [(10.01, 50), (10.99, 49)])
+def test_the_seconds_of_leg_b_agree_with_its_times(answered: float, seconds: int) -> None:
+    """The timer that ends the call comes a little later than the longest call ends."""
+    machine = ringing_b(plan(max_duration=60))
+    machine.handle(Answered(B, 1), START + answered)
+
+    commands = machine.handle(TimeUp(), START + 60.02)
+
+    assert finish(commands).cause is Cause.MAX_DURATION
+    [leg_b] = [attempt for attempt in machine.attempts if attempt.side is B]
+    assert leg_b.ended == START + 60.02
+    assert (machine.seconds(A), machine.seconds(B)) == (60, seconds)
+    assert int(leg_b.ended - (leg_b.answered or 0)) == seconds

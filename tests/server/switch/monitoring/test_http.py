@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import re
 import socket
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -18,7 +20,9 @@ from django_poketalk.server.switch import engine
 from django_poketalk.server.switch.engine import Engine
 from django_poketalk.server.switch.machine.facts_and_commands import Cause
 from django_poketalk.server.switch.monitoring import heartbeat, http, snapshot, watchdog
+from django_poketalk.server.switch.monitoring.gateway_states import GatewayView
 from django_poketalk.server.switch.monitoring.http import read_address
+from django_poketalk.server.switch.monitoring.stats import Stats
 from django_poketalk.server.switch.monitoring.watchdog import Watchdog
 
 from ..conftest import SPEED, Service, ended, eventually, number, serving
@@ -59,7 +63,7 @@ def test_a_serving_switch_is_healthy_and_publishes_metrics(service: Service) -> 
 
         async def check(port: int) -> None:
             await eventually(ended())
-            found["health"] = await fetch(port, "/healthz")
+            found["health"] = await fetch(port, "/readyz")
             found["metrics"] = await fetch(port, "/metrics")
 
         watch(Engine("test", SPEED), ended(), check)
@@ -96,12 +100,14 @@ def test_metric_labels_have_only_known_values(service: Service) -> None:
         "status": {"2", "4", "6", "8"},
         "answer": {"2xx", "3xx", "412", "4xx", "5xx", "none"},
         "state": set(snapshot.State),
+        "provider": {"Carrier"},
+        "gateway": {"Phones"},
     }
     assert {name for name, _value in labels} <= {*known, "le"}
     assert all(name == "le" or value in known[name] for name, value in labels)
 
 
-def test_a_draining_switch_is_unhealthy(service: Service) -> None:
+def test_a_draining_switch_is_alive_and_not_ready(service: Service) -> None:
     found: dict[str, Any] = {}
     call = service.queue()
     switch = Engine("test", SPEED, drain=60)
@@ -109,7 +115,8 @@ def test_a_draining_switch_is_unhealthy(service: Service) -> None:
     async def check(port: int) -> None:
         await eventually(lambda: Call.objects.filter(status=7).exists())
         switch.stop()
-        found["health"] = await fetch(port, "/healthz")
+        found["health"] = await fetch(port, "/readyz")
+        found["live"] = await fetch(port, "/livez")
         switch.stop()
         found["ending"] = switch.state
 
@@ -125,9 +132,34 @@ def test_a_draining_switch_is_unhealthy(service: Service) -> None:
     status, health = found["health"]
     assert status == 503
     assert '"problems": ["draining"]' in health
+    assert found["live"] == (200, '{"state": "draining"}')
     assert found["ending"] == "ending"
     call.refresh_from_db()
     assert call.hangup_cause == "switch_stopped"
+
+
+def snapshot_with(**facts: Any) -> snapshot.Snapshot:
+    now = snapshot.Snapshot(snapshot.State.SERVING, 0, 9.0, True, 0, [], Stats(), [])
+    return dataclasses.replace(now, **facts)
+
+
+def gateway(kind: str, problem: str = "") -> GatewayView:
+    return GatewayView(1, "", "", datetime(2026, 1, 1, tzinfo=UTC), problem, kind=kind)
+
+
+@pytest.mark.parametrize(
+    ("facts", "problems"),
+    [
+        ({}, []),
+        ({"database_seen": snapshot.DATABASE_TIMEOUT - 1}, []),
+        ({"database_seen": snapshot.DATABASE_TIMEOUT + 1}, ["database"]),
+        ({"gateways": [gateway("asterisk", "HTTP 401")]}, ["down:asterisk"]),
+        ({"gateways": [gateway("sip", "busy"), gateway("sip")]}, []),
+        ({"gateways": [gateway("sip", "busy"), gateway("simulated")]}, ["down:sip"]),
+    ],
+)
+def test_a_switch_that_cannot_work_is_not_ready(facts: Any, problems: list[str]) -> None:
+    assert snapshot_with(**facts).problems == problems
 
 
 @pytest.mark.parametrize("from_the_start", [True, False])
@@ -151,18 +183,17 @@ def test_a_lapsed_lease_and_an_unavailable_database_are_reported(
 
     async def check(port: int) -> None:
         async with asyncio.timeout(30):
-            while (answer := await fetch(port, "/healthz"))[0] != 200:
+            while (answer := await fetch(port, "/readyz"))[0] != 200:
                 await asyncio.sleep(0.01)  # until it serves
             monkeypatch.setattr(heartbeat, "beat", unavailable)
-            while (answer := await fetch(port, "/healthz"))[0] == 200:
+            while "stuck:beat" not in (answer := await fetch(port, "/readyz"))[1]:
                 await asyncio.sleep(0.05)
         found["unavailable"] = answer
         switch.lease._until = time.monotonic() - 1
-        found["lapsed"] = await fetch(port, "/healthz")
+        found["lapsed"] = await fetch(port, "/readyz")
 
     watch(switch, lambda: True, check)
     assert found["unavailable"][0] == 503
-    assert "stuck:beat" in found["unavailable"][1]
     assert found["lapsed"][0] == 503
     assert "lease_lapsed" in found["lapsed"][1]
 

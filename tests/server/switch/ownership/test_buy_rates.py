@@ -14,6 +14,7 @@ from django.utils import timezone
 from django_poketalk.server.models import BuyRate, Call, Gateway, Leg
 from django_poketalk.server.switch.engine import Engine
 from django_poketalk.server.switch.machine.facts_and_commands import Side
+from django_poketalk.server.switch.monitoring.gateway_states import Outlook
 from django_poketalk.server.switch.ownership import claims, plan
 from django_poketalk.server.switch.recovery import recovery
 
@@ -82,7 +83,7 @@ def test_a_leg_has_the_buy_rate_of_the_gateway_that_carried_it(service: Service)
 
 
 def claim(*_calls: Call) -> list[plan.ClaimedCall]:
-    return claims.claim("test", 50, ["simulated"])
+    return claims.claim("test", 50, Outlook(["simulated"])).calls
 
 
 def test_later_changes_of_a_buy_rate_do_not_affect_claimed_calls(service: Service) -> None:
@@ -105,7 +106,8 @@ def test_one_query_reads_the_buy_rates_of_all_claimed_calls(
             connection,
         ) as captured:
             assert len(claim()) == calls
-        return sum("buyrate" in query["sql"] for query in captured)
+        statements = [query["sql"] for query in captured]
+        return sum("buyrate" in each and "price_per_minute" in each for each in statements)
 
     assert (queries(1), queries(20)) == (1, 1)
 

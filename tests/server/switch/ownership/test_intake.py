@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from django_poketalk.server.models import Account, Call
 from django_poketalk.server.switch.database_threads import DatabaseThreads
 from django_poketalk.server.switch.engine import Engine
+from django_poketalk.server.switch.monitoring.gateway_states import Outlook
 from django_poketalk.server.switch.ownership import intake
-from django_poketalk.server.switch.ownership.intake import Intake, RateLimit
+from django_poketalk.server.switch.ownership.intake import MAX_DELAY, Intake, RateLimit
 
 from ..conftest import SPEED, Service, ended, serve
 
@@ -38,12 +39,19 @@ def test_no_second_has_more_calls_than_its_limit_and_the_unused_rest_of_the_last
         assert sum(n for when, n in claimed if at <= when < at + 1) <= 2 * per_second
 
 
+OUTLOOK = Outlook(["simulated"])
+
+
 @pytest.mark.django_db(transaction=True)
 class TestLimits:
-    def claim(self, service: Service, live: int = 0, backlog: float = 0.0) -> list[Any]:
+    def claim(
+        self, service: Service, live: int = 0, backlog: float = 0.0, delay: float = 0.0
+    ) -> list[Any]:
         async def once() -> list[Any]:
             database = DatabaseThreads(1, 5.0)
-            switch_intake = Intake("one", database, ("simulated",), lambda: live, lambda: backlog)
+            switch_intake = Intake(
+                "one", database, lambda: OUTLOOK, lambda: live, lambda: backlog, lambda: delay
+            )
             try:
                 claimed, _more = await switch_intake.claim()
                 return claimed
@@ -81,9 +89,51 @@ class TestLimits:
 
     def test_an_overloaded_switch_claims_nothing(self, service: Service) -> None:
         service.queue()
-        assert self.claim(service, backlog=intake.OVERLOADED + 1) == []
+        assert self.claim(service, backlog=intake.MAX_BACKLOG + 1) == []
+        assert self.claim(service, delay=intake.MAX_DELAY + 1) == []
         assert Call.objects.queued().exists()
-        assert len(self.claim(service, backlog=0.1)) == 1
+        assert len(self.claim(service, backlog=0.1, delay=0.1)) == 1
+
+    def test_a_switch_that_falls_behind_claims_fewer_calls(
+        self, service: Service, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(intake, "BATCH", 4)
+        for _ in range(6):
+            service.queue()
+        assert len(self.claim(service, delay=intake.MAX_DELAY / 2)) == 2
+        assert len(self.claim(service)) == 4
+
+    def test_overdue_calls_are_looked_for_only_while_calls_are_left_in_the_queue(
+        self, service: Service, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(intake, "BATCH", 4)
+        searches: list[bool] = []
+        claim = intake.claims.claim
+
+        def logged(*args: Any, overdue: bool = False, **options: Any) -> Any:
+            searches.append(overdue)
+            return claim(*args, overdue=overdue, **options)
+
+        monkeypatch.setattr(intake.claims, "claim", logged)
+        for _ in range(3):
+            service.queue()
+
+        async def rounds(number: int) -> list[bool]:
+            database = DatabaseThreads(1, 5.0)
+            switch_intake = Intake(
+                "one", database, lambda: OUTLOOK, lambda: 0, lambda: 0.0, lambda: MAX_DELAY / 2
+            )
+            try:
+                limited = []
+                for _ in range(number):
+                    await switch_intake.claim()
+                    limited.append(switch_intake.is_limited)
+                return limited
+            finally:
+                await asyncio.to_thread(database.close)
+
+        assert asyncio.run(rounds(3)) == [True, False, False]  # room for two calls, then for one
+        assert searches == [False, True, False, False]
 
     def test_a_switch_with_limits_serves_all_calls_in_turn(
         self, service: Service, settings: Any

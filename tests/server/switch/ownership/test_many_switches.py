@@ -17,6 +17,7 @@ from django.utils import timezone
 from django_poketalk.server.database.clock import database_now
 from django_poketalk.server.models import Account, Call, Leg, Switch
 from django_poketalk.server.switch.clock import DatabaseTime
+from django_poketalk.server.switch.monitoring.gateway_states import Outlook
 from django_poketalk.server.switch.ownership import claims
 from django_poketalk.server.switch.recovery import recovery
 from tests.conftest import Times
@@ -49,6 +50,7 @@ def assert_money_is_correct() -> None:
     assert account.balance == Decimal(1000) - costs
 
 
+@pytest.mark.programs
 def test_two_processes_that_compete_for_calls_ring_each_once(service: Service) -> None:
     with contextlib.ExitStack() as stack:
         processes = [
@@ -71,6 +73,7 @@ def test_two_processes_that_compete_for_calls_ring_each_once(service: Service) -
     assert_money_is_correct()
 
 
+@pytest.mark.programs
 def test_calls_of_killed_switches_are_rung_once_charged_and_get_a_final_event(
     service: Service, times: Times
 ) -> None:
@@ -108,7 +111,7 @@ def test_leases_do_not_depend_on_the_clocks_of_hosts(
     wrong = lambda: real() + timedelta(hours=hours)  # noqa: E731
     before = database_now()
     monkeypatch.setattr(timezone, "now", wrong)
-    [claimed] = claims.claim("a host whose clock is wrong", 10, ["simulated"])
+    [claimed] = claims.claim("a host whose clock is wrong", 10, Outlook(["simulated"])).calls
     assert claimed.refused is None
     call.refresh_from_db()
     assert call.lease_until is not None

@@ -32,7 +32,8 @@ from django_poketalk.server.switch.machine.facts_and_commands import (
     Route,
 )
 from django_poketalk.server.switch.monitoring import heartbeat
-from django_poketalk.server.switch.ownership import claims, plan
+from django_poketalk.server.switch.monitoring.gateway_states import Outlook
+from django_poketalk.server.switch.ownership import claims
 
 from ..conftest import SPEED, Service, closing, ended, eventually, number, serve
 from ..customer import Customer
@@ -87,7 +88,7 @@ def test_each_call_is_served_by_only_one_of_two_switches(
 
 def test_a_write_under_an_old_fence_changes_nothing(service: Service) -> None:
     call = service.queue()
-    [claimed] = claims.claim("one", 10, ["simulated"])
+    [claimed] = claims.claim("one", 10, Outlook(["simulated"])).calls
     Call.objects.update(fence=2)
     before = Call.objects.values().get()
     with pytest.raises(LostCall):
@@ -179,7 +180,7 @@ def test_a_switch_that_wakes_up_after_its_lease_has_lapsed_only_hangs_up(
 def test_a_lapsed_lease_is_not_renewed(service: Service) -> None:
     """The call was dropped, and late writes, as by a frozen database, must not be charged."""
     call, ended_call = service.queue(), service.queue()
-    keys = [claimed.key for claimed in claims.claim("one", 10, ["simulated"])]
+    keys = [claimed.key for claimed in claims.claim("one", 10, Outlook(["simulated"])).calls]
     store.save([Change(CallKey(ended_call.pk, 1), done=True, finish=FREE_OF_CHARGE)])
     claims.let_lapse(CallKey(call.pk, 1))
     before = list(Call.objects.order_by("pk").values())
@@ -217,9 +218,9 @@ def test_a_call_whose_claim_outlasts_the_lease_rings_nobody(
     settings.POKETALK_SERVER = {**settings.POKETALK_SERVER, "LEASE": 1}
     claim = claims.claim
 
-    def claim_slowly(*args: Any, **kwargs: Any) -> list[plan.ClaimedCall]:
+    def claim_slowly(*args: Any, **kwargs: Any) -> claims.Claims:
         claimed = claim(*args, **kwargs)
-        if claimed:
+        if claimed.calls:
             time.sleep(1.1)  # for example, if the process or the database was frozen
         return claimed
 

@@ -9,6 +9,8 @@ its owner: many switches can share an Asterisk, and none ends another's calls.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from ..base import CallKey, LegKey
 
@@ -33,6 +35,14 @@ def is_channel_of(application: str, channel: str) -> bool:
     """
     match = CHANNEL.fullmatch(channel)
     return match is not None and match["application"] == application
+
+
+def is_in_application(application: str, data: Mapping[str, Any]) -> bool:
+    """Whether the channel, in Asterisk's JSON, is in the application now, whatever its id."""
+    dialplan = data.get("dialplan")
+    if not isinstance(dialplan, dict) or dialplan.get("app_name") != "Stasis":
+        return False
+    return str(dialplan.get("app_data")).partition(",")[0] == application
 
 
 def is_bridge_of(application: str, bridge: str) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
-import logging
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,18 +13,33 @@ from typing import Any, Protocol
 
 import aiohttp
 
-logger = logging.getLogger(__name__)
+from django_poketalk.shared.logs import get_logger
+
+from . import redirections
+
+logger = get_logger(__name__)
 
 RESPONSE_TIMEOUT = 5.0  # seconds, for a request and for the WebSocket's handshake
 CONNECT_TIMEOUT = 3.0
 CLOSE_TIMEOUT = 1.0
 HEARTBEAT = 10.0  # seconds between pings; without a pong within half of it, the WebSocket is lost
+CHECK_EVERY = 4.0  # seconds between checks that Asterisk still has our application
 KEEP_ALIVE = 5.0  # seconds that an idle connection stays open; Asterisk closes it after 15
 MAX_CONNECTIONS = 20  # Asterisk accepts 100 (sessionlimit) from all its clients
 MIN_PAUSE, MAX_PAUSE = 0.5, 15.0  # seconds before the WebSocket is reopened
 
 # Without a filter, Asterisk sends ten times as many events.
-EVENTS = ("StasisStart", "StasisEnd", "ChannelStateChange", "ChannelDestroyed", "Dial")
+EVENTS = (
+    "StasisStart",
+    "StasisEnd",
+    "ChannelStateChange",
+    "ChannelHangupRequest",
+    "ChannelDestroyed",
+    "Dial",
+    *redirections.EVENTS,
+)
+
+NOT_FOUND = 404
 
 Json = dict[str, Any]
 
@@ -79,9 +94,15 @@ class Connection:
         self._session = aiohttp.ClientSession(
             headers={"Authorization": f"Basic {base64.b64encode(credentials).decode('ascii')}"},
             timeout=aiohttp.ClientTimeout(total=RESPONSE_TIMEOUT, sock_connect=CONNECT_TIMEOUT),
+            cookie_jar=aiohttp.DummyCookieJar(),
             connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=KEEP_ALIVE),
         )
         self._running = asyncio.create_task(self._run())
+
+    @property
+    def problem(self) -> str | None:
+        """Why the WebSocket is not open; "" if it is; None before the first attempt."""
+        return "" if self.is_up else self._reason or None
 
     async def wait_until_up(self) -> bool:
         """Whether the WebSocket is open, after the first attempt to open it."""
@@ -152,12 +173,35 @@ class Connection:
                 timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT),
             )
         async with socket:
+            if (status := await self._find_application()) != 200:
+                raise NoResponse(f"HTTP {status} for our application", sent=True)
             await self._filter_events()
             await self._listener.on_connected()
             self._set_up()
-            async for message in socket:
-                if message.type is aiohttp.WSMsgType.TEXT:
-                    self._on_message(message.data)
+            checking = asyncio.create_task(self._check(socket))
+            try:
+                async for message in socket:
+                    if message.type is aiohttp.WSMsgType.TEXT:
+                        self._on_message(message.data)
+            finally:
+                checking.cancel()
+
+    async def _check(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Close the WebSocket when Asterisk has removed our application.
+
+        It does so when it notices the end of the previous WebSocket only after the next one was
+        opened, which stays open, without events.
+        """
+        while True:
+            await asyncio.sleep(CHECK_EVERY)
+            with contextlib.suppress(NoResponse):
+                if await self._find_application() == NOT_FOUND:
+                    logger.warning("%s: Asterisk has removed our application.", self.address.url)
+                    await socket.close()
+
+    async def _find_application(self) -> int:
+        status, _ = await self.request("GET", f"applications/{self._application}")
+        return status
 
     async def _filter_events(self) -> None:
         path = f"applications/{self._application}/eventFilter"

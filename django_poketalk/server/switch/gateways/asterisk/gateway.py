@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable
+from functools import partial
 
 from django_poketalk.protocol.numbers import is_internal
 from django_poketalk.server.routing.trunk import ANONYMOUS, AsteriskTrunk
 from django_poketalk.server.switch.clock import Clock
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, Route, Side
+from django_poketalk.shared.logs import get_logger
 
 from ..base import LegKey, Report
-from ..trunks import TrunkGateway
+from ..trunks import TrunkGateway, unsafe
+from .channel_ids import channel_id
 from .connection import Address
 from .stasis import StasisApplication
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 ANONYMOUS_CALLER_ID = '"Anonymous" <anonymous>'
 
@@ -35,17 +37,27 @@ class AsteriskGateway(TrunkGateway):
             await asyncio.wait(self._tasks)
 
     def originate(self, leg: LegKey, number: str, caller: str, route: Route) -> None:
-        """Ring a phone, if its trunk can take another call now. Leg B must use leg A's Asterisk."""
+        """Ring a phone, if its trunk can take a call soon. Leg B must use leg A's Asterisk."""
         trunk = _trunk(route)
         endpoint, caller_id = trunk.endpoint_of(number), _caller_id(trunk, caller, number)
+        if problem := unsafe(route):
+            self._refuse(leg, route, problem)
+            return
         application = self._connect(_address(trunk))
-        if reason := self._limits.admit(leg, route, trunk, self.clock.now()):
-            self._refuse(leg, route, reason)
-        elif leg.side is Side.B and not application.has_leg_a(leg.call):
-            self._limits.release(leg)
+        if leg.side is Side.B and not application.has_leg_a(leg.call):
             self._refuse(leg, route, "leg A is on another Asterisk")
-        else:
-            application.originate(leg, endpoint, caller_id, route.ring_timeout)
+            return
+        originate = partial(
+            application.originate,
+            leg,
+            endpoint,
+            caller_id,
+            route.ring_timeout,
+            progress_timeout=trunk.progress_timeout,
+            failover_codes=trunk.failover_codes,
+            early_media=trunk.early_media,
+        )
+        self._pace(leg, route, trunk, originate)
 
     def bridge(self, leg_a: LegKey, leg_b: LegKey) -> None:
         if (application := self._application_of(leg_b)) is not None:
@@ -60,16 +72,29 @@ class AsteriskGateway(TrunkGateway):
         if (application := self._application_of(leg)) is not None:
             application.hang_up(leg, cause)
 
+    def dialog_of(self, leg: LegKey) -> str:
+        route = self._limits.route_of(leg)
+        if route is None:
+            return ""
+        return channel_id(self._connect(_address(_trunk(route))).name, leg)
+
     def end_dialog(self, dialog: str, route: Route) -> None:
         """Hang up a leg that another switch, now gone, has originated, and the rest of its call."""
         try:
-            self._connect(_address(_trunk(route))).hang_up_call_of(dialog)
+            trunk = _trunk(route)
+            if not unsafe(route):
+                self._connect(_address(trunk)).hang_up_call_of(dialog)
         except ValueError as error:  # the gateway has changed its kind since then
             logger.warning("Gateway %d cannot hang up a leg: %s", route.gateway, error)
 
+    def problem(self, route: Route) -> str | None:
+        application = self._applications.get(_address(_trunk(route)))
+        connection_problem = None if application is None else application.connection.problem
+        return unsafe(route) or connection_problem
+
     def watch(self, routes: Iterable[Route]) -> None:
         """Connect to the Asterisk of each route, retry hang-ups, and disconnect from all others."""
-        addresses = {_address(_trunk(route)) for route in routes}
+        addresses = {_address(_trunk(route)) for route in routes if not unsafe(route)}
         for address in addresses:
             self._connect(address)
         for address, application in list(self._applications.items()):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable
+
+from django_poketalk.shared.logs import get_logger
 
 from . import channel_ids
 from .connection import Connection, NoResponse
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 RETRY_AFTER = (0.5, 2.0, 5.0)  # seconds before each further DELETE
 
@@ -32,8 +33,10 @@ class HangUps:
         """The channels still to hang up that no task is working on."""
         return self._unfinished - self._running
 
-    async def hang_up(self, channel: str, reason: str = "normal") -> None:
-        """Hang up a channel. After some failed attempts, it becomes `pending`."""
+    async def hang_up(self, channel: str, reason: str = "normal") -> bool:
+        """Hang up a channel. Return whether it has ended. After some failed attempts, it becomes
+        `pending`.
+        """
         self._unfinished.add(channel)
         self._running.add(channel)
         try:
@@ -41,8 +44,9 @@ class HangUps:
                 await asyncio.sleep(pause)
                 if await self.try_once(channel, reason) in GONE:
                     self._unfinished.discard(channel)
-                    return
+                    return True
             logger.error("Channel %s could not be hung up yet.", channel)
+            return False
         finally:
             self._running.discard(channel)
 
@@ -68,10 +72,14 @@ class HangUps:
         """
         await self.hang_up(channel)
         try:
+            bridge = f"bridges/{channel_ids.bridge_of(channel)}"
+            _, found = await self._connection.request("GET", bridge)
+            # A transfer has put channels with other names into the bridge.
+            bridged = found.get("channels", []) if isinstance(found, dict) else []
             for other in await self._connection.list_all("channels"):
-                if channel_ids.same_call(channel, other):
+                if other in bridged or channel_ids.same_call(channel, other):
                     await self.hang_up(other)
-            await self._connection.request("DELETE", f"bridges/{channel_ids.bridge_of(channel)}")
+            await self._connection.request("DELETE", bridge)
         except NoResponse as error:
             logger.warning(
                 "Cannot list the other channels of the call of %s yet: %s.", channel, error

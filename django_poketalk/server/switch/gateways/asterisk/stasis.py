@@ -1,24 +1,26 @@
-"""Our legs on one Asterisk: a channel for each leg, a bridge for each call."""
+"""Our legs on one Asterisk: a channel for each leg."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any
 
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, Side
+from django_poketalk.shared.logs import get_logger
 
 from ..base import CallKey, LegKey, Report
-from ..digits import BEFORE, with_half_seconds
-from . import causes
-from .channel_ids import bridge_id, bridge_of, channel_id, is_bridge_of, is_channel_of
+from . import causes, channel_ids, redirections
+from .bridges import DONE, Bridges
+from .channel_ids import channel_id, is_channel_of
 from .connection import Address, Connection, Json, NoResponse
-from .hang_ups import HangUps
+from .dialed_channels import DialedChannels
+from .hang_ups import GONE, HangUps
 from .leg import AsteriskLeg
+from .redirections import Redirection
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 LOST_AFTER = 30.0  # seconds without a WebSocket, after which its calls are ended
 # Maximum seconds from a StasisEnd to the ChannelDestroyed of a phone that has hung up (without it,
@@ -26,8 +28,9 @@ LOST_AFTER = 30.0  # seconds without a WebSocket, after which its calls are ende
 DESTROYED_WITHIN = 1.0
 CLOSE_TIMEOUT = 5.0  # seconds for the last requests of a switch that stops
 
-DONE = (200, 204)
 NOT_FOUND = 404
+ALLOCATION_FAILED = {"error": "Allocation failed"}  # no phone is registered at the endpoint
+PROGRESS = ("RINGING", "PROGRESS")  # `Dial` statuses: the network has found the phone
 GATEWAY_TIMEOUT = 504  # a proxy got no response in time; Asterisk may still execute the request
 
 
@@ -43,9 +46,9 @@ class StasisApplication:
         self._loop = asyncio.get_running_loop()
         self._legs: dict[str, AsteriskLeg] = {}  # by channel
         self._legs_a: dict[CallKey, AsteriskLeg] = {}
-        self._bridged: set[CallKey] = set()
-        self._bridging: dict[CallKey, asyncio.Task[Any]] = {}
+        self._bridges = Bridges(self.name, self.connection)
         self._hang_ups = HangUps(self.connection)
+        self._dialed_channels = DialedChannels(self.name, self.connection)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._lost_timer: asyncio.TimerHandle | None = None
         self._was_connected = False
@@ -82,37 +85,57 @@ class StasisApplication:
         """Whether this call's leg A is here, so that leg B can be bridged with it."""
         return call in self._legs_a
 
-    def originate(self, key: LegKey, endpoint: str, caller_id: str, ring_timeout: int) -> None:
-        """Ring a phone; without a `caller_id`, Asterisk chooses one."""
-        leg = AsteriskLeg(key, channel_id(self.name, key), self._report, self._on_leg_end)
+    def originate(
+        self,
+        key: LegKey,
+        endpoint: str,
+        caller_id: str,
+        ring_timeout: int,
+        *,
+        progress_timeout: float,
+        failover_codes: Collection[int] = (),
+        early_media: bool = False,
+    ) -> None:
+        """Ring a phone; without a `caller_id`, Asterisk chooses one. If it does not ring within
+        `progress_timeout` seconds, the gateway has failed, as after a SIP status in
+        `failover_codes`. With `early_media`, A hears what B's network plays before B answers.
+        """
+        channel = channel_id(self.name, key)
+        leg = AsteriskLeg(key, channel, ring_timeout, self._report, self._on_leg_end)
+        leg.failover_codes, leg.has_dialplan = failover_codes, endpoint.startswith("Local/")
         parameters: dict[str, str | int] = {
             "endpoint": endpoint,
             "app": self.name,
             "appArgs": str(key.side),
             "channelId": leg.channel,
-            "timeout": ring_timeout,
         }
-        if caller_id:
-            parameters["callerId"] = caller_id
+        body = None
         if key.side is Side.A:
             self._legs_a[key.call] = leg
         elif leg_a := self._legs_a.get(key.call):
             parameters["originator"] = leg_a.channel
+            leg.is_created_first = early_media
+        if leg.is_created_first:
+            body = {"variables": {"CONNECTEDLINE(all)": caller_id}} if caller_id else None
+        else:
+            parameters["timeout"] = ring_timeout
+            if caller_id:
+                parameters["callerId"] = caller_id
         self._legs[leg.channel] = leg
-        self._start(self._originate(leg, parameters))
+        self._start(self._originate(leg, parameters, body))
+        self._loop.call_later(progress_timeout, self._check_progress, leg)
 
     def bridge(self, key_a: LegKey, key_b: LegKey) -> None:
         """Connect two legs; if that fails, B is hung up and reported as hung up."""
         a, b = (self._legs.get(channel_id(self.name, key)) for key in (key_a, key_b))
         if a is not None and b is not None:  # otherwise one has hung up, and is being reported
-            self._bridged.add(key_a.call)
-            self._bridging[key_a.call] = self._start(self._bridge(a, b))
+            self._start(self._bridge(a, b))
 
     def dial_extension(self, key_b: LegKey, digits: str) -> None:
         """Send digits to B's phone after the two legs are connected."""
         leg = self._legs.get(channel_id(self.name, key_b))
         if leg is not None:
-            self._start(self._dial_extension(leg, digits))
+            self._start(self._bridges.dial_extension(leg, digits))
 
     def hang_up(self, key: LegKey, cause: Cause) -> None:
         """Hang up a leg in any state."""
@@ -126,7 +149,7 @@ class StasisApplication:
         """Hang up another switch's channel, and the rest of its call. `ValueError` for an id that
         none of our switches made.
         """
-        bridge_of(channel)
+        channel_ids.bridge_of(channel)
         self._start(self._hang_ups.hang_up_call_of(channel))
 
     def retry_hang_ups(self) -> None:
@@ -137,7 +160,9 @@ class StasisApplication:
             else:  # another switch's, whose call may have more channels
                 self._start(self._hang_ups.hang_up_call_of(channel))
 
-    async def _originate(self, leg: AsteriskLeg, parameters: dict[str, str | int]) -> None:
+    async def _originate(
+        self, leg: AsteriskLeg, parameters: dict[str, str | int], body: Json | None
+    ) -> None:
         url = self.connection.address.url
         if not await self.connection.wait_until_up():
             logger.warning("Asterisk at %s is down: cannot originate a call.", url)
@@ -147,14 +172,14 @@ class StasisApplication:
             return
         leg.requested = True
         try:
-            status, answer = await self.connection.request("POST", "channels", parameters)
-            is_clear, is_late, why = (
-                status <= 500,
-                status == GATEWAY_TIMEOUT,
-                f"HTTP {status}: {answer}",
-            )
+            path = "channels/create" if leg.is_created_first else "channels"
+            status, answer = await self.connection.request("POST", path, parameters, body)
+            is_unreachable = status == 500 and answer == ALLOCATION_FAILED
+            is_clear, is_late = status <= 500, status == GATEWAY_TIMEOUT
+            why = f"HTTP {status}: {answer}"
         except NoResponse as error:
-            status, is_clear, is_late, why = 0, not error.sent, error.late, str(error)
+            status, is_unreachable = 0, False
+            is_clear, is_late, why = not error.sent, error.late, str(error)
         if status in DONE:
             leg.exists = True
         if leg.ended:  # it was hung up when the channel may not have existed yet
@@ -166,56 +191,65 @@ class StasisApplication:
             # will not ring one when a slow Asterisk executes the request.
             no_channel = is_clear or await self._hang_ups.try_once(leg.channel) == NOT_FOUND
             if not leg.exists:
-                leg.fail(Cause.GATEWAY_DOWN, transport=no_channel and not is_late)
+                cause = Cause.UNREACHABLE if is_unreachable else Cause.GATEWAY_DOWN
+                leg.fail(cause, transport=no_channel and not is_late)
 
-    async def _bridge(self, a: AsteriskLeg, b: AsteriskLeg) -> None:
-        bridge = bridge_id(self.name, a.key.call)
-        new_bridge: dict[str, str | int] = {"type": "mixing", "bridgeId": bridge, "name": bridge}
-        channels: dict[str, str | int] = {"channel": f"{a.channel},{b.channel}"}
-        why = ""
+    async def _dial(self, leg: AsteriskLeg) -> None:
+        """Ring the phone of a channel that was created first."""
+        if leg.ended or leg.is_dialed:
+            return
+        leg.is_dialed, why = True, ""
+        await self._dialed_channels.prepare(leg)
         try:
-            for path, parameters in (
-                ("bridges", new_bridge),
-                (f"bridges/{bridge}/addChannel", channels),
-            ):
-                status, answer = await self.connection.request("POST", path, parameters)
-                if status not in DONE:
-                    why = f"HTTP {status}: {answer}"
-                    break
+            path, timeout = f"channels/{leg.channel}/dial", {"timeout": leg.ring_timeout}
+            status, answer = await self.connection.request("POST", path, timeout)
+            if status not in DONE:
+                why = f"HTTP {status}: {answer}"
         except NoResponse as error:
             why = str(error)
+        if why and not leg.ended:
+            logger.warning("Asterisk at %s: cannot dial: %s", self.connection.address.url, why)
+            leg.is_given_up = True  # its end may be reported before the response to the hang-up
+            has_ended = await self._hang_ups.try_once(leg.channel) in GONE
+            leg.fail(Cause.GATEWAY_DOWN, transport=has_ended)
+            if not has_ended:
+                await self._hang_ups.hang_up(leg.channel)
+
+    def _check_progress(self, leg: AsteriskLeg) -> None:
+        if leg.exists and not (leg.ended or leg.has_progress):
+            logger.warning("Asterisk at %s: no progress of a call.", self.connection.address.url)
+            leg.is_given_up = True
+            self._start(self._give_up(leg))
+
+    async def _give_up(self, leg: AsteriskLeg) -> None:
+        # Another gateway is tried once this one can ring no phone any more.
+        if await self._hang_ups.hang_up(leg.channel):
+            leg.fail(Cause.GATEWAY_DOWN, transport=True)
+
+    async def _bridge(self, a: AsteriskLeg, b: AsteriskLeg) -> None:
+        why = await self._bridges.connect(a, b)
         if why and not (a.ended or b.ended):
             await asyncio.sleep(DESTROYED_WITHIN)  # one may have hung up just now
         if a.ended or b.ended:
-            await self._hang_ups.destroy_bridge(bridge)
+            await self._hang_ups.destroy_bridge(channel_ids.bridge_id(self.name, a.key.call))
         elif why:
             logger.error("Two legs could not be bridged: %s", why)
             self._hang_up(b.channel, "congestion")
             b.hung_up(Cause.GATEWAY_DOWN)
 
-    async def _dial_extension(self, leg: AsteriskLeg, digits: str) -> None:
-        # Earlier, Asterisk would only bridge the channel when it has sent all digits.
-        if bridging := self._bridging.get(leg.key.call):
-            await asyncio.wait([bridging])
-        if leg.ended:
-            return
-        parameters: dict[str, str | int] = {
-            "dtmf": with_half_seconds(digits),
-            "before": int(BEFORE * 1000),
-        }
-        path = f"channels/{leg.channel}/dtmf"
-        try:
-            status, answer = await self.connection.request("POST", path, parameters)
-            why = "" if status in DONE else f"HTTP {status}: {answer}"
-        except NoResponse as error:
-            why = str(error)
-        if why and not leg.ended:
-            logger.warning("The extension was not dialed: %s", why)
+    async def _connect_early(self, a: AsteriskLeg, b: AsteriskLeg) -> None:
+        if why := await self._bridges.connect(a, b):
+            logger.warning("Leg A does not hear leg B's network: %s", why)
+        if a.ended:
+            await self._hang_ups.destroy_bridge(channel_ids.bridge_id(self.name, a.key.call))
 
     # From Asterisk
 
     def on_event(self, event: Json) -> None:
         """Handle an event."""
+        redirection = redirections.find(event)
+        if redirection and is_channel_of(self.name, redirection.channel):
+            self._end_redirected(redirection)
         kind = event.get("type")
         data = event.get("peer" if kind == "Dial" else "channel")
         if not isinstance(data, dict):
@@ -223,21 +257,61 @@ class StasisApplication:
         channel, state = str(data.get("id")), data.get("state")
         leg = self._legs.get(channel)
         if leg is None:
-            if kind in ("StasisStart", "ChannelStateChange") and state in ("Ringing", "Up"):
-                self._hang_up_stray(channel)
+            self._on_other_channel(channel, state, event)
             return
         leg.exists = True
         match kind:
-            case "Dial" if event.get("dialstatus") == "RINGING":
-                leg.ring()
+            case "Dial":
+                self._on_dial(leg, str(event.get("dialstatus")))
             case "ChannelStateChange" if state == "Ringing":
-                leg.ring()
+                self._on_ringing(leg)
+            case "ChannelStateChange" if state == "Up" and leg.is_created_first:
+                leg.answer()
+            case "StasisStart" if leg.is_created_first:
+                self._start(self._dial(leg))
             case "StasisStart":
                 leg.answer()
             case "StasisEnd":
-                self._loop.call_later(DESTROYED_WITHIN, self._on_transfer, leg)
+                self._start(self._on_stasis_end(leg))
             case "ChannelDestroyed":
                 leg.destroyed(event)
+
+    def _on_other_channel(self, channel: str, state: object, event: Json) -> None:
+        match event.get("type"):
+            case "StasisStart":
+                self._hang_up_once(channel)  # nothing else may enter our application
+            case "ChannelStateChange" if state in ("Ringing", "Up"):
+                self._hang_up_stray(channel)
+            case "Dial" if dialed := self._dialed_channels.find(event, self._legs):
+                self._start(self._dialed_channels.subscribe(dialed))
+            case "ChannelHangupRequest":
+                self._dialed_channels.hang_up(channel, event)
+
+    def _end_redirected(self, redirection: Redirection) -> None:
+        """End a leg that was transferred or forwarded, and hang up the channel that replaces it,
+        before it costs anything.
+        """
+        for channel in filter(None, (redirection.channel, redirection.target)):
+            self._hang_up_once(channel)
+        if leg := self._legs.get(redirection.channel):
+            leg.end_with(redirection.cause)
+
+    def _on_dial(self, leg: AsteriskLeg, status: str) -> None:
+        leg.dial_status = status
+        if status in PROGRESS:
+            self._on_ringing(leg)
+        leg_a = self._legs_a.get(leg.key.call)
+        if leg.is_created_first and leg_a:
+            if status == "PROGRESS":
+                self._start(self._connect_early(leg_a, leg))
+            elif status in causes.DIAL_STATUSES:  # a dialplan plays a tone until the timeout
+                leg.destroyed({})
+                self._hang_up(leg.channel)
+
+    def _on_ringing(self, leg: AsteriskLeg) -> None:
+        leg_a = self._legs_a.get(leg.key.call)
+        if leg.ring() and leg_a and leg.key.side is Side.B:
+            self._start(self._bridges.ring(leg_a, leg))
 
     async def on_connected(self) -> None:
         """After a reconnection, update our legs, and hang up channels without a leg."""
@@ -247,14 +321,15 @@ class StasisApplication:
             for channel, data in found.items():
                 if leg := self._legs.get(channel):
                     self._catch_up(leg, data)
+                elif channel_ids.is_in_application(self.name, data):
+                    self._hang_up_once(channel)
                 else:
                     self._hang_up_stray(channel)
             for leg in confirmed:
                 if leg.channel not in found:
                     leg.vanished()
-            bridges = {bridge_id(self.name, call) for call in self._bridged}
             for bridge in await self.connection.list_all("bridges"):
-                if is_bridge_of(self.name, bridge) and bridge not in bridges:
+                if channel_ids.is_bridge_of(self.name, bridge) and bridge not in self._bridges.ids:
                     self._start(self._hang_ups.destroy_bridge(bridge))
         self.retry_hang_ups()
         self._was_connected = True
@@ -270,9 +345,11 @@ class StasisApplication:
         dialplan = data.get("dialplan")
         application = dialplan.get("app_name") if isinstance(dialplan, dict) else None
         if data.get("state") == "Ringing":
-            leg.ring()
+            self._on_ringing(leg)
         elif data.get("state") == "Up" and application in (None, "", "Stasis"):
             leg.answer()
+        elif leg.is_created_first and application == "Stasis":
+            self._start(self._dial(leg))
 
     def _end_calls(self) -> None:
         self._lost_timer = None
@@ -288,27 +365,35 @@ class StasisApplication:
     def _on_leg_end(self, leg: AsteriskLeg) -> None:
         call = leg.key.call
         self._legs.pop(leg.channel, None)
-        self._bridging.pop(call, None)
+        self._dialed_channels.forget(leg)
         if self._legs_a.get(call) is leg:
             del self._legs_a[call]
-        if call in self._bridged:
-            self._bridged.discard(call)
-            self._start(self._hang_ups.destroy_bridge(bridge_id(self.name, call)))
+        is_call_over = leg.key.side is Side.A or leg.is_answered
+        if is_call_over and (bridge := self._bridges.forget(call)):
+            self._start(self._hang_ups.destroy_bridge(bridge))
 
-    def _on_transfer(self, leg: AsteriskLeg) -> None:
-        """Hang up a phone that was transferred into the dialplan, out of our control."""
+    async def _on_stasis_end(self, leg: AsteriskLeg) -> None:
+        """End a leg that has left our application for the dialplan, where its end is not reported.
+        A phone that has hung up leaves it too, but its `ChannelDestroyed` follows at once.
+        """
+        await asyncio.sleep(DESTROYED_WITHIN)
         if not leg.ended:
             self._hang_up(leg.channel)
+            leg.end_with(Cause.TRANSFERRED)
 
     def _hang_up_stray(self, channel: str) -> None:
         """Hang up a channel if it is ours and has no leg; never another application's."""
-        if is_channel_of(self.name, channel) and channel not in self._hang_ups:
+        if is_channel_of(self.name, channel):
+            self._hang_up_once(channel)
+
+    def _hang_up_once(self, channel: str) -> None:
+        if channel not in self._hang_ups:
             self._hang_up(channel)
 
     def _hang_up(self, channel: str, reason: str = "normal") -> None:
         self._start(self._hang_ups.hang_up(channel, reason))
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _start(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -9,7 +9,6 @@ hears B's network before B answers, or for flow I, where A never gets a re-INVIT
 from __future__ import annotations
 
 import enum
-import logging
 import random
 from collections.abc import Callable
 from functools import partial
@@ -31,21 +30,29 @@ from django_poketalk.server.routing.trunk import SipTrunk
 from django_poketalk.server.switch.machine.facts_and_commands import (
     Answered,
     Cause,
+    Failed,
     HungUp,
     Ringing,
     Side,
 )
+from django_poketalk.shared.logs import get_logger
 
 from ..base import LegKey, Report
 from . import causes, sdp
+from .addresses import Address
+from .dialog_checks import GONE, DialogChecks
+from .identity import Invitation
 from .info import DigitSender
 from .leg import SipLeg
 from .user_agent import UserAgent
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 REQUEST_PENDING = 491  # both ends have sent an offer at the same time (RFC 3261, section 14.1)
+TRYING = 100
 RINGING = 180
+NO_PROGRESS = 408  # the status of an attempt that is canceled because nothing rings
+UNAVAILABLE = 503
 
 
 class Media(enum.Enum):
@@ -60,16 +67,24 @@ class Media(enum.Enum):
 class SipCall:
     """A call's legs, and the media descriptions between them.
 
-    `config` is sippy's configuration. `report` is called with each fact, and `on_end` after the
-    last dialog.
+    `config` is sippy's configuration, `checks` those of the port's dialogs. `report` is called with
+    each fact, `on_end` after the last dialog, and `on_failure` with each address of a trunk that
+    failed.
     """
 
     def __init__(
-        self, config: dict[str, Any], report: Report, on_end: Callable[[], object]
+        self,
+        config: dict[str, Any],
+        checks: DialogChecks,
+        report: Report,
+        on_end: Callable[[], object],
+        on_failure: Callable[[Address], object],
     ) -> None:
         self._config = config
+        self._checks = checks
         self._report = report
         self._on_end = on_end
+        self._on_failure = on_failure
         self._legs: dict[LegKey, SipLeg] = {}
         self._dialogs = 0
         self._media = Media.SEPARATE
@@ -80,21 +95,32 @@ class SipCall:
         self._digits = ""  # to dial on B's leg once the media are connected
 
     def originate(
-        self, key: LegKey, number: str, caller: str, trunk: SipTrunk, ring_timeout: int
+        self,
+        key: LegKey,
+        invitation: Invitation,
+        trunk: SipTrunk,
+        addresses: list[Address],
+        ring_timeout: int,
     ) -> None:
-        """Ring a phone for up to `ring_timeout` seconds."""
+        """Ring a phone for up to `ring_timeout` seconds, through the first of these addresses that
+        does not fail (RFC 3263, 4.3).
+        """
+        address, *others = addresses
         agent = UserAgent(
             self._config,
             event_cb=self._on_event,
             username=trunk.username or None,
             password=trunk.password or None,
-            nh_address=(trunk.host, trunk.port),
+            nh_address=address,
             dead_cbs=(self._on_dialog_end,),
+            ltag=invitation.tag,
         )
         agent.ring_timeout = ring_timeout
-        leg = agent.leg = self._legs[key] = SipLeg(key, trunk, agent)
+        leg = agent.leg = self._legs[key] = SipLeg(key, trunk, address, agent)
+        if others:
+            leg.try_next = partial(self.originate, key, invitation, trunk, others, ring_timeout)
         self._dialogs += 1
-        leg.invite(number, caller, self._first_offer(leg), partial(self._on_no_reply, leg))
+        leg.invite(invitation, self._first_offer(leg), partial(self._on_no_progress, leg))
 
     def bridge(self, key_a: LegKey, key_b: LegKey) -> None:
         """Connect the two phones' media."""
@@ -154,16 +180,21 @@ class SipCall:
             self._a = self._b = None
             self._on_end()
 
-    def _on_no_reply(self, leg: SipLeg) -> None:
-        self._fail(leg, 408)
+    def _on_no_progress(self, leg: SipLeg) -> None:
+        fact = causes.failed(leg.key, NO_PROGRESS, transport=True)
+        self._fail(leg, fact, is_address=not leg.has_replied)
         leg.hang_up(Cause.GATEWAY_DOWN)
+
+    def _on_lost(self, leg: SipLeg, status: int, silence: float) -> None:
+        if not leg.ended:
+            self._drop(leg, Cause.PEER_LOST, status, causes.q850_of(status), silence)
 
     def _on_event(self, event: Any, agent: Any) -> None:
         """Handle sippy's event of a dialog. An error ends that leg; sippy would only print it."""
         leg: SipLeg = agent.leg
         if leg.ended:
             return
-        leg.got_reply()
+        leg.got_reply(is_progress=not _is_trying(event))
         try:
             match event:
                 case CCEventRing():
@@ -171,8 +202,7 @@ class SipCall:
                 case CCEventFail() | CCEventRedirect():
                     self._on_refusal(leg, event)
                 case CCEventDisconnect():
-                    q850 = causes.q850_of_reason(event.reason_rfc3326)
-                    self._hung_up(leg, Cause.NORMAL, 0, q850 or causes.NORMAL_CLEARING)
+                    self._hung_up(leg, Cause.NORMAL, 0, _q850(event) or causes.NORMAL_CLEARING)
                 case CCEventPreConnect() | CCEventConnect():
                     self._on_answer(leg, event)
                 case CCEventUpdate():
@@ -186,6 +216,7 @@ class SipCall:
     def _on_ring(self, leg: SipLeg, event: Any) -> None:
         status, _reason, body = event.getData()
         if status >= RINGING and not leg.answered:
+            leg.has_rung = True
             self._report(leg.key.call, Ringing(leg.key.side, leg.key.attempt))
         if body is None or leg is not self._b or not leg.trunk.early_media:
             return
@@ -198,9 +229,16 @@ class SipCall:
 
     def _on_refusal(self, leg: SipLeg, event: Any) -> None:
         status, reason = event.getData()[:2]
-        q850 = causes.q850_of_reason(event.reason_rfc3326)
+        q850 = _q850(event)
         if not leg.answered:
-            self._fail(leg, status, q850)
+            is_transport = status in leg.trunk.failover_codes
+            retry_after = leg.agent.retry_after
+            fact = causes.failed(
+                leg.key, status, q850, transport=is_transport, retry_after=retry_after
+            )
+            self._fail(leg, fact, is_address=status == UNAVAILABLE and not leg.has_rung)
+        elif status in GONE:
+            self._drop(leg, Cause.PEER_LOST, status, causes.q850_of(status))
         elif self._media is Media.CONNECTED:  # the phone has refused a re-INVITE
             other = self._other(leg)
             if other.agent.owes_answer:  # otherwise the offer was not the other phone's
@@ -231,6 +269,7 @@ class SipCall:
             else:
                 key = leg.key
                 self._report(key.call, Answered(key.side, key.attempt, leg.agent.dialog()))
+                self._checks.add(leg.agent, partial(self._on_lost, leg))
         elif text is None:  # equivalent to a refusal
             self._on_refusal(leg, CCEventFail((488, "Not Acceptable Here")))
         elif leg is self._a and self._media is Media.EARLY:
@@ -273,16 +312,36 @@ class SipCall:
             raise RuntimeError("The other phone has hung up.")
         return other
 
-    def _fail(self, leg: SipLeg, status: int, q850: int | None = None) -> None:
+    def _fail(self, leg: SipLeg, fact: Failed, *, is_address: bool) -> None:
+        """End a leg before its answer. If only its address has failed, try the next one."""
         leg.ended = True
-        self._report(leg.key.call, causes.failed(leg.key, status, q850))
-
-    def _hung_up(self, leg: SipLeg, cause: Cause, status: int, q850: int) -> None:
-        leg.ended = True
-        fact = HungUp(leg.key.side, leg.key.attempt, cause, status, q850)
+        if is_address:
+            self._on_failure(leg.address)
+            if leg.try_next is not None:
+                leg.try_next()
+                return
         self._report(leg.key.call, fact)
 
-    def _drop(self, leg: SipLeg, cause: Cause, status: int = 0, q850: int = 0) -> None:
+    def _hung_up(
+        self, leg: SipLeg, cause: Cause, status: int, q850: int, silence: float = 0.0
+    ) -> None:
+        leg.ended = True
+        fact = HungUp(leg.key.side, leg.key.attempt, cause, status, q850, silence)
+        self._report(leg.key.call, fact)
+
+    def _drop(
+        self, leg: SipLeg, cause: Cause, status: int = 0, q850: int = 0, silence: float = 0.0
+    ) -> None:
         """Hang up a leg, and report it as if the person had hung up."""
         Timeout(leg.hang_up, 0, 1, cause)  # after the event that is being handled
-        self._hung_up(leg, cause, status, q850)
+        self._hung_up(leg, cause, status, q850, silence)
+
+
+def _is_trying(event: Any) -> bool:
+    return isinstance(event, CCEventRing) and event.getData()[0] == TRYING
+
+
+def _q850(event: Any) -> int | None:
+    """The cause of `ReasonHeaders`."""
+    reason = event.reason_rfc3326
+    return None if reason is None else int(reason.cause)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Iterable
 
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, Failed
 
@@ -11,8 +12,15 @@ from ..base import LegKey
 Q850 = range(1, 128)  # seven bits
 NORMAL_CLEARING = 16
 
+QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+Q850_REASON = re.compile(r"\s*Q\.850\s*;(?:.*;)?\s*cause\s*=\s*(\d+)\s*(?:;|$)", re.IGNORECASE)
+
+OUT_OF_SERVICE = 503
+RETRY_AFTER = re.compile(r"\s*([0-9]{1,9})\b", re.ASCII)
+
 # SIP status → our cause and the Q.850 cause
 RESPONSES: dict[int, tuple[Cause, int]] = {
+    **dict.fromkeys((300, 301, 302, 305, 380), (Cause.FORWARDED, 23)),
     400: (Cause.REJECTED, 41),
     401: (Cause.REJECTED, 21),
     402: (Cause.REJECTED, 21),
@@ -43,18 +51,17 @@ RESPONSES: dict[int, tuple[Cause, int]] = {
     606: (Cause.REJECTED, 58),
 }
 
-# After these responses, another gateway may be tried: they do not depend on the number or callee.
-TRY_NEXT = frozenset({408, 500, 502, 503, 504})
 
-
-def failed(leg: LegKey, status: int, q850: int | None = None) -> Failed:
+def failed(
+    leg: LegKey, status: int, q850: int | None = None, *, transport: bool, retry_after: int = 0
+) -> Failed:
     """The fact that a leg ended with this SIP status before it was answered. `q850`: the cause in
-    the peer's Reason header, if any.
+    the peer's Reason header, if any. `transport`: another gateway can be tried. `retry_after`: the
+    seconds in the peer's Retry-After header.
     """
-    is_transport = status in TRY_NEXT
     if q850 is None:
         q850 = q850_of(status)
-    return Failed(leg.side, leg.attempt, cause_of(status), is_transport, status, q850)
+    return Failed(leg.side, leg.attempt, cause_of(status), transport, status, q850, retry_after)
 
 
 def cause_of(status: int) -> Cause:
@@ -67,11 +74,21 @@ def q850_of(status: int) -> int:
     return RESPONSES.get(status, (Cause.REJECTED, 127))[1]
 
 
-def q850_of_reason(reason: Any) -> int | None:
-    """The Q.850 cause in a parsed Reason header (RFC 3326); None without one."""
-    if reason is None or (reason.protocol or "").upper() != "Q.850":
-        return None
-    return reason.cause if reason.cause in Q850 else None
+def q850_of_reasons(lines: Iterable[str]) -> int | None:
+    """The Q.850 cause in the values of Reason headers (RFC 3326); None without one."""
+    for line in lines:
+        for reason in QUOTED.sub("", line).split(","):
+            if (found := Q850_REASON.match(reason)) and int(found[1]) in Q850:
+                return int(found[1])
+    return None
+
+
+def retry_after(status: int, lines: Iterable[str]) -> int:
+    """The seconds in the values of Retry-After headers; 0 unless the status says that the trunk
+    itself is overloaded (RFC 3261, 21.5.4): after others, it is about the callee.
+    """
+    found = [RETRY_AFTER.match(line) for line in lines if status == OUT_OF_SERVICE]
+    return max((int(seconds[1]) for seconds in found if seconds), default=0)
 
 
 def hangup_status(cause: Cause) -> int:

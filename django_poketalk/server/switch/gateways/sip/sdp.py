@@ -10,9 +10,10 @@ import re
 from email import message_from_string
 
 TYPE = "application/sdp"
-ORIGIN = re.compile(r"^o=\S+ \S+ \S+ (.*?)\r?$", re.MULTILINE)
+LINE_END = re.compile(r"\r?\n|\r|(?<=[^\r\n])\Z")
+ORIGIN = re.compile(r"^o=\S+ \S+ \S+ (.*?)(?=\r?$)", re.MULTILINE)
 MEDIA = re.compile(r"^m=(\S+) \S+ (\S+) (\S+)(.*?)\r?$", re.MULTILINE)
-DIRECTION = re.compile(r"^a=(?:inactive|sendonly|recvonly|sendrecv)\r?\n", re.MULTILINE)
+DIRECTION = re.compile(r"^a=(?:inactive|sendonly|recvonly|sendrecv)[ \t]*\r\n", re.MULTILINE)
 DISCARD = 9  # the port of RFC 863, which RFC 3264 and 4145 use as a placeholder
 
 
@@ -55,19 +56,32 @@ def within(content_type: str, body: str) -> str | None:
     return None
 
 
+def normalized(description: str) -> str:
+    """The description with CR LF at the end of each line (RFC 8866, section 5)."""
+    return LINE_END.sub("\r\n", description)
+
+
 def without_direction(description: str) -> str:
     """The description without a direction, so that media flow both ways.
 
     A phone must answer an inactive offer with "inactive", which does not mean that it has no media.
     """
-    return DIRECTION.sub("", description)
+    return DIRECTION.sub("", normalized(description))
 
 
 def with_origin(description: str, session: int, version: int) -> str:
     """The description with this dialog's own origin: always the same session, and a version that
     grows by one with each change (RFC 3264, section 8).
     """
+    description = normalized(description)
     return ORIGIN.sub(lambda found: f"o=- {session} {version} {found[1]}", description, count=1)
+
+
+def same_media(one: str, other: str) -> bool:
+    """Whether two descriptions differ only in their origins, such as by a version that some phones
+    raise in each response.
+    """
+    return with_origin(one, 0, 0) == with_origin(other, 0, 0)
 
 
 def _session(address: str, *media: str) -> str:

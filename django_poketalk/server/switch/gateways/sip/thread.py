@@ -6,17 +6,18 @@ called from any thread.
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
+from django_poketalk.shared.logs import get_logger
+
 from . import sippy_patches
 from .sippy_patches.dispatcher import Dispatcher
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 START_TIMEOUT = 30.0  # seconds; importing sippy takes a while
 

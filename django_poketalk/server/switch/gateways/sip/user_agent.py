@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from sippy.UasStateUpdating import UasStateUpdating
 
+from . import causes, identity
+from .session_timer import SessionTimer
 from .sippy_patches.bye_before_ack import ByeAfterAck
-from .sippy_patches.bye_challenge import ByeChallenge
 from .sippy_patches.contact_name import ContactName
+from .sippy_patches.digest import DigestChallenges
+from .sippy_patches.early_answer import EarlyAnswer
 from .sippy_patches.empty_ack import EmptyAck
 from .sippy_patches.invite_expiry import InviteExpiry
 from .sippy_patches.multipart_body import MultipartBody
+from .sippy_patches.reason_headers import ReasonHeaders
 from .sippy_patches.refused_offer import RefusedOffer
-from .sippy_patches.reinvite_route import ReinviteRoute
 from .sippy_patches.reinvite_without_offer import ReinviteWithoutOffer
 from .sippy_patches.transport import UdpTransport
-from .sippy_patches.unusable_contact import UnusableContact
 
 USER_AGENT = "django-poketalk"
 
 
 class UserAgent(
-    UnusableContact,
+    SessionTimer,  # before the classes that handle responses and requests
+    ReasonHeaders,
     MultipartBody,  # before the classes that read the body
+    EarlyAnswer,
     ReinviteWithoutOffer,
     EmptyAck,
-    ReinviteRoute,
     RefusedOffer,
-    ByeChallenge,  # before the class that may delay the BYE
+    DigestChallenges,  # before the class that may delay the BYE
     ByeAfterAck,
     InviteExpiry,
     UdpTransport,
@@ -37,6 +41,15 @@ class UserAgent(
     """One dialog with one phone."""
 
     local_ua = USER_AGENT
+    retry_after = 0  # seconds, from the last response to an INVITE
+    leg: Any = None  # of `SipCall`
+
+    def recvResponse(self, resp: Any, tr: Any) -> Any:
+        if self.leg is not None:
+            self.leg.got_reply(is_progress=False)
+        lines = [header.body.body for header in resp.getHFs("retry-after")]
+        self.retry_after = causes.retry_after(resp.getSCode()[0], lines)
+        return super().recvResponse(resp, tr)
 
     @property
     def owes_ack(self) -> bool:
@@ -47,6 +60,15 @@ class UserAgent(
     def owes_answer(self) -> bool:
         """Whether the phone has sent a re-INVITE that we must answer."""
         return type(self.state) is UasStateUpdating
+
+    def genRequest(self, *args: Any, **kwargs: Any) -> Any:
+        """Create a request; another process recognizes the branch of an INVITE."""
+        request = super().genRequest(*args, **kwargs)
+        if request.getMethod() == "INVITE":
+            cseq = request.getHFBody("cseq").getCSeqNum()
+            signed = identity.branch(str(self.cId), cseq)
+            request.getHFBody("via").params["branch"] = signed
+        return request
 
     def dialog(self) -> str:
         """The dialog as text, from which another process can end it (`Stack.end_dialog`)."""

@@ -9,19 +9,30 @@ from typing import Any
 
 DOWN, RINGING, UP = "Down", "Ringing", "Up"
 
+# SIP status → the Q.850 cause that Asterisk gives it
+CAUSES = {403: 21, 404: 1, 405: 127, 480: 19, 484: 28, 486: 17, 500: 38, 503: 34, 603: 21}
+
 
 @dataclass(frozen=True, slots=True)
 class Phone:
     """The behavior of a phone: it rings at once, is answered or fails after some seconds, and hangs
-    up `talks` seconds after the answer. None means never.
+    up `talks` seconds after the answer. None means never. `status`: the SIP status with which it
+    fails. `forwards`: it forwards at once to the phone with these last digits. With `early_media`,
+    its network plays something to the caller before the answer.
+
+    For the fake Asterisk only: `cause` is the Q.850 cause of an Asterisk that does not send the SIP
+    status, and `dial_status` is that of its last `Dial`, such as a dialplan's.
     """
 
     rings: bool = True
     answers: float | None = 0.02
     talks: float | None = None
     fails: float | None = None
-    cause: int = 16
-    tech_cause: int | None = None
+    status: int = 480
+    forwards: str = ""
+    early_media: bool = False
+    cause: int | None = None
+    dial_status: str = ""
 
 
 @dataclass(eq=False)
@@ -32,6 +43,9 @@ class Channel:
     phone: Phone = Phone()
     state: str = DOWN
     in_stasis: bool = False
+    hears_tone: bool = False
+    rings: str = ""  # of a Local channel: the channel of the phone that it rings
+    variables: dict[str, str] = field(default_factory=dict)
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
 
     @property

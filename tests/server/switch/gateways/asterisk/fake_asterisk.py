@@ -14,20 +14,22 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from aiohttp import WSCloseCode, web
 
 from tests.server.switch.endpoints import stop_listening
 
-from .channels import RINGING, UP, Channel, Phone
+from .channels import Channel, Phone
+from .fake_dialplans import FakeDialplans
+from .fake_phones import bridge_json
+from .fake_transfers import FakeTransfers
 
-USER, PASSWORD = "poketalk", "correct horse & battery"
 REASONS = {"normal": 16, "busy": 17, "congestion": 34, "no_answer": 19}
 
 
 @dataclass
-class FakeAsterisk:
+class FakeAsterisk(FakeTransfers, FakeDialplans):
     """The state of the fake, and options that make it fail.
 
     `phones` by the last two digits of a number; others answer and stay on the line.
@@ -36,6 +38,9 @@ class FakeAsterisk:
     requests that are not executed, by method and the first part of the path. `unanswered`: requests
     that are executed, but get no response.
     """
+
+    user: ClassVar[str] = "poketalk"
+    password: ClassVar[str] = "correct horse & battery"
 
     port: int = 0
     prefix: str = ""
@@ -48,16 +53,14 @@ class FakeAsterisk:
     answers_pings: bool = True
     sends_events: bool = True
     refuses_dtmf: bool = False
-    channels: dict[str, Channel] = field(default_factory=dict)
-    bridges: dict[str, set[str]] = field(default_factory=dict)
-    all_channels: dict[str, Channel] = field(default_factory=dict)  # also those that have ended
-    hangup_causes: dict[str, int] = field(default_factory=dict)
+    refuses_dial: int = 0  # the status
+    tone_delay: float = 0
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     sockets: dict[str, web.WebSocketResponse] = field(default_factory=dict)
     filters: dict[str, set[str]] = field(default_factory=dict)
+    removed: set[str] = field(default_factory=set)  # applications that it has lost
     handshakes: int = 0
     bridged: list[frozenset[str]] = field(default_factory=list)
-    dialed: list[tuple[str, str, bool]] = field(default_factory=list)  # with: was it bridged?
 
     @property
     def url(self) -> str:
@@ -71,6 +74,10 @@ class FakeAsterisk:
         """All channels to the phone with these last digits, also those that have ended."""
         return [each for each in self.all_channels.values() if each.ending == ending]
 
+    def has_application(self, app: str) -> bool:
+        """Whether its events would be sent."""
+        return app in self.sockets and app not in self.removed
+
     def drop_websockets(self, *, refuse: bool = False) -> None:
         """Close all WebSockets; with `refuse`, accept none until `accepts_websockets` is set."""
         self.accepts_websockets = not refuse
@@ -82,9 +89,19 @@ class FakeAsterisk:
     def hang_up(self, channel: Channel, cause: int = 16) -> None:
         self._do(self._destroy, channel, cause)
 
-    def transfer(self, channel: Channel) -> None:
-        """Move a channel to the dialplan, as a transfer does."""
+    def transfer(self, channel: Channel, ending: str, *, attended: bool = False) -> None:
+        """The phone transfers the other phone to the one with these last digits."""
+        self._do(self._transfer, channel, ending, attended)
+
+    def move(self, channel: Channel) -> None:
+        """Move a channel to the dialplan, as another program could."""
         self._do(self._leave_stasis, channel)
+
+    def originate(self, endpoint: str, app: str) -> None:
+        """Ring a phone for this application, as another program could."""
+        channel = Channel("another", endpoint, {"app": app})
+        self.channels[channel.id] = self.all_channels[channel.id] = channel
+        self._do(self._ring, channel)
 
     def restart(self) -> None:
         """Lose all channels and bridges without an event, as a restart does."""
@@ -100,20 +117,27 @@ class FakeAsterisk:
         app = web.Application(middlewares=[self._guard])
         root = f"{self.prefix}/ari"
         app.router.add_get(f"{root}/events", self._listen)
+        app.router.add_get(f"{root}/applications/{{app}}", self._find)
         app.router.add_put(f"{root}/applications/{{app}}/eventFilter", self._filter)
+        app.router.add_post(f"{root}/applications/{{app}}/subscription", self._subscribe)
         app.router.add_get(f"{root}/channels", self._list_channels)
         app.router.add_post(f"{root}/channels", self._originate)
         app.router.add_delete(f"{root}/channels/{{id}}", self._hang_up)
+        app.router.add_post(f"{root}/channels/create", self._originate)
+        app.router.add_post(f"{root}/channels/{{id}}/dial", self._dial)
+        app.router.add_post(f"{root}/channels/{{id}}/ring", self._play_tone)
+        app.router.add_delete(f"{root}/channels/{{id}}/ring", self._stop_tone)
         app.router.add_post(f"{root}/channels/{{id}}/dtmf", self._send_dtmf)
         app.router.add_get(f"{root}/bridges", self._list_bridges)
         app.router.add_post(f"{root}/bridges", self._make_bridge)
         app.router.add_post(f"{root}/bridges/{{id}}/addChannel", self._add_channel)
+        app.router.add_get(f"{root}/bridges/{{id}}", self._get_bridge)
         app.router.add_delete(f"{root}/bridges/{{id}}", self._end_bridge)
         return app
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        expected = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode("ascii")
+        expected = base64.b64encode(f"{self.user}:{self.password}".encode()).decode("ascii")
         if request.headers.get("Authorization") != f"Basic {expected}":
             return _error(401, "Unauthorized")
         path = request.path.removeprefix(f"{self.prefix}/ari/")
@@ -137,6 +161,7 @@ class FakeAsterisk:
             await before.send_json(self._event("ApplicationReplaced", app))
             await before.close()
         self.sockets[app] = socket
+        self.removed.discard(app)
         try:
             async for _message in socket:
                 pass
@@ -145,18 +170,22 @@ class FakeAsterisk:
                 del self.sockets[app]
         return socket
 
+    async def _find(self, request: web.Request) -> web.StreamResponse:
+        app = request.match_info["app"]
+        return web.json_response({"name": app}) if self.has_application(app) else _error(404, "")
+
     async def _filter(self, request: web.Request) -> web.StreamResponse:
-        if request.match_info["app"] not in self.sockets:
+        app = request.match_info["app"]
+        if app not in self.sockets:
             return _error(404, "Application not found")
-        allowed = (await request.json())["allowed"]
-        self.filters[request.match_info["app"]] = {each["type"] for each in allowed}
-        return web.json_response({"name": request.match_info["app"]})
+        self.filters[app] = {each["type"] for each in (await request.json())["allowed"]}
+        return web.json_response({"name": app})
 
     async def _list_channels(self, request: web.Request) -> web.StreamResponse:
         return web.json_response([channel.as_json() for channel in self.channels.values()])
 
     async def _list_bridges(self, request: web.Request) -> web.StreamResponse:
-        return web.json_response([_bridge(*bridge) for bridge in self.bridges.items()])
+        return web.json_response([bridge_json(*bridge) for bridge in self.bridges.items()])
 
     async def _originate(self, request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(self.delay)
@@ -172,22 +201,55 @@ class FakeAsterisk:
             return _error(409, "Channel with given unique ID already exists")
         if "/" not in endpoint:
             return _error(400, "Invalid endpoint specified")
-        if not endpoint.endswith("@trunk"):
+        if not endpoint.endswith(("@trunk", "/n")):
             return _error(500, "Allocation failed")
         channel = Channel(name, endpoint, query)
         channel.phone = self.phones.get(channel.ending, channel.phone)
         self.channels[name] = self.all_channels[name] = channel
-        self._ring(channel)
+        if request.path.endswith("/create"):
+            if request.can_read_body:
+                channel.variables = (await request.json())["variables"]
+            channel.in_stasis = True
+            self._send_event(channel, "StasisStart", args=query.get("appArgs", "").split(","))
+        else:
+            self._ring(channel)
         answer = web.json_response(channel.as_json())
         await asyncio.sleep(self.response_delay)
         return answer
+
+    async def _dial(self, request: web.Request) -> web.StreamResponse:
+        channel = self.channels.get(request.match_info["id"])
+        if channel is None:
+            return _error(404, "Channel not found")
+        if not channel.in_stasis:
+            return _error(409, "Channel not in Stasis application")
+        if self.refuses_dial:
+            return _error(self.refuses_dial, "Set by the test")
+        channel.query["timeout"] = request.query["timeout"]
+        self._ring(channel)
+        return web.Response(status=204)
+
+    async def _play_tone(self, request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(self.tone_delay)
+        return self._set_tone(request.match_info["id"], True)
+
+    async def _stop_tone(self, request: web.Request) -> web.StreamResponse:
+        return self._set_tone(request.match_info["id"], False)
+
+    def _set_tone(self, name: str, is_on: bool) -> web.Response:
+        channel = self.channels.get(name)
+        if channel is None:
+            return _error(404, "Channel not found")
+        if not channel.in_stasis:
+            return _error(409, "Channel not in a Stasis application")
+        channel.hears_tone = is_on
+        return web.Response(status=204)
 
     async def _hang_up(self, request: web.Request) -> web.StreamResponse:
         channel = self.channels.get(request.match_info["id"])
         if channel is None:
             return _error(404, "Channel not found")
-        cause = REASONS.get(request.query.get("reason", "normal"))
-        if cause is None:
+        if (cause := REASONS.get(request.query.get("reason", "normal"))) is None:
             return _error(400, "Invalid reason for hangup provided")
         self._destroy(channel, cause)
         return web.Response(status=204)
@@ -202,8 +264,6 @@ class FakeAsterisk:
             return _error(400, "DTMF is required")
         if self.refuses_dtmf:
             return _error(500, "Set by the test")
-        is_bridged = any(channel.id in bridge for bridge in self.bridges.values())
-        self.dialed.append((channel.ending, request.query["dtmf"], is_bridged))
         return web.Response(status=204)
 
     async def _make_bridge(self, request: web.Request) -> web.StreamResponse:
@@ -214,7 +274,7 @@ class FakeAsterisk:
         if name in self.bridges:
             return _error(409, "Bridge with the same ID already exists")
         self.bridges[name] = set()
-        return web.json_response(_bridge(name, set()))
+        return web.json_response(bridge_json(name, set()))
 
     async def _add_channel(self, request: web.Request) -> web.StreamResponse:
         bridge = self.bridges.get(request.match_info["id"])
@@ -226,70 +286,19 @@ class FakeAsterisk:
                 return _error(400, "Channel not found")
             if not self.channels[name].in_stasis:
                 return _error(422, "Channel not in Stasis application")
+            if self.channels[name].hears_tone:
+                return _error(500, "The tone would run on in the bridge")
         bridge.update(names)
         self.bridged.append(frozenset(names))
         return web.Response(status=204)
 
+    async def _get_bridge(self, request: web.Request) -> web.StreamResponse:
+        found = self.bridges.get(name := request.match_info["id"])
+        return _error(404, "") if found is None else web.json_response(bridge_json(name, found))
+
     async def _end_bridge(self, request: web.Request) -> web.StreamResponse:
         found = self.bridges.pop(request.match_info["id"], None)
-        return web.Response(status=204) if found is not None else _error(404, "Bridge not found")
-
-    # Phones
-
-    def _ring(self, channel: Channel) -> None:
-        phone, later = channel.phone, asyncio.get_running_loop().call_later
-        self._send_event(channel, "Dial", peer=channel.as_json(), dialstatus="")
-        if phone.rings:
-            channel.state = RINGING
-            self._send_event(channel, "ChannelStateChange")
-            self._send_event(channel, "Dial", peer=channel.as_json(), dialstatus="RINGING")
-        if phone.answers is not None:
-            channel.timers.append(later(phone.answers, self._answer, channel))
-        if phone.fails is not None:
-            channel.timers.append(later(phone.fails, self._destroy, channel, phone.cause))
-        unanswered = float(channel.query.get("timeout", 30))
-        channel.timers.append(later(unanswered, self._time_out, channel))
-
-    def _time_out(self, channel: Channel) -> None:
-        if channel.state != UP:
-            self._destroy(channel, 0)  # a timeout of Asterisk has no cause
-
-    def _answer(self, channel: Channel) -> None:
-        if channel.id not in self.channels:
-            return
-        channel.state = UP
-        self._send_event(channel, "ChannelStateChange")
-        self._send_event(channel, "Dial", peer=channel.as_json(), dialstatus="ANSWER")
-        if channel.app not in self.sockets:  # "Stasis app is not active"
-            self._destroy(channel, 16)
-            return
-        channel.in_stasis = True
-        self._send_event(channel, "StasisStart", args=channel.query.get("appArgs", "").split(","))
-        if channel.phone.talks is not None:
-            later = asyncio.get_running_loop().call_later
-            channel.timers.append(
-                later(channel.phone.talks, self._destroy, channel, channel.phone.cause)
-            )
-
-    def _leave_stasis(self, channel: Channel) -> None:
-        channel.in_stasis = False
-        self._send_event(channel, "StasisEnd")
-
-    def _destroy(self, channel: Channel, cause: int) -> None:
-        if self.channels.pop(channel.id, None) is None:
-            return
-        for timer in channel.timers:
-            timer.cancel()
-        self.hangup_causes[channel.id] = cause
-        self._send_event(channel, "ChannelHangupRequest", cause=cause)
-        for name, bridge in self.bridges.items():
-            if channel.id in bridge:
-                bridge.discard(channel.id)
-                self._send_event(channel, "ChannelLeftBridge", bridge=_bridge(name, bridge))
-        if channel.in_stasis:
-            self._leave_stasis(channel)
-        facts = {"tech_cause": channel.phone.tech_cause} if channel.phone.tech_cause else {}
-        self._send_event(channel, "ChannelDestroyed", cause=cause, cause_txt="", **facts)
+        return _error(404, "Bridge not found") if found is None else web.Response(status=204)
 
     def _forget(self) -> None:
         for channel in self.channels.values():
@@ -297,6 +306,9 @@ class FakeAsterisk:
                 timer.cancel()
         self.channels.clear()
         self.bridges.clear()
+
+    def _has_socket(self, app: str) -> bool:
+        return app in self.sockets
 
     def _send_event(self, channel: Channel, kind: str, **facts: Any) -> None:
         if kind != "Dial":
@@ -382,10 +394,6 @@ def asterisk(port: int = 0, prefix: str = "") -> Iterator[FakeAsterisk]:
     finally:
         ari.stop()
         thread.join(10)
-
-
-def _bridge(name: str, channels: set[str]) -> dict[str, Any]:
-    return {"id": name, "bridge_type": "mixing", "channels": sorted(channels)}
 
 
 def _error(status: int, message: str) -> web.Response:

@@ -15,8 +15,10 @@ from django_poketalk.server.switch.gateways.asterisk.stasis import StasisApplica
 from django_poketalk.server.switch.gateways.base import CallKey, LegKey
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, LegFact, Route, Side
 
-from . import fake_asterisk
 from .fake_asterisk import FakeAsterisk
+from .real_asterisk import RealAsterisk
+
+Pbx = FakeAsterisk | RealAsterisk
 
 CALL = CallKey(17, 1)
 A, B = LegKey(CALL, Side.A, 1), LegKey(CALL, Side.B, 1)
@@ -27,14 +29,14 @@ TIMEOUT = 10.0  # seconds
 class FakeSwitch:
     """A switch with one gateway. Keyword arguments replace fields of its trunk."""
 
-    def __init__(self, pbx: FakeAsterisk, **trunk: Any) -> None:
+    def __init__(self, pbx: Pbx, **trunk: Any) -> None:
         self.pbx = pbx
         self.facts: list[LegFact] = []
         self.trunk = AsteriskTrunk(
             **{
                 "url": pbx.url,
-                "username": fake_asterisk.USER,
-                "password": fake_asterisk.PASSWORD,
+                "username": pbx.user,
+                "password": pbx.password,
                 "application": "poketalk",
                 "endpoint": "PJSIP/{number}@trunk",
                 **trunk,
@@ -81,9 +83,7 @@ class FakeSwitch:
         return self.facts
 
 
-def run(
-    pbx: FakeAsterisk, script: Callable[[FakeSwitch], Awaitable[None]], **trunk: Any
-) -> list[LegFact]:
+def run(pbx: Pbx, script: Callable[[FakeSwitch], Awaitable[None]], **trunk: Any) -> list[LegFact]:
     """Run the script. Return all facts that were reported before the gateway was closed."""
     switch = FakeSwitch(pbx, **trunk)
 

@@ -5,11 +5,13 @@ Calls run at the same time where possible, to save time.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from django_poketalk.server.models import Call, Gateway, TestCall
+from django_poketalk.server.database.clock import database_now
+from django_poketalk.server.models import Call, Gateway, Leg, Switch, TestCall
 from django_poketalk.server.switch.engine import Engine
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, Side
 from tests.server.switch.conftest import Service, ended, eventually, number, serve
@@ -18,40 +20,58 @@ from tests.server.switch.processes import switch, talking, wait_for
 
 from .channels import Phone
 from .conftest import gateway
-from .fake_asterisk import FakeAsterisk
+from .fake_switch import Pbx
+from .real_asterisk import RealAsterisk
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 STAYS = "99"
+RING_TIMEOUT = 30  # seconds, of every gateway
 
 PHONES = {
-    "01": Phone(rings=False, answers=None, fails=0.02, cause=17, tech_cause=486),
-    "02": Phone(answers=None, fails=0.05, cause=19),
-    "03": Phone(answers=None, fails=0.02, cause=21, tech_cause=603),
-    "04": Phone(rings=False, answers=None, fails=0.02, cause=34),
-    "05": Phone(rings=False, answers=None, fails=0.02, cause=1, tech_cause=404),
-    "06": Phone(answers=None, fails=0.02, cause=21),
-    "07": Phone(rings=False, answers=None, fails=0.02, cause=127),
+    "01": Phone(rings=False, answers=None, fails=0.02, status=486),
+    "02": Phone(answers=None, fails=0.05, status=480),
+    "03": Phone(answers=None, fails=0.02, status=603),
+    "04": Phone(rings=False, answers=None, fails=0.02, status=503),
+    "05": Phone(rings=False, answers=None, fails=0.02, status=404),
+    "06": Phone(rings=False, answers=None, fails=0.02, status=403),
+    "07": Phone(rings=False, answers=None, fails=0.02, status=405),
     "10": Phone(talks=0.4),
-    "11": Phone(talks=0.4, cause=38),
 }
 # Phones as leg A and as leg B: the statuses of the call, its cause, and the SIP status and Q.850
 # cause of the leg that ended it.
 TABLE = [
     ("A", "01", [1, 2], Cause.BUSY, (486, 17)),
-    ("A", "02", [1, 2], Cause.NO_ANSWER, (0, 19)),
+    ("A", "02", [1, 2], Cause.NO_ANSWER, (480, 19)),
     ("A", "03", [1, 2], Cause.DECLINED, (603, 21)),
-    ("A", "04", [1, 2], Cause.GATEWAY_DOWN, (0, 34)),
+    ("A", "04", [1, 2], Cause.GATEWAY_DOWN, (503, 34)),
     ("A", "05", [1, 2], Cause.UNALLOCATED, (404, 1)),
-    ("A", "06", [1, 2], Cause.REJECTED, (0, 21)),
-    ("A", "07", [1, 2], Cause.REJECTED, (0, 127)),
+    ("A", "06", [1, 2], Cause.REJECTED, (403, 21)),
+    ("A", "07", [1, 2], Cause.REJECTED, (405, 127)),
     ("A", "10", [1, 3, 5, 7, 8], Cause.NORMAL, (0, 16)),
     ("B", "01", [1, 3, 5, 6], Cause.BUSY, (486, 17)),
-    ("B", "02", [1, 3, 5, 6], Cause.NO_ANSWER, (0, 19)),
+    ("B", "02", [1, 3, 5, 6], Cause.NO_ANSWER, (480, 19)),
     ("B", "03", [1, 3, 5, 6], Cause.DECLINED, (603, 21)),
-    ("B", "04", [1, 3, 5, 6], Cause.GATEWAY_DOWN, (0, 34)),
+    ("B", "04", [1, 3, 5, 6], Cause.GATEWAY_DOWN, (503, 34)),
     ("B", "05", [1, 3, 5, 6], Cause.UNALLOCATED, (404, 1)),
     ("B", "10", [1, 3, 5, 7, 8], Cause.NORMAL, (0, 16)),
+]
+
+# Behind a dialplan, and behind an Asterisk that does not send the SIP status.
+OLD_PHONES = {
+    "01": Phone(rings=False, answers=None, fails=0.02, cause=17),
+    "06": Phone(rings=False, answers=None, fails=0.02, cause=21),
+    "07": Phone(rings=False, answers=None, fails=0.02, cause=127),
+    "08": Phone(rings=False, answers=None, fails=0.02, cause=0, dial_status="BUSY"),
+    "09": Phone(answers=None, fails=0.02, cause=0, dial_status="CONGESTION"),
+    "11": Phone(talks=0.4, cause=38),
+}
+OLD_TABLE = [
+    ("A", "01", [1, 2], Cause.BUSY, (0, 17)),
+    ("A", "06", [1, 2], Cause.REJECTED, (0, 21)),
+    ("A", "07", [1, 2], Cause.REJECTED, (0, 127)),
+    ("A", "08", [1, 2], Cause.BUSY, (0, 17)),
+    ("A", "09", [1, 2], Cause.REJECTED, (0, 34)),
     ("B", "11", [1, 3, 5, 7, 8], Cause.NORMAL, (0, 38)),
 ]
 
@@ -63,8 +83,8 @@ def served(*calls: Call) -> list[Call]:
     return list(calls)
 
 
-def test_each_phone_produces_the_expected_outcome(service: Service, pbx: FakeAsterisk) -> None:
-    pbx.phones = PHONES
+def outcomes(service: Service, table: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Serve a call for each row of the table. Return the table as it is in truth."""
     with Customer() as customer:
         calls = [
             service.queue(
@@ -73,22 +93,39 @@ def test_each_phone_produces_the_expected_outcome(service: Service, pbx: FakeAst
                 max_duration=100,
                 eventurl=customer.eventurl,
             )
-            for side, ending, *_ in TABLE
+            for side, ending, *_ in table
         ]
         served(*calls)
 
     seen = []
-    for call, (side, ending, *_) in zip(calls, TABLE, strict=True):
+    for call, (side, ending, *_) in zip(calls, table, strict=True):
         leg = call.legs.get(side=side)
         statuses = customer.statuses(call.custom)
         seen.append((side, ending, statuses, call.hangup_cause, (leg.sip_status, leg.q850)))
-    assert seen == TABLE
-    assert (pbx.channels, pbx.bridges) == ({}, {})
-    assert len(pbx.bridged) == 3
-    assert {channel.query["timeout"] for channel in pbx.all_channels.values()} == {"30"}
+    return seen
 
 
-def test_a_call_past_its_limit_is_hung_up(service: Service, pbx: FakeAsterisk) -> None:
+def test_each_phone_produces_the_expected_outcome(service: Service, pbx: Pbx) -> None:
+    pbx.phones = PHONES
+
+    assert outcomes(service, TABLE) == TABLE
+
+    wait_for(lambda: (pbx.channels, pbx.bridges) == ({}, {}))
+    assert len(set(pbx.bridged)) == 2
+    queries = pbx.requests_to("POST", "channels")
+    assert {query["timeout"] for query in queries} == {"30"}
+
+
+@pytest.mark.fake("the real one sends SIP statuses, and no cause after an answer but 16")
+def test_without_a_sip_status_the_q850_cause_and_the_dialplan_decide(
+    service: Service, pbx: Pbx
+) -> None:
+    pbx.phones = OLD_PHONES
+
+    assert outcomes(service, OLD_TABLE) == OLD_TABLE
+
+
+def test_a_call_past_its_limit_is_hung_up(service: Service, pbx: Pbx) -> None:
     [call] = served(service.queue(max_duration=1))
 
     assert (call.status, call.hangup_cause, call.duration) == (8, Cause.MAX_DURATION, 1)
@@ -96,18 +133,18 @@ def test_a_call_past_its_limit_is_hung_up(service: Service, pbx: FakeAsterisk) -
     assert a.ringing_at <= a.answered_at <= b.ringing_at <= b.answered_at
     assert (a.dialog, b.dialog) == ("", "")  # they have ended
     assert list(pbx.hangup_causes.values()) == [16, 16]
-    assert pbx.bridges == {}
+    wait_for(lambda: not pbx.bridges)
 
 
-def test_a_veto_hangs_up_both_phones(service: Service, pbx: FakeAsterisk) -> None:
+def test_a_veto_hangs_up_both_phones(service: Service, pbx: Pbx) -> None:
     with Customer(vetoes=lambda event: event["status"] == "7") as customer:
         [call] = served(service.queue(eventurl=customer.eventurl))
 
     assert (call.status, call.hangup_cause) == (8, Cause.VETOED)
-    assert pbx.channels == {}
+    wait_for(lambda: not pbx.channels)
 
 
-def test_a_phone_rings_no_longer_than_the_ring_timeout(service: Service, pbx: FakeAsterisk) -> None:
+def test_a_phone_rings_no_longer_than_the_ring_timeout(service: Service, pbx: Pbx) -> None:
     pbx.phones = {"02": Phone(answers=None)}
     Gateway.objects.update(ring_timeout=1)
 
@@ -115,22 +152,20 @@ def test_a_phone_rings_no_longer_than_the_ring_timeout(service: Service, pbx: Fa
 
     assert (call.status, call.hangup_cause) == (2, Cause.NO_ANSWER)
     [cause] = pbx.hangup_causes.values()
-    assert cause in (19, 0)  # the timeout of the switch or that of Asterisk, whichever is first
+    assert cause == 19  # the timeout of the switch or that of Asterisk, whichever is first
     assert pbx.channels_to("02")[0].query["timeout"] == "1"
 
 
-def test_leg_b_stops_ringing_when_leg_a_hangs_up(service: Service, pbx: FakeAsterisk) -> None:
+def test_leg_b_stops_ringing_when_leg_a_hangs_up(service: Service, pbx: Pbx) -> None:
     pbx.phones = {"10": Phone(talks=0.2), "02": Phone(answers=None)}
 
     [call] = served(service.queue(a="10", b="02"))
 
     assert (call.status, call.hangup_cause) == (4, Cause.NORMAL)
-    assert pbx.channels == {}
+    wait_for(lambda: not pbx.channels)
 
 
-def test_another_gateway_is_tried_when_the_gateway_fails(
-    service: Service, pbx: FakeAsterisk
-) -> None:
+def test_another_gateway_is_tried_when_the_gateway_fails(service: Service, pbx: Pbx) -> None:
     """An unknown endpoint and a congested one; a busy phone is not tried again."""
     pbx.phones = PHONES
     Gateway.objects.update(priority=5)
@@ -141,19 +176,54 @@ def test_another_gateway_is_tried_when_the_gateway_fails(
     congested, busy = served(*calls)
 
     legs = congested.legs.filter(side="A").order_by("attempt")
-    assert [leg.hangup_cause for leg in legs] == [Cause.GATEWAY_DOWN] * 3
+    causes = [leg.hangup_cause for leg in legs]
+    assert causes == [Cause.UNREACHABLE, Cause.GATEWAY_DOWN, Cause.GATEWAY_DOWN]
     assert busy.legs.filter(side="A").count() == 2
     assert (busy.status, busy.hangup_cause) == (2, Cause.BUSY)
 
 
+def test_another_gateway_is_tried_when_no_phone_rings(service: Service, pbx: Pbx) -> None:
+    pbx.phones = {"98": Phone(rings=False, answers=None)}
+    is_real = isinstance(pbx, RealAsterisk)
+    dead = "PJSIP/{number}@deadtrunk" if is_real else "PJSIP/{number}98@trunk"
+    Gateway.objects.update(priority=1, progress_timeout=1, endpoint=dead)
+    gateway(service.provider, pbx, priority=5)
+
+    [call] = served(service.queue(max_duration=4))
+
+    assert call.hangup_cause == Cause.MAX_DURATION
+    for side in Side:
+        first, second = call.legs.filter(side=side).order_by("attempt")
+        assert (first.hangup_cause, first.ringing_at) == (Cause.GATEWAY_DOWN, None)
+        assert second.answered_at
+        waited = second.initiated_at - first.initiated_at
+        assert timedelta(seconds=1) <= waited < timedelta(seconds=RING_TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("codes", "tries"), [("404", {"05": 2, "04": 1}), ("", {"05": 1, "04": 2})]
+)
+def test_the_failover_codes_decide_after_a_sip_response(
+    service: Service, pbx: Pbx, codes: str, tries: dict[str, int]
+) -> None:
+    pbx.phones = PHONES
+    Gateway.objects.update(priority=1, failover_codes=codes)
+    gateway(service.provider, pbx, priority=5)
+
+    calls = served(*[service.queue(a=phone) for phone in tries])
+
+    made = [call.legs.filter(side="A").count() for call in calls]
+    assert made == list(tries.values())
+
+
 @pytest.mark.parametrize("why", ["no WebSocket", "wrong password", "no Asterisk"])
 def test_calls_use_another_gateway_while_asterisk_is_down(
-    service: Service, pbx: FakeAsterisk, why: str, monkeypatch: pytest.MonkeyPatch, caplog: Any
+    service: Service, pbx: Pbx, why: str, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     if why == "no WebSocket":
         pbx.accepts_websockets = False
     elif why == "wrong password":
-        monkeypatch.setenv("ARI_PASSWORD", "not this one")
+        monkeypatch.setenv("POKETALK_GATEWAY_ARI", "not this one")
     else:
         Gateway.objects.update(ari_url="http://127.0.0.1:9")
     simulated = Gateway.objects.create(
@@ -171,9 +241,7 @@ def test_calls_use_another_gateway_while_asterisk_is_down(
         assert "HTTP 401: wrong user name or password" in caplog.text
 
 
-def test_a_hang_up_during_a_gap_of_the_websocket_ends_the_call(
-    service: Service, pbx: FakeAsterisk
-) -> None:
+def test_a_hang_up_during_a_gap_of_the_websocket_ends_the_call(service: Service, pbx: Pbx) -> None:
     call = service.queue(max_duration=100)
 
     async def disconnect() -> None:
@@ -186,10 +254,10 @@ def test_a_hang_up_during_a_gap_of_the_websocket_ends_the_call(
 
     call.refresh_from_db()
     assert (call.status, call.hangup_cause) == (8, Cause.GATEWAY_DOWN)
-    assert (pbx.channels, pbx.bridges) == ({}, {})
+    wait_for(lambda: (pbx.channels, pbx.bridges) == ({}, {}))
 
 
-def test_a_test_call_uses_the_gateway(service: Service, pbx: FakeAsterisk) -> None:
+def test_a_test_call_uses_the_gateway(service: Service, pbx: Pbx) -> None:
     pbx.phones = {"01": PHONES["01"]}
     test_call = TestCall.objects.create(gateway=service.gateway, number=number("01"))
 
@@ -200,23 +268,41 @@ def test_a_test_call_uses_the_gateway(service: Service, pbx: FakeAsterisk) -> No
     assert "callerId" not in pbx.channels_to("01")[0].query
 
 
-def test_the_next_switch_hangs_up_the_phones_of_a_killed_one(
-    service: Service, pbx: FakeAsterisk
-) -> None:
+def test_the_next_switch_hangs_up_the_phones_of_a_killed_one(service: Service, pbx: Pbx) -> None:
     pbx.phones = {"02": Phone(answers=None)}
     Gateway.objects.update(ring_timeout=60)
-    talks, rings = service.queue(), service.queue(b="02")
+    talks, rings_b, rings_a = service.queue(), service.queue(b="02"), service.queue(a="02")
     with switch(speed=1) as process:
         wait_for(talking(talks))
-        wait_for(
-            lambda: Call.objects.filter(pk=rings.pk, status=5).exists() and pbx.channels_to("02")
-        )
+        wait_for(lambda: Call.objects.filter(pk=rings_b.pk, status=5).exists())
+        wait_for(lambda: Leg.objects.filter(number=number("02")).exclude(dialog="").count() == 2)
+        wait_for(lambda: len(pbx.channels_to("02")) == 2)
         process.kill()
         process.wait()
-    assert len(pbx.channels) == 4
+    assert len(pbx.channels) == 5
 
-    served(talks, rings)
+    served(talks, rings_b, rings_a)
 
-    assert (pbx.channels, pbx.bridges) == ({}, {})
+    wait_for(lambda: (pbx.channels, pbx.bridges) == ({}, {}))
     assert (talks.status, talks.hangup_cause) == (8, Cause.SWITCH_LOST)
-    assert (rings.status, rings.hangup_cause) == (4, Cause.SWITCH_LOST)
+    assert (rings_b.status, rings_b.hangup_cause) == (4, Cause.SWITCH_LOST)
+    assert (rings_a.status, rings_a.hangup_cause) == (2, Cause.SWITCH_LOST)
+
+
+def test_the_next_switch_hangs_up_the_test_call_of_a_killed_one(service: Service, pbx: Pbx) -> None:
+    pbx.phones = {"02": Phone(answers=None)}
+    Gateway.objects.update(ring_timeout=60)
+    test_call = TestCall.objects.create(gateway=service.gateway, number=number("02"))
+    with switch(speed=1) as process:
+        wait_for(TestCall.objects.exclude(dialog="").filter(ringing_at__isnull=False).exists)
+        process.kill()
+        process.wait()
+    assert len(pbx.channels) == 1
+    long_ago = database_now() - timedelta(minutes=1)
+    Switch.objects.update(seen_at=long_ago)
+    TestCall.objects.update(begun_at=long_ago)
+
+    serve(Engine("next"), until=lambda: not pbx.channels)
+
+    test_call.refresh_from_db()
+    assert (test_call.hangup_cause, test_call.dialog) == (Cause.SWITCH_LOST, "")

@@ -8,8 +8,12 @@ import pytest
 
 from django_poketalk.server.switch.machine.facts_and_commands import HungUp
 
-from .fake_asterisk import FakeAsterisk
-from .fake_switch import A, B, FakeSwitch, run, until
+from .fake_switch import A, B, FakeSwitch, Pbx, run, until
+
+
+def dialed(pbx: Pbx) -> list[tuple[str, dict[str, str]]]:
+    """The requests to dial digits: their paths and queries."""
+    return [(path, query) for _method, path, query in pbx.requests if path.endswith("/dtmf")]
 
 
 async def connect(switch: FakeSwitch) -> None:
@@ -22,22 +26,27 @@ async def connect(switch: FakeSwitch) -> None:
     switch.gateway.dial_extension(B, "w1,2")
 
 
-def test_it_is_dialed_on_leg_b_after_the_legs_are_bridged(pbx: FakeAsterisk) -> None:
+def test_it_is_dialed_on_leg_b_after_the_legs_are_bridged(pbx: Pbx) -> None:
     pbx.delay = 0.2  # of the bridge
 
     async def script(switch: FakeSwitch) -> None:
         await connect(switch)
-        await until(lambda: pbx.dialed)
+        await until(lambda: dialed(pbx))
 
     run(pbx, script)
 
-    assert pbx.dialed == [("99", "w1wwww2", True)]
-    [query] = [query for _method, path, query in pbx.requests if path.endswith("/dtmf")]
-    assert query["before"] == "1000"
+    [(path, query)] = dialed(pbx)
+    assert path.endswith(".B1/dtmf")
+    assert query == {"dtmf": "w1wwww2", "before": "1000"}
+    bridging = [path for _method, path, _query in pbx.requests if path.endswith("/addChannel")]
+    paths = [path for _method, path, _query in pbx.requests]
+    assert paths.index(*bridging) < paths.index(path)
+    assert pbx.bridged
 
 
+@pytest.mark.fake("it refuses the digits")
 def test_a_failure_is_logged_without_the_digits_and_the_call_goes_on(
-    pbx: FakeAsterisk, caplog: pytest.LogCaptureFixture
+    pbx: Pbx, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def script(switch: FakeSwitch) -> None:
         pbx.refuses_dtmf = True
@@ -52,7 +61,7 @@ def test_a_failure_is_logged_without_the_digits_and_the_call_goes_on(
     assert "w1" not in caplog.text
 
 
-def test_a_phone_that_has_hung_up_is_sent_nothing(pbx: FakeAsterisk) -> None:
+def test_a_phone_that_has_hung_up_is_sent_nothing(pbx: Pbx) -> None:
     pbx.delay = 0.2
 
     async def script(switch: FakeSwitch) -> None:
@@ -63,4 +72,4 @@ def test_a_phone_that_has_hung_up_is_sent_nothing(pbx: FakeAsterisk) -> None:
 
     run(pbx, script)
 
-    assert pbx.dialed == []
+    assert dialed(pbx) == []

@@ -19,8 +19,7 @@ from django_poketalk.server.switch.machine.facts_and_commands import (
 )
 
 from .channels import UP, Phone
-from .fake_asterisk import FakeAsterisk
-from .fake_switch import A, B, FakeSwitch, run, until
+from .fake_switch import A, B, FakeSwitch, Pbx, run, until
 
 OTHER = LegKey(CallKey(18, 1), Side.A, 1)
 LOST_A, LOST_B = (HungUp(side, 1, Cause.GATEWAY_DOWN) for side in Side)
@@ -34,7 +33,7 @@ async def reconnect(switch: FakeSwitch) -> None:
     await switch.listen()
 
 
-def test_legs_that_are_still_up_continue_after_a_gap(pbx: FakeAsterisk) -> None:
+def test_legs_that_are_still_up_continue_after_a_gap(pbx: Pbx) -> None:
     async def script(switch: FakeSwitch) -> None:
         await switch.talk()
         pbx.drop_websockets(refuse=True)
@@ -47,7 +46,8 @@ def test_legs_that_are_still_up_continue_after_a_gap(pbx: FakeAsterisk) -> None:
     assert run(pbx, script)[4] == HungUp(Side.B, 1, Cause.NORMAL, 0, 16)
 
 
-def test_ringing_and_answer_during_a_gap_are_reported(pbx: FakeAsterisk) -> None:
+@pytest.mark.fake("it chooses the states")
+def test_ringing_and_answer_during_a_gap_are_reported(pbx: Pbx) -> None:
     pbx.phones = {"02": Phone(rings=False, answers=None)}
 
     async def script(switch: FakeSwitch) -> None:
@@ -67,7 +67,8 @@ def test_ringing_and_answer_during_a_gap_are_reported(pbx: FakeAsterisk) -> None
     assert [type(fact) for fact in run(pbx, script)] == [Ringing, Answered]
 
 
-def test_an_answer_outside_our_application_is_not_reported(pbx: FakeAsterisk) -> None:
+@pytest.mark.fake("it chooses the states")
+def test_an_answer_outside_our_application_is_not_reported(pbx: Pbx) -> None:
     """A channel that is up but not in our application is being hung up."""
     pbx.phones = {"02": Phone(answers=None)}
 
@@ -86,17 +87,17 @@ def test_an_answer_outside_our_application_is_not_reported(pbx: FakeAsterisk) ->
 
 
 @pytest.mark.parametrize("answered", [True, False])
-def test_an_end_during_a_gap_is_reported(pbx: FakeAsterisk, answered: bool) -> None:
+def test_an_end_during_a_gap_is_reported(pbx: Pbx, answered: bool) -> None:
     """The cause is unknown. No other gateway is tried, because the phone may have rung."""
     pbx.phones = {"02": Phone(rings=False, answers=None)}
     facts: list[LegFact]
 
     async def script(switch: FakeSwitch) -> None:
         await switch.listen()
-        switch.ring(A, "99" if answered else "02")
-        await until(lambda: pbx.channels and (not answered or len(switch.facts) == 2))
+        switch.ring(A, ending := "99" if answered else "02")
+        await until(lambda: pbx.channels_to(ending) and (not answered or len(switch.facts) == 2))
         pbx.drop_websockets(refuse=True)
-        pbx.hang_up(next(iter(pbx.channels.values())))
+        pbx.hang_up(pbx.channels_to(ending)[0])
         await reconnect(switch)
         await switch.wait_for_facts(3 if answered else 1)
 
@@ -104,7 +105,7 @@ def test_an_end_during_a_gap_is_reported(pbx: FakeAsterisk, answered: bool) -> N
     assert facts[-1] == (LOST_A if answered else Failed(Side.A, 1, Cause.GATEWAY_DOWN))
 
 
-def test_a_restarted_asterisk_has_lost_all_legs(pbx: FakeAsterisk) -> None:
+def test_a_restarted_asterisk_has_lost_all_legs(pbx: Pbx) -> None:
     async def script(switch: FakeSwitch) -> None:
         await switch.talk()
         pbx.restart()
@@ -114,9 +115,7 @@ def test_a_restarted_asterisk_has_lost_all_legs(pbx: FakeAsterisk) -> None:
     assert set(run(pbx, script)[4:]) == {LOST_A, LOST_B}
 
 
-def test_a_channel_without_a_leg_is_hung_up(
-    pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_channel_without_a_leg_is_hung_up(pbx: Pbx, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hang_ups, "RETRY_AFTER", ())
 
     async def script(switch: FakeSwitch) -> None:
@@ -134,7 +133,8 @@ def test_a_channel_without_a_leg_is_hung_up(
     run(pbx, script)
 
 
-def test_a_channel_that_was_never_confirmed_is_hung_up(pbx: FakeAsterisk) -> None:
+@pytest.mark.fake("it loses the events")
+def test_a_channel_that_was_never_confirmed_is_hung_up(pbx: Pbx) -> None:
     """The request was executed, but the response and the events were lost."""
     pbx.unanswered, pbx.phones = {("POST", "channels")}, {"02": Phone(answers=None)}
     pbx.statuses, pbx.sends_events = {("DELETE", "channels"): 503}, False
@@ -152,7 +152,7 @@ def test_a_channel_that_was_never_confirmed_is_hung_up(pbx: FakeAsterisk) -> Non
 
 
 def test_a_failed_hang_up_is_retried_without_a_reconnect(
-    pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch
+    pbx: Pbx, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An Asterisk at its limit of HTTP sessions still sends events."""
     monkeypatch.setattr(hang_ups, "RETRY_AFTER", ())
@@ -172,8 +172,9 @@ def test_a_failed_hang_up_is_retried_without_a_reconnect(
     assert pbx.handshakes == 1
 
 
+@pytest.mark.fake("its channels stay behind")
 def test_a_switch_that_stops_logs_the_channels_it_could_not_hang_up(
-    pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    pbx: Pbx, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(stasis, "CLOSE_TIMEOUT", 0.2)
     legs = []
@@ -188,7 +189,7 @@ def test_a_switch_that_stops_logs_the_channels_it_could_not_hang_up(
     assert f"Asterisk at {pbx.url}: could not hang up {', '.join(legs)}." in caplog.text
 
 
-def test_channels_of_another_live_switch_are_left_alone(pbx: FakeAsterisk) -> None:
+def test_channels_of_another_live_switch_are_left_alone(pbx: Pbx) -> None:
     async def script(one: FakeSwitch) -> None:
         other = FakeSwitch(pbx)
         await other.gateway.open()
@@ -213,7 +214,7 @@ def test_channels_of_another_live_switch_are_left_alone(pbx: FakeAsterisk) -> No
     run(pbx, script)
 
 
-def test_one_asterisk_with_two_addresses_has_two_applications(pbx: FakeAsterisk) -> None:
+def test_one_asterisk_with_two_addresses_has_two_applications(pbx: Pbx) -> None:
     """Asterisk sends events only to the latest WebSocket of an application, so a shared application
     would end the calls of the other connection.
     """
@@ -234,7 +235,8 @@ def test_one_asterisk_with_two_addresses_has_two_applications(pbx: FakeAsterisk)
     assert (pbx.channels, pbx.bridges, pbx.handshakes) == ({}, {}, 4)
 
 
-def test_channels_of_other_applications_are_left_alone(pbx: FakeAsterisk) -> None:
+@pytest.mark.fake("it makes channels with odd names")
+def test_channels_of_other_applications_are_left_alone(pbx: Pbx) -> None:
     async def script(switch: FakeSwitch) -> None:
         await switch.talk()
         [a, b] = pbx.channels.values()
@@ -254,7 +256,7 @@ def test_channels_of_other_applications_are_left_alone(pbx: FakeAsterisk) -> Non
 
 
 def test_calls_are_ended_when_asterisk_stays_down(
-    pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch
+    pbx: Pbx, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stasis, "LOST_AFTER", 0.1)
     monkeypatch.setattr(hang_ups, "RETRY_AFTER", ())
@@ -264,6 +266,7 @@ def test_calls_are_ended_when_asterisk_stays_down(
         pbx.statuses = {("DELETE", "channels"): 503}
         pbx.drop_websockets(refuse=True)
         await switch.wait_for_facts(6)
+        await until(lambda: len([1 for method, *_ in pbx.requests if method == "DELETE"]) >= 2)
         pbx.statuses = {}
         assert len(pbx.channels) == 2
         await reconnect(switch)
@@ -273,7 +276,7 @@ def test_calls_are_ended_when_asterisk_stays_down(
 
 
 def test_phones_of_ended_calls_are_hung_up_while_the_websocket_is_down(
-    pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch
+    pbx: Pbx, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stasis, "LOST_AFTER", 0.1)
 
@@ -287,7 +290,7 @@ def test_phones_of_ended_calls_are_hung_up_while_the_websocket_is_down(
 
 
 def test_an_error_while_connecting_causes_a_reconnection(
-    pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch
+    pbx: Pbx, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connected = stasis.StasisApplication.on_connected
 
@@ -307,7 +310,7 @@ def test_an_error_while_connecting_causes_a_reconnection(
     assert pbx.handshakes == 2
 
 
-def test_a_short_gap_ends_no_call(pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_gap_ends_no_call(pbx: Pbx, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stasis, "LOST_AFTER", 0.3)
 
     async def script(switch: FakeSwitch) -> None:
@@ -320,7 +323,7 @@ def test_a_short_gap_ends_no_call(pbx: FakeAsterisk, monkeypatch: pytest.MonkeyP
     run(pbx, script)
 
 
-def test_phones_of_a_dead_switch_are_hung_up_and_no_others(pbx: FakeAsterisk) -> None:
+def test_phones_of_a_dead_switch_are_hung_up_and_no_others(pbx: Pbx) -> None:
     """The stored channel, and those of the same call that were not stored yet."""
     pbx.phones = {"02": Phone(answers=None)}
 
@@ -346,7 +349,7 @@ def test_phones_of_a_dead_switch_are_hung_up_and_no_others(pbx: FakeAsterisk) ->
     [{("DELETE", "channels"), ("GET", "channels")}, {("GET", "channels")}],
 )
 def test_pending_hang_ups_are_retried_when_asterisk_is_back(
-    pbx: FakeAsterisk, monkeypatch: pytest.MonkeyPatch, unanswered: set[tuple[str, str]]
+    pbx: Pbx, monkeypatch: pytest.MonkeyPatch, unanswered: set[tuple[str, str]]
 ) -> None:
     """All channels and bridges of the call are removed, as without the failure."""
     monkeypatch.setattr(hang_ups, "RETRY_AFTER", ())
@@ -372,7 +375,7 @@ def test_pending_hang_ups_are_retried_when_asterisk_is_back(
 @pytest.mark.parametrize(
     "dialog", ["", "{}", '{"call_id": 1}', "../bridges", "1722.5", "a b.1.1.A1"]
 )
-def test_a_dialog_of_another_kind_of_gateway_is_ignored(pbx: FakeAsterisk, dialog: str) -> None:
+def test_a_dialog_of_another_kind_of_gateway_is_ignored(pbx: Pbx, dialog: str) -> None:
     async def script(switch: FakeSwitch) -> None:
         await switch.listen()
         switch.gateway.end_dialog(dialog, switch.route)

@@ -12,17 +12,16 @@ from hypothesis import strategies as st
 
 from django_poketalk.server.models import Gateway, ServiceProvider
 from django_poketalk.server.routing.trunk import ANONYMOUS, AsteriskTrunk
-from django_poketalk.server.switch.gateways.asterisk import causes, channel_ids, connection
+from django_poketalk.server.switch.gateways.asterisk import channel_ids, connection
 from django_poketalk.server.switch.gateways.asterisk.connection import Address
 from django_poketalk.server.switch.gateways.base import CallKey, LegKey
 from django_poketalk.server.switch.gateways.trunks import Limits
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, Failed, Route, Side
-from django_poketalk.server.switch.ownership import plan
+from django_poketalk.server.switch.ownership import catalog
 
-from . import fake_asterisk
 from .conftest import gateway
-from .fake_asterisk import FakeAsterisk, asterisk
-from .fake_switch import CALLER, NUMBER, A, B, FakeSwitch, run, until
+from .fake_asterisk import asterisk
+from .fake_switch import CALLER, NUMBER, A, B, FakeSwitch, Pbx, run, until
 
 REFUSED = Failed(Side.A, 1, Cause.GATEWAY_DOWN, transport=True)
 
@@ -31,23 +30,23 @@ REFUSED = Failed(Side.A, 1, Cause.GATEWAY_DOWN, transport=True)
 
 
 @pytest.mark.django_db
-def test_a_gateway_row_becomes_a_trunk(pbx: FakeAsterisk) -> None:
+def test_a_gateway_row_becomes_a_trunk(pbx: Pbx) -> None:
     provider = ServiceProvider.objects.create(name="Carrier")
     row = gateway(provider, pbx, caller_id="fixed", caller_number="4420", strip_digits=2)
 
-    trunk = plan.route(row).trunk
+    trunk = catalog.route(row).trunk
 
     assert trunk == AsteriskTrunk(
         url=pbx.url,
         application="poketalk",
         endpoint="PJSIP/{number}@trunk",
-        username=fake_asterisk.USER,
-        password=fake_asterisk.PASSWORD,
+        username=pbx.user,
+        password=pbx.password,
         caller_id="4420",
         strip=2,
     )
-    assert fake_asterisk.PASSWORD not in repr(trunk)
-    assert fake_asterisk.PASSWORD not in str(vars(row))
+    assert pbx.password not in repr(trunk)
+    assert pbx.password not in str(vars(row))
 
 
 @pytest.mark.django_db
@@ -78,7 +77,7 @@ def test_a_gateway_row_becomes_a_trunk(pbx: FakeAsterisk) -> None:
         ("password_variable", "not a name"),
     ],
 )
-def test_an_invalid_gateway_row_is_refused(pbx: FakeAsterisk, field: str, value: str) -> None:
+def test_an_invalid_gateway_row_is_refused(pbx: Pbx, field: str, value: str) -> None:
     provider = ServiceProvider.objects.create(name="Carrier")
 
     with pytest.raises(ValidationError) as refusal:
@@ -100,7 +99,7 @@ def test_an_invalid_gateway_row_is_refused(pbx: FakeAsterisk, field: str, value:
         ("endpoint", "DAHDI/g1/{number}"),
     ],
 )
-def test_a_valid_gateway_row_is_accepted(pbx: FakeAsterisk, field: str, value: str) -> None:
+def test_a_valid_gateway_row_is_accepted(pbx: Pbx, field: str, value: str) -> None:
     provider = ServiceProvider.objects.create(name="Carrier")
 
     assert gateway(provider, pbx, **{field: value}).pk
@@ -128,7 +127,7 @@ def test_a_simulated_gateway_needs_no_asterisk_fields() -> None:
     ],
 )
 def test_numbers_are_formatted_for_the_trunk(
-    pbx: FakeAsterisk, trunk: dict[str, Any], endpoint: str, caller_id: str
+    pbx: Pbx, trunk: dict[str, Any], endpoint: str, caller_id: str
 ) -> None:
     async def script(switch: FakeSwitch) -> None:
         switch.ring(A)
@@ -150,7 +149,7 @@ def test_numbers_are_formatted_for_the_trunk(
     ],
 )
 def test_neither_number_nor_name_of_an_extension_leaves_its_pbx(
-    pbx: FakeAsterisk, trunk: dict[str, Any], caller_id: str
+    pbx: Pbx, trunk: dict[str, Any], caller_id: str
 ) -> None:
     async def script(switch: FakeSwitch) -> None:
         switch.ring(A, caller="1001")
@@ -178,7 +177,7 @@ def test_an_endpoint_contains_only_a_number(number: str) -> None:
 @pytest.mark.parametrize(
     "number", ["", "1&PJSIP/2", "1@evil", "٣٤٥", "1/../2", "1\r\n", "{number}"]
 )
-def test_an_invalid_number_is_not_dialed(pbx: FakeAsterisk, number: str) -> None:
+def test_an_invalid_number_is_not_dialed(pbx: Pbx, number: str) -> None:
     async def script(switch: FakeSwitch) -> None:
         await switch.listen()
         with pytest.raises(ValueError, match="not a number to dial"):
@@ -191,8 +190,9 @@ def test_an_invalid_number_is_not_dialed(pbx: FakeAsterisk, number: str) -> None
 # The connection
 
 
+@pytest.mark.fake("the real one has no prefix")
 @pytest.mark.parametrize(("prefix", "tail"), [("", ""), ("", "/"), ("/pbx", ""), ("/pbx", "/ari/")])
-def test_asterisk_may_be_under_a_prefix(pbx: FakeAsterisk, prefix: str, tail: str) -> None:
+def test_asterisk_may_be_under_a_prefix(pbx: Pbx, prefix: str, tail: str) -> None:
     async def script(switch: FakeSwitch) -> None:
         switch.ring(A)
         await switch.wait_for_facts(2)
@@ -201,8 +201,9 @@ def test_asterisk_may_be_under_a_prefix(pbx: FakeAsterisk, prefix: str, tail: st
         run(other, script, url=f"{other.url}{tail}")
 
 
+@pytest.mark.fake("only it knows the filter")
 def test_all_gateways_share_one_websocket_with_a_filter(
-    pbx: FakeAsterisk,
+    pbx: Pbx,
 ) -> None:
     async def script(switch: FakeSwitch) -> None:
         switch.gateway.watch([switch.route, Route(2, "asterisk", 30, switch.trunk)])
@@ -217,7 +218,7 @@ def test_all_gateways_share_one_websocket_with_a_filter(
 
 
 def test_an_asterisk_without_gateways_is_disconnected_after_its_last_call(
-    pbx: FakeAsterisk,
+    pbx: Pbx,
 ) -> None:
     async def script(switch: FakeSwitch) -> None:
         await switch.listen()
@@ -237,7 +238,7 @@ def test_an_asterisk_without_gateways_is_disconnected_after_its_last_call(
     run(pbx, script)
 
 
-def test_an_older_asterisk_without_filters_works(pbx: FakeAsterisk) -> None:
+def test_an_older_asterisk_without_filters_works(pbx: Pbx) -> None:
     pbx.statuses = {("PUT", "applications"): 404}
 
     async def script(switch: FakeSwitch) -> None:
@@ -256,26 +257,36 @@ def test_the_password_is_not_in_the_repr() -> None:
 # Limits
 
 
-def test_the_limits_of_a_trunk_are_enforced(pbx: FakeAsterisk) -> None:
-    others = [LegKey(CallKey(pk, 1), Side.A, 1) for pk in range(2)]
+def test_the_rate_limit_of_a_trunk_is_enforced(pbx: Pbx) -> None:
+    """The second leg waits for a second, the third would wait for too long."""
+    second, third = (LegKey(CallKey(call, 1), Side.A, 1) for call in (1, 2))
 
     async def script(switch: FakeSwitch) -> None:
-        switch.ring(others[0], max_channels=1)
-        await switch.wait_for_facts(2)
-        switch.ring(A, max_channels=1)
-        assert (await switch.wait_for_facts(3))[2] == REFUSED
-        switch.hang_up(others[0])
-        switch.ring(A, max_channels=1, calls_per_second=1)
+        for leg in (A, second, third):
+            switch.ring(leg, calls_per_second=1)
+        assert switch.gateway.dialog_of(second)
+        assert REFUSED in await switch.wait_for_facts(3)
+        assert len(pbx.all_channels) == 1
         await switch.wait_for_facts(5)
-        switch.ring(others[1], calls_per_second=1)
-        assert (await switch.wait_for_facts(6))[5] == REFUSED
+        assert len(pbx.all_channels) == 2
 
     run(pbx, script)
 
-    assert len(pbx.all_channels) == 2
+
+def test_a_leg_that_is_hung_up_while_it_waits_is_not_rung(pbx: Pbx) -> None:
+    second = LegKey(CallKey(1, 1), Side.A, 1)
+
+    async def script(switch: FakeSwitch) -> None:
+        switch.ring(A, calls_per_second=1)
+        switch.ring(second, calls_per_second=1)
+        switch.hang_up(second)
+        await asyncio.sleep(1.2)  # longer than it would have waited
+        assert len(pbx.all_channels) == 1
+
+    run(pbx, script)
 
 
-def test_leg_b_is_not_rung_through_another_asterisk_than_leg_a(pbx: FakeAsterisk) -> None:
+def test_leg_b_is_not_rung_through_another_asterisk_than_leg_a(pbx: Pbx) -> None:
     refused = Failed(Side.B, 1, Cause.GATEWAY_DOWN, transport=True)
 
     async def script(switch: FakeSwitch) -> None:
@@ -293,17 +304,27 @@ def test_leg_b_is_not_rung_through_another_asterisk_than_leg_a(pbx: FakeAsterisk
 
 
 def test_limits_forget_ended_legs() -> None:
-    limits, trunk = Limits(), AsteriskTrunk(url="", application="", endpoint="", max_channels=1)
+    limits, trunk = Limits(), AsteriskTrunk(url="", application="", endpoint="")
     route = Route(1, "asterisk", 30, trunk)
-    assert limits.admit(A, route, trunk, 0.0) == ""
-    assert limits.admit(B, route, trunk, 0.0) != ""
+    assert limits.admit(A, route, trunk, 0.0) == 0.0
     assert (A in limits, limits.release(A), limits.release(A), A in limits) == (
         True,
         True,
         False,
         False,
     )
-    assert limits.admit(B, route, trunk, 0.0) == ""
+
+
+def test_legs_are_originated_in_order_and_leg_b_waits_longer() -> None:
+    trunk = AsteriskTrunk(url="", application="", endpoint="", calls_per_second=2)
+    limits, route = Limits(), Route(1, "asterisk", 30, trunk)
+
+    def admit(side: Side, now: float) -> float | None:
+        return limits.admit(LegKey(CallKey(1, 1), side, 1), route, trunk, now)
+
+    assert [admit(Side.A, 0.0) for _ in range(5)] == [0.0, 0.0, 1.0, 1.0, None]
+    assert [admit(Side.B, 0.5) for _ in range(9)] == [2.0, 2.0, 3.0, 3.0, 4.0, 4.0, 5.0, 5.0, None]
+    assert [admit(Side.A, now) for now in (4.5, 5.0, 6.0)] == [None, 6.0, 6.0]
 
 
 # Names and causes
@@ -326,13 +347,3 @@ def test_no_two_legs_have_the_same_channel(one: LegKey, other: LegKey) -> None:
     assert not channel_ids.is_channel_of("poketalk", first)
     assert not channel_ids.is_channel_of("poketalk-0a", f"{first};2")
     assert channel_ids.bridge_of(first) == channel_ids.bridge_id("poketalk-0a", one.call)
-
-
-@pytest.mark.parametrize("q850", [27, 34, 38, 41, 42, 44, 47, 102])
-def test_transport_causes_let_another_gateway_be_tried(q850: int) -> None:
-    assert (causes.cause_of(q850), causes.is_transport(q850)) == (Cause.GATEWAY_DOWN, True)
-
-
-@pytest.mark.parametrize("q850", [0, 1, 16, 17, 18, 19, 20, 21, 28, 127])
-def test_other_causes_do_not_let_another_gateway_be_tried(q850: int) -> None:
-    assert not causes.is_transport(q850)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .conftest import free_port, wait_until_bound
+from .ports import free_port, wait_until_bound
 
 CONFIG = """\
 poll_method epoll

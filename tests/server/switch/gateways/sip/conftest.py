@@ -2,65 +2,37 @@
 
 from __future__ import annotations
 
-import random
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.db import transaction
 
 from django_poketalk.server.billing import ledger, rating
-from django_poketalk.server.models import Account, Call, Gateway, Leg, Rate, ServiceProvider
+from django_poketalk.server.models import (
+    Account,
+    Call,
+    Gateway,
+    Leg,
+    PriceList,
+    Rate,
+    ServiceProvider,
+)
 from django_poketalk.server.switch.engine import Engine
+from django_poketalk.server.switch.gateways.sip import thread
 from django_poketalk.server.switch.machine.facts_and_commands import Side
 from tests.server.switch.conftest import ended, serve
 
 from .peer import Script, running_peer
 from .phones import Phone, Step, running
+from .ports import free_port, wait_until_bound
 
 A, B = "4420794600", "4420794601"  # prefixes of the legs' numbers
-
-
-MEDIA = 10_000  # what `phones` adds to a SIPp's port for its media
-
-
-def free_port(count: int = 1) -> int:
-    """Return the first of `count` consecutive ports that are free for UDP and TCP, as are SIPp's
-    media ports, `MEDIA` higher. All are below the system's range of ephemeral ports.
-    """
-    for _ in range(100):
-        first = random.randrange(10_000, 20_000, 2)
-        ports = range(first, first + count)
-        if all(is_free(port) and is_free(port + MEDIA) for port in ports):
-            return first
-    raise AssertionError(f"no {count} consecutive free ports found")
-
-
-def is_free(port: int) -> bool:
-    """Whether UDP and TCP sockets can be bound to this port on loopback."""
-    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-        with socket.socket(socket.AF_INET, kind) as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                return False
-    return True
-
-
-def wait_until_bound(port: int, transport: str = "udp") -> None:
-    """Wait until a socket is bound to this port."""
-    entry = f":{port:04X} "
-    for _ in range(500):
-        with open(f"/proc/net/{transport}") as table:
-            if entry in table.read():
-                return
-        time.sleep(0.02)
-    raise AssertionError(f"no socket is bound to port {port}")
 
 
 @dataclass
@@ -91,6 +63,11 @@ class SipService:
             **trunk,
         )
 
+    def gateway_to_nobody(self, prefix: str) -> None:
+        """Create a gateway for numbers with this prefix whose host has no address."""
+        gateway = self.gateway(prefix, 5060)
+        Gateway.objects.filter(pk=gateway.pk).update(host="sip..example.com")
+
     def queue(self, *, max_duration: int = 3, **fields: Any) -> Call:
         """Queue an admitted call between the caller's and the callee's phone."""
         call = Call(
@@ -118,7 +95,13 @@ class SipService:
         return call
 
     def place_all(self, *calls: Call) -> None:
-        """Serve these calls in parallel until all have ended."""
+        """Serve these calls in parallel until all have ended.
+
+        A is only rung if B has a gateway; a test about leg A alone gets one whose host has no
+        address, so that leg B fails at once.
+        """
+        if not Gateway.objects.filter(prefixes__in=[B, ""]).exists():
+            self.gateway_to_nobody(B)
         serve(Engine("test"), until=ended(*calls))
         for call in calls:
             call.refresh_from_db()
@@ -145,14 +128,58 @@ def service(transactional_db: None, settings: Any) -> Iterator[SipService]:
         "EVENT_NETWORKS": ("127.0.0.0/8",),
         "SIP_ADDRESS": "127.0.0.1",
         "SIP_PORT": port,
+        "SIP_CHECK_INTERVAL": 0,  # SIPp's phones do not expect OPTIONS in a call
     }
     provider = ServiceProvider.objects.create(name="Carrier")
-    account = Account.objects.create(name="Customer", provider=provider)
+    price_list = PriceList.objects.create(name="Prices")
+    account = Account.objects.create(name="Customer", provider=provider, price_list=price_list)
     ledger.top_up(account, Decimal(1000))
-    rate = Rate.objects.create(provider=provider, prefix="", price_per_minute=Decimal("0.6"))
+    rate = Rate.objects.create(price_list=price_list, prefix="", price_per_minute=Decimal("0.6"))
     with ExitStack() as stack:
         yield SipService(provider, account, rate, stack, port)
 
 
+@pytest.fixture
+def quick_checks(service: SipService, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check dialogs within seconds, and allow sessions that last as long."""
+    from django_poketalk.server.switch.gateways.sip import dialog_checks, session_timer
+
+    settings.POKETALK_SERVER = {**settings.POKETALK_SERVER, "SIP_CHECK_INTERVAL": 1}
+    monkeypatch.setattr(dialog_checks, "FIRST", 0)
+    monkeypatch.setattr(dialog_checks, "RESEND", 1)
+    monkeypatch.setattr(dialog_checks, "GIVE_UP", 3)
+    monkeypatch.setattr(dialog_checks, "REFRESH_AGAIN", 1)
+    monkeypatch.setattr(session_timer, "MIN_INTERVAL", 1)
+
+
 def leg(call: Call, side: Side, attempt: int = 1) -> Leg:
     return call.legs.get(side=side, attempt=attempt)
+
+
+@pytest.fixture
+def stack() -> Iterator[Any]:
+    """A SIP endpoint of 127.0.0.1 without calls."""
+
+    def open_stack() -> Any:
+        from django_poketalk.server.switch.gateways.sip.stack import Stack
+
+        stack = Stack("127.0.0.1", free_port(), Mock())
+        stack.take_from(frozenset({"127.0.0.1"}))
+        return stack
+
+    opened_stack = thread.submit(open_stack).result(30)
+    yield opened_stack
+    thread.submit(opened_stack.close).result(10)
+
+
+@pytest.fixture
+def phone() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
+        bound.bind(("127.0.0.1", 0))
+        bound.settimeout(10)
+        yield bound
+
+
+def server_of(stack: Any) -> Any:
+    """The UDP server of a stack."""
+    return stack.config["_sip_tm"].l4r.getServer(("127.0.0.1", 0))

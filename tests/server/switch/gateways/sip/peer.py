@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,13 +17,15 @@ class Peer:
     """One end of a dialog, on `port`.
 
     Messages are text with LF line ends. Waiting for a message fails after the socket's timeout.
+    Without `contact`, messages have no Contact header.
     """
 
-    def __init__(self, bound: socket.socket) -> None:
+    def __init__(self, bound: socket.socket, remote: tuple[str, int] = ("", 0)) -> None:
         self._socket = bound
         self.port = int(bound.getsockname()[1])
         self.contact = f"<sip:127.0.0.1:{self.port}>"
-        self._remote: tuple[str, int] = ("", 0)
+        self.received = b""  # the last message, as it was sent
+        self._remote = remote
 
     def receive(self, start: str, skip: tuple[str, ...] = ()) -> str:
         """Return the next message, which must start with `start`.
@@ -30,8 +33,8 @@ class Peer:
         Messages that start with one of `skip`, such as retransmissions, are skipped.
         """
         while True:
-            data, self._remote = self._socket.recvfrom(65_535)
-            message = data.decode().replace("\r\n", "\n")
+            self.received, self._remote = self._socket.recvfrom(65_535)
+            message = self.received.decode().replace("\r\n", "\n")
             if message.startswith(start):
                 return message
             assert message.startswith(skip), message
@@ -47,6 +50,12 @@ class Peer:
         else:
             raise AssertionError(data.decode())
 
+    def expect_only(self, start: str, seconds: float) -> None:
+        """Respond with 200 to requests that start with `start`, and fail at any other message."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.respond(self.receive(start), "200 OK")
+
     def respond(
         self,
         request: str,
@@ -54,33 +63,48 @@ class Peer:
         body: str = "",
         headers: tuple[str, ...] = (),
         kind: str = "application/sdp",
+        exact: bool = False,
+        tag: str = "peer",
     ) -> None:
-        """Respond to a request. `kind` is the content type of the body."""
+        """Respond to a request. `kind` is the content type of the body, which is sent with CR LF
+        line ends, or as it is if `exact`. `tag` is that of the To header, if there is none yet.
+        """
         lines = [header for header in request.split("\n") if header.startswith(COPIED_HEADERS)]
         to = next(line for line in lines if line.startswith("To:"))
         if ";tag=" not in to:
-            lines[lines.index(to)] = f"{to};tag=peer"
+            lines[lines.index(to)] = f"{to};tag={tag}"
+        if body and not exact:
+            body = body.replace("\n", "\r\n") + "\r\n"
         self._send(f"SIP/2.0 {status}", [*lines, *headers], body, kind)
 
-    def send_request(self, method: str, invite: str, cseq: int = 2) -> None:
-        """Send a request in the dialog that this INVITE created."""
-        headers = dict(re.findall(r"^([\w-]+): (.*)$", invite, re.MULTILINE))
+    def send_request(
+        self,
+        method: str,
+        invite: str,
+        cseq: int = 2,
+        headers: tuple[str, ...] = (),
+        body: str = "",
+    ) -> None:
+        """Send a request in the dialog that this INVITE created. The body has LF line ends."""
+        named = dict(re.findall(r"^([\w-]+): (.*)$", invite, re.MULTILINE))
+        branch = re.sub(r"\W", "", f"z9hG4bK{method}{cseq}{named['Call-ID']}")
         lines = [
-            f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};branch=z9hG4bK{method}{cseq}",
-            f"From: {headers['To'].partition(';tag=')[0]};tag=peer",
-            f"To: {headers['From']}",
-            f"Call-ID: {headers['Call-ID']}",
+            f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};branch={branch}",
+            f"From: {named['To'].partition(';tag=')[0]};tag=peer",
+            f"To: {named['From']}",
+            f"Call-ID: {named['Call-ID']}",
             f"CSeq: {cseq} {method}",
             "Max-Forwards: 70",
+            *headers,
         ]
-        self._send(f"{method} sip:switch@127.0.0.1 SIP/2.0", lines, "")
+        text = body.replace("\n", "\r\n") + "\r\n" if body else ""
+        self._send(f"{method} sip:switch@127.0.0.1 SIP/2.0", lines, text)
 
     def _send(self, start: str, lines: list[str], body: str, kind: str = "application/sdp") -> None:
-        contact = f"Contact: {self.contact}"
+        contact = [f"Contact: {self.contact}"] if self.contact else []
         content_type = [f"Content-Type: {kind}"] if body else []
-        body = body.replace("\n", "\r\n") + "\r\n" if body else ""
         length = f"Content-Length: {len(body.encode())}"
-        head = "\r\n".join([start, *lines, contact, *content_type, length])
+        head = "\r\n".join([start, *lines, *contact, *content_type, length])
         self._socket.sendto(f"{head}\r\n\r\n{body}".encode(), self._remote)
 
 
@@ -95,5 +119,27 @@ def running_peer(script: Script) -> Iterator[tuple[int, Future[None]]]:
         ThreadPoolExecutor(1) as thread,
     ):
         bound.bind(("127.0.0.1", 0))
-        bound.settimeout(20)
+        bound.settimeout(60)  # on a busy host, a switch takes long to start
         yield bound.getsockname()[1], thread.submit(script, Peer(bound))
+
+
+def answer(peer: Peer) -> None:
+    """Answer a call."""
+    peer.respond(peer.receive("INVITE"), "200 OK", SDP)
+    peer.receive("ACK")
+
+
+def stay(peer: Peer) -> None:
+    """Stay in the call until it is hung up."""
+    while True:
+        request = peer.receive("", skip=("ACK",))
+        if request.startswith("ACK"):
+            continue
+        peer.respond(request, "200 OK", SDP if request.startswith("INVITE") else "")
+        if request.startswith("BYE"):
+            return
+
+
+def talk(peer: Peer) -> None:
+    answer(peer)
+    stay(peer)

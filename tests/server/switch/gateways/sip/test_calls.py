@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.server.models import Call
 from django_poketalk.server.switch.calls.runner import CallRunner
 from django_poketalk.server.switch.engine import Engine
 from django_poketalk.server.switch.gateways.sip.call import SipCall
 from django_poketalk.server.switch.gateways.sip.user_agent import UserAgent
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, Side
-from tests.server.switch.conftest import closing, ended, serve
+from tests.server.switch.conftest import closing, ended, eventually, serve
 
 from . import phones
 from .conftest import A, B, SipService, leg
@@ -205,9 +206,9 @@ def test_a_hold_by_the_callee_is_forwarded_to_the_caller(service: SipService) ->
 
 
 @pytest.mark.parametrize(
-    ("body", "status"), [("", 200), (phones.sdp(3), 488)], ids=["refresh", "offer"]
+    ("body", "status"), [("", 200), (phones.sdp(3, "a=sendonly"), 488)], ids=["refresh", "offer"]
 )
-def test_update_is_accepted_without_an_offer_and_rejected_with_one(
+def test_update_is_accepted_without_an_offer_and_rejected_with_a_new_one(
     service: SipService, body: str, status: int
 ) -> None:
     update = [
@@ -326,6 +327,7 @@ def test_with_late_offer_there_is_no_early_media(service: SipService) -> None:
 def test_a_requested_hang_up_while_leg_a_rings_cancels_it(service: SipService) -> None:
     call = service.queue(max_duration=30)
     a = service.phone(A, [*phones.RING, *phones.ACCEPT_CANCEL])
+    service.gateway_to_nobody(B)
 
     _hang_up_after(call, seconds=1.0)
 
@@ -343,6 +345,7 @@ def test_a_200_ok_after_a_requested_hang_up_receives_ack_and_bye(service: SipSer
     ]
     call = service.queue(max_duration=30)
     a = service.phone(A, answer_late)
+    service.gateway_to_nobody(B)
 
     _hang_up_after(call, seconds=0.5)
 
@@ -351,7 +354,11 @@ def test_a_200_ok_after_a_requested_hang_up_receives_ack_and_bye(service: SipSer
 
 
 def _hang_up_after(call: Call, seconds: float) -> None:
+    """Hang up this long after A's phone was dialed."""
+    dialed = Call.objects.filter(pk=call.pk, status=CallStatus.A_INITIATED)
+
     async def later() -> None:
+        await eventually(dialed.exists)
         await asyncio.sleep(seconds)
         await asyncio.to_thread(closing, lambda: call.request_hang_up(timezone.now()))
 

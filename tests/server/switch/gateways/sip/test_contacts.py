@@ -48,7 +48,7 @@ def test_requests_go_to_the_trunk_if_the_contact_is_unusable(
     assert (call.status, call.hangup_cause) == (8, Cause.NORMAL)
 
 
-def test_a_redirect_to_an_unusable_contact_is_a_rejection(service: SipService) -> None:
+def test_a_redirect_to_an_unusable_contact_is_a_redirect(service: SipService) -> None:
     def caller(peer: Peer) -> None:
         peer.contact = "*"
         peer.respond(peer.receive("INVITE"), "302 Moved Temporarily")
@@ -60,5 +60,5 @@ def test_a_redirect_to_an_unusable_contact_is_a_rejection(service: SipService) -
         call = service.place()
         a.result(20)
 
-    assert (call.status, call.hangup_cause) == (2, Cause.REJECTED)
+    assert (call.status, call.hangup_cause) == (2, Cause.FORWARDED)
     assert leg(call, Side.A).sip_status == 302

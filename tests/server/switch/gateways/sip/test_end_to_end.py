@@ -27,7 +27,8 @@ from tests.caller.calls.test_brokers import BROKER, broker  # noqa: F401
 from tests.server.switch.processes import ROOT, switch, wait_for
 
 from .baresip import running_baresip
-from .conftest import A, B, SipService, free_port
+from .conftest import A, B, SipService
+from .ports import free_port
 
 pytestmark = [
     pytest.mark.needs("baresip", "sippy", "rabbitmq" if BROKER.startswith("amqp") else "redis"),

@@ -50,8 +50,24 @@ def test_a_refused_digit_is_the_last_one_and_the_call_goes_on(
     assert "The extension was not dialed: INFO: 415" in caplog.text
 
 
+def test_a_digit_that_meets_a_pending_offer_is_sent_again(
+    service: SipService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django_poketalk.server.switch.gateways.sip import info
+
+    monkeypatch.setattr(info, "AFTER_PENDING", 0.1)
+    a = service.phone(A, phones.CALL_WITH_REINVITE)
+    again = [*digit("1", "491 Request Pending"), *digit("1", "491 Request Pending"), *digit("1")]
+    b = service.phone(B, [*phones.ANSWER, *again, *digit("2"), *phones.ACCEPT_BYE], dtmf="info")
+
+    call = service.place(max_duration=3, to_extension="12")
+
+    assert (a.result(), b.result()) == ("", "")
+    assert call.hangup_cause == Cause.MAX_DURATION
+
+
 def test_a_challenge_is_answered(service: SipService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRUNK_PASSWORD", phones.PASSWORD)
+    monkeypatch.setenv("POKETALK_GATEWAY_TRUNK", phones.PASSWORD)
     a = service.phone(A, phones.CALL_WITH_REINVITE)
     challenged = [
         phones.receive("INFO"),
@@ -64,7 +80,7 @@ def test_a_challenge_is_answered(service: SipService, monkeypatch: pytest.Monkey
         [*phones.ANSWER, *challenged, *digit("2"), *phones.ACCEPT_BYE],
         dtmf="info",
         username=phones.USERNAME,
-        password_variable="TRUNK_PASSWORD",
+        password_variable="POKETALK_GATEWAY_TRUNK",
     )
 
     service.place(max_duration=3, to_extension="12")

@@ -6,10 +6,12 @@ import socket
 
 import pytest
 
-from django_poketalk.server.switch.machine.facts_and_commands import Cause
+from django_poketalk.server.switch.machine.facts_and_commands import Cause, Side
 
 from . import kamailio, phones
-from .conftest import A, B, SipService, free_port, wait_until_bound
+from .conftest import A, B, SipService, leg
+from .peer import SDP, Peer, Script, running_peer
+from .ports import free_port, wait_until_bound
 
 pytestmark = [
     pytest.mark.needs("sipp", "sippy", "kamailio"),
@@ -45,7 +47,7 @@ def register(proxy: int, number: str, phone: int) -> None:
 def test_a_call_through_a_proxy_with_authentication_and_record_route(
     service: SipService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TRUNK_PASSWORD", phones.PASSWORD)
+    monkeypatch.setenv("POKETALK_GATEWAY_TRUNK", phones.PASSWORD)
     proxy = free_port()
     config = kamailio.REGISTRAR.replace("PORT", str(proxy)).replace("PASSWORD", phones.PASSWORD)
     with (
@@ -57,7 +59,9 @@ def test_a_call_through_a_proxy_with_authentication_and_record_route(
         wait_until_bound(b.port)
         register(proxy, f"{A}01", a.port)
         register(proxy, f"{B}02", b.port)
-        service.gateway("", proxy, username=phones.USERNAME, password_variable="TRUNK_PASSWORD")
+        service.gateway(
+            "", proxy, username=phones.USERNAME, password_variable="POKETALK_GATEWAY_TRUNK"
+        )
 
         call = service.place(max_duration=2)
 
@@ -91,3 +95,51 @@ def test_a_call_to_a_tcp_trunk_through_a_local_edge_proxy(service: SipService) -
             assert (a.result(), b.result()) == ("", "")
             assert "TCP message received" in a.messages()
     assert (call.status, call.hangup_cause) == (8, Cause.MAX_DURATION)
+
+
+@pytest.mark.usefixtures("quick_checks")
+def test_checks_and_refreshes_pass_through_a_proxy(
+    service: SipService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Leg A is refreshed by re-INVITE, and leg B by UPDATE, until it vanishes."""
+    monkeypatch.setenv("POKETALK_GATEWAY_TRUNK", phones.PASSWORD)
+    proxy = free_port()
+    config = kamailio.REGISTRAR.replace("PORT", str(proxy)).replace("PASSWORD", phones.PASSWORD)
+
+    def phone(*headers: str, vanish: bool) -> Script:
+        def script(peer: Peer) -> None:
+            received: list[str] = []
+            while not vanish or not {"OPTIONS", "UPDATE"} <= set(received):
+                request = peer.receive("")
+                received.append(request.split()[0])
+                assert f"Via: SIP/2.0/UDP 127.0.0.1:{proxy};branch" in request
+                if request.startswith("ACK"):
+                    continue
+                route = [line for line in request.split("\n") if line.startswith("Record-Route")]
+                body = SDP if request.startswith("INVITE") else ""
+                peer.respond(request, "200 OK", body, headers=(*route, *headers))
+                if request.startswith("BYE"):
+                    assert received.count("INVITE") > 2  # two of them connect the call
+                    assert "UPDATE" not in received
+                    return
+
+        return script
+
+    refreshed = "Session-Expires: 5;refresher=uac"
+    with (
+        kamailio.running(config, proxy),
+        running_peer(phone(refreshed, vanish=False)) as (a_port, a),
+        running_peer(phone(refreshed, "Allow: INVITE, UPDATE", vanish=True)) as (b_port, b),
+    ):
+        register(proxy, f"{A}01", a_port)
+        register(proxy, f"{B}02", b_port)
+        service.gateway(
+            "", proxy, username=phones.USERNAME, password_variable="POKETALK_GATEWAY_TRUNK"
+        )
+        call = service.place(max_duration=60)
+        a.result(20)
+        b.result(20)
+
+    assert (call.status, call.hangup_cause) == (8, Cause.PEER_LOST)
+    assert leg(call, Side.B).hangup_cause == Cause.PEER_LOST
+    assert leg(call, Side.A).hangup_cause == Cause.OTHER_LEG

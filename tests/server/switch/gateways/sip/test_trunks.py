@@ -1,29 +1,31 @@
-"""Options of SIP trunks: authentication, failover, limits, keep-alive."""
+"""Options of SIP trunks: authentication, limits, keep-alive."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import threading
+import time
 
 import pytest
 
-from django_poketalk.server.models import Call
+from django_poketalk.server.models import Call, Channel, Gateway, GatewayState
 from django_poketalk.server.routing.trunk import SipTrunk
 from django_poketalk.server.switch import engine
 from django_poketalk.server.switch.clock import Clock
 from django_poketalk.server.switch.engine import Engine
 from django_poketalk.server.switch.gateways.base import CallKey, LegKey
 from django_poketalk.server.switch.gateways.sip import gateway, health
-from django_poketalk.server.switch.gateways.sip import leg as sip_leg
 from django_poketalk.server.switch.gateways.sip.health import TrunkHealth
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, LegFact, Route, Side
 from tests.server.switch.conftest import closing, ended, eventually, serve
 
 from . import phones
-from .conftest import A, B, SipService, free_port, leg
-from .peer import Peer, running_peer
+from .conftest import A, B, SipService, leg
+from .peer import SDP, Peer, running_peer
 from .phones import CHALLENGE, PASSWORD, USERNAME, Step
+from .ports import free_port
 
 pytestmark = [
     pytest.mark.needs("sipp", "sippy"),
@@ -45,8 +47,8 @@ CHECK_CREDENTIALS = phones.branch_on_digest(
 
 @pytest.fixture
 def credentials(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    monkeypatch.setenv("TRUNK_PASSWORD", PASSWORD)
-    return {"username": USERNAME, "password_variable": "TRUNK_PASSWORD"}
+    monkeypatch.setenv("POKETALK_GATEWAY_TRUNK", PASSWORD)
+    return {"username": USERNAME, "password_variable": "POKETALK_GATEWAY_TRUNK"}
 
 
 def test_a_challenge_to_invite_is_answered(
@@ -70,7 +72,7 @@ def test_a_challenge_to_invite_is_answered(
 def test_the_call_fails_without_the_correct_password(
     service: SipService, credentials: dict[str, str], monkeypatch: pytest.MonkeyPatch, password: str
 ) -> None:
-    monkeypatch.setenv("TRUNK_PASSWORD", password)
+    monkeypatch.setenv("POKETALK_GATEWAY_TRUNK", password)
     reject = [*CHALLENGE_INVITE, CHECK_CREDENTIALS, phones.receive("ACK")]
     only_challenge = phones.reject("401 Unauthorized", headers=(CHALLENGE,))
     a = service.phone(A, reject if password else only_challenge, **credentials)
@@ -109,64 +111,6 @@ def test_the_password_is_not_in_the_row_or_in_a_repr(
     assert PASSWORD not in str(vars(row))
 
 
-@pytest.mark.parametrize(
-    "status",
-    [
-        "408 Request Timeout",
-        "500 Server Internal Error",
-        "502 Bad Gateway",
-        "503 Service Unavailable",
-        "504 Server Time-out",
-    ],
-)
-def test_the_next_gateway_is_tried_if_a_trunk_fails(service: SipService, status: str) -> None:
-    down = service.phone(A, phones.reject(status), priority=1)
-    up = service.phone(A, [*phones.ANSWER, *phones.ACCEPT_BYE], priority=2)
-    service.phone(B, phones.reject("486 Busy Here"))
-
-    call = service.place()
-
-    assert (down.result(), up.result()) == ("", "")
-    assert call.status == 6
-    first, second = leg(call, Side.A), leg(call, Side.A, 2)
-    assert (first.sip_status, first.answered_at) == (int(status[:3]), None)
-    assert second.answered_at is not None
-
-
-def test_the_next_gateway_is_tried_if_a_trunk_does_not_respond(
-    service: SipService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sip_leg, "NO_REPLY", 0.5)
-    monkeypatch.setattr(gateway, "CLOSE_TIMEOUT", 0.5)  # there is no response to CANCEL either
-    service.gateway(A, free_port(), priority=1)
-    up = service.phone(A, phones.reject("486 Busy Here"), priority=2)
-
-    call = service.place()
-
-    assert up.result() == ""
-    assert leg(call, Side.A).hangup_cause == Cause.GATEWAY_DOWN
-    assert (call.status, call.hangup_cause) == (2, Cause.BUSY)
-
-
-def test_a_trunk_that_has_responded_with_100_trying_is_not_down(
-    service: SipService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sip_leg, "NO_REPLY", 0.5)
-    respond_with_trying = [
-        phones.receive_invite(),
-        phones.respond_to_invite("100 Trying", tag=""),
-        phones.pause(900),
-    ]
-    reject = [phones.respond_to_invite("486 Busy Here", saved_headers=True), phones.receive("ACK")]
-    a = service.phone(A, [*respond_with_trying, *reject], priority=1)
-    spare = service.phone(A, phones.RING, priority=2)
-
-    call = service.place()
-
-    assert (a.result(), spare.messages()) == ("", "")
-    assert (call.status, call.hangup_cause) == (2, Cause.BUSY)
-
-
 def test_the_invite_expires_after_the_ring_timeout(service: SipService) -> None:
     """So no phone keeps ringing after its switch was killed."""
     a = service.phone(A, phones.reject("486 Busy Here"), ring_timeout=17)
@@ -175,39 +119,6 @@ def test_the_invite_expires_after_the_ring_timeout(service: SipService) -> None:
 
     assert a.result() == ""
     assert "Expires: 17\n" in a.messages()
-
-
-def test_a_trunk_that_responds_after_the_next_gateway_was_tried_is_canceled(
-    service: SipService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Otherwise two phones would ring for one call."""
-    monkeypatch.setattr(sip_leg, "NO_REPLY", 0.3)
-
-    def slow_trunk(peer: Peer) -> None:
-        invite = peer.receive("INVITE")
-        assert failed_over.wait(20)
-        peer.respond(invite, "180 Ringing")
-        peer.respond(peer.receive("CANCEL", skip=("INVITE",)), "200 OK")
-        peer.respond(invite, "487 Request Terminated")
-        peer.receive("ACK", skip=("INVITE", "CANCEL"))
-
-    def next_trunk(peer: Peer) -> None:
-        invite = peer.receive("INVITE")
-        failed_over.set()
-        peer.respond(invite, "180 Ringing")
-        assert cancelled.wait(20)
-        peer.respond(invite, "486 Busy Here")
-
-    failed_over, cancelled = threading.Event(), threading.Event()
-    with running_peer(slow_trunk) as (slow_port, slow), running_peer(next_trunk) as (port, up):
-        slow.add_done_callback(lambda done: cancelled.set())
-        service.gateway(A, slow_port, priority=1)
-        service.gateway(A, port, priority=2)
-        call = service.place()
-        slow.result(20)
-        up.result(20)
-
-    assert (call.status, call.hangup_cause) == (2, Cause.BUSY)
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "sip..example.com"])
@@ -242,12 +153,10 @@ def test_calls_beyond_the_channels_of_a_trunk_use_the_next_gateway(service: SipS
     assert {first.status, second.status} == {2, 6}
 
 
-def test_a_leg_that_is_hung_up_at_once_frees_its_channel_and_sends_no_invite(
-    service: SipService,
-) -> None:
+def test_a_leg_that_is_hung_up_at_once_sends_no_invite(service: SipService) -> None:
     async def originate_twice(port: int) -> None:
         sip = gateway.SipGateway(Clock(), lambda call, fact: facts.append(fact))
-        route = Route(1, "sip", 30, SipTrunk("127.0.0.1", port, max_channels=1))
+        route = Route(1, "sip", 30, SipTrunk("127.0.0.1", port))
         await sip.open()
         for call in (1, 2):
             leg = LegKey(CallKey(call, 1), Side.A, 1)
@@ -267,14 +176,43 @@ def test_a_leg_that_is_hung_up_at_once_frees_its_channel_and_sends_no_invite(
 
 
 def test_calls_beyond_the_rate_of_a_trunk_use_the_next_gateway(service: SipService) -> None:
-    slow = service.phone(A, phones.reject("486 Busy Here"), priority=1, calls_per_second=1)
+    """One waits for a second first."""
     spare = service.phone(A, phones.reject("603 Decline"), priority=2)
-    first, second = service.queue(), service.queue()
+    calls = [service.queue() for _ in range(3)]
+    invited: list[float] = []
 
-    service.place_all(first, second)  # one query claims both
+    def busy(peer: Peer) -> None:
+        for _ in range(2):
+            invite = peer.receive("INVITE", skip=("ACK",))
+            invited.append(time.monotonic())
+            peer.respond(invite, "486 Busy Here")
+        peer.receive("ACK")
 
-    assert (slow.result(), spare.result()) == ("", "")
-    assert {first.hangup_cause, second.hangup_cause} == {Cause.BUSY, Cause.DECLINED}
+    with running_peer(busy) as (port, peer):
+        service.gateway(A, port, priority=1, calls_per_second=1)
+        service.place_all(*calls)  # one query claims all
+        peer.result(20)
+
+    assert spare.result() == ""
+    causes = sorted(call.hangup_cause for call in calls)
+    assert causes == sorted([Cause.BUSY, Cause.BUSY, Cause.DECLINED])
+    assert invited[1] - invited[0] > 0.5  # a second, less what the first one took to open the port
+
+
+def test_leg_b_waits_for_the_rate_of_the_trunk_that_both_legs_use(service: SipService) -> None:
+    """Otherwise A would be rung for nothing."""
+
+    def both(peer: Peer) -> None:
+        for status, text in (("200 OK", SDP), ("486 Busy Here", "")):
+            peer.respond(peer.receive("INVITE", skip=("ACK",)), status, text)
+        peer.respond(peer.receive("BYE", skip=("ACK",)), "200 OK")
+
+    with running_peer(both) as (port, peer):
+        service.gateway("", port, calls_per_second=1)
+        call = service.place()
+        peer.result(20)
+
+    assert leg(call, Side.B).hangup_cause == Cause.BUSY
 
 
 def test_a_trunk_is_down_after_two_failed_probes() -> None:
@@ -282,25 +220,46 @@ def test_a_trunk_is_down_after_two_failed_probes() -> None:
     assert state.probe_due(0, trunk)
     assert not state.probe_due(9, trunk)
     assert state.probe_due(10, trunk)
-    assert (state.record(408), state.up) == (False, True)
-    assert (state.record(408), state.up) == (True, False)
-    assert (state.record(405), state.up) == (True, True)
+    problem = health.problem_of(408)
+    assert (state.record(problem), state.problem) == (False, None)
+    assert (state.record(problem), state.problem) == (True, problem)
+    assert (state.record(health.problem_of(405)), state.problem) == (True, "")
 
 
-def test_a_trunk_that_was_down_is_tried_if_probes_are_disabled(service: SipService) -> None:
+def test_a_trunk_that_falls_silent_is_down_within_two_intervals(service: SipService) -> None:
+    """And the reason is stored for all switches and for people."""
+    died_at: list[float] = []
+
+    def trunk(peer: Peer) -> None:
+        peer.respond(peer.receive("OPTIONS"), "200 OK")
+        died_at.append(time.monotonic())
+
+    with running_peer(trunk) as (port, peer):
+        row = service.gateway(A, port, keep_alive=5)
+        service.run_idle(until=GatewayState.objects.filter(gateway=row, is_up=False).exists)
+        found_after = time.monotonic() - died_at[0]
+        peer.result(20)
+
+    assert found_after < 2 * 5 + 5  # the margin is for a busy machine
+
+
+def test_a_trunk_that_was_down_is_tried_if_probes_are_disabled(
+    service: SipService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No probe could report it as up again."""
+    monkeypatch.setattr(gateway, "CLOSE_TIMEOUT", 0.5)  # the CANCEL gets no response
 
     async def originate(keep_alive: int) -> bool:
-        trunk = SipTrunk("127.0.0.1", service.port, keep_alive=keep_alive)
-        sip = gateway.SipGateway(Clock(), lambda call, fact: facts.append(fact))
+        trunk = SipTrunk("127.0.0.1", free_port(), keep_alive=keep_alive)
+        sip = gateway.SipGateway(Clock(), lambda call, fact: None)
         await sip.open()
-        sip._health[1] = TrunkHealth(up=False)
-        sip.originate(LegKey(CallKey(1, 1), Side.A, 1), "1", "2", Route(1, "sip", 30, trunk))
-        await asyncio.sleep(0)
+        sip._health[1] = TrunkHealth(problem="no response to OPTIONS")
+        leg = LegKey(CallKey(1, 1), Side.A, 1)
+        sip.originate(leg, "1", "2", Route(1, "sip", 30, trunk))
+        is_tried = leg in sip._limits
         await sip.close()
-        return not facts
+        return is_tried
 
-    facts: list[LegFact] = []
     assert asyncio.run(originate(keep_alive=0))
     assert not asyncio.run(originate(keep_alive=10))
 
@@ -309,43 +268,69 @@ def test_a_trunk_that_is_down_is_skipped_until_it_responds_again(
     service: SipService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "WATCH", 0.2)
-    monkeypatch.setattr(health, "DOWN_AFTER", 1)
-    is_down, may_respond, is_up = threading.Event(), threading.Event(), threading.Event()
+    works = threading.Event()
 
     def trunk(peer: Peer) -> None:
-        peer.respond(peer.receive("OPTIONS"), "503 Service Unavailable")
-        probe = peer.receive("OPTIONS")  # the first response has been processed
-        is_down.set()
-        assert may_respond.wait(30)
-        peer.respond(probe, "200 OK")
-        while peer.receive("OPTIONS") == probe:  # a retransmission
-            pass
-        is_up.set()
-        invite = peer.receive("INVITE", skip=("OPTIONS",))
-        peer.respond(invite, "486 Busy Here")
+        while not (request := peer.receive("", ())).startswith("INVITE"):
+            if request.startswith("OPTIONS"):
+                peer.respond(request, "200 OK" if works.is_set() else "503 Service Unavailable")
+        peer.respond(request, "486 Busy Here")
 
     spare = service.phone(A, phones.reject("603 Decline"), priority=2)
+    service.gateway_to_nobody(B)
     calls: list[Call] = []
 
     def place() -> None:
         calls.append(service.queue())
 
     async def during() -> None:
-        assert await asyncio.to_thread(is_down.wait, 30)
+        await eventually(GatewayState.objects.filter(gateway=row, is_up=False).exists)
         await asyncio.to_thread(closing, place)
         await eventually(ended(*calls))
-        may_respond.set()
-        assert await asyncio.to_thread(is_up.wait, 30)
+        works.set()
+        await eventually(GatewayState.objects.filter(gateway=row, is_up=True).exists)
         await asyncio.to_thread(closing, place)
 
     with running_peer(trunk) as (port, trunk_done):
-        service.gateway(A, port, priority=1, keep_alive=1)
+        row = service.gateway(A, port, priority=1, keep_alive=1)
         serve(Engine("test"), until=lambda: len(calls) == 2 and ended(*calls)(), during=during)
         trunk_done.result(30)
 
     assert spare.result() == ""
     attempts = [[(row.sip_status, row.hangup_cause) for row in call.legs.all()] for call in calls]
-    assert attempts == [[(0, "gateway_down"), (603, "declined")], [(486, "busy")]]
+    assert attempts == [[(603, "declined")], [(486, "busy")]]
+
+
+def test_more_calls_than_channels_ring_nobody_in_vain(service: SipService) -> None:
+    """Three calls share two channels of a real trunk: they follow each other."""
+    order: list[str] = []
+
+    def trunk(peer: Peer) -> None:
+        """Answer leg A, and reject leg B, of three calls."""
+        dialogs: set[str] = set()
+        over = 0
+        while over < 3:
+            request = peer.receive("")
+            call_id = re.findall(r"^Call-ID: (.*)$", request, re.MULTILINE)[0]
+            if request.startswith("INVITE") and call_id not in dialogs:
+                dialogs.add(call_id)
+                is_a = f"sip:{A}" in request.partition("\n")[0]
+                order.append("A" if is_a else "B")
+                peer.respond(request, "200 OK" if is_a else "486 Busy Here", SDP if is_a else "")
+            elif request.startswith("BYE"):
+                peer.respond(request, "200 OK")
+                over += 1
+
+    with running_peer(trunk) as (port, done):
+        Gateway.objects.filter(pk=service.gateway("", port).pk).update(max_channels=2)
+        calls = [service.queue() for _ in range(3)]
+        serve(Engine("test"), until=ended(*calls))
+        done.result(20)
+
+    results = [(call.status, call.hangup_cause) for call in Call.objects.all()]
+    assert results == [(6, "busy")] * 3
+    assert order == ["A", "B"] * 3
+    assert not Channel.objects.exists()
 
 
 def test_options_requests_are_sent_to_the_trunk(service: SipService) -> None:

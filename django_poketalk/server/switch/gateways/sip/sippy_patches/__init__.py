@@ -14,8 +14,22 @@ from .dispatcher import install as install_dispatcher
 
 def install() -> Dispatcher:
     """Patch sippy in this process. Call this once, in the SIP thread."""
-    from . import clock, local_addresses, random_tokens, standard_output
+    from . import (
+        broken_messages,
+        clock,
+        local_addresses,
+        random_tokens,
+        request_methods,
+        standard_output,
+    )
 
-    for patch in (clock, random_tokens, local_addresses, standard_output):
+    for patch in (
+        clock,
+        random_tokens,
+        local_addresses,
+        standard_output,
+        broken_messages,
+        request_methods,
+    ):
         patch.install()
     return install_dispatcher()

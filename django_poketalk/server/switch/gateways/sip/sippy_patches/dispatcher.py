@@ -9,7 +9,6 @@ sippy, and warns of "Bad Stuff" when a timer is set in any other thread. `Dispat
 from __future__ import annotations
 
 import contextlib
-import logging
 import selectors
 import socket
 import threading
@@ -18,7 +17,9 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-logger = logging.getLogger(__name__)
+from django_poketalk.shared.logs import get_logger
+
+logger = get_logger(__name__)
 
 MAX_WAIT = 1.0  # seconds
 WAKE_UPS = 4096  # read at once, one byte each

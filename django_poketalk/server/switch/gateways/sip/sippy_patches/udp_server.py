@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import logging
 import socket
 import threading
 from collections import deque
@@ -23,7 +22,9 @@ from sippy.Time.MonoTime import MonoTime
 from sippy.Time.Timeout import Timeout
 from sippy.Udp_server import Udp_server_opts
 
-logger = logging.getLogger(__name__)
+from django_poketalk.shared.logs import get_logger
+
+logger = get_logger(__name__)
 
 BATCH = 64  # datagrams read before timers and other work run
 MAX_SIZE = 65_535  # bytes
@@ -59,6 +60,11 @@ class UdpServer(Network_server):  # type: ignore[misc]
             self._send(data, (host, port))
         else:
             self._look_up(data, host, port)
+
+    def send_to_itself(self, data: bytes) -> None:
+        """Send a datagram to this socket, from any thread. It is dropped if the buffer is full."""
+        with contextlib.suppress(OSError):
+            self._socket.sendto(data, self._socket.getsockname())
 
     def shutdown(self) -> None:
         ED2.elp.unwatch(self._socket)

@@ -1,0 +1,3 @@
+"""Rate decks: all rates of a provider, or all buy rates of a gateway, as a CSV file. `reading`
+parses a file, `comparison` says what it would change, and `importing` writes that, or undoes it.
+"""

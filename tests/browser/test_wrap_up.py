@@ -1,0 +1,67 @@
+"""The questions after a call, beside its button: answered with one key."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from django_poketalk.models import CallRequest
+from tests.crm.models import Contact
+
+from .axe import accessibility_violations
+from .service import Service
+from .steps import Visit, call_button, place_call
+
+
+@pytest.fixture(autouse=True)
+def dispositions(site: str, settings: Any) -> None:
+    results = {"sold": "Sold", "refused": "Not interested", "voicemail": "Left a message"}
+    settings.POKETALK = {**settings.POKETALK, "DISPOSITIONS": results}
+
+
+def end_call(page: Page, service: Service) -> None:
+    place_call(page, service, 1, 3, 5, 7, 8)
+
+
+def panel(page: Page) -> Any:
+    return page.get_by_role("group", name="Wrap-up: Bob")
+
+
+def test_one_key_answers_and_returns_to_the_call_button(
+    visit: Visit, bob: Contact, service: Service
+) -> None:
+    page = visit()
+    end_call(page, service)
+    expect(panel(page)).to_be_focused()
+
+    page.keyboard.press("2")
+
+    expect(panel(page).get_by_role("status")).to_have_text("Saved: Not interested.")
+    expect(call_button(page)).to_be_focused()
+    assert CallRequest.objects.get().wrapped_up.disposition == "refused"
+
+    panel(page).get_by_role("button", name="Change").click()
+    panel(page).get_by_label("Note").fill("Asks for 2 offers")
+    panel(page).get_by_label("Note").press("Enter")
+
+    expect(panel(page).get_by_role("status")).to_have_text(re.compile("^Saved"))
+    row = CallRequest.objects.get().wrapped_up
+    assert (row.disposition, row.note) == ("refused", "Asks for 2 offers")
+
+
+@pytest.mark.needs("axe")
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1280, "dark")])
+def test_the_questions_are_accessible(
+    width: int, scheme: str, visit: Visit, service: Service, problems: list[str]
+) -> None:
+    page = visit(color_scheme=scheme, viewport={"width": width, "height": 800})
+    end_call(page, service)
+    expect(panel(page)).to_be_visible()
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert problems == []
+    assert accessibility_violations(page) == []
+    problems.clear()  # axe-core's own styles
