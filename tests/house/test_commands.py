@@ -11,8 +11,8 @@ import pytest
 
 from . import tree
 
-TESTS = "python -m pip install tox && tox run"
-DEMO = "python -m pip install tox && tox run -e demo"
+TESTS = "python -m pip install tox tox-uv && tox run"
+DEMO = "python -m pip install tox tox-uv && tox run -e demo"
 
 
 @pytest.fixture
