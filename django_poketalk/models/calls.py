@@ -1,8 +1,8 @@
 """Call requests.
 
 A call request has two states in two columns: `placement` is the state of our request to the
-service, and `status` is the state of the call. Each change of the placement is a compare-and-set.
-Only `events.recording` writes the columns that events update.
+service, and `status` is the state of the call. `transitions` changes the placement. Only
+`events.recording` writes the columns that events update.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from django.conf import settings as project
 from django.contrib.contenttypes.models import ContentType
@@ -20,23 +19,18 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .. import signals
 from ..conf import DEFAULT_SERVICE
 from ..protocol import numbers
-from ..protocol.codes import ResponseCode
-from ..shared.compiled import Rows
-from ..shared.text import short
 from .beside_calls import WithRowsBeside
-from .call_totals import changing
 from .constraints import CONSTRAINTS
 from .final_figures import WithTalkTime, final_cost, final_status, final_talk_time
 from .indexes import of_calls as indexes_of_calls
 from .numbers import NUMBER_LENGTH, validate_number
 from .phones import validate_phone
 from .primary import PrimaryQuerySet
-from .states import ANSWERS, ARE_OPEN, IS_OPEN, OPEN_PLACEMENTS, ManualResolution, Placement, Status
+from .states import ANSWERS, ARE_OPEN, IS_OPEN, OPEN_PLACEMENTS, Placement, Status
 from .subjects import SubjectField
-from .transitions import ACCEPTABLE, DUE, REJECTABLE
+from .transitions import WithTransitions
 from .webcallids import new_webcallid as new_webcallid  # as migrations name it
 
 
@@ -80,7 +74,7 @@ class CallRequestQuerySet(PrimaryQuerySet["CallRequest"]):
         )
 
 
-class CallRequest(WithTalkTime, WithRowsBeside):
+class CallRequest(WithTransitions, WithTalkTime, WithRowsBeside):
     """A request to connect two phones, and the call that results from it.
 
     Leg A (`from_number`) rings first, and leg B (`to_number`) when A has answered. Both numbers are
@@ -281,120 +275,3 @@ class CallRequest(WithTalkTime, WithRowsBeside):
     def is_scheduled(self) -> bool:
         """Whether it was requested for later, and has not been sent yet."""
         return self.attempts == 0 and self.rings_at > self.created_at
-
-    def begin_sending(self, now: datetime) -> bool:
-        """Claim a due request for this process, before its first byte is sent. Returns False if
-        another process has claimed it.
-        """
-        due, attempts = DUE.among(self.attempts, now), self.attempts + 1
-        return self._move(due, Placement.SENDING, sent_at=now, rings_at=now, attempts=attempts)
-
-    def forbid(self, sentence: str) -> bool:
-        """Close a request that has not been sent and is no longer allowed. No phone rings."""
-        queued = CallRequest.objects.filter(placement=Placement.QUEUED)
-        return self._move(queued, Placement.FORBIDDEN, response_detail=short(sentence))
-
-    def hold_back(self, sentence: str) -> bool:
-        """Note why a request that is due still waits."""
-        queued = CallRequest.objects.filter(placement=Placement.QUEUED)
-        return self.update_if(queued, response_detail=short(sentence))
-
-    def accept(self, now: datetime, detail: str, reference: str = "") -> bool:
-        """Record that the service accepted the call, and its own id of it. This also works if the
-        request was marked as unknown meanwhile, or if the first event arrived before this answer.
-        """
-        code = ResponseCode.OK.value
-        return self._record_answer(Placement.ACCEPTED, now, code, detail, reference=reference)
-
-    def reject(self, now: datetime, code: str, detail: str, cause: str = "") -> bool:
-        """Record that the service refused the request: with a code, or, without one (""), with a
-        message for invalid input. `cause`: which of its reasons the code had.
-        """
-        return self._record_answer(Placement.REJECTED, now, code, detail, hangup_cause=cause)
-
-    def lose(self, detail: str) -> bool:
-        """Record that there was no clear answer, so that it is unknown whether phones ring. The
-        request is not sent again.
-        """
-        sending = CallRequest.objects.filter(placement=Placement.SENDING)
-        return self._move(sending, Placement.UNKNOWN, response_detail=short(detail))
-
-    def retry(self, at: datetime, detail: str) -> bool:
-        """Record that the service could not be reached, so that nothing was sent. Queue the request
-        again for `at`, or fail if that is after its expiry.
-        """
-        sending = CallRequest.objects.filter(placement=Placement.SENDING)
-        placement = Placement.QUEUED if at < self.expires_at else Placement.FAILED
-        changes = {"not_before": at, "rings_at": at, "response_detail": short(detail)}
-        return self._move(sending, placement, **changes)
-
-    def expire(self, now: datetime) -> bool:
-        """Expire a request that was not placed in time. No phone rings."""
-        return self._move(CallRequest.objects.past_expiry(now), Placement.EXPIRED)
-
-    def cancel(self, now: datetime, user: Any = None) -> bool:
-        """Cancel a request that has not been sent. Returns False if it has."""
-        among = CallRequest.objects.filter(placement=Placement.QUEUED)
-        changes = {"hangup_requested_at": now, "hangup_requested_by": user}
-        return self._move(among, Placement.CANCELLED, **changes)
-
-    def request_hang_up(self, now: datetime, user: Any = None) -> bool:
-        """Make the next event be answered with 412. Returns False if the call has ended, or if this
-        was requested before.
-        """
-        among = CallRequest.objects.open().filter(hangup_requested_at=None)
-        return self.update_if(among, hangup_requested_at=now, hangup_requested_by=user)
-
-    def mark_stale(self, now: datetime) -> bool:
-        """Assume that the call has ended, because there were no events for too long. If another
-        event arrives, the call is open again.
-        """
-        among = CallRequest.objects.open().filter(last_event_at=self.last_event_at)
-        return self.update_if(among, stale_at=now)
-
-    def resolve(self, outcome: ManualResolution, now: datetime) -> bool:
-        """Record the outcome that a person found out for a request without a clear answer. Returns
-        False if the outcome is already known.
-
-        Later events override it.
-        """
-        among = CallRequest.objects.filter(placement=Placement.UNKNOWN)
-        if outcome is ManualResolution.NEVER_RANG:
-            return self._move(among, Placement.FAILED)
-        if outcome is ManualResolution.RANG:
-            return self._move(among, Placement.ACCEPTED)
-        return self._move(among, Placement.ACCEPTED, stale_at=self.stale_at or now)
-
-    def _record_answer(
-        self, placement: Placement, now: datetime, code: str, detail: str, **changes: Any
-    ) -> bool:
-        waiting = ACCEPTABLE if placement is Placement.ACCEPTED else REJECTABLE
-        return self._move(
-            waiting.among(),
-            placement,
-            placed_at=now,
-            response_code=code,
-            response_detail=short(detail),
-            **changes,
-        )
-
-    def _move(self, among: Rows, placement: Placement, **changes: Any) -> bool:
-        """`update_if` with this placement."""
-        return self.update_if(among, placement=placement.value, **changes)
-
-    def update_if(self, among: Rows, **changes: Any) -> bool:
-        """Compare-and-set: update the row if it is still `among`, and then this object. Returns
-        whether it was. Sends the signals after the commit.
-        """
-        previous, was_open = Placement(self.placement), self.is_open
-        with changing([self.created_at]):
-            if not among.filter(pk=self.pk).update(**changes):
-                return False
-        for field, value in changes.items():
-            setattr(self, field, value)
-        if self.placement != previous:
-            moved = {"placement": Placement(self.placement), "previous": previous}
-            signals.announce(signals.placement_changed, CallRequest, call=self, **moved)
-        if was_open and not self.is_open:
-            signals.announce(signals.call_ended, CallRequest, call=self)
-        return True
