@@ -25,7 +25,7 @@ from ..exceptions import CallRefused
 from ..models import CallRequest
 from ..models.beside_calls import BESIDE
 from ..models.metadata import as_json
-from ..models.states import ARE_OPEN
+from ..models.states import OPEN_BY_INDEX
 from ..presentation import call_status
 from ..presentation.people import full_name
 from ..protocol import numbers
@@ -43,7 +43,7 @@ MAX_LIVE_ROWS = 200  # the most rows in one request for updates
 
 @admin.action(description=_("Hang up selected calls"), permissions=["hang_up"])
 def hang_up(model_admin: ModelAdmin[Any], request: HttpRequest, queryset: Calls) -> None:
-    still_open = queryset.filter(ARE_OPEN)
+    still_open = queryset.filter(OPEN_BY_INDEX)
     ended = [call for call in still_open if requesting.hang_up(call, request.user)]
     for call in ended:
         model_admin.log_change(request, call, "Requested hang-up.")

@@ -24,7 +24,7 @@ from ..conf import DEFAULT_SERVICE, aliases
 from ..events import vetoes
 from ..models import CallRequest, Placement, WrapUp
 from ..models.indexes import IS_HANGUP_REQUESTED, IS_OF_ANOTHER_SERVICE, IS_STALE, IS_VETOED
-from ..models.states import ANSWERS, ARE_OPEN
+from ..models.states import ANSWERS, OPEN_BY_INDEX
 from ..models.wrap_ups import HAS_DISPOSITION
 from ..presentation import wrap_up
 from ..protocol.codes import CallStatus, ResponseCode
@@ -47,7 +47,7 @@ IS_UNSENT = Q(placement__in=redialing.UNSENT)
 # Each outcome has the same calls as in reports, except that unknown outcomes here include calls
 # that are still open, because somebody may have to resolve them.
 OUTCOMES: dict[Outcome, Q] = {
-    Outcome.LIVE: ARE_OPEN,
+    Outcome.LIVE: OPEN_BY_INDEX,
     Outcome.CONNECTED: Q(status=CallStatus.AB_DISCONNECTED)
     | Q(status=CallStatus.B_ANSWERED) & IS_STALE,
     Outcome.CALLEE: Q(status=CallStatus.B_FAILED),

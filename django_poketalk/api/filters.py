@@ -21,7 +21,7 @@ from ..conf import DEFAULT_SERVICE
 from ..forms import PhoneNumberField, validate_year
 from ..models import BlacklistedNumber, CallBack, CallRequest, Placement, Status
 from ..models.indexes import IS_OF_ANOTHER_SERVICE
-from ..models.states import ARE_OPEN, IS_OPEN
+from ..models.states import IS_OPEN, OPEN_BY_INDEX
 from ..models.wrap_ups import KEY_LENGTH
 from ..protocol import numbers
 from ..protocol.numbers import MAX_TEXT_LENGTH
@@ -150,7 +150,7 @@ class CallFilter(django_filters.FilterSet):
         return found if value == DEFAULT_SERVICE else found.filter(IS_OF_ANOTHER_SERVICE)
 
     def by_open(self, calls: QuerySet[CallRequest], name: str, value: bool) -> Any:
-        return calls.filter(ARE_OPEN) if value else calls.exclude(IS_OPEN)
+        return calls.filter(OPEN_BY_INDEX) if value else calls.exclude(IS_OPEN)
 
     def by_subject_type(self, calls: QuerySet[CallRequest], name: str, value: str) -> Any:
         app, _dot, model = value.lower().partition(".")

@@ -28,7 +28,7 @@ from .indexes import of_calls as indexes_of_calls
 from .numbers import NUMBER_LENGTH, validate_number
 from .phones import validate_phone
 from .primary import PrimaryQuerySet
-from .states import ANSWERS, ARE_OPEN, IS_OPEN, OPEN_PLACEMENTS, Placement, Status
+from .states import ANSWERS, IS_OPEN, OPEN_BY_INDEX, OPEN_PLACEMENTS, Placement, Status
 from .subjects import SubjectField
 from .transitions import WithTransitions
 from .webcallids import new_webcallid as new_webcallid  # as migrations name it
@@ -49,7 +49,7 @@ class CallRequestQuerySet(PrimaryQuerySet["CallRequest"]):
 
     def open(self) -> CallRequestQuerySet:
         """Neither refused nor ended, as far as is known."""
-        return self.filter(ARE_OPEN)
+        return self.filter(OPEN_BY_INDEX)
 
     def live(self) -> CallRequestQuerySet:
         """Open, and sent or about to be. A scheduled call is not live until it is sent."""

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 from .. import permissions
 from ..calls import call_backs, subjects
 from ..models import CallBack, CallRequest
-from ..models.states import ARE_OPEN
+from ..models.states import OPEN_BY_INDEX
 from ..presentation import call_status, wrap_up
 from ..protocol.codes import CallStatus
 from ..shared.periods import YEARS, midnight
@@ -35,7 +35,7 @@ OUTCOMES: dict[str, tuple[Any, Q]] = {
     ),
     "callee": (_("Callee not reached"), Q(status=CallStatus.B_FAILED)),
     "caller": (_("Caller not reached"), Q(status=CallStatus.A_FAILED)),
-    "open": (_("In progress"), ARE_OPEN),
+    "open": (_("In progress"), OPEN_BY_INDEX),
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from django_poketalk.models import CallRequest, Placement
-from django_poketalk.models.states import ARE_OPEN, IS_OPEN
+from django_poketalk.models.states import IS_OPEN, OPEN_BY_INDEX
 from tests.caller.conftest import CALLEE, CALLER
 
 pytestmark = pytest.mark.django_db
@@ -49,12 +49,12 @@ def test_open_calls_are_found_completely(calls: None) -> None:
     expected = {call.pk for call in CallRequest.objects.all() if call.is_open}
 
     assert len(expected) == 4 * len(STATUSES)
-    for found in (CallRequest.objects.filter(ARE_OPEN), CallRequest.objects.open()):
+    for found in (CallRequest.objects.filter(OPEN_BY_INDEX), CallRequest.objects.open()):
         assert {call.pk for call in found} == expected
 
 
 def test_a_call_that_ends_is_no_longer_found(calls: None) -> None:
-    open_calls = CallRequest.objects.filter(ARE_OPEN, status=7)
+    open_calls = CallRequest.objects.filter(OPEN_BY_INDEX, status=7)
     assert open_calls.update(status=8, ended_at=AT) == 4
 
     assert not open_calls.exists()
