@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
@@ -17,8 +18,8 @@ from ..calls.throttling import QuoteThrottle, too_many
 from ..conf import settings
 from ..forms import BlacklistedNumberForm
 from ..models import BlacklistedNumber
-from ..protocol import number_search, numbers
-from ..shared.admin_names import masked_text
+from ..protocol import number_search
+from ..shared.masked_numbers import masked_text
 from ..shared.moments import moment_with_zone
 from . import blacklist_matches
 from .bulk_add import BulkAdd
@@ -74,9 +75,13 @@ class BlacklistedNumberAdmin(BulkAdd, NumberAdmin):
     # Not where Django finds them by itself: a project's own admin has pages of its own.
     change_form_template = "poketalk/admin/blacklist_entry.html"
     change_list_template = "poketalk/admin/blacklist.html"
-    text = "reason"
-    masked_text = masked_text("reason", _("reason"))
-    facts = ("effect", "state", "created_at", "created_by")
+    masks: ClassVar[Mapping[str, str]] = {"number": "masked_number", "reason": "masked_reason"}
+    texts = ("reason",)
+    fixed = ("is_prefix",)  # part of the number
+    masked_reason = masked_text("reason", _("reason"))
+    list_display = ("number", "effect", "reason", "state", "created_by")
+    readonly_fields = ("effect", "state", "created_at", "created_by")
+    fields = (*BlacklistedNumberForm.base_fields, *readonly_fields)
     list_filter = ("direction", KindFilter, StateFilter)
     list_select_related = ("created_by",)
     show_full_result_count = False
@@ -92,20 +97,15 @@ class BlacklistedNumberAdmin(BulkAdd, NumberAdmin):
         # Short, beside two buttons
         return super().changelist_view(request, {"title": _("Blacklist"), **(extra_context or {})})
 
-    def get_list_display(self, request: HttpRequest) -> list[Any]:
-        whole = permissions.may_see_numbers(request.user)
+    @admin.display(description=_("number or prefix"))
+    def masked_number(self, entry: BlacklistedNumber) -> str:
+        return super().masked_number(entry)
 
-        @admin.display(description=_("number or prefix"), ordering="number" if whole else None)
-        def number(entry: BlacklistedNumber) -> str:
-            if not whole:
-                name = str(entry)
-            elif entry.is_prefix:
-                name = f"{entry.number}…"
-            else:
-                name = numbers.display(entry.number)
-            return left_to_right(name)
-
-        return [number, "effect", "reason" if whole else "masked_text", "state", "created_by"]
+    @admin.display(description=_("number or prefix"), ordering="number")
+    def whole_number(self, entry: BlacklistedNumber) -> str:
+        if entry.is_prefix:
+            return left_to_right(f"{entry.number}…")
+        return super().whole_number(entry)
 
     @admin.display(description=_("effect"), ordering="direction")
     def effect(self, entry: BlacklistedNumber) -> str:
@@ -139,12 +139,6 @@ class BlacklistedNumberAdmin(BulkAdd, NumberAdmin):
         return queryset.filter(condition), False
 
     # An entry's page
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        fields = super().get_readonly_fields(request, obj)
-        if obj is None or permissions.may_see_numbers(request.user):
-            return fields
-        return [*fields, "is_prefix"]  # part of the number, which they may not change
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change:

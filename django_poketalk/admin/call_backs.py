@@ -20,7 +20,8 @@ from ..models import CallBack
 from ..presentation.people import full_name
 from ..shared.admin_names import NumbersInNames
 from ..shared.admin_pages import admin_url
-from ..shared.changelist import LongChangeList, LongList, SafeLookups, names_a_number
+from ..shared.changelist import LongChangeList, LongList
+from ..shared.masked_numbers import NoNumberLookups
 from ..shared.moments import moment
 from ..views.after_call_forms import CallBackForm
 from .filters import ChoiceFilter
@@ -75,7 +76,7 @@ class CallBackChangeList(LongChangeList):
 
 
 @admin.register(CallBack)
-class CallBackAdmin(ObjectPermissions, SafeLookups, NumbersInNames, LongList):
+class CallBackAdmin(ObjectPermissions, NoNumberLookups, NumbersInNames, LongList):
     """Users set their call backs on other pages. Here they are moved, done or canceled."""
 
     form = CallBackForm
@@ -175,11 +176,6 @@ class CallBackAdmin(ObjectPermissions, SafeLookups, NumbersInNames, LongList):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         hidden = [] if self._may_see(request, obj) else ["masked_note", "note"]
         return ["who", "callee", "about", "state", "after_call", *hidden]
-
-    def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
-        if names_a_number(lookup) and not permissions.may_see_numbers(request.user):
-            return False
-        return super().lookup_allowed(lookup, value, request)
 
     def _may_see(self, request: HttpRequest, obj: CallBack | None) -> bool:
         own = obj is not None and obj.user_id == request.user.pk

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -17,9 +18,8 @@ from ..forms import PhoneForm
 from ..models import Phone
 from ..models.phones import are_stored_here
 from ..protocol import number_search
-from ..shared.admin_names import masked_text
 from ..shared.changelist import ChoiceFilter, Conditions
-from ..shared.moments import moment_cell
+from ..shared.masked_numbers import masked_text
 from .numbers import NumberAdmin
 
 
@@ -53,10 +53,13 @@ class PhoneAdmin(NumberAdmin):
     """
 
     form = PhoneForm
-    text = "label"
-    masked_text = masked_text("label", _("label"))
-    columns = ("user", "number", "label", "rings_first", "verification")
-    facts = ("verified_at",)
+    masks: ClassVar[Mapping[str, str]] = {"number": "masked_number", "label": "masked_label"}
+    texts = ("label",)
+    fixed = ("user",)  # who would see the number
+    masked_label = masked_text("label", _("label"))
+    list_display = ("user", "number", "label", "rings_first", "verified_at")
+    readonly_fields = ("verified_at",)
+    fields = (*PhoneForm.base_fields, *readonly_fields)
     list_filter = (VerifiedFilter, DefaultFilter)
     raw_id_fields = ("user",)
     list_select_related = ("user",)
@@ -67,10 +70,6 @@ class PhoneAdmin(NumberAdmin):
     @admin.display(description=_("default"), boolean=True)
     def rings_first(self, phone: Phone) -> bool:
         return bool(phone.is_default)
-
-    @admin.display(description=_("verified at"), ordering="verified_at")
-    def verification(self, phone: Phone) -> str:
-        return moment_cell(phone.verified_at) or "-"
 
     @admin.action(description=_("Verify the selected phones"), permissions=["verify"])
     def verify(self, request: HttpRequest, queryset: QuerySet[Phone]) -> None:
@@ -107,8 +106,6 @@ class PhoneAdmin(NumberAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         fields = super().get_readonly_fields(request, obj)
-        if obj is not None and not permissions.may_see_numbers(request.user):
-            fields = [*fields, "user"]  # who would see the number
         # Naming it takes its input out of the form: a field that is only not shown could be sent.
         return fields if permissions.may_verify_phones(request.user, obj) else [*fields, "verified"]
 

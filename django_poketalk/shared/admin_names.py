@@ -1,15 +1,13 @@
-"""Names and texts of rows in the admin of both halves, with or without whole numbers."""
+"""Names of rows in the admin of both halves, with or without whole numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 
-from ..protocol import numbers
 from .number_names import show_numbers
 
 
@@ -18,24 +16,6 @@ def named(rows: QuerySet[Any], whole: bool | Q) -> QuerySet[Any]:
     value = ExpressionWrapper(whole, BooleanField()) if isinstance(whole, Q) else Value(whole)
     found: QuerySet[Any] = rows.annotate(shows_numbers=value)
     return found
-
-
-def masked_text(field: str, description: Any) -> Callable[[Any, Any], str]:
-    """A column with the text of people in this field, in which numbers are masked."""
-    return _masked(field, description, numbers.mask_within)
-
-
-def masked_record(field: str, description: Any) -> Callable[[Any, Any], str]:
-    """The same for texts of programs and about rows, in which ids and IP addresses are kept."""
-    return _masked(field, description, numbers.mask_in_records)
-
-
-def _masked(field: str, description: Any, mask: Callable[[str], str]) -> Callable[[Any, Any], str]:
-    @admin.display(description=description)
-    def column(page: Any, row: Any) -> str:
-        return mask(getattr(row, field))
-
-    return column
 
 
 class NumbersInDeletions(admin.ModelAdmin):  # type: ignore[type-arg]

@@ -29,27 +29,6 @@ LAST_PAGE = 1_000_000  # no database reads further
 Conditions = Mapping[str, tuple[Any, Q]]  # by their value in the address: words, what they mean
 
 DATE = re.compile(r"[0-9]{4}(-[0-9W]|W|[0-9]{4}T)")  # as `datetime.fromisoformat` reads it
-NUMBERS = {
-    *("number", "from_number", "to_number", "to_extension", "presented_number"),
-    # texts that may contain one:
-    *("reason", "response_detail", "veto_reason", "note", "label", "data", "metadata"),
-    *("custom", "problem", "error", "dialog"),
-}
-
-
-def names_a_number(lookup: str) -> bool:
-    """Whether a lookup of an address (`?to_number__startswith=44`) is about a phone number, also
-    one of a row that this one belongs to. Digit by digit, it would tell a number that is masked.
-    """
-    return not NUMBERS.isdisjoint(lookup.split("__"))
-
-
-def without_numbers(ordering: Iterable[Any] | None) -> list[Any]:
-    """The ordering without columns of numbers, or newest first: in a sorted list, the place of a
-    row among others tells its number.
-    """
-    kept = [each for each in ordering or () if not names_a_number(str(each).lstrip("-"))]
-    return kept or ["-pk"]
 
 
 class KeySelect(AutocompleteSelect):

@@ -22,7 +22,7 @@ from django_poketalk import models as caller
 from django_poketalk.server import models as service
 from django_poketalk.server.switch.monitoring import heartbeat
 from django_poketalk.server.switch.monitoring.heartbeat import GatewayView
-from django_poketalk.shared.changelist import NUMBERS
+from django_poketalk.shared.masked_numbers import NUMBERS
 from tests.server.conftest import Customer, make_customer
 
 pytestmark = pytest.mark.django_db

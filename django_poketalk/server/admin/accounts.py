@@ -15,6 +15,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
+from django_poketalk.shared.admin_names import NumbersInDeletions
 from django_poketalk.shared.admin_pages import admin_url
 from django_poketalk.shared.changelist import SafeLookups
 
@@ -22,8 +23,7 @@ from ..billing import ledger
 from ..models import Account, AllowedAddress
 from .call_records import CallRecordsPage
 from .currency_choices import currency_field
-from .display import NamesNumbers, amount
-from .related_links import LinksForUser
+from .display import NumbersByPermission, amount
 from .statements import StatementPage
 from .top_ups import TopUpPage
 
@@ -82,7 +82,7 @@ class AllowedAddressInline(admin.TabularInline):  # type: ignore[type-arg]
 
 @admin.register(Account)
 class AccountAdmin(
-    LinksForUser, SafeLookups, NamesNumbers, TopUpPage, StatementPage, CallRecordsPage
+    NumbersByPermission, NumbersInDeletions, TopUpPage, StatementPage, CallRecordsPage
 ):
     """Customers. Their balance is read-only here; it changes in the ledger."""
 

@@ -10,10 +10,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.protocol import numbers
-from django_poketalk.shared.admin_names import masked_text
+from django_poketalk.shared.masked_numbers import masked_text
 
 from ..models import BlacklistedNumber
-from .display import MaskedNumbersPage, may_see_numbers
+from .display import MaskedNumbersPage
 
 
 @admin.register(BlacklistedNumber)
@@ -22,6 +22,7 @@ class BlacklistedNumberAdmin(MaskedNumbersPage):
 
     masks: ClassVar[Mapping[str, str]] = {"number": "masked_number", "reason": "masked_reason"}
     texts = ("reason",)
+    fixed = ("is_prefix",)
     fields = ("account", "number", "is_prefix", "reason")
     list_display = ("number", "is_prefix", "account", "reason", "created_at")
     list_filter = ("is_prefix",)
@@ -31,14 +32,6 @@ class BlacklistedNumberAdmin(MaskedNumbersPage):
     number_search_fields = ("reason",)
     autocomplete_fields = ("account",)
     masked_reason = masked_text("reason", _("reason"))
-
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: BlacklistedNumber | None = None
-    ) -> Any:
-        """What is masked cannot be edited."""
-        if obj is None or may_see_numbers(request):
-            return ()
-        return (*self.masks.values(), "is_prefix")
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

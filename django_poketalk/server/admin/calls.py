@@ -20,9 +20,10 @@ from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.protocol import eventurl, numbers
 from django_poketalk.protocol.codes import CallStatus
-from django_poketalk.shared.admin_names import masked_record, named
+from django_poketalk.shared.admin_names import named
 from django_poketalk.shared.admin_pages import admin_url, one_or_404, page_path
 from django_poketalk.shared.changelist import LongList
+from django_poketalk.shared.masked_numbers import MaskedNumbers, masked_record
 
 from ..database.clock import DatabaseNow
 from ..models import Call, EventDelivery, LedgerEntry, Leg
@@ -31,7 +32,6 @@ from .call_records import ExportsCallRecords
 from .causes import HangupCauseColumn
 from .display import (
     CallSearch,
-    MaskedNumbers,
     MaskedNumbersPage,
     ReadOnly,
     all_fields,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -16,30 +16,27 @@ from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 
 from django_poketalk.protocol import number_search, numbers
-from django_poketalk.shared.admin_names import NumbersInDeletions, NumbersInNames
-from django_poketalk.shared.changelist import SafeLookups, names_a_number, without_numbers
+from django_poketalk.shared.admin_names import NumbersInNames
+from django_poketalk.shared.masked_numbers import MaskedNumbers, NoNumberLookups
 
 from .related_links import LinksForUser
 
 NOTHING = "—"  # for None, which read-only pages of Django's admin show as a word
 
 
-class NoNumberLookups(LinksForUser, SafeLookups):
-    """Refuses lookups in the URL, and an ordering, that would reveal masked numbers."""
+class NumbersByPermission(LinksForUser, NoNumberLookups):
+    """Numbers are whole for users with the permission, and customers' EventURLs never searched."""
 
-    def get_ordering(self, request: HttpRequest) -> Any:
-        ordering = super().get_ordering(request) or self.opts.ordering
-        return ordering if may_see_numbers(request) else without_numbers(ordering)
+    def whole_numbers(self, request: HttpRequest) -> bool:
+        return may_see_numbers(request)
 
     def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
         if "eventurl" in lookup.split("__"):  # may contain a customer's signature
             return False
-        if names_a_number(lookup) and not may_see_numbers(request):
-            return False
         return super().lookup_allowed(lookup, value, request)
 
 
-class AppendOnly(NoNumberLookups):
+class AppendOnly(NumbersByPermission):
     """For rows that stay as they are."""
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -56,36 +53,6 @@ class ReadOnly(AppendOnly):
         return False
 
 
-class MaskedNumbers(NoNumberLookups):
-    """Replaces each number of an existing row by its mask, as `masks` maps them, unless the user
-    may see whole numbers. Of `texts`, which can be changed, those with a number.
-    """
-
-    masks: ClassVar[Mapping[str, str]] = {"number": "masked_number"}
-    texts: ClassVar[tuple[str, ...]] = ()
-
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        fields = super().get_fields(request, obj)
-        if obj is None:
-            return fields
-        masks = {name: self.masks[name] for name in self.texts}
-        whole = {
-            mask: name
-            for name, mask in masks.items()
-            if getattr(self, mask)(obj) == vars(obj)[name]
-        }
-        return [whole.get(each, each) for each in self.for_user(request, fields)]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        masked = (self.masks[each] for each in self.texts)
-        return [*self.for_user(request, super().get_readonly_fields(request, obj)), *masked]
-
-    def for_user(self, request: HttpRequest, names: Any) -> list[Any]:
-        if may_see_numbers(request):
-            return list(names)
-        return [self.masks.get(name, name) for name in names]
-
-
 class NamesItsCall(admin.ModelAdmin):  # type: ignore[type-arg]
     """Rows that belong to a call, whose page names it by the numbers that the reader may see."""
 
@@ -96,24 +63,14 @@ class NamesItsCall(admin.ModelAdmin):  # type: ignore[type-arg]
         return row
 
 
-class NamesNumbers(NumbersInDeletions):
-    """Rows with which others are deleted that are named by numbers."""
-
-    def whole_numbers(self, request: HttpRequest) -> bool:
-        return may_see_numbers(request)
-
-
-class MaskedNumbersPage(MaskedNumbers, NamesNumbers, NumbersInNames):
-    """`MaskedNumbers` for a model admin, with its list and its search."""
+class MaskedNumbersPage(NumbersByPermission, MaskedNumbers, NumbersInNames):
+    """`MaskedNumbers` for a model admin, with its search."""
 
     searched_numbers: ClassVar[tuple[str, ...]] = ()  # columns, in any spelling of a number
     number_search_fields: ClassVar[tuple[str, ...]] = ()  # other columns that may have numbers
 
     class Media:
         css = {"all": ("poketalk_server/admin.css",)}
-
-    def get_list_display(self, request: HttpRequest) -> Any:
-        return self.for_user(request, super().get_list_display(request))
 
     def get_search_fields(self, request: HttpRequest) -> Any:
         """The search fields. Numbers are included only if the user may see them."""

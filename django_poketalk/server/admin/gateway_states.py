@@ -13,13 +13,14 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from django_poketalk.shared.admin_names import masked_record, named
+from django_poketalk.shared.admin_names import named
+from django_poketalk.shared.masked_numbers import MaskedNumbers, masked_record
 from django_poketalk.shared.moments import moment
 
 from ..database.clock import DatabaseNow
 from ..models import Channel, Gateway, GatewayState
 from ..models.gateway_states import health_of, with_health
-from .display import NOTHING, MaskedNumbers, NamesItsCall, ReadOnly, may_see_numbers
+from .display import NOTHING, NamesItsCall, ReadOnly, all_fields, may_see_numbers
 
 WORDS: dict[bool | None, tuple[str, str | Promise]] = {
     True: ("good", _("up")),
@@ -88,12 +89,10 @@ class GatewayStateAdmin(ReadOnly, MaskedNumbers, admin.ModelAdmin):  # type: ign
 
     masks: ClassVar[Mapping[str, str]] = {"problem": "masked_problem"}
     list_display = ("gateway", "switch", "is_up", "since", "problem", "channels")
+    fields = all_fields(GatewayState)
     list_filter = ("is_up", ("gateway", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("gateway", "switch")
     masked_problem = masked_record("problem", _("problem"))
-
-    def get_list_display(self, request: HttpRequest) -> Any:
-        return self.for_user(request, super().get_list_display(request))
 
 
 @admin.register(Channel)

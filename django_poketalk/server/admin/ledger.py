@@ -13,9 +13,9 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from django_poketalk.shared.admin_names import masked_record
 from django_poketalk.shared.admin_pages import admin_url
 from django_poketalk.shared.changelist import LongList
+from django_poketalk.shared.masked_numbers import masked_record
 
 from ..billing import ledger
 from ..models import LedgerEntry

@@ -17,8 +17,9 @@ from django.utils.translation import gettext_lazy as _
 from django_poketalk.protocol import numbers
 from django_poketalk.protocol.codes import HTTP_HANG_UP
 from django_poketalk.shared import csv_export
-from django_poketalk.shared.admin_names import masked_record, named
+from django_poketalk.shared.admin_names import named
 from django_poketalk.shared.changelist import LongList, count
+from django_poketalk.shared.masked_numbers import MaskedNumbers, masked_record
 
 from ..billing.call_records import TARIFF
 from ..database.clock import database_now
@@ -27,7 +28,6 @@ from .causes import HangupCauseColumn, with_words
 from .display import (
     NOTHING,
     CallSearch,
-    MaskedNumbers,
     MaskedNumbersPage,
     NamesItsCall,
     ReadOnly,
@@ -113,12 +113,11 @@ class LegAdmin(HangupCauseColumn, ReadOnly, CallSearch, MaskedNumbersPage, Names
             return False
         return super().lookup_allowed(lookup, value, request)
 
-    def for_user(self, request: HttpRequest, names: Any) -> list[Any]:
+    def for_user(self, request: HttpRequest, names: Any, row: Any = None) -> list[Any]:
         """Without buy costs, unless the user may see them."""
+        names = super().for_user(request, names, row)
         may_see = may_see_buy_costs(request)
-        return [
-            name for name in super().for_user(request, names) if may_see or name not in BUY_COSTS
-        ]
+        return [name for name in names if may_see or name not in BUY_COSTS]
 
     @admin.display(description=_("call"))
     def which_call(self, leg: Leg) -> str:
@@ -186,6 +185,7 @@ class EventDeliveryAdmin(ResponseColumns, ReadOnly, MaskedNumbers, LongList):
     """Events that were sent, with the responses."""
 
     list_display = ("sent_at", "call", "sequence", "status", "response", "took", "error")
+    fields = all_fields(EventDelivery)
     list_filter = (DeliveryFilter, "status")
     list_select_related = ()  # `get_queryset` fetches the calls
     list_per_page = 50
@@ -195,9 +195,6 @@ class EventDeliveryAdmin(ResponseColumns, ReadOnly, MaskedNumbers, LongList):
 
     class Media:
         css = {"all": ("poketalk_server/admin.css",)}
-
-    def get_list_display(self, request: HttpRequest) -> Any:
-        return self.for_user(request, super().get_list_display(request))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EventDelivery]:
         calls = named(Call.objects.all(), may_see_numbers(request))

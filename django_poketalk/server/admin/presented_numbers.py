@@ -13,8 +13,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.protocol import numbers
-from django_poketalk.shared.admin_names import masked_text
 from django_poketalk.shared.changelist import ChoiceFilter, Conditions
+from django_poketalk.shared.masked_numbers import masked_text
 
 from ..database.clock import database_now
 from ..models import PresentedNumber
@@ -65,9 +65,8 @@ class PresentedNumberAdmin(MaskedNumbersPage):
 
     def get_readonly_fields(self, request: HttpRequest, obj: PresentedNumber | None = None) -> Any:
         """The account and number of an existing entry, and what is masked."""
-        if obj is None:
-            return ()
-        return ("account", "number", *self.masks.values())
+        fields = super().get_readonly_fields(request, obj)
+        return fields if obj is None else [*fields, "account", "number"]
 
     @admin.action(description=_("Mark as verified"), permissions=["change"])
     def verify(self, request: HttpRequest, queryset: QuerySet[PresentedNumber]) -> None:

@@ -37,7 +37,7 @@ def text(html: str) -> str:
 
 def listed(html: str) -> list[str]:
     """The numbers in the list."""
-    return re.findall(r'field-number.*?<bdi dir="ltr">(.*?)</bdi>', html)
+    return re.findall(r'field-(?:whole|masked)_number.*?<bdi dir="ltr">(.*?)</bdi>', html)
 
 
 # Who may
