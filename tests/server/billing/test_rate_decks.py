@@ -150,6 +150,36 @@ def test_names_other_columns_that_are_not_read(column: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        *(("Status", "Blocked"), ("Action", " DELETE "), ("prefix_status", "Closed (fraud)")),
+        *(("Change", "to be deleted"), ("Deleted", "yes"), ("Disabled", "1")),
+        *(("Estado", "bloqueado"), ("Statut", "supprimé"), ("Aktion", "löschen")),
+    ],
+)
+def test_refuses_a_row_that_is_blocked_or_deleted(column: str, cell: str) -> None:
+    deck = read(f"prefix,{column},price_per_minute\n33,,0.1\n44,{cell},0.1\n")
+
+    [wrong] = deck.wrong
+    assert wrong.line == 3
+    assert f"{column}: “{cell.strip()}” is not imported" in wrong.words
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        *(("Status", "Active"), ("Action", "Increase"), ("Change", "unchanged"), ("Deleted", "0")),
+        *(("Comment", "blocked"), ("City", "Closed Bay"), ("Status", "1"), ("Deleted", "")),
+    ],
+)
+def test_reads_a_row_that_is_neither_blocked_nor_deleted(column: str, cell: str) -> None:
+    deck = read(f"prefix,{column},price_per_minute\n44,{cell},0.1\n")
+
+    assert terms(deck, "44")[1] == Decimal("0.1")
+    assert deck.unread == (column,)
+
+
+@pytest.mark.parametrize(
     ("text", "dialect"),
     [
         ("prefix;destination;price_per_minute\n44;UK, mobile;0,125\n", Dialect.SEMICOLONS),

@@ -9,7 +9,6 @@ import csv
 import enum
 import hashlib
 import io
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -22,6 +21,7 @@ from ...models import ALWAYS
 from .columns import (
     COLUMNS,
     INTERNAL,
+    MAX_TEXT,
     PREFIX,
     REQUIRED,
     TERMS,
@@ -33,27 +33,10 @@ from .columns import (
     prefix,
     reader,
 )
+from .unread_columns import is_withdrawn, means_money, means_status
 
 MAX_ROWS = 50_000
 MAX_NAMED = 10  # lines in one message
-
-# A column is about money if a word of its name begins or ends so.
-MONEY_WORDS = (
-    *("price", "rate", "cost", "fee", "charge", "surcharge", "tariff", "amount", "currency"),
-    *("increment", "interval", "minimum", "min", "minute", "second", "sec", "block", "period"),
-    *("round", "grace", "connect", "setup", "flagfall", "billing", "discount", "markup", "margin"),
-    *("peak", "weekend", "pulse", "step"),
-    *("tax", "vat", "effective", "valid", "expir", "until", "from", "start", "end", "date", "day"),
-    *("begin", "activ"),
-    *("eur", "usd", "gbp", "preis", "gebühr", "währung", "takt", "gültig", "precio", "tarif"),
-    *("moneda", "cargo", "vigencia", "vigente", "prix", "frais", "devise", "effet", "מחיר", "מטבע"),
-    *("segundo", "mínimo", "válido", "valable", "incrément", "montant"),
-    *("דמי", "חיוב", "יחידת", "מינימום", "בתוקף"),
-)
-MONEY_ENDINGS = (  # of words without spaces, such as InitialIncrement and Verbindungsgebühr
-    *("price", "rate", "cost", "fee", "charge", "currency", "increment", "interval", "block"),
-    *("minimum", "date", "preis", "gebühr", "kosten", "entgelt", "takt"),
-)
 
 
 class UnreadableDeck(ValueError):
@@ -138,16 +121,18 @@ def read(data: bytes, dialect: Dialect = Dialect.COMMAS) -> Deck:
     while not header[-1].strip():
         header.pop()
     positions = _positions(header, number)
+    others = {
+        position: " ".join(name.split())
+        for position, name in enumerate(header)
+        if _name(name) not in COLUMNS
+    }
     deck = Deck(
         digest=hashlib.sha256(data).hexdigest(),
         columns=tuple(name for name in COLUMNS if name in positions),
-        unread=tuple(
-            " ".join(name.split()) or _("column %d") % position
-            for position, name in enumerate(header, start=1)
-            if _name(name) not in COLUMNS
-        ),
+        unread=tuple(name or _("column %d") % (at + 1) for at, name in others.items()),
     )
-    _read_rows(deck, _even(lines, len(header)), positions, dialect)
+    status = {position: name for position, name in others.items() if means_status(name)}
+    _read_rows(deck, _even(lines, len(header)), positions, status, dialect)
     if not deck.rows and not deck.wrong:
         raise UnreadableDeck(_("The file has no rows."))
     return deck
@@ -189,7 +174,7 @@ def _positions(header: list[str], line: int) -> dict[str, int]:
             _("Line %(line)d: the header has no column %(names)s. Are columns separated as chosen?")
             % {"line": line, "names": ", ".join(missing)}
         )
-    if money := [name.strip() for name in header if _means_money(_name(name))]:
+    if money := [name.strip() for name in header if means_money(_name(name))]:
         raise UnreadableDeck(
             _(
                 "Line %(line)d: these columns are not read, but mean money: %(names)s. Rename each"
@@ -202,13 +187,6 @@ def _positions(header: list[str], line: int) -> dict[str, int]:
 
 def _name(text: str) -> str:
     return text.strip().lower()
-
-
-def _means_money(name: str) -> bool:
-    words = re.split(r"[\W_]+", name)
-    return name not in COLUMNS and any(
-        word.startswith(MONEY_WORDS) or word.endswith(MONEY_ENDINGS) for word in words
-    )
 
 
 def _even(lines: Iterator[tuple[int, list[str]]], width: int) -> Iterator[tuple[int, list[str]]]:
@@ -235,9 +213,12 @@ def _read_rows(
     deck: Deck,
     lines: Iterator[tuple[int, list[str]]],
     positions: dict[str, int],
+    status: dict[int, str],
     dialect: Dialect,
 ) -> None:
-    """Fill the deck with the rows, and with what is wrong with the others."""
+    """Fill the deck with the rows, and with what is wrong with the others. `status`: the columns
+    that may say that a prefix is withdrawn.
+    """
     readers = {name: reader(name, dialect.decimal) for name in TERMS if name in positions}
     places = [(name, positions.get(name)) for name in TERMS]
     prefix_at, internal_at = positions[PREFIX], positions.get(INTERNAL)
@@ -256,6 +237,10 @@ def _read_rows(
             key = Key(is_internal, prefix(row[prefix_at], is_internal=is_internal), day)
         except WrongCell as error:
             errors.insert(0, f"{error.column}: {error}")
+        for place, name in status.items():
+            if is_withdrawn(row[place], name):
+                words = _("“%s” is not imported: a row can only add or change a rate. Remove it.")
+                errors.append(f"{name}: {words % row[place].strip()[:MAX_TEXT]}")
         if errors:
             deck.wrong.append(Wrong(line, " ".join(errors)))
             continue
