@@ -12,12 +12,13 @@ from django_poketalk.shared.logs import get_logger
 
 from ..base import CallKey, LegKey, Report
 from . import causes, channel_ids, redirections
-from .bridges import DONE, Bridges
+from .bridges import Bridges
 from .channel_ids import channel_id, is_channel_of
-from .connection import Address, Connection, Json, NoResponse
+from .connection import Address, Connection, Json
 from .dialed_channels import DialedChannels
-from .hang_ups import GONE, HangUps
+from .hang_ups import HangUps
 from .leg import AsteriskLeg
+from .originations import Originations
 from .redirections import Redirection
 
 logger = get_logger(__name__)
@@ -28,10 +29,7 @@ LOST_AFTER = 30.0  # seconds without a WebSocket, after which its calls are ende
 DESTROYED_WITHIN = 1.0
 CLOSE_TIMEOUT = 5.0  # seconds for the last requests of a switch that stops
 
-NOT_FOUND = 404
-ALLOCATION_FAILED = {"error": "Allocation failed"}  # no phone is registered at the endpoint
 PROGRESS = ("RINGING", "PROGRESS")  # `Dial` statuses: the network has found the phone
-GATEWAY_TIMEOUT = 504  # a proxy got no response in time; Asterisk may still execute the request
 
 
 class StasisApplication:
@@ -49,6 +47,9 @@ class StasisApplication:
         self._bridges = Bridges(self.name, self.connection)
         self._hang_ups = HangUps(self.connection)
         self._dialed_channels = DialedChannels(self.name, self.connection)
+        self._originations = Originations(
+            self.name, self.connection, self._dialed_channels, self._hang_ups
+        )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._lost_timer: asyncio.TimerHandle | None = None
         self._was_connected = False
@@ -103,26 +104,14 @@ class StasisApplication:
         channel = channel_id(self.name, key)
         leg = AsteriskLeg(key, channel, ring_timeout, self._report, self._on_leg_end)
         leg.failover_codes, leg.has_dialplan = failover_codes, endpoint.startswith("Local/")
-        parameters: dict[str, str | int] = {
-            "endpoint": endpoint,
-            "app": self.name,
-            "appArgs": str(key.side),
-            "channelId": leg.channel,
-        }
-        body = None
+        leg_a = None
         if key.side is Side.A:
             self._legs_a[key.call] = leg
         elif leg_a := self._legs_a.get(key.call):
-            parameters["originator"] = leg_a.channel
             leg.is_created_first = early_media
-        if leg.is_created_first:
-            body = {"variables": {"CONNECTEDLINE(all)": caller_id}} if caller_id else None
-        else:
-            parameters["timeout"] = ring_timeout
-            if caller_id:
-                parameters["callerId"] = caller_id
+        originator = leg_a.channel if leg_a else ""
         self._legs[leg.channel] = leg
-        self._start(self._originate(leg, parameters, body))
+        self._start(self._originations.create(leg, endpoint, caller_id, originator))
         self._loop.call_later(progress_timeout, self._check_progress, leg)
 
     def bridge(self, key_a: LegKey, key_b: LegKey) -> None:
@@ -160,71 +149,11 @@ class StasisApplication:
             else:  # another switch's, whose call may have more channels
                 self._start(self._hang_ups.hang_up_call_of(channel))
 
-    async def _originate(
-        self, leg: AsteriskLeg, parameters: dict[str, str | int], body: Json | None
-    ) -> None:
-        url = self.connection.address.url
-        if not await self.connection.wait_until_up():
-            logger.warning("Asterisk at %s is down: cannot originate a call.", url)
-            leg.fail(Cause.GATEWAY_DOWN, transport=True)
-            return
-        if leg.ended:
-            return
-        leg.requested = True
-        try:
-            path = "channels/create" if leg.is_created_first else "channels"
-            status, answer = await self.connection.request("POST", path, parameters, body)
-            is_unreachable = status == 500 and answer == ALLOCATION_FAILED
-            is_clear, is_late = status <= 500, status == GATEWAY_TIMEOUT
-            why = f"HTTP {status}: {answer}"
-        except NoResponse as error:
-            status, is_unreachable = 0, False
-            is_clear, is_late, why = not error.sent, error.late, str(error)
-        if status in DONE:
-            leg.exists = True
-        if leg.ended:  # it was hung up when the channel may not have existed yet
-            if status in DONE or not is_clear:
-                await self._hang_ups.hang_up(leg.channel)
-        elif not leg.exists:  # otherwise its events report the outcome
-            logger.warning("Asterisk at %s: cannot originate a call: %s", url, why)
-            # Another gateway may be tried only if it is certain that this one rings no phone, and
-            # will not ring one when a slow Asterisk executes the request.
-            no_channel = is_clear or await self._hang_ups.try_once(leg.channel) == NOT_FOUND
-            if not leg.exists:
-                cause = Cause.UNREACHABLE if is_unreachable else Cause.GATEWAY_DOWN
-                leg.fail(cause, transport=no_channel and not is_late)
-
-    async def _dial(self, leg: AsteriskLeg) -> None:
-        """Ring the phone of a channel that was created first."""
-        if leg.ended or leg.is_dialed:
-            return
-        leg.is_dialed, why = True, ""
-        await self._dialed_channels.prepare(leg)
-        try:
-            path, timeout = f"channels/{leg.channel}/dial", {"timeout": leg.ring_timeout}
-            status, answer = await self.connection.request("POST", path, timeout)
-            if status not in DONE:
-                why = f"HTTP {status}: {answer}"
-        except NoResponse as error:
-            why = str(error)
-        if why and not leg.ended:
-            logger.warning("Asterisk at %s: cannot dial: %s", self.connection.address.url, why)
-            leg.is_given_up = True  # its end may be reported before the response to the hang-up
-            has_ended = await self._hang_ups.try_once(leg.channel) in GONE
-            leg.fail(Cause.GATEWAY_DOWN, transport=has_ended)
-            if not has_ended:
-                await self._hang_ups.hang_up(leg.channel)
-
     def _check_progress(self, leg: AsteriskLeg) -> None:
         if leg.exists and not (leg.ended or leg.has_progress):
             logger.warning("Asterisk at %s: no progress of a call.", self.connection.address.url)
             leg.is_given_up = True
-            self._start(self._give_up(leg))
-
-    async def _give_up(self, leg: AsteriskLeg) -> None:
-        # Another gateway is tried once this one can ring no phone any more.
-        if await self._hang_ups.hang_up(leg.channel):
-            leg.fail(Cause.GATEWAY_DOWN, transport=True)
+            self._start(self._originations.give_up(leg))
 
     async def _bridge(self, a: AsteriskLeg, b: AsteriskLeg) -> None:
         why = await self._bridges.connect(a, b)
@@ -268,7 +197,7 @@ class StasisApplication:
             case "ChannelStateChange" if state == "Up" and leg.is_created_first:
                 leg.answer()
             case "StasisStart" if leg.is_created_first:
-                self._start(self._dial(leg))
+                self._start(self._originations.dial(leg))
             case "StasisStart":
                 leg.answer()
             case "StasisEnd":
@@ -349,7 +278,7 @@ class StasisApplication:
         elif data.get("state") == "Up" and application in (None, "", "Stasis"):
             leg.answer()
         elif leg.is_created_first and application == "Stasis":
-            self._start(self._dial(leg))
+            self._start(self._originations.dial(leg))
 
     def _end_calls(self) -> None:
         self._lost_timer = None
