@@ -165,3 +165,38 @@ def test_a_quote_makes_each_query_once_and_writes_nothing(
 
     assert all(query["sql"].lstrip("(").startswith("SELECT") for query in queries)
     assert (quote.call.pk, CallRequest.objects.count(), woken) == (None, 1, [])
+
+
+def test_a_quote_has_the_call_and_places_none(
+    user: Any, poketalk: Callable[..., None], woken: list[Any]
+) -> None:
+    poketalk(MAX_DURATION=600)
+
+    quoted = requesting.quote(**ORDER, user=user, max_duration=900).call
+
+    assert (quoted.from_number, quoted.to_number) == (CALLER, CALLEE)
+    assert (quoted.max_duration, quoted.pk) == (600, None)
+    assert not CallRequest.objects.exists()
+    assert woken == []
+
+
+@pytest.mark.parametrize(
+    ("order", "code"),
+    [
+        ({"from_number": "none"}, "number_invalid"),
+        ({"from_number": CALLEE}, "same_number"),
+        ({"max_duration": 0}, "limit_invalid"),
+        ({"expires_at": datetime(2026, 1, 1, tzinfo=UTC)}, "expired"),
+    ],
+)
+def test_a_quote_has_the_refusals_of_a_call(db: None, order: Any, code: str) -> None:
+    changed = {**ORDER, **order}
+
+    with pytest.raises(CallRefused) as refusal:
+        requesting.request_call(**changed)
+    assert refusal.value.code == code
+    try:
+        refusals = requesting.quote(**changed).refusals
+    except CallRefused as error:
+        refusals = (error,)
+    assert [each.code for each in refusals] == [code]

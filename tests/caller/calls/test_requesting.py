@@ -1,21 +1,20 @@
-"""Requesting calls: the stored row, idempotency, refusals, and hanging up."""
+"""Requesting calls: the stored row, the waking of the worker, and hanging up."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-import time_machine
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.utils import timezone
 
 from django_poketalk.calls import placing, requesting
-from django_poketalk.exceptions import CallRefused, IdempotencyConflict
-from django_poketalk.models import BlacklistedNumber, CallRequest, Placement
+from django_poketalk.exceptions import CallRefused
+from django_poketalk.models import CallRequest, Placement
 
 from ..conftest import CALLEE, CALLER
 
@@ -128,238 +127,6 @@ def test_a_scheduled_call_is_left_to_the_sweep(
     placing.sweep(timezone.now() + timedelta(minutes=5, seconds=6))
 
     assert woken == [(call.pk, 0)]
-
-
-class TestIdempotency:
-    def test_the_same_key_returns_the_same_call(self, new_call: NewCall, user: Any) -> None:
-        first = new_call(user=user, idempotency_key="click")
-        again = new_call(user=user, idempotency_key="click")
-
-        assert again.pk == first.pk
-        assert (first.repeated, again.repeated) == (False, True)
-        assert CallRequest.objects.count() == 1
-
-    def test_also_if_the_first_call_used_up_the_limit(
-        self, new_call: NewCall, user: Any, poketalk: Change
-    ) -> None:
-        poketalk(LIVE_CALLS_PER_USER=1)
-        first = new_call(user=user, idempotency_key="click")
-
-        assert new_call(user=user, idempotency_key="click").pk == first.pk
-
-    def test_also_if_the_call_has_expired(self, new_call: NewCall, user: Any) -> None:
-        soon = timezone.now() + timedelta(minutes=1)
-        first = new_call(user=user, idempotency_key="click", expires_at=soon)
-
-        with time_machine.travel(soon + timedelta(minutes=1), tick=False):
-            again = new_call(user=user, idempotency_key="click", expires_at=soon)
-
-        assert again.pk == first.pk
-
-    def test_the_same_key_for_another_number_is_a_conflict(
-        self, new_call: NewCall, user: Any
-    ) -> None:
-        new_call(user=user, idempotency_key="click")
-
-        with pytest.raises(IdempotencyConflict, match="to_number"):
-            new_call(user=user, idempotency_key="click", to_number="+442079460124")
-
-    def test_keys_are_separate_for_each_user(
-        self, new_call: NewCall, user: Any, django_user_model: Any
-    ) -> None:
-        other = django_user_model.objects.create_user("ben")
-
-        first = new_call(user=user, idempotency_key="click")
-
-        assert new_call(user=other, idempotency_key="click").pk != first.pk
-
-
-class TestQuote:
-    ORDER: requesting.Order = {"from_number": "020 7946 0000", "to_number": CALLEE}
-
-    def test_a_quote_has_the_call_and_places_none(
-        self, user: Any, poketalk: Change, woken: list[Any]
-    ) -> None:
-        poketalk(DEFAULT_REGION="GB", MAX_DURATION=600)
-
-        quoted = requesting.quote(**self.ORDER, user=user, max_duration=900).call
-
-        assert (quoted.from_number, quoted.to_number) == (CALLER, CALLEE)
-        assert (quoted.max_duration, quoted.pk) == (600, None)
-        assert not CallRequest.objects.exists()
-        assert woken == []
-
-    @pytest.mark.parametrize(
-        ("order", "code"),
-        [
-            ({"from_number": "none"}, "number_invalid"),
-            ({"from_number": CALLEE}, "same_number"),
-            ({"max_duration": 0}, "limit_invalid"),
-            ({"expires_at": datetime(2026, 1, 1, tzinfo=UTC)}, "expired"),
-        ],
-    )
-    def test_a_quote_has_the_refusals_of_a_call(
-        self, db: None, poketalk: Change, order: Any, code: str
-    ) -> None:
-        poketalk(DEFAULT_REGION="GB")
-        changed = {**self.ORDER, **order}
-
-        with pytest.raises(CallRefused) as refusal:
-            requesting.request_call(**changed)
-        assert refusal.value.code == code
-        try:
-            refusals = requesting.quote(**changed).refusals
-        except CallRefused as error:
-            refusals = (error,)
-        assert [each.code for each in refusals] == [code]
-
-
-class TestBlacklist:
-    @pytest.mark.parametrize(
-        ("entry", "refused"),
-        [
-            ({"number": CALLEE, "direction": "to"}, True),
-            ({"number": CALLEE, "direction": "both"}, True),
-            ({"number": CALLEE, "direction": "from"}, False),
-            ({"number": CALLER, "direction": "from"}, True),
-            ({"number": CALLER, "direction": "to"}, False),
-            ({"number": "+4420", "is_prefix": True, "direction": "to"}, True),
-            ({"number": "+4420", "is_prefix": False, "direction": "to"}, False),
-            ({"number": "+4421", "is_prefix": True, "direction": "to"}, False),
-        ],
-    )
-    def test_an_entry_applies_in_its_direction(
-        self, new_call: NewCall, entry: dict[str, Any], refused: bool
-    ) -> None:
-        BlacklistedNumber.objects.create(reason="Asked not to be called.", **entry)
-
-        if refused:
-            with pytest.raises(CallRefused, match="Asked not to be called") as refusal:
-                new_call()
-            assert refusal.value.code == "blacklisted"
-        else:
-            assert new_call().pk
-
-    def test_an_entry_expires(self, new_call: NewCall) -> None:
-        BlacklistedNumber.objects.create(number=CALLEE, until=timezone.now() - timedelta(seconds=1))
-
-        assert new_call().pk
-
-    def test_numbers_are_stored_as_e164(self, db: None) -> None:
-        entry = BlacklistedNumber(number="44 20 7946 0123")
-        prefix = BlacklistedNumber(number="44 20", is_prefix=True)
-
-        entry.full_clean()
-        prefix.full_clean()
-
-        assert (entry.number, prefix.number) == ("+442079460123", "+4420")
-
-
-class TestDestinations:
-    @pytest.mark.parametrize(
-        ("number", "code"),
-        [
-            ("+870773111632", "satellite"),
-            ("+8816123456789", "satellite"),
-            ("+449098790123", "premium"),
-        ],
-    )
-    def test_premium_and_satellite_numbers_are_refused(
-        self, new_call: NewCall, number: str, code: str
-    ) -> None:
-        with pytest.raises(CallRefused) as refusal:
-            new_call(to_number=number)
-
-        assert refusal.value.code == code
-
-    def test_the_project_can_allow_them(self, new_call: NewCall, poketalk: Change) -> None:
-        poketalk(ALLOW_SATELLITE=True, ALLOW_PREMIUM=True)
-
-        assert new_call(to_number="+870773111632").pk
-        assert new_call(to_number="+449098790123").pk
-
-    def test_other_countries_are_refused_on_either_leg(
-        self, new_call: NewCall, poketalk: Change
-    ) -> None:
-        poketalk(ALLOWED_COUNTRIES=["GB"])
-
-        assert new_call().pk
-        with pytest.raises(CallRefused) as refusal:
-            new_call(to_number="+4930231251234")
-        assert (refusal.value.code, refusal.value.field) == ("country_not_allowed", "to_number")
-        with pytest.raises(CallRefused) as refusal:
-            new_call(from_number="+4930231251234")
-        assert refusal.value.field == "from_number"
-
-    def test_a_prefix_is_allowed_beside_the_countries(
-        self, new_call: NewCall, poketalk: Change
-    ) -> None:
-        for written in ("+4930", "4930"):
-            poketalk(ALLOWED_COUNTRIES=["GB"], ALLOWED_PREFIXES=[written])
-
-            assert new_call(to_number="+4930231251234").pk
-
-    def test_prefixes_alone_refuse_all_others(self, new_call: NewCall, poketalk: Change) -> None:
-        poketalk(ALLOWED_PREFIXES=["+4420"])
-
-        assert new_call().pk
-        with pytest.raises(CallRefused) as refusal:
-            new_call(to_number="+4930231251234")
-        assert refusal.value.code == "prefix_not_allowed"
-
-
-class TestCaps:
-    @pytest.mark.parametrize(
-        "cap",
-        [
-            "LIVE_CALLS_PER_USER",
-            "CALLS_PER_HOUR_PER_USER",
-            "CALLS_PER_HOUR_PER_CALLEE",
-            "LIVE_CALLS",
-            "CALLS_PER_HOUR",
-        ],
-    )
-    def test_a_call_above_the_cap_is_refused(
-        self, new_call: NewCall, poketalk: Change, user: Any, cap: str
-    ) -> None:
-        poketalk(**{cap: 2})
-        new_call(user=user)
-        new_call(user=user)
-
-        with pytest.raises(CallRefused) as refusal:
-            new_call(user=user)
-
-        assert refusal.value.code == cap.lower()
-
-    @pytest.mark.parametrize("cap", ["LIVE_CALLS_PER_USER", "CALLS_PER_HOUR_PER_USER"])
-    def test_a_users_cap_does_not_affect_others(
-        self, new_call: NewCall, poketalk: Change, user: Any, django_user_model: Any, cap: str
-    ) -> None:
-        poketalk(**{cap: 1})
-        new_call(user=user)
-
-        assert new_call(user=django_user_model.objects.create_user("ben")).pk
-
-    def test_an_ended_call_is_not_live(
-        self, new_call: NewCall, poketalk: Change, user: Any
-    ) -> None:
-        poketalk(LIVE_CALLS_PER_USER=1)
-        requesting.hang_up(new_call(user=user))
-
-        assert new_call(user=user).pk
-
-    @pytest.mark.parametrize("cap", ["SPEND_PER_DAY", "SPEND_PER_DAY_PER_USER"])
-    def test_a_call_above_the_budget_is_refused(
-        self, new_call: NewCall, poketalk: Change, user: Any, cap: str
-    ) -> None:
-        poketalk(**{cap: Decimal("1.00")})
-        CallRequest.objects.filter(pk=new_call(user=user).pk).update(cost=Decimal("0.999"))
-        CallRequest.objects.filter(pk=new_call(user=user).pk).update(cost=Decimal("0.001"))
-
-        with pytest.raises(CallRefused) as refusal:
-            new_call(user=user)
-
-        assert refusal.value.code == cap.lower()
 
 
 class TestHangUp:
