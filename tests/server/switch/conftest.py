@@ -14,6 +14,9 @@ from django.db import transaction
 from django_poketalk.server.billing import ledger, rating
 from django_poketalk.server.models import Account, Call, Gateway, PriceList, Rate, ServiceProvider
 from django_poketalk.server.switch.engine import Engine
+from django_poketalk.server.switch.gateways.simulated import SimulatedGateway
+
+from .watched_gateway import WatchedGateway
 
 SPEED = 40.0  # call seconds per real second; if it were faster, a stall could use up a hold
 PATIENCE = 30.0  # real seconds; normally, everything takes a fraction of one
@@ -66,6 +69,15 @@ class Service:
             assert ledger.queue(call, account, rating.call_cost(tariff, tariff, held, held))
         call.refresh_from_db()
         return call
+
+
+def engine(kind: type[SimulatedGateway] = SimulatedGateway, name: str = "test") -> Engine:
+    return Engine(name, SPEED, {"simulated": kind})
+
+
+@pytest.fixture
+def watched() -> type[WatchedGateway]:
+    return type("Watched", (WatchedGateway,), {"dialed": [], "hung_up": [], "ended_by_phone": []})
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import OperationalError, transaction
+from django.db import OperationalError
 from django.db.models import F
 
 from django_poketalk.protocol.codes import CallStatus
@@ -17,63 +17,21 @@ from django_poketalk.server.models import Account, Call, Switch
 from django_poketalk.server.switch.calls import store
 from django_poketalk.server.switch.calls.changes import Change
 from django_poketalk.server.switch.calls.store import LostCall
-from django_poketalk.server.switch.clock import Clock
-from django_poketalk.server.switch.engine import Engine
-from django_poketalk.server.switch.gateways.base import CallKey, LegKey, Report
-from django_poketalk.server.switch.gateways.simulated import SimulatedGateway
-from django_poketalk.server.switch.machine.call import CallMachine
+from django_poketalk.server.switch.gateways.base import CallKey, LegKey
 from django_poketalk.server.switch.machine.facts_and_commands import (
     Cause,
-    Fact,
-    Failed,
     Finish,
-    HungUp,
-    LegFact,
-    Route,
 )
-from django_poketalk.server.switch.monitoring import heartbeat
 from django_poketalk.server.switch.monitoring.gateway_states import Outlook
 from django_poketalk.server.switch.ownership import claims
 
-from ..conftest import SPEED, Service, closing, ended, eventually, number, serve
+from ..conftest import Service, closing, ended, engine, eventually, number, serve
 from ..customer import Customer
+from ..watched_gateway import WatchedGateway
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 FREE_OF_CHARGE = Finish(CallStatus.A_FAILED, Cause.BUSY, 0, Decimal(0), Decimal(0))
-
-
-class WatchedGateway(SimulatedGateway):
-    """Simulated phones that record dialed legs, hang-ups of the switch, and ends by the phones."""
-
-    dialed: list[LegKey]
-    hung_up: list[tuple[LegKey, Cause]]
-    ended_by_phone: list[LegKey]
-
-    def __init__(self, clock: Clock, report: Report) -> None:
-        def watch(call: CallKey, fact: LegFact) -> None:
-            if isinstance(fact, Failed | HungUp):
-                self.ended_by_phone.append(LegKey(call, fact.side, fact.attempt))
-            report(call, fact)
-
-        super().__init__(clock, watch)
-
-    def originate(self, leg: LegKey, number: str, caller: str, route: Route) -> None:
-        self.dialed.append(leg)
-        super().originate(leg, number, caller, route)
-
-    def hang_up(self, leg: LegKey, cause: Cause) -> None:
-        self.hung_up.append((leg, cause))
-        super().hang_up(leg, cause)
-
-
-@pytest.fixture
-def watched() -> type[WatchedGateway]:
-    return type("Watched", (WatchedGateway,), {"dialed": [], "hung_up": [], "ended_by_phone": []})
-
-
-def engine(kind: type[SimulatedGateway] = SimulatedGateway, name: str = "test") -> Engine:
-    return Engine(name, SPEED, {"simulated": kind})
 
 
 def test_each_call_is_served_by_only_one_of_two_switches(
@@ -248,130 +206,6 @@ def test_a_switch_without_a_lease_claims_no_calls(
 
     serve(switch, until=lambda: ended()() and Call.objects.exists(), during=lapse)
     assert Call.objects.values_list("fence", "status", "hangup_cause").get() == (1, 6, "busy")
-
-
-def test_a_write_to_a_locked_database_is_retried(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    save, refusals = store.save, iter(range(5))
-
-    def locked_at_first(changes: list[Change]) -> list[Decimal | None]:
-        if next(refusals, None) is not None:
-            raise OperationalError("database is locked")
-        return save(changes)
-
-    monkeypatch.setattr(store, "save", locked_at_first)
-    with Customer() as customer:
-        call = service.queue(b="01", eventurl=customer.eventurl)
-        serve(engine(), until=ended(call))
-    assert customer.statuses() == [1, 3, 5, 6]
-
-
-def test_an_error_in_one_call_ends_only_that_call_and_sends_its_final_event(
-    service: Service, monkeypatch: pytest.MonkeyPatch, watched: type[WatchedGateway]
-) -> None:
-    handle = CallMachine.handle
-
-    def fail_for_one(machine: CallMachine, fact: Fact, now: float) -> Any:
-        if machine.plan.webcallid == "bad":
-            raise ZeroDivisionError("a bug")
-        return handle(machine, fact, now)
-
-    monkeypatch.setattr(CallMachine, "handle", fail_for_one)
-    with Customer() as customer:
-        for custom in ("bad", "good"):
-            service.queue(b="10", custom=custom, eventurl=customer.eventurl)
-        serve(engine(watched), until=ended())
-    assert customer.statuses("bad") == [1, 2]
-    assert customer.statuses("good") == [1, 3, 5, 7, 8]
-    assert Account.objects.get().held == 0
-    bad = Call.objects.get(custom="bad")
-    assert [leg.call.pk for leg, cause in watched.hung_up if cause is Cause.SWITCH_LOST] == [bad.pk]
-
-
-def test_a_failed_write_ends_only_that_call_and_sends_its_final_event(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bad = service.queue(b="21", custom="bad")  # rings long, so that 3 is sent first
-    good = service.queue(b="10", custom="good")
-    save = store.save
-
-    def fail_for_one(changes: list[Change]) -> list[Decimal | None]:
-        granted = save(changes)
-        if any(change.key.pk == bad.pk and change.status == 7 for change in changes):
-            raise ValueError("a bug")
-        return granted
-
-    monkeypatch.setattr(store, "save", transaction.atomic(fail_for_one))
-    with Customer() as customer:
-        Call.objects.update(eventurl=customer.eventurl)
-        serve(engine(), until=ended(bad, good))
-    assert customer.statuses("bad")[:2] == [1, 3]
-    assert customer.statuses("bad")[-1] == 4
-    assert not {7, 8} & set(customer.statuses("bad"))
-    assert customer.statuses("good") == [1, 3, 5, 7, 8]
-
-
-def test_an_error_outside_any_call_does_not_end_the_switch(
-    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    claim, failures = claims.claim, iter(range(2))
-
-    def fail_at_first(*args: Any, **kwargs: Any) -> Any:
-        if next(failures, None) is not None:
-            raise ValueError("a bug")
-        return claim(*args, **kwargs)
-
-    monkeypatch.setattr(claims, "claim", fail_at_first)
-    call = service.queue(b="01")
-    serve(engine(), until=ended(call))
-    assert caplog.text.count("The switch continues.") == 2
-
-
-def test_an_unavailable_database_is_logged_on_one_line_and_does_not_block_the_stop(
-    service: Service,
-    settings: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    settings.POKETALK_SERVER = {**settings.POKETALK_SERVER, "LEASE": 1}
-
-    def unavailable(*args: Any, **kwargs: Any) -> Any:
-        raise OperationalError("connection refused")
-
-    for module, name in ((claims, "claim"), (heartbeat, "sign_off")):
-        monkeypatch.setattr(module, name, unavailable)
-    switch = engine()
-    serve(switch, until=lambda: "Database error in claim: connection refused" in caplog.text)
-    assert "could not sign off: connection refused" in caplog.text
-    assert not any(record.exc_info for record in caplog.records)
-
-
-def test_a_gateway_that_raises_an_error_counts_as_down(service: Service) -> None:
-    class Broken(SimulatedGateway):
-        def originate(self, leg: LegKey, number: str, caller: str, route: Route) -> None:
-            raise RuntimeError("broken")
-
-    call = service.queue()
-    serve(engine(Broken), until=ended(call))
-    call.refresh_from_db()
-    assert (call.status, call.hangup_cause) == (2, "gateway_down")
-
-
-def test_errors_while_bridging_or_hanging_up_end_the_call(
-    service: Service,
-) -> None:
-    class Broken(SimulatedGateway):
-        def bridge(self, leg_a: LegKey, leg_b: LegKey) -> None:
-            raise RuntimeError("broken")
-
-        def hang_up(self, leg: LegKey, cause: Cause) -> None:
-            raise RuntimeError("broken")
-
-    call = service.queue()
-    serve(engine(Broken), until=ended(call))
-    call.refresh_from_db()
-    assert (call.status, call.hangup_cause) == (8, "switch_error")
 
 
 def test_each_dialed_leg_is_hung_up_or_ends_by_itself(
