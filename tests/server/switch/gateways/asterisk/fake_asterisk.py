@@ -8,20 +8,19 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from aiohttp import WSCloseCode, web
+from aiohttp import web
 
 from tests.server.switch.endpoints import stop_listening
 
 from .channels import Channel, Phone
 from .fake_dialplans import FakeDialplans
+from .fake_events import FakeEvents, error
 from .fake_phones import bridge_json
 from .fake_transfers import FakeTransfers
 
@@ -29,7 +28,7 @@ REASONS = {"normal": 16, "busy": 17, "congestion": 34, "no_answer": 19}
 
 
 @dataclass
-class FakeAsterisk(FakeTransfers, FakeDialplans):
+class FakeAsterisk(FakeTransfers, FakeDialplans, FakeEvents):
     """The state of the fake, and options that make it fail.
 
     `phones` by the last two digits of a number; others answer and stay on the line.
@@ -49,17 +48,10 @@ class FakeAsterisk(FakeTransfers, FakeDialplans):
     delay: float = 0
     statuses: dict[tuple[str, str], int] = field(default_factory=dict)
     unanswered: set[tuple[str, str]] = field(default_factory=set)
-    accepts_websockets: bool = True
-    answers_pings: bool = True
-    sends_events: bool = True
     refuses_dtmf: bool = False
     refuses_dial: int = 0  # the status
     tone_delay: float = 0
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
-    sockets: dict[str, web.WebSocketResponse] = field(default_factory=dict)
-    filters: dict[str, set[str]] = field(default_factory=dict)
-    removed: set[str] = field(default_factory=set)  # applications that it has lost
-    handshakes: int = 0
     bridged: list[frozenset[str]] = field(default_factory=list)
 
     @property
@@ -73,10 +65,6 @@ class FakeAsterisk(FakeTransfers, FakeDialplans):
     def channels_to(self, ending: str) -> list[Channel]:
         """All channels to the phone with these last digits, also those that have ended."""
         return [each for each in self.all_channels.values() if each.ending == ending]
-
-    def has_application(self, app: str) -> bool:
-        """Whether its events would be sent."""
-        return app in self.sockets and app not in self.removed
 
     def drop_websockets(self, *, refuse: bool = False) -> None:
         """Close all WebSockets; with `refuse`, accept none until `accepts_websockets` is set."""
@@ -139,47 +127,16 @@ class FakeAsterisk(FakeTransfers, FakeDialplans):
     async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
         expected = base64.b64encode(f"{self.user}:{self.password}".encode()).decode("ascii")
         if request.headers.get("Authorization") != f"Basic {expected}":
-            return _error(401, "Unauthorized")
+            return error(401, "Unauthorized")
         path = request.path.removeprefix(f"{self.prefix}/ari/")
         self.requests.append((request.method, path, dict(request.query)))
         kind = (request.method, path.split("/")[0])
         if kind in self.statuses:
-            return _error(self.statuses[kind], "Set by the test")
+            return error(self.statuses[kind], "Set by the test")
         answer: web.StreamResponse = await handler(request)
         if kind in self.unanswered and request.transport is not None:
             request.transport.abort()
         return answer
-
-    async def _listen(self, request: web.Request) -> web.StreamResponse:
-        self.handshakes += 1
-        if not self.accepts_websockets:
-            return _error(503, "Not now")
-        app = request.query["app"]
-        socket = web.WebSocketResponse(autoping=self.answers_pings)
-        await socket.prepare(request)
-        if before := self.sockets.get(app):
-            await before.send_json(self._event("ApplicationReplaced", app))
-            await before.close()
-        self.sockets[app] = socket
-        self.removed.discard(app)
-        try:
-            async for _message in socket:
-                pass
-        finally:
-            if self.sockets.get(app) is socket:
-                del self.sockets[app]
-        return socket
-
-    async def _find(self, request: web.Request) -> web.StreamResponse:
-        app = request.match_info["app"]
-        return web.json_response({"name": app}) if self.has_application(app) else _error(404, "")
-
-    async def _filter(self, request: web.Request) -> web.StreamResponse:
-        app = request.match_info["app"]
-        if app not in self.sockets:
-            return _error(404, "Application not found")
-        self.filters[app] = {each["type"] for each in (await request.json())["allowed"]}
-        return web.json_response({"name": app})
 
     async def _list_channels(self, request: web.Request) -> web.StreamResponse:
         return web.json_response([channel.as_json() for channel in self.channels.values()])
@@ -192,17 +149,17 @@ class FakeAsterisk(FakeTransfers, FakeDialplans):
         query = dict(request.query)
         endpoint, name = query.get("endpoint", ""), query.get("channelId", "")
         if not endpoint:
-            return _error(400, "Endpoint must be specified")
+            return error(400, "Endpoint must be specified")
         if "app" not in query:
-            return _error(400, "Application or extension must be specified")
+            return error(400, "Application or extension must be specified")
         if "originator" in query and query["originator"] not in self.channels:
-            return _error(400, "Provided originator channel was not found")
+            return error(400, "Provided originator channel was not found")
         if name in self.channels:
-            return _error(409, "Channel with given unique ID already exists")
+            return error(409, "Channel with given unique ID already exists")
         if "/" not in endpoint:
-            return _error(400, "Invalid endpoint specified")
+            return error(400, "Invalid endpoint specified")
         if not endpoint.endswith(("@trunk", "/n")):
-            return _error(500, "Allocation failed")
+            return error(500, "Allocation failed")
         channel = Channel(name, endpoint, query)
         channel.phone = self.phones.get(channel.ending, channel.phone)
         self.channels[name] = self.all_channels[name] = channel
@@ -220,11 +177,11 @@ class FakeAsterisk(FakeTransfers, FakeDialplans):
     async def _dial(self, request: web.Request) -> web.StreamResponse:
         channel = self.channels.get(request.match_info["id"])
         if channel is None:
-            return _error(404, "Channel not found")
+            return error(404, "Channel not found")
         if not channel.in_stasis:
-            return _error(409, "Channel not in Stasis application")
+            return error(409, "Channel not in Stasis application")
         if self.refuses_dial:
-            return _error(self.refuses_dial, "Set by the test")
+            return error(self.refuses_dial, "Set by the test")
         channel.query["timeout"] = request.query["timeout"]
         self._ring(channel)
         return web.Response(status=204)
@@ -239,66 +196,66 @@ class FakeAsterisk(FakeTransfers, FakeDialplans):
     def _set_tone(self, name: str, is_on: bool) -> web.Response:
         channel = self.channels.get(name)
         if channel is None:
-            return _error(404, "Channel not found")
+            return error(404, "Channel not found")
         if not channel.in_stasis:
-            return _error(409, "Channel not in a Stasis application")
+            return error(409, "Channel not in a Stasis application")
         channel.hears_tone = is_on
         return web.Response(status=204)
 
     async def _hang_up(self, request: web.Request) -> web.StreamResponse:
         channel = self.channels.get(request.match_info["id"])
         if channel is None:
-            return _error(404, "Channel not found")
+            return error(404, "Channel not found")
         if (cause := REASONS.get(request.query.get("reason", "normal"))) is None:
-            return _error(400, "Invalid reason for hangup provided")
+            return error(400, "Invalid reason for hangup provided")
         self._destroy(channel, cause)
         return web.Response(status=204)
 
     async def _send_dtmf(self, request: web.Request) -> web.StreamResponse:
         channel = self.channels.get(request.match_info["id"])
         if channel is None:
-            return _error(404, "Channel not found")
+            return error(404, "Channel not found")
         if not channel.in_stasis:
-            return _error(409, "Channel not in a Stasis application")
+            return error(409, "Channel not in a Stasis application")
         if not request.query.get("dtmf"):
-            return _error(400, "DTMF is required")
+            return error(400, "DTMF is required")
         if self.refuses_dtmf:
-            return _error(500, "Set by the test")
+            return error(500, "Set by the test")
         return web.Response(status=204)
 
     async def _make_bridge(self, request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(self.delay)
         name = request.query["bridgeId"]
         if request.query.get("type") != "mixing":
-            return _error(400, "Only a mixing bridge connects two phones")
+            return error(400, "Only a mixing bridge connects two phones")
         if name in self.bridges:
-            return _error(409, "Bridge with the same ID already exists")
+            return error(409, "Bridge with the same ID already exists")
         self.bridges[name] = set()
         return web.json_response(bridge_json(name, set()))
 
     async def _add_channel(self, request: web.Request) -> web.StreamResponse:
         bridge = self.bridges.get(request.match_info["id"])
         if bridge is None:
-            return _error(404, "Bridge not found")
+            return error(404, "Bridge not found")
         names = request.query["channel"].split(",")
         for name in names:
             if name not in self.channels:
-                return _error(400, "Channel not found")
+                return error(400, "Channel not found")
             if not self.channels[name].in_stasis:
-                return _error(422, "Channel not in Stasis application")
+                return error(422, "Channel not in Stasis application")
             if self.channels[name].hears_tone:
-                return _error(500, "The tone would run on in the bridge")
+                return error(500, "The tone would run on in the bridge")
         bridge.update(names)
         self.bridged.append(frozenset(names))
         return web.Response(status=204)
 
     async def _get_bridge(self, request: web.Request) -> web.StreamResponse:
         found = self.bridges.get(name := request.match_info["id"])
-        return _error(404, "") if found is None else web.json_response(bridge_json(name, found))
+        return error(404, "") if found is None else web.json_response(bridge_json(name, found))
 
     async def _end_bridge(self, request: web.Request) -> web.StreamResponse:
         found = self.bridges.pop(request.match_info["id"], None)
-        return _error(404, "Bridge not found") if found is None else web.Response(status=204)
+        return error(404, "Bridge not found") if found is None else web.Response(status=204)
 
     def _forget(self) -> None:
         for channel in self.channels.values():
@@ -307,42 +264,7 @@ class FakeAsterisk(FakeTransfers, FakeDialplans):
         self.channels.clear()
         self.bridges.clear()
 
-    def _has_socket(self, app: str) -> bool:
-        return app in self.sockets
-
-    def _send_event(self, channel: Channel, kind: str, **facts: Any) -> None:
-        if kind != "Dial":
-            facts["channel"] = channel.as_json()
-        if kind in self.filters.get(channel.app, {kind}):
-            self._send(channel.app, json.dumps(self._event(kind, channel.app, **facts)))
-
-    def _event(self, kind: str, app: str, **facts: Any) -> dict[str, Any]:
-        now = datetime.now(UTC).isoformat()
-        return {
-            "type": kind,
-            "timestamp": now,
-            "asterisk_id": "00:00:00",
-            "application": app,
-            **facts,
-        }
-
-    def _send(self, app: str, text: str) -> None:
-        if self.sends_events and (socket := self.sockets.get(app)):
-            self._outbox.put_nowait((socket, text))
-
-    async def _post(self) -> None:
-        while True:
-            socket, text = await self._outbox.get()
-            with contextlib.suppress(OSError):
-                await socket.send_str(text)
-
     # Its thread
-
-    def _drop(self) -> None:
-        for app, listener in list(self.sockets.items()):
-            del self.sockets[app]
-            task = asyncio.ensure_future(listener.close(code=WSCloseCode.GOING_AWAY, drain=False))
-            self._closing.append(task)
 
     def _do(self, work: Callable[..., object], *args: Any) -> None:
         done = threading.Event()
@@ -363,8 +285,6 @@ class FakeAsterisk(FakeTransfers, FakeDialplans):
     async def _serve(self, started: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self._closing: list[asyncio.Future[bool]] = []
-        self._outbox: asyncio.Queue[tuple[web.WebSocketResponse, str]] = asyncio.Queue()
         posting = asyncio.ensure_future(self._post())
         runner = web.AppRunner(self.application(), shutdown_timeout=0.1)
         await runner.setup()
@@ -394,7 +314,3 @@ def asterisk(port: int = 0, prefix: str = "") -> Iterator[FakeAsterisk]:
     finally:
         ari.stop()
         thread.join(10)
-
-
-def _error(status: int, message: str) -> web.Response:
-    return web.json_response({"error": message}, status=status)
