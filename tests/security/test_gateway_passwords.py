@@ -59,7 +59,7 @@ def test_no_other_variable_of_an_older_row_is_read(
     Gateway.objects.update(password_variable=name)
     gateway.refresh_from_db()
 
-    Engine("test", 1, kinds={"sip": SimulatedGateway})._log_missing_passwords(
+    Engine("test", 1, kinds={"sip": SimulatedGateway})._gateway_watch.log_missing_passwords(
         plan.active_gateways(["sip"])
     )
 

@@ -33,17 +33,18 @@ from .database_threads import DatabaseThreads, batch_pause
 from .delivery.repeats import Repeats
 from .delivery.sender import EventSender
 from .forgetting import FORGET, forget_old_numbers
+from .gateway_watch import GatewayWatch
 from .gateways import KINDS
 from .gateways.base import BaseGateway, CallKey
 from .listener import Listener
 from .machine.facts_and_commands import Cause, HangUpRequested, LegFact
 from .monitoring import heartbeat
-from .monitoring.gateway_states import GatewayStates, GatewayView, NamedRoute
+from .monitoring.gateway_states import GatewayStates, GatewayView
 from .monitoring.loop_delay import LoopDelay
 from .monitoring.snapshot import Snapshot, State
 from .monitoring.stats import Stats
 from .monitoring.watchdog import Watchdog
-from .ownership import channels, claims, plan
+from .ownership import channels, claims
 from .ownership.intake import Intake
 from .ownership.lease import Lease
 from .probe_calls import ProbeCalls
@@ -113,7 +114,9 @@ class Engine:
             if speed == 1 or gateway.simulated
         }
         self._gateway_states = GatewayStates(self._gateways)
-        self._missing_passwords: set[int] = set()  # gateways that have been logged
+        self._gateway_watch = GatewayWatch(
+            self.identity, self._threads, self._gateways, self._gateway_states, self._time
+        )
         self._probe_calls = ProbeCalls(self.identity, clock, self._threads, self._gateways)
         self._orphans = Orphans(
             self.identity, self._threads, self._sender, self._gateways, self.stats
@@ -337,28 +340,8 @@ class Engine:
         self._time.add(*await self._lease_threads.run(_timed_database_now))
 
     async def _watch_gateways(self) -> None:
-        active, elsewhere = await self._threads.run(
-            plan.watched_gateways, tuple(self._gateways), self.identity
-        )
-        self._log_missing_passwords(active)
-        for kind, gateway in self._gateways.items():
-            gateway.watch([each.route for each in active if each.route.kind == kind])
-        if self._gateway_states.look(active, self._time.now(), elsewhere):
+        if await self._gateway_watch.look():
             await self._beat()
-
-    def _log_missing_passwords(self, active: list[NamedRoute]) -> None:
-        missing = {
-            each.route.gateway: trunk.password_problem
-            for each in active
-            if (trunk := each.route.trunk) and trunk.password_problem
-        }
-        for gateway in missing.keys() - self._missing_passwords:
-            logger.error(
-                "Gateway %d has no password: %s. If it requires one, it will refuse calls.",
-                gateway,
-                missing[gateway],
-            )
-        self._missing_passwords = set(missing)
 
     # Stopping
 

@@ -344,7 +344,7 @@ def test_a_missing_password_is_logged_once(
 
     def logged() -> list[str]:
         caplog.clear()
-        switch._log_missing_passwords(plan.active_gateways(["sip"]))
+        switch._gateway_watch.log_missing_passwords(plan.active_gateways(["sip"]))
         return caplog.messages
 
     [once] = logged()
