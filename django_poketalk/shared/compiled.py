@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import compress
 from typing import Any, Protocol
 
 from django.apps import apps
@@ -103,7 +104,7 @@ class CompiledUpdate:
             update.add_update_values(
                 {name: Parameter(place) for place, name in enumerate(changes, len(arguments))}
             )
-            COMPILED[shape] = update.get_compiler(using).as_sql()
+            COMPILED[shape] = _statement(update.get_compiler(using))
         sql, parameters = COMPILED[shape]
         values = [
             model._meta.get_field(name).get_db_prep_save(value, connection)
@@ -149,7 +150,7 @@ class _Compiled:
         features = connections[using].features
         self._locks = query.select_for_update and features.has_select_for_update
         compiler = query.get_compiler(using)
-        self._sql, self._parameters = compiler.as_sql()
+        self._sql, self._parameters = _statement(compiler)
         columns = [expression for expression, _sql, _alias in compiler.select]
         self._converters = compiler.get_converters(columns)  # by position
         own = compiler.klass_info or {}
@@ -204,6 +205,20 @@ class _Part:
 
 COMPILED: dict[tuple[Any, ...], Any] = {}
 """All that this process has compiled, by query, database, and lengths of lists or columns."""
+
+
+def _statement(compiler: Any) -> tuple[str, list[Any]]:
+    """The SQL and its parameters. It contains the constants of the query, unless they have a %:
+    PostgreSQL only keeps a plan that uses a partial index if it can see that the index applies.
+    """
+    sql, parameters = compiler.as_sql()
+    connection = compiler.connection
+    quote = connection.SchemaEditorClass(connection).quote_value
+    is_kept = [isinstance(each, Parameter) or "%" in str(each) for each in parameters]
+    written = [
+        "%s" if kept else quote(each) for each, kept in zip(parameters, is_kept, strict=True)
+    ]
+    return sql.replace("%%", "%%%%") % tuple(written), [*compress(parameters, is_kept)]
 
 
 def _filled(parameters: Sequence[Any], arguments: Sequence[Any], connection: Any) -> list[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
 from django.db.models.functions import Length
 from django.db.transaction import TransactionManagementError
 
@@ -82,6 +82,31 @@ def test_an_empty_list_needs_no_query(
     query = CompiledQuery(Builds())
     with django_assert_num_queries(0):
         assert query.rows(price_list.pk, []) == query.instances(price_list.pk, []) == []
+
+
+@pytest.mark.parametrize(
+    "constant", ["it's", "100 % bogus", "%s", "back\\slash\\", '"', "", 7, True]
+)
+def test_the_statement_contains_its_constants(constant: Any) -> None:
+    """So PostgreSQL can keep a plan that uses a partial index. A text with a % is an exception."""
+    expected = BlacklistedNumber.objects.create(number="+441", reason=str(constant))
+    BlacklistedNumber.objects.create(number="+442", reason="other")
+    sent: list[Any] = []
+
+    def note(execute: Any, sql: Any, params: Any, *rest: Any) -> Any:
+        sent.append(params)
+        return execute(sql, params, *rest)
+
+    query = CompiledQuery(
+        lambda number: (
+            BlacklistedNumber.objects.filter(number__lte=number, reason=constant, is_prefix=False)
+            .exclude(number__contains="%")
+            .values_list("pk", Value(constant))
+        )
+    )
+    with connection.execute_wrapper(note):
+        assert query.rows("+449") == [(expected.pk, constant)]
+    assert [each for each in sent[0] if "%" not in each] == ["+449"]
 
 
 @pytest.mark.skipif(
