@@ -205,8 +205,7 @@ def reschedule(call: CallRequest, at: datetime) -> bool:
     length = call.expires_at - call.not_before
     changes = {"not_before": at, "rings_at": at, "expires_at": at + length}
     with transaction.atomic():
-        caps.lock(moved)
-        for refusal in limits.reached(caps.caps(moved)):
+        for refusal in limits.reached(caps.caps(moved, lock=True)):
             if refusal.code not in caps.PASSING:  # it waits for those when it is due
                 raise refusal
         return call.update_if(waiting, **changes, response_detail="")

@@ -2,14 +2,13 @@
 Some count the calls of a user, of a number, or of the call's service.
 
 A call counts when its phones ring: when it is sent, or when it is due if it is scheduled. It takes
-its place when it is requested, or, if it is scheduled, when it is sent. `lock` first, so that
-concurrent requests cannot exceed a cap.
+its place when it is requested, or, if it is scheduled, when it is sent.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -86,7 +85,11 @@ class Cap:
     name: str
     limit: int | Decimal
     used: int | Decimal
-    sentence: str
+
+    @property
+    def sentence(self) -> str:
+        """The reason for people, once it is reached."""
+        return str(SENTENCES[self.name])
 
     @property
     def is_own(self) -> bool:
@@ -103,10 +106,13 @@ class Cap:
         return self.used >= self.limit
 
 
-def caps(call: CallRequest) -> Iterator[Cap]:
+def caps(call: CallRequest, *, lock: bool = False) -> Iterator[Cap]:
     """The caps that apply to this call when its phones ring. All are counted, in one statement,
     when the first one is requested. The call itself does not count. How many calls are open is only
     known now, so these caps do not apply to a scheduled call before it is sent.
+
+    With `lock`, all transactions that count the same calls wait until this one ends, so that
+    concurrent requests cannot exceed a cap.
     """
     is_sent_later = call.is_scheduled and call.pk is None
     limits = {
@@ -114,26 +120,22 @@ def caps(call: CallRequest) -> Iterator[Cap]:
         for name, limit in _limits(call)
         if not (name in OF_USERS and call.user is None) and not (name in PASSING and is_sent_later)
     }
-    if limits:
-        used = _count(call, tuple(limits))
-        for name, limit in limits.items():
-            yield Cap(name, limit, _number(name, used[name]), str(SENTENCES[name]))
+    if not limits:
+        return
+    if lock:
+        CapLock.take(sorted({*_locks(call, limits)}))
+    used = _count(call, tuple(limits))
+    for name, limit in limits.items():
+        yield Cap(name, limit, _number(name, used[name]))
 
 
-def lock(call: CallRequest) -> None:
-    """Let all transactions that count the same calls wait until this one ends."""
-    if slots := sorted({*_locks(call)}):
-        CapLock.take(slots)
-
-
-def _locks(call: CallRequest) -> Iterator[int]:
+def _locks(call: CallRequest, names: Collection[str]) -> Iterator[int]:
     """The numbers of the locks: 0 for all calls, and slots that users and numbers share."""
-    are_set = {name for name, _limit in _limits(call)}
-    if are_set.intersection(OF_ALL + OF_SERVICE):
+    if not {*OF_ALL, *OF_SERVICE}.isdisjoint(names):
         yield 0
-    if call.user is not None and are_set.intersection(OF_USERS):
+    if call.user is not None and not {*OF_USERS}.isdisjoint(names):
         yield 1 + _slot(str(call.user.pk))
-    if are_set.intersection(OF_NUMBERS):
+    if not {*OF_NUMBERS}.isdisjoint(names):
         yield 1 + CapLock.SLOTS + _slot(call.from_number)
         yield 1 + CapLock.SLOTS + _slot(call.to_number)
 
@@ -159,20 +161,15 @@ def _count(call: CallRequest, names: tuple[str, ...]) -> dict[str, Decimal | Non
     """How much of these caps is used: the count, or the sum, or None for the sum of no calls."""
     using = router.db_for_write(CallRequest)
     starts = midnight(timezone.localtime(call.rings_at).date())
-    values = (
-        ("id", call.pk or -1),
-        ("user", call.user and call.user.pk),
-        ("from_number", call.from_number),
-        ("to_number", call.to_number),
-        ("service", call.service),
-        ("rings_at", call.rings_at - HOUR),
-        ("rings_at", call.rings_at + CLOCKS),
-        ("rings_at", starts),
+    user = CallRequest._meta.get_field("user").get_db_prep_save(
+        call.user and call.user.pk, connections[using]
     )
-    field: Callable[[str], Any] = CallRequest._meta.get_field
-    prepared = [field(name).get_db_prep_save(value, connections[using]) for name, value in values]
+    arguments = (
+        *(call.pk or -1, user, call.from_number, call.to_number, call.service),
+        *(call.rings_at - HOUR, call.rings_at + CLOCKS, starts),
+    )
     used: dict[str, Decimal | None] = {}
-    for part, *numbers in _query(names).rows(*prepared, using=using):
+    for part, *numbers in _query(names).rows(*arguments, using=using):
         used |= zip(_of(part, names), numbers, strict=False)
     return used
 

@@ -90,8 +90,7 @@ def _begin_sending(call: CallRequest, now: datetime) -> bool:
     refusal = refusal or caller_phones.refusal(call)
     with transaction.atomic():
         if refusal is None:
-            caps.lock(call)
-            refusal = next(limits.reached(caps.caps(call)), None)
+            refusal = next(limits.reached(caps.caps(call, lock=True)), None)
         if refusal is None:
             return call.begin_sending(now)
         if refusal.code in caps.PASSING:

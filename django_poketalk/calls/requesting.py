@@ -109,8 +109,7 @@ def request_call(*, idempotency_key: str | None = None, **order: Unpack[Order]) 
         for refusal in chain(_refusals_of_order(call), limits.refusals(call)):
             raise refusal
         with transaction.atomic():
-            caps.lock(call)
-            for refusal in limits.reached(caps.caps(call)):
+            for refusal in limits.reached(caps.caps(call, lock=True)):
                 raise refusal
             call.save(force_insert=True)
             if call.metadata:
