@@ -45,7 +45,7 @@ from django.utils import timezone  # noqa: E402
 from django_poketalk.calls import placing, requesting, task_publisher  # noqa: E402
 from django_poketalk.models import CallRequest, Placement  # noqa: E402
 
-CALLS, ROUNDS, EARLIER, USERS = 10, 40, 5_000, 200
+CALLS, ROUNDS, EARLIER, USERS = 10, 40, 20_000, 200
 MANY = 10**6  # no cap is reached
 NO_CAPS: dict[str, Any] = dict.fromkeys(
     (
@@ -128,7 +128,8 @@ def seed() -> list[User]:
         ),
         batch_size=1000,
     )
-    connection.cursor().execute("ANALYZE")
+    without_deleted = "VACUUM " if connection.vendor == "postgresql" else ""
+    connection.cursor().execute(f"{without_deleted}ANALYZE")
     return users
 
 
