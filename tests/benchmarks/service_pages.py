@@ -67,7 +67,9 @@ ORDER BY id;
 
 INSERT INTO poketalk_server_eventdelivery
     (sequence, status, duration, cost, sent_at, seconds, answer, error, call_id)
-SELECT sequence, 7, 60, 0.01, created_at, 0.1, 200, '', id
+SELECT sequence,
+    CASE WHEN sequence < 5 THEN sequence * 2 - 1 ELSE status END,
+    60, 0.01, created_at, 0.1, 200, '', id
 FROM poketalk_server_call, generate_series(1, 5) AS sequence WHERE custom LIKE 'page%%'
 ORDER BY id;
 

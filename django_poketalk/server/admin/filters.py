@@ -11,16 +11,14 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from django_poketalk.protocol.codes import HTTP_HANG_UP, CallStatus
+from django_poketalk.protocol.codes import CallStatus
 from django_poketalk.shared.changelist import ChoiceFilter
 from django_poketalk.shared.periods import midnight
 
 from ..billing import ledger
 from ..database.clock import database_now
-from ..models import Call
+from ..models import Call, deliveries
 from . import causes
-
-SLOW = 2.0  # seconds of response time
 
 DAYS = {"today": 0, "yesterday": 1, "7": 6, "30": 29}
 
@@ -78,10 +76,10 @@ class DeliveryFilter(ChoiceFilter):
     title = _("response")
     parameter_name = "response"
     conditions = {
-        "412": (_("Responded with 412"), Q(answer=HTTP_HANG_UP)),
-        "failed": (_("No response"), Q(answer=None)),
-        "refused": (_("Responded with an error"), Q(answer__gte=300) & ~Q(answer=HTTP_HANG_UP)),
-        "slow": (_("Slow: 2 s or more"), Q(seconds__gte=SLOW)),
+        "412": (_("Responded with 412"), deliveries.IS_HANG_UP),
+        "failed": (_("No response"), deliveries.IS_UNANSWERED),
+        "refused": (_("Responded with an error"), deliveries.IS_REFUSED),
+        "slow": (_("Slow: 2 s or more"), deliveries.IS_SLOW),
     }
 
 

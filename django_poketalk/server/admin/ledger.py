@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
@@ -18,9 +19,12 @@ from django_poketalk.shared.changelist import LongList
 from django_poketalk.shared.masked_numbers import masked_record
 
 from ..billing import ledger
-from ..models import LedgerEntry
-from .display import AppendOnly, MaskedNumbersPage, NamesItsCall
+from ..models import Account, LedgerEntry
+from ..models.ledger import IS_NO_CHARGE
+from .display import AppendOnly, MaskedNumbersPage, NamesItsCall, may_see_numbers
 from .reversals import ReversePage
+
+MOST_ACCOUNTS = 1000  # whose keys are part of the query of a search
 
 
 class BookingForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -91,7 +95,6 @@ class LedgerEntryAdmin(AppendOnly, MaskedNumbersPage, NamesItsCall, ReversePage,
     list_filter = ("kind",)
     list_select_related = ("account", "created_by", "reversal")
     search_fields = ("account__name",)
-    number_search_fields = ("note",)
     autocomplete_fields = ("account",)
     masked_note = masked_record("note", _("note"))
 
@@ -106,6 +109,21 @@ class LedgerEntryAdmin(AppendOnly, MaskedNumbersPage, NamesItsCall, ReversePage,
 
     def get_readonly_fields(self, request: HttpRequest, obj: LedgerEntry | None = None) -> Any:
         return () if obj is None else ("linked", "masked_note")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        """By the account's name, or by the note if the user may see numbers. Looks for the accounts
+        first, since the database knows how many entries each has, and reads no notes of charges.
+        """
+        for word in search_term.split():
+            accounts = Account.objects.filter(name__icontains=word).values_list("pk", flat=True)
+            keys = list(accounts[: MOST_ACCOUNTS + 1])
+            found = Q(account__in=keys if len(keys) <= MOST_ACCOUNTS else accounts)
+            if may_see_numbers(request):
+                found |= IS_NO_CHARGE & Q(note__icontains=word)
+            queryset = queryset.filter(found)
+        return queryset, False
 
     @admin.display(description=_("reversal"))
     def linked(self, entry: LedgerEntry) -> str:

@@ -345,7 +345,11 @@ class Leg(NamedByNumbers):
                 fields=["call", "side", "attempt"], name="poketalk_server_leg_attempt"
             )
         ]
-        indexes = [models.Index(fields=["initiated_at"], name="poketalk_server_initiated")]
+        indexes = [
+            models.Index(fields=["initiated_at"], name="poketalk_server_initiated"),
+            models.Index(fields=["number", "-id"], name="poketalk_server_leg_number"),
+            models.Index(fields=["hangup_cause", "-id"], name="poketalk_server_leg_cause"),
+        ]
 
     def name_with(self, number: Callable[[str], str]) -> str:
         return f"{self.side}{self.attempt} {number(self.number)}"

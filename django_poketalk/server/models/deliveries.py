@@ -7,8 +7,18 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.protocol import numbers
+from django_poketalk.protocol.codes import HTTP_HANG_UP, CallStatus
 
 from .calls import Call, Status
+
+SLOW = 2.0  # seconds of response time
+IS_UNANSWERED = Q(answer__isnull=True)
+IS_HANG_UP = Q(answer=HTTP_HANG_UP)
+IS_REFUSED = Q(answer__gte=300) & ~Q(answer=HTTP_HANG_UP)
+IS_SLOW = Q(seconds__gte=SLOW)
+# Statuses that not every call has
+RARE = [CallStatus.UNKNOWN, CallStatus.A_FAILED, CallStatus.A_DISCONNECTED, CallStatus.B_FAILED]
+HAS_RARE_STATUS = Q(status__in=[status.value for status in RARE])
 
 
 class EventDelivery(models.Model):
@@ -43,9 +53,17 @@ class EventDelivery(models.Model):
             )
         ]
         indexes = [
-            # Of the filter that finds the few without a response, newest first
+            # Of the filters, each of which finds few among many, newest first
             models.Index(
-                fields=["-id"], name="poketalk_server_unanswered", condition=Q(answer__isnull=True)
+                fields=["-id"], name="poketalk_server_unanswered", condition=IS_UNANSWERED
+            ),
+            models.Index(fields=["-id"], name="poketalk_server_hang_ups", condition=IS_HANG_UP),
+            models.Index(fields=["-id"], name="poketalk_server_refused", condition=IS_REFUSED),
+            models.Index(fields=["-id"], name="poketalk_server_slow", condition=IS_SLOW),
+            models.Index(
+                fields=["status", "-id"],
+                name="poketalk_server_rare_status",
+                condition=HAS_RARE_STATUS,
             ),
         ]
 

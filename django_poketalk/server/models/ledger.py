@@ -14,6 +14,7 @@ from .accounts import Account
 from .calls import Call, Side
 
 APPEND_ONLY = "Ledger entries are append-only. To correct a balance, reverse an entry or adjust()."
+IS_NO_CHARGE = ~Q(kind="charge")  # nearly all entries are charges, which have no note
 
 
 class LedgerEntry(models.Model):
@@ -111,7 +112,10 @@ class LedgerEntry(models.Model):
             models.Index(
                 fields=["account", "created_at"],
                 name="poketalk_server_no_charges",
-                condition=~Q(kind="charge"),
+                condition=IS_NO_CHARGE,
+            ),
+            models.Index(
+                fields=["kind", "-id"], name="poketalk_server_kinds", condition=IS_NO_CHARGE
             ),
         ]
 
