@@ -23,11 +23,10 @@ from ..database import notify
 from ..database.clock import DatabaseNow
 from ..database.notify import Notification
 from .accounts import Account
+from .deletion import MAX_PROTECTED, protect
 from .providers import LegABilling, ServiceProvider
 from .rates import Rate
 from .routes import Gateway
-
-MAX_PROTECTED = 20  # live legs listed when their gateway cannot be deleted
 
 
 class Side(models.TextChoices):
@@ -100,14 +99,14 @@ class Call(NamedByNumbers):
     account = models.ForeignKey(
         Account,
         verbose_name=_("account"),
-        on_delete=models.PROTECT,
+        on_delete=protect,
         related_name="calls",
         db_index=False,
     )
     provider = models.ForeignKey(
         ServiceProvider,
         verbose_name=_("service provider"),
-        on_delete=models.PROTECT,
+        on_delete=protect,
         related_name="+",
     )
     custom = models.CharField(

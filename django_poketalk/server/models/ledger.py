@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from ..database.clock import DatabaseNow
 from .accounts import Account
 from .calls import Call, Side
+from .deletion import protect
 
 APPEND_ONLY = "Ledger entries are append-only. To correct a balance, reverse an entry or adjust()."
 IS_NO_CHARGE = ~Q(kind="charge")  # nearly all entries are charges, which have no note
@@ -31,7 +32,7 @@ class LedgerEntry(models.Model):
     account = models.ForeignKey(
         Account,
         verbose_name=_("account"),
-        on_delete=models.PROTECT,
+        on_delete=protect,
         related_name="entries",
         db_index=False,
     )
@@ -43,7 +44,7 @@ class LedgerEntry(models.Model):
     call = models.ForeignKey(
         Call,
         verbose_name=_("call"),
-        on_delete=models.PROTECT,
+        on_delete=protect,
         null=True,
         blank=True,
         related_name="entries",

@@ -1,4 +1,4 @@
-"""The service's lists find a few among millions of rows by an index."""
+"""The service's lists find a few among millions of rows by an index, and pages read only a few."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import ProtectedError
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from django_poketalk.server.admin import ledger as ledger_admin
 from django_poketalk.server.billing import ledger
-from django_poketalk.server.models import Call, EventDelivery, LedgerEntry, Leg
+from django_poketalk.server.models import Account, Call, EventDelivery, LedgerEntry, Leg
+from django_poketalk.server.models.deletion import MAX_PROTECTED
 
 from ..conftest import CALLEE, CALLER, Customer, make_customer
 from ..staff import page, staff
@@ -87,3 +89,25 @@ def test_entries_are_found_by_account_or_note(
     assert found(admin_client, LedgerEntry, "other MAY") == [noted]
     assert found(admin_client, LedgerEntry, "acme transfer") == []
     assert found(staff("view_ledgerentry"), LedgerEntry, "transfer") == []
+
+
+def test_an_account_with_calls_is_kept_and_names_only_a_few(
+    admin_client: Client, customer: Customer, call: Call
+) -> None:
+    Call.objects.bulk_create(customer.new_call(custom=str(n)) for n in range(MAX_PROTECTED * 2))
+
+    listed = admin_client.get(page(Account, "delete", customer.account.pk)).context["protected"]
+
+    entries = LedgerEntry.objects.filter(account=customer.account).count()
+    assert len(listed) == MAX_PROTECTED + min(entries, MAX_PROTECTED)
+    for row, name in ((customer.account, "account"), (customer.provider, "provider")):
+        with pytest.raises(ProtectedError, match=f"Call.{name}"):
+            row.delete()
+
+
+def test_an_account_without_calls_and_entries_is_deleted(customer: Customer) -> None:
+    account = Account.objects.create(name="Mistake", provider=customer.provider)
+
+    account.delete()
+
+    assert not Account.objects.filter(pk=account.pk).exists()
