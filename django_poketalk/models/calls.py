@@ -28,7 +28,7 @@ from .indexes import of_calls as indexes_of_calls
 from .numbers import NUMBER_LENGTH, validate_number
 from .phones import validate_phone
 from .primary import PrimaryQuerySet
-from .states import ANSWERS, IS_OPEN, OPEN_BY_INDEX, OPEN_PLACEMENTS, Placement, Status
+from .states import ANSWERS, OPEN_BY_INDEX, OPEN_PLACEMENTS, Placement, Status
 from .subjects import SubjectField
 from .transitions import WithTransitions
 from .webcallids import new_webcallid as new_webcallid  # as migrations name it
@@ -243,7 +243,7 @@ class CallRequest(WithTransitions, WithTalkTime, WithRowsBeside):
             ("view_numbers", "Can see whole phone numbers"),
         ]
         constraints = CONSTRAINTS
-        indexes = indexes_of_calls(IS_OPEN)
+        indexes = indexes_of_calls(OPEN_BY_INDEX)
 
     def name_with(self, number: Callable[..., str]) -> str:
         return f"{number(self.from_number)} → {number(self.to_number, self.to_extension)}"

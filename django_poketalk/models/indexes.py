@@ -3,7 +3,8 @@
 No index contains a column that every event changes, such as `status`, so that updates by events
 stay heap-only on PostgreSQL. Rare states have small partial indexes on columns that events do not
 change, so that finding them among a million calls does not require reading all calls. The index of
-open calls begins with the columns of its condition, because MariaDB ignores conditions.
+open calls begins with the columns of its condition, because MariaDB ignores conditions. Its
+condition has `final_status`, because PostgreSQL estimates the rows of an index by its condition.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ IS_OF_ANOTHER_SERVICE = ~Q(service="default")
 HAS_REFERENCE = ~Q(reference="")
 
 
-def of_calls(is_open: Q) -> list[Index]:
+def of_calls(are_open: Q) -> list[Index]:
     """The indexes of `CallRequest`. A column that begins an index has none of its own."""
     return [
         Index(
             fields=["ended_at", "stale_at", "placement", "sent_at"],
             name="poketalk_open",
-            condition=is_open,
+            condition=are_open,
         ),
         Index(fields=["created_at"], name="poketalk_created"),
         Index(fields=["rings_at"], name="poketalk_rings"),
@@ -43,7 +44,9 @@ def of_calls(is_open: Q) -> list[Index]:
         Index(fields=["from_number", "rings_at"], name="poketalk_by_phone"),
         Index(fields=["placement", "-id"], name="poketalk_unplaced", condition=IS_UNPLACED),
         Index(fields=["response_code", "-id"], name="poketalk_refused", condition=IS_REFUSED),
-        Index(fields=["-id"], name="poketalk_vetoed", condition=IS_VETOED),
+        # All vetoed calls, and those vetoed for one reason or for none of some
+        Index(fields=["-id", "veto_reason"], name="poketalk_vetoed", condition=IS_VETOED),
+        Index(fields=["veto_reason", "-id"], name="poketalk_veto_reason", condition=IS_VETOED),
         Index(fields=["-id"], name="poketalk_hangup_requested", condition=IS_HANGUP_REQUESTED),
         Index(fields=["-id"], name="poketalk_stale", condition=IS_STALE),
         Index(fields=["service", "-id"], name="poketalk_service", condition=IS_OF_ANOTHER_SERVICE),
