@@ -15,6 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from django_poketalk.admin import search
 from django_poketalk.models import CallRequest, Placement
 from django_poketalk.reports import outcomes
 
@@ -293,6 +294,18 @@ def test_calls_are_found_by_id_and_by_the_name_of_their_user(
     assert found(boss, q="anna +44 20") == {mine.pk}
     assert found(boss, q="nobody") == set()
     assert found(boss, q=" ") == {mine.pk, other.pk}
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="Others plan by the number of rows.")
+def test_the_index_of_users_orders_the_calls_of_a_user_who_is_searched_for(
+    user: Any, admin_user: Any, new_call: Callable[..., CallRequest]
+) -> None:
+    new_call(user=user)
+
+    found = CallRequest.objects.filter(search.condition("ann", admin_user)).order_by("-id")
+
+    assert found.explain().splitlines()[0].endswith("INDEX poketalk_by_user (user_id=?)")
+    assert "TEMP B-TREE" not in found.explain()
 
 
 @pytest.mark.parametrize("typed", ["%", "_", "+%", "' OR 1=1 --", "\0", "1" * 500, "+", "٣"])
