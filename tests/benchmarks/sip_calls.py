@@ -28,7 +28,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from decimal import Decimal
 from importlib.metadata import version
@@ -67,6 +67,13 @@ GRACE = 60  # additional seconds for calls to end
 LOGGED = re.compile(r"(ringing|answered) (\d{12}) .*\t(\d+\.\d+)")
 
 
+def _name_and_cpu(stat: Path) -> tuple[str, float]:
+    """The name and CPU seconds of a thread, or of a process with all threads that it ever had."""
+    name, _, fields = stat.read_text().partition("(")[2].rpartition(")")
+    user, system = fields.split()[11:13]
+    return name, (int(user) + int(system)) / TICK
+
+
 class Switch:
     """The measured process, read from `/proc`."""
 
@@ -75,14 +82,15 @@ class Switch:
         self._proc = Path(f"/proc/{process.pid}")
 
     def cpu(self) -> dict[str, float]:
-        """CPU seconds of its threads so far, by name."""
+        """CPU seconds so far, by the name of the thread; of threads that have ended, in one sum."""
         used: Counter[str] = Counter()
         for task in self._proc.glob("task/*"):
-            name, _, fields = (task / "stat").read_text().partition("(")[2].rpartition(")")
-            user, system = fields.split()[11:13]
-            name = "asyncio" if task.name == str(self.process.pid) else name.rstrip("_0123456789")
-            used[name] += (int(user) + int(system)) / TICK
-        return dict(used)
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+                name, seconds = _name_and_cpu(task / "stat")
+                is_main = task.name == str(self.process.pid)
+                used["asyncio" if is_main else name.rstrip("_0123456789")] += seconds
+        ended = _name_and_cpu(self._proc / "stat")[1] - used.total()
+        return {**used, "ended threads": ended}
 
     def memory(self) -> tuple[int, int]:
         """Its current and peak memory in MB."""
@@ -114,13 +122,15 @@ def running(*command: str, **environment: str) -> Iterator[subprocess.Popen[str]
 
 
 @contextmanager
-def phones(count: int, seconds: float, folder: Path, prefix: str) -> Iterator[int]:
+def phones(
+    count: int, seconds: float, folder: Path, prefix: str, scenario: Path = PHONE
+) -> Iterator[int]:
     """SIPp as phones for `count` calls; yields its port."""
     port = free_port()
     options = f"-i 127.0.0.1 -p {port} -mi 127.0.0.1 -mp {port + 10_000} -m {count} -d {RING_TIME}"
     options += f" -timeout {seconds:.0f}s -nostdin -buff_size 8388608 -trace_logs -trace_err"
     files = ["-log_file", str(folder / f"{prefix}.log"), "-error_file", str(folder / prefix)]
-    with running("sipp", "-sf", str(PHONE), *options.split(), *files):
+    with running("sipp", "-sf", str(scenario), *options.split(), *files):
         wait_until_bound(port)
         yield port
 
