@@ -61,6 +61,7 @@ def serve_one(call: Call) -> Call:
     return call
 
 
+@pytest.mark.timeout(180)  # it waits for seconds, so it begins early
 def test_each_simulated_phone_produces_the_expected_outcome(service: Service) -> None:
     """All rows at the same time, to save time."""
     with Customer() as customer:
@@ -189,6 +190,7 @@ def test_a_412_in_any_phase_hangs_up_all_phones_within_two_seconds(
     assert all(leg.ended_at is not None for leg in call.legs.all())
 
 
+@pytest.mark.timeout(180)  # it waits for seconds, so it begins early
 def test_a_customer_can_end_calls_after_five_minutes(service: Service) -> None:
     """The protocol's example: 412 once the status is 7 and the duration at least 300."""
 
