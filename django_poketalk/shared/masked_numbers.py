@@ -73,9 +73,10 @@ class MaskedNumbers(NoNumberLookups):
         fields = super().get_readonly_fields(request, obj)
         if obj is None or self.whole_numbers(request) is True:
             return fields
-        masks = self._masks(obj)
-        # Naming the masked fields too takes their inputs out of the form.
-        return [*fields, *masks, *masks.values(), *self.fixed]
+        # Naming the masked fields too takes their inputs out of the form. A masked text has none,
+        # and one keeps its own in which a number was typed just now, beside another field's error.
+        masked = (name for name in self.masks if name not in self.texts)
+        return [*fields, *masked, *self.masks.values(), *self.fixed]
 
     def for_user(self, request: HttpRequest, names: Any, row: Any = None) -> list[Any]:
         """The columns of a list, or the fields of a row, as this user may see them."""

@@ -153,6 +153,29 @@ def test_those_who_may_see_numbers_see_them(entries: list[service.BlacklistedNum
     assert PREFIX in html
 
 
+@pytest.mark.parametrize(
+    ("row", "text", "wrong"),
+    [
+        (service.BlacklistedNumber(number=NUMBER), "reason", {"account": "999"}),
+        (caller.BlacklistedNumber(number=f"+{NUMBER}"), "reason", {"direction": "nonsense"}),
+    ],
+)
+def test_a_text_with_a_number_keeps_its_input_beside_an_error_in_another_field(
+    row: Any, text: str, wrong: dict[str, str]
+) -> None:
+    row.pk = None
+    row.save()
+    path = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+
+    response = person("view_numbers").post(path, {text: "ask +44 20 7946 0777", **wrong})
+
+    form = response.context["adminform"]
+    shown = [name for fieldset in form for line in fieldset for name in line.fields]
+    assert form.form.errors.keys() == wrong.keys()
+    assert text in shown
+    assert text not in form.readonly_fields
+
+
 def test_a_masked_reason_is_not_overwritten(entries: list[service.BlacklistedNumber]) -> None:
     client = person("view_numbers")
     for row in entries[:2]:
