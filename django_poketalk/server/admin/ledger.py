@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django.utils.text import smart_split, unescape_string_literal
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.shared.admin_pages import admin_url
@@ -116,10 +117,14 @@ class LedgerEntryAdmin(AppendOnly, MaskedNumbersPage, NamesItsCall, ReversePage,
         """By the account's name, or by the note if the user may see numbers. Looks for the accounts
         first, since the database knows how many entries each has, and reads no notes of charges.
         """
-        for word in search_term.split():
+        most = MOST_ACCOUNTS
+        for word in smart_split(search_term):  # as Django's admin, which knows quoted phrases
+            if word[0] == word[-1] and word[0] in "\"'":
+                word = unescape_string_literal(word)
             accounts = Account.objects.filter(name__icontains=word).values_list("pk", flat=True)
-            keys = list(accounts[: MOST_ACCOUNTS + 1])
-            found = Q(account__in=keys if len(keys) <= MOST_ACCOUNTS else accounts)
+            keys = list(accounts[: most + 1])
+            found = Q(account__in=keys if len(keys) <= most else accounts)
+            most = max(0, most - len(keys))
             if may_see_numbers(request):
                 found |= IS_NO_CHARGE & Q(note__icontains=word)
             queryset = queryset.filter(found)

@@ -87,7 +87,10 @@ def test_entries_are_found_by_account_or_note(
     }
     assert found(admin_client, LedgerEntry, "transfer") == [noted]
     assert found(admin_client, LedgerEntry, "other MAY") == [noted]
+    assert found(admin_client, LedgerEntry, '"transfer of" other') == [noted]
+    assert found(admin_client, LedgerEntry, "'of transfer'") == []
     assert found(admin_client, LedgerEntry, "acme transfer") == []
+    assert found(admin_client, LedgerEntry, "e " * 300) == found(admin_client, LedgerEntry, "e")
     assert found(staff("view_ledgerentry"), LedgerEntry, "transfer") == []
 
 
