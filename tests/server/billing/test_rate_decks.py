@@ -155,6 +155,8 @@ def test_names_other_columns_that_are_not_read(column: str) -> None:
         *(("Status", "Blocked"), ("Action", " DELETE "), ("prefix_status", "Closed (fraud)")),
         *(("Change", "to be deleted"), ("Deleted", "yes"), ("Disabled", "1")),
         *(("Estado", "bloqueado"), ("Statut", "supprimé"), ("Aktion", "löschen")),
+        *(("Status", "Blocked by the carrier"), ("Action", "Cancel"), ("Status", "Deactivated")),
+        *(("Deleted", "Y"), ("Deleted", "2026-12-01"), ("Gelöscht", "ja"), ("Blocked", "x")),
     ],
 )
 def test_refuses_a_row_that_is_blocked_or_deleted(column: str, cell: str) -> None:
@@ -170,6 +172,12 @@ def test_refuses_a_row_that_is_blocked_or_deleted(column: str, cell: str) -> Non
     [
         *(("Status", "Active"), ("Action", "Increase"), ("Change", "unchanged"), ("Deleted", "0")),
         *(("Comment", "blocked"), ("City", "Closed Bay"), ("Status", "1"), ("Deleted", "")),
+        *(
+            ("Status", "Not blocked"),
+            ("Status", "no longer blocked"),
+            ("Previous status", "Closed"),
+        ),
+        *(("Blocked", "No"), ("Gelöscht", "nein"), ("Blocked", "-")),
     ],
 )
 def test_reads_a_row_that_is_neither_blocked_nor_deleted(column: str, cell: str) -> None:

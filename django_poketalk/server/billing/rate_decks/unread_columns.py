@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from .columns import COLUMNS, YES
+from .columns import COLUMNS, NO
 
 # A column is about money if a word of its name begins or ends so.
 MONEY_WORDS = (
@@ -34,34 +34,46 @@ STATUS = {
 # With one of these words, it says that nobody can be called at the price of its row.
 WITHDRAWN = {
     *("block", "blocked", "barred", "delete", "deleted", "deletion", "remove", "removed"),
-    *("close", "closed", "disable", "disabled", "discontinued", "inactive", "suspended"),
-    *("withdrawn", "canceled", "cancelled", "terminated"),
+    *("close", "closed", "disable", "disabled", "deactivate", "deactivated", "inactive"),
+    *("discontinue", "discontinued", "suspend", "suspended", "withdraw", "withdrawn"),
+    *("cancel", "canceled", "cancelled", "terminate", "terminated"),
     *("gesperrt", "sperren", "gelöscht", "löschen", "entfernt", "entfernen", "inaktiv"),
     *("bloqueado", "bloquear", "eliminado", "eliminar", "borrar", "borrado", "inactivo"),
     *("bloqué", "bloquer", "supprimé", "supprimer", "désactivé", "inactif", "fermé"),
     *("חסום", "נחסם", "נמחק", "מחק", "מחיקה", "הוסר"),
 }
+NOT_WITHDRAWN = {*NO, "n", "-", "nein", "non", "לא", "open", "active"}
+DENIALS = {"not", "no", "never", "nicht", "nie", "pas", "jamais", "nunca", "לא"}
+FORMER = {"previous", "old", "former"}  # of the status before this deck
 
 
 def means_money(name: str) -> bool:
     """Whether a column of this name is about money, or about when it is charged."""
     return name not in COLUMNS and any(
-        word.startswith(MONEY_WORDS) or word.endswith(MONEY_ENDINGS) for word in _words(name)
+        word.startswith(MONEY_WORDS) or word.endswith(MONEY_ENDINGS)
+        for word in _words(name)
+        if word != "blocked"
     )
 
 
 def means_status(name: str) -> bool:
     """Whether a column of this name may say that a prefix is withdrawn."""
-    return not _words(name).isdisjoint(STATUS | WITHDRAWN)
+    words = set(_words(name))
+    return words.isdisjoint(FORMER) and not words.isdisjoint(STATUS | WITHDRAWN)
 
 
 @lru_cache
 def is_withdrawn(cell: str, column: str) -> bool:
-    """Whether a cell of such a column says that its prefix is blocked or deleted."""
-    if cell.strip().lower() in YES:
-        return not _words(column).isdisjoint(WITHDRAWN)
-    return not _words(cell).isdisjoint(WITHDRAWN)
+    """Whether a cell of such a column says that its prefix is blocked or deleted.
+
+    It does by one of its words, unless another one denies it: “to be deleted”, unlike “not
+    blocked”. In a column such as `Deleted`, anything but “no” does, a date for example.
+    """
+    if not WITHDRAWN.isdisjoint(_words(column)):
+        return cell.strip().lower() not in NOT_WITHDRAWN
+    words = set(_words(cell))
+    return words.isdisjoint(DENIALS) and not words.isdisjoint(WITHDRAWN)
 
 
-def _words(text: str) -> set[str]:
-    return {*re.split(r"[\W_]+", text.lower())}
+def _words(text: str) -> list[str]:
+    return [word for word in re.split(r"[\W_]+", text.lower()) if word]
