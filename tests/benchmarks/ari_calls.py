@@ -7,8 +7,8 @@ FOLDER contains the program `start`, which runs an Asterisk on loopback; by defa
 the tests. Each rate is measured with a new switch and a new Asterisk, and with calls between phones
 of SIPp that ring 0.1 s and talk `--talk` seconds. As in `sip_calls`, calls are admitted at a steady
 rate, everything runs on this machine, the database must exist, and its accounts and calls are
-deleted. CPU times are read from `/proc`. The phones send speech (G.711, 50 packets a second each
-way), which Asterisk relays; `--silent` measures calls without any.
+deleted. CPU times are read from `/proc`. The phones send audio (G.711, 50 packets a second each
+way), which Asterisk relays; `--no-audio` measures calls without any.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from .sip_calls import (
 )
 
 USER, PASSWORD = "poketalk", "secret-ari"  # in the configuration of FOLDER
-SILENCE = 0xD5  # in G.711 A-law
+SAMPLE = 0xD5  # of G.711 A-law
 RTP = 30_000  # above the ports of tests, below the system's ephemeral ones
 QUERY = "webcallid=$webcallid&status=$status&duration=$duration&debit=$debit"
 
@@ -77,10 +77,10 @@ def _is_up(url: str) -> bool:
     return True
 
 
-def talking_phone(folder: Path) -> Path:
-    """The scenario of phones that also send speech from the ACK to the BYE."""
-    second, scenario = folder / "second.alaw", folder / "talking_phone.xml"
-    second.write_bytes(bytes(SILENCE for _ in range(8000)))
+def phone_with_audio(folder: Path) -> Path:
+    """The scenario of phones that also send audio from the ACK to the BYE."""
+    second, scenario = folder / "second.alaw", folder / "phone_with_audio.xml"
+    second.write_bytes(bytes([SAMPLE] * 8000))
     ack = '<recv request="ACK"/>'
     send = f'<nop><action><exec rtp_stream="{second},-1,8"/></action></nop>'
     text = PHONE.read_text().replace("[media_port]", "[rtpstream_audio_port]")
@@ -95,7 +95,7 @@ def measure(options: argparse.Namespace, rate: float, folder: Path) -> None:
     with ExitStack() as stack:
         sink = free_port()
         stack.enter_context(running(sys.executable, "-m", "tests.benchmarks.event_sink", str(sink)))
-        phone = PHONE if options.silent else talking_phone(folder)
+        phone = PHONE if options.no_audio else phone_with_audio(folder)
         port = stack.enter_context(phones(2 * options.calls + 2, longest + GRACE, folder, A, phone))
         start = options.asterisk.resolve() / "start"
         pbx, url = stack.enter_context(asterisk(start, folder / "pbx", port))
@@ -168,7 +168,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=60, help="how long to admit calls")
     parser.add_argument("--talk", type=int, default=5, help="duration of a call in seconds")
     parser.add_argument("--idle", type=int, default=10, help="seconds without calls before")
-    parser.add_argument("--silent", action="store_true", help="phones send no speech")
+    parser.add_argument("--no-audio", action="store_true", help="phones send none")
     options = parser.parse_args()
     call_command("migrate", verbosity=0)
     print(f"{connection.vendor}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", flush=True)
