@@ -133,7 +133,7 @@ def test_garbage_collection_seldom_interrupts_calls(
 
 
 def test_a_draining_switch_finishes_its_calls_and_claims_no_more(service: Service) -> None:
-    live = service.queue(b="13")
+    live = service.queue(b="19")  # talks for long enough to be found talking
     with switch("--drain", "60") as process:
         wait_for(talking(live))
         process.send_signal(signal.SIGTERM)

@@ -21,6 +21,8 @@ from django_poketalk.server.switch.gateways.base import CallKey, LegKey
 from django_poketalk.server.switch.machine.facts_and_commands import (
     Cause,
     Finish,
+    HungUp,
+    Side,
 )
 from django_poketalk.server.switch.monitoring.gateway_states import Outlook
 from django_poketalk.server.switch.ownership import claims
@@ -76,13 +78,14 @@ def test_a_switch_that_loses_a_call_hangs_up_its_legs_and_sends_no_event(
 
 
 def test_a_call_that_is_lost_during_a_write_is_counted(service: Service) -> None:
-    call, switch = service.queue(b="13"), engine()
+    call, switch = service.queue(), engine()
 
     async def take_over() -> None:
         await eventually(lambda: Call.objects.filter(status=7).exists())
         await asyncio.to_thread(
             closing, lambda: Call.objects.update(fence=F("fence") + 1, switch="other")
         )
+        switch._handle(CallKey(call.pk, 1), HungUp(Side.B, 1))
 
     serve(switch, until=lambda: not switch.calls, during=take_over)
     assert switch.stats.lost == 1
@@ -125,9 +128,10 @@ def test_a_switch_that_wakes_up_after_its_lease_has_lapsed_only_hangs_up(
         await eventually(lambda: Call.objects.filter(status=7).exists())
         switch.lease.keep_until(time.monotonic() + 1000)  # its timer has not run yet
         switch.lease._until = time.monotonic()
+        switch._handle(CallKey(call.pk, 1), HungUp(Side.B, 1))
 
     with Customer() as customer:
-        call = service.queue(b="13", eventurl=customer.eventurl)
+        call = service.queue(eventurl=customer.eventurl)
         serve(switch, until=lambda: watched.hung_up, during=wake_up_late)
     assert {cause for _leg, cause in watched.hung_up} == {Cause.SWITCH_LOST}
     assert 8 not in customer.statuses()
