@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import socket
 import sqlite3
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,34 @@ def test_it_runs_until_ctrl_c_and_cleans_up(tmp_path: Path) -> None:
     assert "Traceback" not in rest
     assert processes_of(tmp_path) == {}
     assert ports.is_free(port)
+
+
+@on_linux
+def test_ctrl_c_in_a_terminal_does_not_reach_the_program_that_started_it(tmp_path: Path) -> None:
+    """tox would report a failure."""
+    demo = [sys.executable, "manage.py", "demo", f"--port={ports.any_free()}"]
+    parent = f"import subprocess; print('The demo has ended:', subprocess.call({demo!r}))"
+    terminal, inside = pty.openpty()
+    process = subprocess.Popen(
+        # A new session whose terminal this is, with the parent in the foreground
+        ["setsid", "--ctty", "--wait", sys.executable, "-c", parent],
+        cwd=PROJECT,
+        env=environment(tmp_path),
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+    )
+    os.close(inside)
+    output = b""
+    with suppress(OSError), open(terminal, "r+b", buffering=0) as screen:  # it ends with an error
+        while data := screen.read(65_536):
+            output += data
+            if b"Ctrl-C stops everything" in output and b"^C" not in output:
+                screen.write(b"\x03")
+
+    assert process.wait(30) == 0, output
+    assert b"The demo has ended: 0" in output
+    assert b"KeyboardInterrupt" not in output
 
 
 @on_linux

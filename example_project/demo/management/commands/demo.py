@@ -29,7 +29,7 @@ from crm.environment import private_file
 from demo import ports
 from demo.check import Check
 from demo.console import Files, LogHandler, Screen
-from demo.interrupts import Interrupted, interruptible
+from demo.interrupts import Interrupted, interruptible, own_foreground
 from demo.processes import ChildDied, Stack
 from demo.programs import programs
 
@@ -84,7 +84,7 @@ class Command(BaseCommand):
             )
         if check and FOLDER not in os.environ:
             _restart_isolated(port, speed)
-        with interruptible():
+        with interruptible(), own_foreground():
             try:
                 self._check(port, speed) if check else self._serve(port, speed)
             except ChildDied as death:
