@@ -45,12 +45,13 @@ Result = TypeVar("Result")
 
 @pytest.fixture
 def threads(times: Times) -> int:
-    return times(32, full=64)
+    """Few, since each has a connection and PostgreSQL lets all test processes have 100 together."""
+    return times(8, full=64)
 
 
 @pytest.fixture
 def rounds(times: Times) -> int:
-    return times(5, full=1000)
+    return times(10, full=1000)
 
 
 def run_concurrently(tasks: list[Callable[[], Result]]) -> list[Result]:
