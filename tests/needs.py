@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import pytest
@@ -128,6 +129,9 @@ SERVICES: dict[str, Service] = {
         "CELERY_BROKER_URL", ("amqp", "amqps"), 5672, "apt-get install rabbitmq-server"
     ),
 }
+COMPOSE = Program(  # without Docker's engine, or as its plugin
+    ("docker-compose", "docker"), "apt-get install --no-install-recommends docker-compose"
+)
 CURL = Program(("curl",), "apt-get install curl")
 AXE = NodePackage("axe-core", "4.14.1")
 TURBO = NodePackage("@hotwired/turbo", "8.0.23")
@@ -154,6 +158,7 @@ ASTERISK = Libraries(
 NEEDS: dict[str, Service | Program | NodePackage | Module | Libraries] = {
     **SERVICES,
     "chromium": CHROMIUM,
+    "compose": COMPOSE,
     "curl": CURL,
     "axe": AXE,
     "turbo": TURBO,
@@ -164,6 +169,7 @@ NEEDS: dict[str, Service | Program | NodePackage | Module | Libraries] = {
     "openssl": Program(("openssl",), "apt-get install openssl"),
     "sipp": SIPP,
     "kamailio": Program(("kamailio",), "apt-get install kamailio"),
+    "systemd": Program(("systemd-analyze",), "apt-get install --no-install-recommends systemd"),
     "baresip": Program(("baresip",), "apt-get install baresip-core"),
     "sippy": SIPPY,
     "asterisk": ASTERISK,
@@ -187,10 +193,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for name in _needs(item):
         if why := NEEDS[name].missing():
-            reason = f"{name} {why}; to have it: {NEEDS[name].install}"
-            if os.environ.get("CI", "").lower() in TRUE:
-                pytest.fail(f"{reason} (on CI nothing may be skipped)", pytrace=False)
-            pytest.skip(reason)
+            skip(f"{name} {why}; to have it: {NEEDS[name].install}")
+
+
+def skip(reason: str) -> NoReturn:
+    """Skip a test because something real is missing, or fail on CI."""
+    if os.environ.get("CI", "").lower() in TRUE:
+        pytest.fail(f"{reason} (on CI nothing may be skipped)", pytrace=False)
+    pytest.skip(reason)
 
 
 def _needs(item: pytest.Item) -> list[str]:

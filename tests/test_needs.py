@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.needs import ASTERISK, AXE, ROOT, SERVICES, Libraries, NodePackage
+from tests.needs import NEEDS, POSTGRES, ROOT, SERVICES, Libraries, NodePackage, Program
 
 Run = Callable[..., pytest.RunResult]
+CI = ROOT / ".ci"
 
 
 @pytest.fixture
@@ -134,10 +136,21 @@ def test_a_library_that_cannot_be_loaded_is_missing() -> None:
     assert Libraries(("libc.so.6", "libnone.so.9"), "none").missing() == "lacks libnone.so.9"
 
 
+@pytest.mark.skipif(not CI.is_dir(), reason="The tests run without the rest of the checkout.")
 def test_ci_installs_what_the_tests_require() -> None:
-    script = ROOT / ".ci" / "run"
-    if not script.is_file():
-        pytest.skip("The tests run without the rest of the checkout.")
+    installed = set(re.findall(r"[^\s()]+", (CI / "packages").read_text()))
+    for name, need in NEEDS.items():
+        if isinstance(need, Program | Libraries | NodePackage) and need is not POSTGRES:
+            required = need.install.partition(" install ")[2].split()
+            names = {word for word in required if not word.startswith("-") and word != "."}
+            assert names <= installed, name
+    required_servers = set(re.findall(r"answers \w+ \d+ (\S+)", (CI / "run").read_text()))
+    assert {need.install.split()[-1] for need in SERVICES.values()} == required_servers
 
-    assert AXE.install in script.read_text()
-    assert ASTERISK.packages in script.read_text()
+
+@pytest.mark.skipif(not CI.is_dir(), reason="The tests run without the rest of the checkout.")
+def test_every_job_that_runs_tests_installs_what_they_require() -> None:
+    jobs = (ROOT / ".github" / "workflows" / "ci.yml").read_text().partition("\njobs:\n")[2]
+    for job in re.split(r"^  (?=\w+:$)", jobs, flags=re.MULTILINE)[1:]:
+        runs_tests = re.search(r"tox run -e \"?(py|browser)", job)
+        assert ("sudo .ci/packages" in job) == bool(runs_tests), job

@@ -18,10 +18,12 @@ import pytest
 import yaml
 
 from tests.example.conftest import PROJECT, REPOSITORY, run
+from tests.needs import COMPOSE
 
 DEPLOY = PROJECT / "deploy"
-COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
-SERVICES = COMPOSE["services"]
+FILE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+SERVICES = FILE["services"]
+OURS = {"migrate", "web", "worker", "beat", "switch-1", "switch-2"}
 DEBUG = {"DJANGO_SETTINGS_MODULE": "crm.settings", "DJANGO_DEBUG": "1"}
 OPTIONS = """
 import json, sys
@@ -60,10 +62,7 @@ def documented() -> set[str]:
 
 
 def test_compose_starts_every_process() -> None:
-    assert {
-        *("web", "worker", "beat", "switch-1", "switch-2"),
-        *("postgres", "redis", "kamailio", "proxy", "migrate"),
-    } == set(SERVICES)
+    assert {*OURS, "postgres", "redis", "kamailio", "proxy"} == set(SERVICES)
 
 
 def test_compose_and_units_start_the_same_processes() -> None:
@@ -115,7 +114,7 @@ def test_named_volumes_and_dependencies_are_declared() -> None:
         assert set(service.get("depends_on", ())) <= set(SERVICES), name
         for mount in service.get("volumes", []):
             source = mount.split(":")[0]
-            assert source.startswith(".") or source in COMPOSE["volumes"], name
+            assert source.startswith(".") or source in FILE["volumes"], name
 
 
 def test_every_variable_is_documented_and_read() -> None:
@@ -141,22 +140,30 @@ def test_every_variable_of_the_settings_is_documented() -> None:
     assert named - optional - {"CRM_QUEUE"} <= documented()
 
 
-def test_docker_accepts_the_compose_file(tmp_path: Path) -> None:
-    if not shutil.which("docker") or _run("docker", "compose", "version").returncode:
-        pytest.skip("docker compose is not installed")
+@pytest.mark.needs("compose")
+def test_docker_compose_accepts_its_file(tmp_path: Path) -> None:
+    program = COMPOSE.path()
+    assert program
+    command = [program] if program.endswith("compose") else [program, "compose"]
     copy = tmp_path / "example_project" / "deploy"
     shutil.copytree(DEPLOY, copy)
     example = (copy / "environment.example").read_text()
     (copy / "environment").write_text(example.replace("PASSWORD=", "PASSWORD=secret"))
+    # Debian's old docker-compose does not know the name of the project
+    file = (copy / "compose.yaml").read_text().replace("name: crm\n", "")
+    (copy / "compose.yaml").write_text(file)
 
-    done = _run("docker", "compose", "--env-file", "environment", "config", "--quiet", cwd=copy)
+    done = _run(*command, "--env-file", "environment", "config", cwd=copy)
 
     assert (done.returncode, done.stderr) == (0, "")
+    services = yaml.safe_load(done.stdout)["services"]
+    assert set(services) == set(SERVICES)
+    for name in OURS:
+        assert services[name]["environment"]["DATABASE_URL"] == "postgres://crm:secret@postgres/crm"
 
 
+@pytest.mark.needs("systemd")
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
-    if not shutil.which("systemd-analyze"):
-        pytest.skip("systemd-analyze is not installed")
     program = tmp_path / "env" / "bin" / "program"
     program.parent.mkdir(parents=True)
     program.write_text("#!/bin/sh\n")
@@ -176,9 +183,8 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     assert ours == []
 
 
+@pytest.mark.needs("kamailio")
 def test_kamailio_accepts_the_configuration_of_the_edge(tmp_path: Path) -> None:
-    if not shutil.which("kamailio"):
-        pytest.skip("kamailio is not installed")
     result = tmp_path / "kamailio.cfg"
     trunk = "sip:trunk.example.net:5060;transport=tcp"
     environment = {

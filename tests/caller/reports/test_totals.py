@@ -195,15 +195,6 @@ def test_recent_days_are_not_counted() -> None:
     )
 
 
-@pytest.fixture
-def zones(db: None) -> None:
-    if connection.vendor == "mysql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT CONVERT_TZ('2026-01-01', 'UTC', 'Asia/Kolkata')")
-            if cursor.fetchone()[0] is None:
-                pytest.skip("time zones: mysql_tzinfo_to_sql /usr/share/zoneinfo | mysql mysql")
-
-
 @pytest.mark.usefixtures("zones")
 def test_other_time_zones_count_the_calls() -> None:
     some_calls(1)

@@ -144,27 +144,19 @@ def test_each_call_has_one_outcome(facts: dict[str, Any], outcome: str) -> None:
     assert [(row.key, row.figures.calls) for row in report.rows] == [(outcome, 1)]
 
 
-def days(period: Period) -> list[tuple[date, int]]:
-    """Each day's calls. A database that was never taught time zones has to say so."""
-    if _is_without_zones():
-        with pytest.raises(ImproperlyConfigured, match="mysql_tzinfo_to_sql"):
-            traffic.by_day(CallRequest.objects.all(), period)
-        pytest.skip("this MariaDB knows no time zones: mysql_tzinfo_to_sql teaches it")
-    rows = traffic.by_day(CallRequest.objects.all(), period).rows
-    return [(row.key, row.figures.calls) for row in rows]
-
-
+@pytest.mark.usefixtures("zones")
 def test_days_are_in_the_current_time_zone() -> None:
     late = datetime(2026, 3, 8, 23, 30, tzinfo=UTC)
     add(late)
 
     with timezone.override(ZoneInfo("Asia/Tokyo")):
-        found = days(WEEK)
+        rows = traffic.by_day(CallRequest.objects.all(), WEEK).rows
 
-    assert len(found) == 7
-    assert [day for day, calls in found if calls] == [date(2026, 3, 9)]
+    assert len(rows) == 7
+    assert [row.key for row in rows if row.figures.calls] == [date(2026, 3, 9)]
 
 
+@pytest.mark.usefixtures("zones")
 def test_a_day_with_a_clock_change_is_complete() -> None:
     with timezone.override(ZoneInfo("Europe/Berlin")):
         sunday = date(2026, 3, 29)
@@ -173,22 +165,25 @@ def test_a_day_with_a_clock_change_is_complete() -> None:
         add(datetime(2026, 3, 29, 21, 59, tzinfo=UTC))
         add(datetime(2026, 3, 29, 22, 0, tzinfo=UTC))  # Monday 0:00
 
-        if _is_without_zones():
-            with pytest.raises(ImproperlyConfigured, match="mysql_tzinfo_to_sql"):
-                traffic.by_day(CallRequest.objects.all(), Period(sunday, sunday))
-        else:
-            assert (
-                traffic.by_day(CallRequest.objects.all(), Period(sunday, sunday)).total.calls == 2
-            )
+        report = traffic.by_day(CallRequest.objects.all(), Period(sunday, sunday))
+
+    assert report.total.calls == 2
 
 
-def _is_without_zones() -> bool:
-    """Whether this database was never taught the names of time zones."""
-    if connection.vendor != "mysql":
-        return False
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT CONVERT_TZ('2026-01-01', 'UTC', 'Europe/Berlin')")
-        return bool(cursor.fetchone()[0] is None)
+class UnknownZone(ZoneInfo):
+    def __str__(self) -> str:
+        return "Nowhere/Else"
+
+
+@pytest.mark.skipif(connection.vendor != "mysql", reason="Other databases know all time zones.")
+def test_a_time_zone_that_mariadb_does_not_know_is_an_error() -> None:
+    add()
+
+    with (
+        timezone.override(UnknownZone("Asia/Tokyo")),
+        pytest.raises(ImproperlyConfigured, match="mysql_tzinfo_to_sql"),
+    ):
+        traffic.by_day(CallRequest.objects.all(), WEEK)
 
 
 def test_countries_with_the_same_code_are_distinguished() -> None:
