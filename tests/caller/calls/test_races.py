@@ -18,7 +18,7 @@ from ..people import logged_in, someone
 from .test_placing import Change, NewCall
 
 pytestmark = pytest.mark.django_db(transaction=True)
-THREADS = 12  # each has a connection, and PostgreSQL lets all test processes have 100 together
+THREADS = 10  # each has a connection, and PostgreSQL lets all test processes have 100 together
 
 
 def at_once(work: Any) -> list[Any]:
