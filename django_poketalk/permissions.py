@@ -14,7 +14,7 @@ from django.db.models import Model
 from django.utils.module_loading import import_string
 
 from .conf import settings
-from .models import BlacklistedNumber, CallBack, CallRequest, Phone
+from .models import BlacklistedNumber, CallRequest, Phone
 from .models.calls import CallRequestQuerySet
 from .protocol import numbers
 
@@ -164,12 +164,6 @@ def may_follow_up(user: Person, call: CallRequest) -> bool:
     that has no user, it is their own, and shows them the whole number.
     """
     return call.user_id is not None or may_see_numbers(user, call)
-
-
-def may_change_call_back(user: Person, call_back: CallBack) -> bool:
-    """Whether this user may change this call back: their own, or any with a permission."""
-    own = user.pk is not None and call_back.user_id == user.pk
-    return own or _has(user, "change_callback", call_back)
 
 
 def may_see_reports(user: Person) -> bool:

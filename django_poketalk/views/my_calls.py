@@ -137,7 +137,6 @@ def _row(row: Any) -> dict[str, Any]:
         "row": row,
         "state": call_status.heading(row) if isinstance(row, CallRequest) else "",
         "name": call_status.callee(row) if row.to_number or row.subject else "",
-        "number": permissions.display_callee(row, whole=True),
     }
 
 

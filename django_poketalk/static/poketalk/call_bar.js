@@ -94,7 +94,7 @@ class PoketalkCallBar extends HTMLElement {
       if (!answer?.id) throw new Error(response.statusText);
       openCalls.report({ ...call, ...answer }, null);
     } catch {
-      this.#say(this.#texts.failed ?? this.#texts.lost);
+      this.#say(this.#texts.lost);
     }
   }
 
