@@ -11,7 +11,6 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
-from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Exists, OuterRef, Q
 from django.http import HttpRequest
 from django.utils.formats import number_format
@@ -28,6 +27,7 @@ from ..models.states import ANSWERS, OPEN_BY_INDEX
 from ..models.wrap_ups import HAS_DISPOSITION
 from ..presentation import wrap_up
 from ..protocol.codes import CallStatus, ResponseCode
+from ..reports import traffic
 from ..reports.outcomes import Outcome
 from ..shared import changelist
 from .subject_links import subject_url
@@ -168,7 +168,7 @@ class TeamFilter(ChoiceFilter):
     conditions = {}
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        if not _have_groups():
+        if not traffic.have_teams():
             return []
         groups = Group.objects.order_by("name").values_list("pk", "name")[:MAX_GROUPS]
         return [(str(pk), name) for pk, name in groups]
@@ -177,7 +177,10 @@ class TeamFilter(ChoiceFilter):
         value = self.value()
         if value is None:
             return queryset
-        if not (value.isascii() and value.isdigit() and len(value) < 10) or not _have_groups():
+        if (
+            not (value.isascii() and value.isdigit() and len(value) < 10)
+            or not traffic.have_teams()
+        ):
             return queryset.none()
         members = (
             get_user_model()._default_manager.filter(groups=int(value)).values_list("pk", flat=True)
@@ -230,11 +233,3 @@ class SubjectFilter(ChoiceFilter):
             return queryset.none()
         found = queryset.filter(subject_type=content_type)
         return found.filter(subject_id=key) if slash else found
-
-
-def _have_groups() -> bool:
-    """Whether users belong to Django's groups, which a project's own model may lack."""
-    try:
-        return get_user_model()._meta.get_field("groups").related_model is Group
-    except FieldDoesNotExist:
-        return False

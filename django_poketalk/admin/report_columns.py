@@ -68,11 +68,6 @@ class Column:
         return self.caption if callable(self.unit) else str(self.title)
 
 
-def currency() -> str:
-    """The currency of the costs, or "" if it is not known."""
-    return common_currency()
-
-
 def whole(value: Any) -> str:
     return number_format(int(value), use_l10n=True, force_grouping=True)
 
@@ -147,7 +142,7 @@ COLUMNS: dict[str, Column] = {
         _("PDD (post-dial delay): the time from the request until the first phone rings."),
         lambda figures: figures.delays,
     ),
-    "spend": Column(_("Spend"), lambda figures: figures.spend, _money, currency),
+    "spend": Column(_("Spend"), lambda figures: figures.spend, _money, common_currency),
 }
 
 

@@ -16,6 +16,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
 from .. import permissions
+from ..calls.currencies import common_currency
 from ..models import CallRequest
 from ..reports import traffic
 from ..reports.figures import Figures
@@ -23,7 +24,7 @@ from ..reports.traffic import Period, Report, Row
 from ..shared import csv_export
 from ..shared.admin_pages import admin_url, render_page
 from . import report_charts, report_table
-from .report_columns import COLUMNS, currency, minutes
+from .report_columns import COLUMNS, minutes
 from .report_dimensions import DIMENSIONS
 from .report_form import ReportForm, defaults, presets
 from .report_table import CHANGE, NOTHING, Order, by_key, cells
@@ -190,11 +191,12 @@ def _csv(by: str, period: Period, report: Report, before: Report | None) -> Http
     dimension = DIMENSIONS[by]
     old = by_key(before) if before and by != "day" else None
     header = [dimension.title, "key", *CSV_COLUMNS.values(), "currency"]
+    currency = common_currency()
     if old is not None:
         header += CSV_BEFORE.values()
 
     def line(label: Any, key: str, figures: Figures, former: Figures) -> list[Any]:
-        cells = [label, key, *(_csv_cell(figures, name) for name in CSV_COLUMNS), currency()]
+        cells = [label, key, *(_csv_cell(figures, name) for name in CSV_COLUMNS), currency]
         return cells if old is None else cells + [_csv_cell(former, name) for name in CSV_BEFORE]
 
     lines = [

@@ -308,10 +308,9 @@ def test_unusual_figures_are_marked(watcher: Client) -> None:
 
 
 def test_spend_has_its_currency_if_it_is_known(
-    watcher: Client, some_calls: Any, monkeypatch: pytest.MonkeyPatch
+    watcher: Client, some_calls: Any, settings: Any
 ) -> None:
-    monkeypatch.setattr("django_poketalk.admin.report_columns.currency", lambda: "EUR")
-    monkeypatch.setattr("django_poketalk.admin.reports.currency", lambda: "EUR")
+    settings.POKETALK = {**settings.POKETALK, "CURRENCY": "EUR"}
 
     answer = watcher.get(REPORTS, {"by": "country", "format": "csv"})
 
