@@ -9,13 +9,11 @@ from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from rest_framework import mixins, serializers
-from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
-from .. import permissions
 from ..calls import call_backs, orders, subjects
 from ..models import CallBack
 from ..models.call_backs import NOTE_LENGTH
@@ -24,7 +22,7 @@ from ..shared.rest import FilterBackend, NewestFirst, primary_key
 from .fields import ClosedSerializer, MomentField, TextField
 from .filters import CallBackFilter
 from .openapi import WITH_BODY, component, operation, returns
-from .resources import Resource
+from .resources import MayPlace, Resource
 from .serializers import ReferenceSerializer, SubjectSerializer, subject_of
 
 
@@ -86,13 +84,6 @@ class CallBackChangeSerializer(ClosedSerializer):
     due_at = MomentField(required=False)
     note = TextField(max_length=NOTE_LENGTH, required=False, allow_blank=True)
     done = serializers.BooleanField(required=False, help_text="False: it is not done after all.")
-
-
-class MayPlace(BasePermission):
-    """Call backs require the permission to place calls."""
-
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        return permissions.may_place(request.user)
 
 
 class CallBackViewSet(Resource, mixins.ListModelMixin, GenericViewSet[CallBack]):

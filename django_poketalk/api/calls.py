@@ -11,11 +11,10 @@ from django.utils.translation import gettext as _
 from rest_framework import mixins
 from rest_framework.decorators import action
 from rest_framework.exceptions import PermissionDenied
-from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
-from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from .. import permissions
@@ -27,25 +26,17 @@ from ..shared.rest import FilterBackend, NewestFirst, primary_key
 from . import idempotency
 from .filters import CallFilter
 from .openapi import WITH_BODY, operation
-from .resources import Resource
+from .resources import MayPlace, Resource
 from .serializers import CallDetailSerializer, CallSerializer, OrderSerializer, QuoteSerializer
 from .wrap_ups import WrapUpChangeSerializer
 
 THROTTLES: dict[str, type[BaseThrottle]] = {"create": PlaceThrottle, "quote": QuoteThrottle}
 
 
-class MayPlace(BasePermission):
-    """Calls and quotes require the permission to place calls."""
-
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        places = getattr(view, "action", None) in THROTTLES
-        return not places or permissions.may_place(request.user)
-
-
 class CallViewSet(Resource, mixins.ListModelMixin, GenericViewSet[CallRequest]):
     """The calls that the user may see: their own, or all."""
 
-    permission_classes = (IsAuthenticated, MayPlace)
+    permission_classes = (IsAuthenticated,)
     serializer_class = CallSerializer
     filter_backends = (FilterBackend,)
     filterset_class = CallFilter
@@ -55,6 +46,11 @@ class CallViewSet(Resource, mixins.ListModelMixin, GenericViewSet[CallRequest]):
 
     def get_queryset(self) -> QuerySet[CallRequest]:
         return permissions.visible_calls(self.request.user).select_related("user")
+
+    def get_permissions(self) -> list[Any]:
+        """Calls and quotes also require the permission to place calls."""
+        needed = [MayPlace()] if self.action in THROTTLES else []
+        return [*super().get_permissions(), *needed]
 
     def get_throttles(self) -> list[Any]:
         """One for calls, one for quotes, none for the rest."""

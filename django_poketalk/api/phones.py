@@ -12,13 +12,11 @@ from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.decorators import action
-from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
-from .. import permissions
 from ..calls import verification
 from ..forms import MyPhoneForm, OwnNumberForm
 from ..models import Phone
@@ -28,7 +26,7 @@ from ..shared.problems import Problem
 from ..shared.rest import form_errors, primary_key
 from .fields import MomentField, TextField
 from .openapi import WITH_BODY, component, operation
-from .resources import Resource, save
+from .resources import MayPlace, Resource, save
 
 READING = ("GET", "HEAD", "OPTIONS")
 
@@ -92,17 +90,10 @@ class OwnNumberSerializer(serializers.Serializer[Phone]):
     number = TextField(max_length=MAX_TEXT_LENGTH)
 
 
-class MayHavePhones(BasePermission):
-    """Own phones require the permission to place calls."""
-
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        return permissions.may_place(request.user)
-
-
 class OwnPhones(Resource):
     """Writes are refused if the site does not let users change their phones."""
 
-    permission_classes = (IsAuthenticated, MayHavePhones)
+    permission_classes = (IsAuthenticated, MayPlace)
 
     def check_permissions(self, request: Request) -> None:
         super().check_permissions(request)

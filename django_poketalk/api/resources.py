@@ -18,7 +18,9 @@ from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
+from .. import permissions
 from ..exceptions import CallRefused, IdempotencyConflict, VerificationRefused
 from ..shared import problems
 from ..shared.rest import JSONView
@@ -53,6 +55,13 @@ class SmallJSONParser(BaseParser):
 
 def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")
+
+
+class MayPlace(BasePermission):
+    """The permission to place calls."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return permissions.may_place(request.user)
 
 
 class Resource(JSONView):
