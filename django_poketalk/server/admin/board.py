@@ -1,5 +1,5 @@
-"""The service's live board: all calls that go on, with their legs and gateways. Pages ask for it
-every 2 seconds, so two small queries decide whether anything has changed.
+"""The service's live board: all live calls, with their legs and gateways. Open pages request it
+every 2 seconds, so two aggregate queries decide whether anything has changed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Row:
 
 
 def board_view(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
-    """All that goes on. Works without its script, which keeps it up to date."""
+    """The page with all live calls. Works without its script, which keeps it up to date."""
     _check(model_admin, request)
     rows_url = admin_url(model_admin.admin_site, f"{CALLS}_board_rows")
     context = {"title": _("Live board"), "rows_url": rows_url, **_context(model_admin, request)}

@@ -105,10 +105,14 @@ class TestCall(NamedByNumbers):
 
     @property
     def got_through(self) -> bool | None:
-        """Whether the phone was answered, or None if the call has not ended."""
-        return self.answered_at is not None or (None if self.ended_at is None else False)
+        """Whether the phone was answered; None while it may still be."""
+        if self.answered_at is not None:
+            return True
+        return None if self.ended_at is None else False
 
     def move(self, before: State, **changes: Any) -> bool:
-        """Update the row if it is still in the state `before`. False if it is not."""
+        """Update the row if it is still in the state `before` and of the same switch. False if it
+        is not.
+        """
         rows = TestCall.objects.filter(pk=self.pk, state=before, switch=self.switch)
         return bool(rows.update(**changes))

@@ -25,13 +25,13 @@ class Trunk:
     """A connection to real phones through a gateway.
 
     `username` and `password` are for authentication; `password_problem` says why there is no
-    password. `caller_id` is the digits that every call
-    displays, `ANONYMOUS`, or empty for the other leg's number. `presented` is the number that this
-    call displays instead, if any. `fallback` is displayed instead of an internal number, which only
-    a trunk to internal numbers displays. `strip` digits are removed from the start of a number
-    before `add` is prepended. `calls_per_second` applies to one switch; 0 means no limit. After
-    `progress_timeout` seconds in which no phone has rung, and after a SIP response in
-    `failover_codes`, the next gateway is tried.
+    password. `caller_id` is the digits that every call displays, `ANONYMOUS`, or empty for the
+    other leg's number. `presented` is the number that this call displays instead, if any.
+    `fallback` is displayed instead of an internal number, which only a trunk to internal numbers
+    displays. `strip` digits are removed from the start of a number before `add` is prepended.
+    `calls_per_second` applies to one switch; 0 means no limit. After `progress_timeout` seconds in
+    which no phone has rung, and after a SIP response in `failover_codes`, the next gateway is
+    tried.
     """
 
     username: str = ""

@@ -35,7 +35,7 @@ class Listener:
         return connection.vendor == "postgresql" and find_spec("psycopg") is not None
 
     async def run(self) -> None:
-        """Listen until cancelled."""
+        """Listen until canceled."""
         pause = FIRST_PAUSE
         while self.is_possible():
             try:

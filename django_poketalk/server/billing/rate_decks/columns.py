@@ -74,7 +74,9 @@ class WrongDay(WrongCell):
 
 
 def prefix(text: str, *, is_internal: bool) -> str:
-    """The prefix as it is stored, "" for all numbers. `WrongCell` for any other without digits."""
+    """The prefix as it is stored: digits, or "" for `*`, which is for all numbers. Raises
+    `WrongCell` if no number of this kind begins so.
+    """
     text = text.strip()
     digits = text.removeprefix("+")
     if text == ALL:

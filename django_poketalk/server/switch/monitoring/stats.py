@@ -1,5 +1,5 @@
-"""Counters and histograms of a switch, for `/metrics`. Label values come from the protocol and from
-`Cause` only, and are the names of gateways; no label contains a customer or a phone number.
+"""Counters and histograms of a switch, for `/metrics`: by leg, call status, `Cause` and the kind of
+an endpoint's response; never by customer or phone number.
 """
 
 from __future__ import annotations
