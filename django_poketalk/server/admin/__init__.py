@@ -10,5 +10,5 @@ from . import (  # noqa: F401  # they register with the admin
     ledger,
     legs,
     presented_numbers,
-    routes,
+    rates,
 )

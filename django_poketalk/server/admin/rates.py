@@ -1,4 +1,4 @@
-"""Providers and rates in the admin."""
+"""Providers, price lists and rates in the admin."""
 
 from __future__ import annotations
 
