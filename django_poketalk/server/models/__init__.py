@@ -7,12 +7,12 @@ from .channels import Channel
 from .deck_imports import DeckImport
 from .deliveries import EventDelivery
 from .gateway_states import GatewayState
+from .gateways import Gateway
 from .ledger import LedgerEntry
 from .presented_numbers import PresentedNumber
 from .price_lists import PriceList
 from .providers import LegABilling, ServiceProvider
 from .rates import ALWAYS, BuyRate, Rate
-from .routes import Gateway
 from .switches import Switch, TestCall
 
 __all__ = [

@@ -24,9 +24,9 @@ from ..database.clock import DatabaseNow
 from ..database.notify import Notification
 from .accounts import Account
 from .deletion import MAX_PROTECTED, protect
+from .gateways import Gateway
 from .providers import LegABilling, ServiceProvider
 from .rates import Rate
-from .routes import Gateway
 
 
 class Side(models.TextChoices):

@@ -6,7 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from .calls import Call, Side
-from .routes import Gateway
+from .gateways import Gateway
 
 
 class Channel(models.Model):

@@ -7,8 +7,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from .gateways import Gateway
 from .price_lists import PriceList
-from .routes import Gateway
 
 
 class DeckImport(models.Model):

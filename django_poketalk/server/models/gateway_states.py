@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.protocol import numbers
 
-from .routes import Gateway
+from .gateways import Gateway
 from .switches import ALIVE_WITHIN, Switch
 
 

@@ -13,8 +13,8 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from ..billing.rating import Tariff
+from .gateways import Gateway, digits_validator, validate_prefix
 from .price_lists import PriceList
-from .routes import Gateway, digits_validator, validate_prefix
 
 ALWAYS = date(2000, 1, 1)  # the first day of rates that were not announced for one
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django_poketalk.shared.number_names import NamedByNumbers
 
 from ..database.clock import DatabaseNow
-from .routes import Gateway
+from .gateways import Gateway
 
 ALIVE_WITHIN = timedelta(seconds=20)  # since the last heartbeat
 

@@ -14,7 +14,7 @@ from django.db import models
 from django.utils.translation import gettext as _
 
 from django_poketalk.server.models import ALWAYS, Gateway, PriceList, Rate
-from django_poketalk.server.models.routes import validate_prefix
+from django_poketalk.server.models.gateways import validate_prefix
 from django_poketalk.shared import csv_export
 
 Owner = PriceList | Gateway
