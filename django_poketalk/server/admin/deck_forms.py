@@ -26,7 +26,7 @@ MAX_AGE = 3600  # seconds between preview and import
 MAX_BYTES = 20_000_000
 
 
-def named(owner: Owner) -> str:
+def owner_name(owner: Owner) -> str:
     """The owner of a deck; gateways of two providers may have one name."""
     return f"{owner.provider}: {owner}" if isinstance(owner, Gateway) else str(owner)
 
@@ -139,7 +139,7 @@ class DeckForm(ImportForm):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         choice: Any = self.fields["owner"]
         choice.queryset, choice.label = owners, owners.model._meta.verbose_name
-        choice.label_from_instance = named
+        choice.label_from_instance = owner_name
         self.fields["import_file"].label = _("CSV file")
         self.fields["format"].label = _("It is written with")
         self.initial.setdefault("format", "0")

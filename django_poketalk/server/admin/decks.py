@@ -28,7 +28,7 @@ from ..billing.rate_decks.columns import COLUMNS, Owner
 from ..models import DeckImport, Gateway
 from ..models.rates import PrefixRate
 from .deck_changes import deleted_list, rows
-from .deck_forms import FORMATS, ConfirmDeckForm, DeckForm, DeckResource, named
+from .deck_forms import FORMATS, ConfirmDeckForm, DeckForm, DeckResource, owner_name
 
 MAX_EXPORTS = 5  # buttons on a list of rates
 MAX_DISPLAYED = 200  # changes, marks and errors on a page; deleted rates are all displayed
@@ -69,7 +69,7 @@ class RateDecks(SafeLookups, ImportMixin, admin.ModelAdmin):  # type: ignore[mis
         return False
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        decks = [(named(owner), owner.pk) for owner in self._exportable(request)]
+        decks = [(owner_name(owner), owner.pk) for owner in self._exportable(request)]
         return super().changelist_view(request, {"decks": decks, **(extra_context or {})})
 
     def get_resource_classes(self, request: HttpRequest) -> list[type[DeckResource]]:
@@ -110,7 +110,7 @@ class RateDecks(SafeLookups, ImportMixin, admin.ModelAdmin):  # type: ignore[mis
         context |= {
             "title": gettext("Import %(rates)s") % {"rates": self.opts.verbose_name_plural},
             "columns": COLUMNS,
-            "imports": [(named(record.owner), record) for record in self._imports()],
+            "imports": [(owner_name(record.owner), record) for record in self._imports()],
         }
         result = context.get("result")
         if result:
@@ -179,7 +179,7 @@ class RateDecks(SafeLookups, ImportMixin, admin.ModelAdmin):  # type: ignore[mis
             return self._refuse(request, words)
         except DatabaseError:
             return self._database_refused(request)
-        title = gettext("Undo the import of %(owner)s") % {"owner": named(found)}
+        title = gettext("Undo the import of %(owner)s") % {"owner": owner_name(found)}
         when = moment_with_zone(record.imported_at)
         context = {"title": title, "record": record, "when": when, "media": self.media}
         return render_page(
@@ -191,7 +191,7 @@ class RateDecks(SafeLookups, ImportMixin, admin.ModelAdmin):  # type: ignore[mis
         if not self.has_view_permission(request):
             raise PermissionDenied
         found = get_object_or_404(self._owners(), pk=owner)
-        csv_export.log(request, self.model, f"Exported the rates of {named(found)}.")
+        csv_export.log(request, self.model, f"Exported the rates of {owner_name(found)}.")
         name = f"{self.opts.model_name}s-{found.pk}.csv"
         return csv_export.stream(name, exporting.columns(found), exporting.rows(found))
 
@@ -230,7 +230,7 @@ class RateDecks(SafeLookups, ImportMixin, admin.ModelAdmin):  # type: ignore[mis
         others.sort(key=lambda change: abs(change.difference() or Decimal(0)), reverse=True)
         return {
             "comparison": changes,
-            "owner": named(changes.owner),
+            "owner": owner_name(changes.owner),
             "wrong": changes.wrong[:MAX_DISPLAYED],
             "marked": rows([mark.change for mark in marks], [mark.reason for mark in marks]),
             "deleted": deleted_list(changes.deleted),
