@@ -25,10 +25,10 @@ from .models import (
 )
 from .models.gateway_states import GatewayHealth, health_of, with_health
 
-LATEST = 500  # deliveries that are examined
-FAILING = 0.5  # share of failures from which an endpoint is listed
+LATEST_DELIVERIES = 500  # that are examined
+FAILING_SHARE = 0.5  # of failures, from which on an endpoint is listed
 MAX_LISTED = 50  # accounts and endpoints
-CALLS = 10  # that an account can pay for without being listed
+ENOUGH_CALLS = 10  # an account that can pay for these is not listed
 CHARGED_WITHIN = timedelta(days=30)
 
 
@@ -154,7 +154,7 @@ def latest_deliveries() -> list[Any]:
     return list(
         EventDelivery.objects.order_by("-id")
         .annotate(eventurl=F("call__eventurl"))
-        .only("answer", "error", "seconds", "sent_at")[:LATEST]
+        .only("answer", "error", "seconds", "sent_at")[:LATEST_DELIVERIES]
     )
 
 
@@ -169,7 +169,7 @@ def failing_endpoints(deliveries: Iterable[Any]) -> list[Endpoint]:
     found = []
     for host, events in by_host.items():
         failed = [each for each in events if each.answer is None or each.answer >= 500]
-        if failed and len(failed) / len(events) >= FAILING:
+        if failed and len(failed) / len(events) >= FAILING_SHARE:
             error = numbers.mask_in_records(failed[0].error) or f"HTTP {failed[0].answer}"
             slowest = max(each.seconds for each in events)
             found.append(Endpoint(host, len(events), len(failed), slowest, error))
@@ -177,14 +177,14 @@ def failing_endpoints(deliveries: Iterable[Any]) -> list[Endpoint]:
 
 
 def accounts_with_low_funds(now: datetime) -> list[Account]:
-    """Active accounts whose funds do not cover `CALLS` calls at their `average_cost`; lowest funds
-    first, with `funds_left`. An account that was charged nothing in the last `CHARGED_WITHIN` is
-    not listed.
+    """Active accounts whose funds do not cover `ENOUGH_CALLS` calls at their `average_cost`; lowest
+    funds first, with `funds_left`. An account that was charged nothing in the last `CHARGED_WITHIN`
+    is not listed.
     """
     accounts = Account.objects.filter(
         is_active=True,
         provider__is_active=True,
         spent_on__gte=ledger.day_of(now - CHARGED_WITHIN),
     ).annotate(funds_left=F("balance") + F("credit_limit") - F("held"))
-    low = accounts.filter(funds_left__lt=CALLS * F("average_cost"))
+    low = accounts.filter(funds_left__lt=ENOUGH_CALLS * F("average_cost"))
     return list(low.order_by("funds_left", "pk")[:MAX_LISTED])

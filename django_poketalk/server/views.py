@@ -72,8 +72,8 @@ def click2call(request: HttpRequest) -> HttpResponse:
         if len(form.getlist(name)) > 1:
             return _text(f"Field {name!r} appears more than once.", status=400)
     try:
-        asked = _call_form(request, form)
-        answer = REQUESTS.within_share(hash(asked.api_key), WAIT, _admit, asked)
+        call_form = _call_form(request, form)
+        answer = REQUESTS.within_share(hash(call_form.api_key), WAIT, _admit, call_form)
     except (Overdue, OperationalError, InterfaceError) as error:
         reason = on_one_line(str(error))[:MAX_REASON] or "no response in time"
         logger.error("A request for a call is answered with 503: %s", reason)

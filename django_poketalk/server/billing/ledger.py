@@ -33,7 +33,7 @@ logger = get_logger(__name__)
 
 MAX_AMOUNT = Decimal("999999999999.999")  # the columns' maximum
 KEY_LENGTH = 32
-LATEST = Decimal("0.1")  # the part of the latest call in the average cost
+LATEST_WEIGHT = Decimal("0.1")  # of the latest call in the average cost
 
 Row = TypeVar("Row", Account, Call)
 
@@ -330,7 +330,7 @@ def _book(
         row = lock(account.pk)
         made = LedgerEntry.objects.filter(idempotency_key=key).first() if key else None
         if made is not None:
-            return _again(made, row, kind, amount, key)
+            return _booked_before(made, row, kind, amount, key)
         entry = _insert(
             row, kind=kind, amount=amount, note=note, created_by=by, idempotency_key=key or None
         )
@@ -348,9 +348,12 @@ def _insert(account: Account, **columns: Any) -> LedgerEntry:
     )
 
 
-def _again(
+def _booked_before(
     made: LedgerEntry, account: Account, kind: LedgerEntry.Kind, amount: Decimal, key: str | None
 ) -> LedgerEntry:
+    """The entry that an earlier call with this key has made, as `repeated`. `ValueError` if it is
+    another booking.
+    """
     if made.idempotency_key != key:  # for MariaDB, "a", "A" and "a " are equal
         raise ValueError(f"For this database, {key!r} equals the key {made.idempotency_key!r}.")
     if (made.account_id, made.kind, made.amount) != (account.pk, kind, amount):
@@ -360,10 +363,10 @@ def _again(
 
 
 def _average(before: Decimal | None, cost: Decimal) -> Decimal:
-    """The average cost of a call after this one, which counts for `LATEST`."""
+    """The average cost of a call after this one, which counts for `LATEST_WEIGHT`."""
     if before is None:
         return cost
-    return (before + (cost - before) * LATEST).quantize(THOUSANDTH)
+    return (before + (cost - before) * LATEST_WEIGHT).quantize(THOUSANDTH)
 
 
 def _money(amount: Decimal) -> Decimal:

@@ -135,4 +135,5 @@ def check_funds(options: Options) -> Iterator[Finding]:
             "Top it up, or raise its credit limit.",
         )
     if not low:
-        yield ok(f"All active accounts can pay for {health.CALLS} calls like their latest ones.")
+        calls = health.ENOUGH_CALLS
+        yield ok(f"All active accounts can pay for {calls} calls like their latest ones.")
