@@ -69,16 +69,15 @@ def check_sippy(
     databases: Sequence[str] | None = None, **_kwargs: Any
 ) -> list[checks.CheckMessage]:
     """W003: SIP gateways require sippy, from the extra `sip`."""
-    if importlib.util.find_spec("sippy") is not None:
+    if importlib.util.find_spec("sippy") is not None or not _active(Gateway.Kind.SIP, databases):
         return []
-    used = bool(_active(Gateway.Kind.SIP, databases))
     return [
         checks.Warning(
             "Active SIP gateways are skipped, because sippy is not installed.",
             hint='Install it with: python -m pip install "django-poketalk[sip]"',
             id=f"{ID}.W003",
         )
-    ] * used
+    ]
 
 
 @checks.register(checks.Tags.database)
