@@ -143,9 +143,8 @@ def admit(form: CallForm) -> Answer:
         return Malformed(on_one_line(str(error))[:REASON_LENGTH])
     try:
         return _queue_call(key.account_id, cleaned)
-    except (
-        IntegrityError
-    ):  # a rate or the provider was deleted in the meantime: try again without it
+    except IntegrityError:
+        # A rate or the provider was deleted in the meantime: try again without it.
         return _queue_call(key.account_id, cleaned)
 
 

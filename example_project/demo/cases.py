@@ -53,9 +53,8 @@ class Case:
     max_cost: Decimal | None = None
     hang_up: Moment | None = None
     by_button: bool = False
-    key_of: str | None = (
-        None  # ask with this account's key ("" for none), here instead of in the worker
-    )
+    # Request it with this account's key ("" for none), here instead of in the worker.
+    key_of: str | None = None
 
 
 ORPHANED = "Orphan & Sons"  # an account without a provider
@@ -70,9 +69,8 @@ UNREACHED = (
     ("04", "has its gateway down", "gateway_down"),
     ("05", "does not exist", "unallocated_number"),
 )
-BUTTON_PHONE = (
-    "+442079460411"  # called once in each check, since the site's limits apply to buttons
-)
+# Called once in each check, since the site's limits apply to buttons
+BUTTON_PHONE = "+442079460411"
 
 
 def a(ending: str) -> str:

@@ -28,33 +28,12 @@ TICK = 60  # seconds between two events while the status stays the same
 MAX_DURATION = 3600
 PRICE = Decimal("0.004")  # a second, for both legs
 ZERO = Decimal(0)
-BUSY = (
-    1,
-    1,
-    1,
-    1,
-    1,
-    2,
-    4,
-    8,
-    20,
-    40,
-    48,
-    46,
-    30,
-    38,
-    46,
-    44,
-    38,
-    26,
-    12,
-    8,
-    6,
-    4,
-    2,
-    1,
-)  # by hour
-WEEK = (10, 11, 11, 10, 9, 2, 1)  # Monday first
+# How many calls begin in each hour of a day, and on each day of a week, in proportion
+HOURS = (
+    *(1, 1, 1, 1, 1, 2, 4, 8, 20, 40, 48, 46),
+    *(30, 38, 46, 44, 38, 26, 12, 8, 6, 4, 2, 1),
+)
+WEEKDAYS = (10, 11, 11, 10, 9, 2, 1)  # Monday first
 
 # How calls end, of 1,000
 OUTCOMES = {
@@ -119,11 +98,11 @@ class History:
         """Mostly on weekdays and in office hours; early enough for each call to have ended."""
         first = self._until - timedelta(days=days - 1)
         first = first.replace(hour=0, minute=0, second=0, microsecond=0)
-        each_day = [WEEK[(first + timedelta(days=day)).weekday()] for day in range(days)]
+        each_day = [WEEKDAYS[(first + timedelta(days=day)).weekday()] for day in range(days)]
         latest = self._until - timedelta(hours=2)
         hours = range(24)
         for day in self._random.choices(range(days), each_day, k=number):
-            hour = self._random.choices(hours, BUSY)[0]
+            hour = self._random.choices(hours, HOURS)[0]
             within = timedelta(days=day, hours=hour, seconds=self._random.random() * 3600)
             moment = first + within
             if moment > latest:  # today is not over

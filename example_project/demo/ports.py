@@ -11,9 +11,8 @@ HOST = "127.0.0.1"
 def is_free(port: int) -> bool:
     """Whether a server could listen on the port now."""
     with socket.socket() as probe:
-        if (
-            os.name == "posix"
-        ):  # as servers do, so that the last one's lingering connections don't count
+        if os.name == "posix":
+            # As servers do, so that the last one's lingering connections do not count.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))

@@ -41,9 +41,8 @@ def _now_sql(vendor: str) -> str:
 def database_now() -> datetime:
     """The database's current time, aware."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {now_sql()}", []
-        )  # with parameters, because its percent signs are doubled
+        # With parameters, because its percent signs are doubled.
+        cursor.execute(f"SELECT {now_sql()}", [])
         [found] = cursor.fetchone()
     # SQLite returns text.
     moment: datetime = datetime.fromisoformat(found) if isinstance(found, str) else found

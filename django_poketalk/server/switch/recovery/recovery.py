@@ -122,10 +122,8 @@ def _end_now(key: CallKey, call: Call) -> tuple[Event, ...]:
     logger.warning("Call %s ended with status %d after %d s.", key.pk, status, duration)
     final = Event(status, call.custom, duration, cost)
     if call.status in (None, CallStatus.A_INITIATED) and not call.deliveries.exists():
-        return (
-            Event(CallStatus.A_INITIATED, call.custom, 0, FREE),
-            final,
-        )  # every call starts with 1
+        first = Event(CallStatus.A_INITIATED, call.custom, 0, FREE)  # every call starts with it
+        return (first, final)
     return (final,)
 
 
