@@ -24,20 +24,10 @@ NOTHING = {
 IS_OVER = Q(state=Call.State.ENDED, final_event_due_at=None)
 
 
-def forget_old_numbers() -> int:
-    """Forget all numbers of what is more than `FORGET_NUMBERS_AFTER` days old. Returns the number
-    of calls.
-    """
-    forgotten, after = 0, 0
-    while (batch := forget_batch(after)) is not None:
-        after, count = batch
-        forgotten += count
-    return forgotten
-
-
-def forget_batch(after: int) -> tuple[int, int] | None:
-    """Forget the numbers of a batch of old calls, those with greater primary keys than `after`.
-    Returns the greatest key and how many there were, or None if there are no more.
+def forget_batch(after: int) -> int | None:
+    """Forget the numbers of a batch of calls that are more than `FORGET_NUMBERS_AFTER` days old,
+    those with greater primary keys than `after`. Returns the greatest key in the batch, or None if
+    there are no more calls.
 
     The first batch (`after` 0) includes test calls, notes of ledger entries and the admin's
     history. Amounts, times and causes stay, as evidence of charges.
@@ -53,7 +43,7 @@ def forget_batch(after: int) -> tuple[int, int] | None:
     if not keys:
         return None
     forget_calls(keys)
-    return keys[-1], len(keys)
+    return keys[-1]
 
 
 def forget_calls(keys: list[int]) -> None:

@@ -15,10 +15,10 @@ PAUSE = 0.25  # seconds between two batches
 
 async def forget_old_numbers(threads: DatabaseThreads) -> None:
     """Forget one round's numbers."""
-    after, deadline = 0, time.monotonic() + LONGEST_ROUND
+    last, deadline = 0, time.monotonic() + LONGEST_ROUND
     while time.monotonic() < deadline:
-        batch = await threads.run(retention.forget_batch, after)
-        if batch is None:
+        found = await threads.run(retention.forget_batch, last)
+        if found is None:
             return
-        after, _count = batch
+        last = found
         await asyncio.sleep(PAUSE)
