@@ -53,17 +53,13 @@ def phone(number: str) -> Phone:
 
 
 class SimulatedGateway(BaseGateway):
-    """Rings simulated phones, on the switch's clock. `extensions` has the digits that each phone
-    was sent after its answer, and `problems` why gateways are down, by primary key; for tests.
-    """
+    """Rings simulated phones, on the switch's clock. Its gateways are always up."""
 
     simulated = True
 
     def __init__(self, clock: Clock, report: Report) -> None:
         super().__init__(clock, report)
         self._timers: dict[LegKey, list[asyncio.TimerHandle]] = {}
-        self.extensions: dict[LegKey, str] = {}
-        self.problems: dict[int, str] = {}
 
     async def close(self) -> None:
         for leg in list(self._timers):
@@ -87,11 +83,10 @@ class SimulatedGateway(BaseGateway):
         """Simulated phones have no media."""
 
     def problem(self, route: Route) -> str:
-        return self.problems.get(route.gateway, "")
+        return ""
 
     def dial_extension(self, leg_b: LegKey, digits: str) -> None:
         if leg_b in self._timers:
-            self.extensions[leg_b] = digits
             logger.info("A simulated phone was sent the extension %s.", "•" * len(digits))
 
     def hang_up(self, leg: LegKey, cause: Cause) -> None:
@@ -108,6 +103,5 @@ class SimulatedGateway(BaseGateway):
         self.report(leg.call, fact)
 
     def _stop(self, leg: LegKey) -> None:
-        self.extensions.pop(leg, None)
         for timer in self._timers.pop(leg, []):
             timer.cancel()

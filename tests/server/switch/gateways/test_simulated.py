@@ -100,17 +100,17 @@ def test_a_clock_with_an_invalid_speed_is_refused(speed: float) -> None:
         Clock(speed)
 
 
-def test_records_the_extension_until_the_phone_hangs_up() -> None:
-    dialed: list[dict[LegKey, str]] = []
+def test_logs_an_extension_masked_unless_the_phone_has_hung_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
 
     async def run() -> None:
         gateway = SimulatedGateway(Clock(200), lambda call, fact: None)
         gateway.originate(LEG, "442079460000", "442079460007", ROUTE)
         gateway.dial_extension(LEG, "w12")
-        dialed.append(dict(gateway.extensions))
         gateway.hang_up(LEG, Cause.NORMAL)
         gateway.dial_extension(LEG, "13")
-        dialed.append(dict(gateway.extensions))
 
     asyncio.run(run())
-    assert dialed == [{LEG: "w12"}, {}]
+    assert caplog.messages == ["A simulated phone was sent the extension •••."]

@@ -26,6 +26,7 @@ from django_poketalk.server.switch.monitoring.gateway_states import (
     NamedRoute,
 )
 
+from ..breakable_gateway import BreakableGateway
 from ..conftest import SPEED, Service, ended, eventually, serve, serving
 from .test_http import fetch, free_port, http
 
@@ -43,7 +44,7 @@ def attempt(ringing: float | None, answered: float | None) -> Attempt:
 
 
 def test_since_is_when_a_gateway_went_down_whatever_the_reasons_were_later() -> None:
-    phones = SimulatedGateway(Clock(), lambda call, fact: None)
+    phones = BreakableGateway(Clock(), lambda call, fact: None)
     states = GatewayStates({"simulated": phones})
     minutes = [NOON + timedelta(minutes=n) for n in range(4)]
 
@@ -111,7 +112,7 @@ def test_a_switch_stores_and_publishes_the_state_of_a_gateway_by_its_name(
     service: Service,
 ) -> None:
     service.queue(b="01")
-    engine = Engine("test", SPEED)
+    engine = Engine("test", SPEED, {"simulated": BreakableGateway})
     port, metrics = free_port(), ""
 
     def is_stored(**facts: Any) -> Callable[[], bool]:

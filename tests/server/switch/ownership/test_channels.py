@@ -29,6 +29,7 @@ from django_poketalk.server.switch.monitoring import heartbeat
 from django_poketalk.server.switch.monitoring.gateway_states import GatewayView, Outlook
 from django_poketalk.server.switch.ownership import catalog, channels, claims, plan
 
+from ..breakable_gateway import BreakableGateway
 from ..conftest import SPEED, Service, closing, ended, serve
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -229,7 +230,7 @@ def test_without_a_gateway_for_leg_b_nobody_is_rung(service: Service) -> None:
     Gateway.objects.create(provider=service.provider, name="US", kind="simulated", prefixes="1")
     call = service.queue()
     Call.objects.filter(pk=call.pk).update(to_number="12025550199")
-    engine = Engine("test", SPEED)
+    engine = Engine("test", SPEED, {"simulated": BreakableGateway})
     phones: Any = engine._gateways["simulated"]
     phones.problems[Gateway.objects.get(name="US").pk] = "out of service"
     engine._gateway_states.look(plan.active_gateways(["simulated"]), timezone.now())
