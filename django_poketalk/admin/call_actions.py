@@ -24,6 +24,7 @@ from ..exceptions import CallRefused
 from ..forms import ResolveForm
 from ..models import BlacklistedNumber, CallRequest, Placement
 from ..shared.admin_pages import admin_url, one_or_404, render_page
+from ..shared.text import whole_number
 from ..views.answers import wants_json
 from ..views.calls import way_back
 from . import call_list
@@ -141,10 +142,9 @@ def unblock_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) ->
     call: CallRequest = one_or_404(model_admin, request, pk)
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    key = request.POST.get("entry", "")
     numbers = [number for number in (call.from_number, call.to_number) if number]
     own = BlacklistedNumber.objects.filter(
-        pk=int(key) if key.isascii() and key.isdigit() and len(key) < 19 else 0,
+        pk=whole_number(request.POST.get("entry", "")) or 0,
         number__in=numbers,
         is_prefix=False,
         created_by=request.user.pk,

@@ -28,6 +28,7 @@ from ..presentation.people import full_name
 from ..shared.admin_pages import admin_url, one_or_404, render_page
 from ..shared.etags import if_changed, weak_etag
 from ..shared.personal_data import mask_json
+from ..shared.text import whole_number
 from ..views.after_call_forms import WrapUpForm
 from ..views.calls import wrap_up_context
 from . import call_actions, call_detail_context
@@ -161,8 +162,7 @@ def _newest_events(
 
 def _before(request: HttpRequest) -> int | None:
     """The primary key of the event before which the list ends, from the link, or None."""
-    given = request.GET.get("before", "")
-    return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
+    return whole_number(request.GET.get("before", ""))
 
 
 def _etag(call: CallRequest, request: HttpRequest, now: datetime) -> str:

@@ -33,6 +33,7 @@ from ..shared import csv_export
 from ..shared.admin_pages import admin_url, render_page
 from ..shared.etags import weak_etag
 from ..shared.personal_data import mask_json
+from ..shared.text import whole_number
 from . import columns
 
 Calls = QuerySet[CallRequest]
@@ -99,7 +100,8 @@ def live_rows(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpRespons
     """
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
-    keys = [key for key in request.GET.getlist("id")[:MAX_LIVE_ROWS] if _is_key(key)]
+    given = map(whole_number, request.GET.getlist("id")[:MAX_LIVE_ROWS])
+    keys = [key for key in given if key is not None]
     found = model_admin.get_queryset(request).filter(pk__in=keys)
     rows = {str(call.pk): columns.row(call, request.user) for call in found}
     newest = ""
@@ -271,7 +273,3 @@ def _rows(calls: Calls, user: Any) -> Iterator[list[Any]]:
         subjects.load(batch)
         for call in batch:
             yield [value(call, user) for _title, value in COLUMNS]
-
-
-def _is_key(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 19

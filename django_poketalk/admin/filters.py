@@ -30,6 +30,7 @@ from ..protocol.codes import CallStatus, ResponseCode
 from ..reports import traffic
 from ..reports.outcomes import Outcome
 from ..shared import changelist
+from ..shared.text import whole_number
 from .subject_links import subject_url
 
 UNDECIDED = [
@@ -177,14 +178,10 @@ class TeamFilter(ChoiceFilter):
         value = self.value()
         if value is None:
             return queryset
-        if (
-            not (value.isascii() and value.isdigit() and len(value) < 10)
-            or not traffic.have_teams()
-        ):
+        team = whole_number(value, most_digits=9)
+        if team is None or not traffic.have_teams():
             return queryset.none()
-        members = (
-            get_user_model()._default_manager.filter(groups=int(value)).values_list("pk", flat=True)
-        )
+        members = get_user_model()._default_manager.filter(groups=team).values_list("pk", flat=True)
         # Their keys, since the database knows how many calls each user has.
         keys = list(members[: MAX_MEMBERS + 1])
         return queryset.filter(user_id__in=keys if len(keys) <= MAX_MEMBERS else members)

@@ -1,4 +1,4 @@
-"""Text that may contain input from the other side, or in another direction."""
+"""Text from outside: in a request, from the other side, or in another direction of writing."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ def on_one_line(text: str) -> str:
     that it is safe for logs, terminals and the database.
     """
     return "".join(character if character.isprintable() else " " for character in text)
+
+
+def whole_number(text: str, most_digits: int = 18) -> int | None:
+    """The number in a parameter of a request: up to 18 ASCII digits, which every database can
+    compare with a primary key. None for any other text.
+    """
+    is_number = text.isascii() and text.isdigit() and len(text) <= most_digits
+    return int(text) if is_number else None
 
 
 def short(text: str) -> str:

@@ -22,6 +22,7 @@ from ..models.states import OPEN_BY_INDEX
 from ..presentation import call_status, wrap_up
 from ..protocol.codes import CallStatus
 from ..shared.periods import YEARS, midnight
+from ..shared.text import whole_number
 from .calls import way_back
 from .pages import render
 
@@ -125,9 +126,8 @@ def _rows(show: str, user: Any, filters: Filters | None) -> QuerySet[Any]:
 
 
 def _page(request: HttpRequest, rows: QuerySet[Any]) -> tuple[list[Any], int, bool]:
-    given = request.GET.get("page", "")
-    page = int(given) if given.isascii() and given.isdigit() and len(given) < 4 else 1
-    page = min(max(page, 1), LAST_PAGE)
+    given = whole_number(request.GET.get("page", ""), most_digits=3)
+    page = min(max(given or 1, 1), LAST_PAGE)
     found = list(rows[(page - 1) * PER_PAGE : page * PER_PAGE + 1])
     return found[:PER_PAGE], page, len(found) > PER_PAGE
 

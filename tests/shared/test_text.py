@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from django_poketalk.shared.text import on_one_line
+from django_poketalk.shared.text import on_one_line, whole_number
 
 
 @given(st.text())
@@ -23,3 +24,11 @@ def test_printable_text_is_unchanged(text: str) -> None:
     printable = "".join(filter(str.isprintable, text))
 
     assert on_one_line(printable) == printable
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("7", 7), ("9" * 18, 10**18 - 1), ("9" * 19, None), ("", None), ("-1", None), ("١", None)],
+)
+def test_only_few_ascii_digits_are_a_number(text: str, number: int | None) -> None:
+    assert whole_number(text) == number
