@@ -23,8 +23,8 @@ from ..calls.currencies import currency_of
 from ..calls.service_extensions import undialed
 from ..exceptions import CallRefused
 from ..models import CallRequest
-from ..models.beside_calls import BESIDE
 from ..models.metadata import as_json
+from ..models.related_rows import RELATED_ROWS
 from ..models.states import OPEN_BY_INDEX
 from ..presentation import call_status
 from ..presentation.people import full_name
@@ -268,7 +268,7 @@ COLUMNS: tuple[tuple[Any, Callable[[CallRequest, Any], Any]], ...] = (
 
 
 def _rows(calls: Calls, user: Any) -> Iterator[list[Any]]:
-    calls = calls.select_related("user", "hangup_requested_by").prefetch_related(*BESIDE)
+    calls = calls.select_related("user", "hangup_requested_by").prefetch_related(*RELATED_ROWS)
     for batch in csv_export.batches(calls):
         subjects.load(batch)
         for call in batch:

@@ -21,7 +21,7 @@ from .. import permissions
 from ..calls import orders, requesting, subjects, wrapping_up
 from ..calls.throttling import PlaceThrottle, QuoteThrottle
 from ..models import CallRequest
-from ..models.beside_calls import BESIDE
+from ..models.related_rows import RELATED_ROWS
 from ..shared.rest import FilterBackend, NewestFirst, primary_key
 from . import idempotency
 from .filters import CallFilter
@@ -63,7 +63,7 @@ class CallViewSet(Resource, mixins.ListModelMixin, GenericViewSet[CallRequest]):
 
     def paginate_queryset(self, queryset: Any) -> Any:
         """The page, with all its subjects loaded at once."""
-        page = super().paginate_queryset(queryset.prefetch_related(*BESIDE))
+        page = super().paginate_queryset(queryset.prefetch_related(*RELATED_ROWS))
         subjects.load(page or ())
         return page
 
@@ -154,7 +154,7 @@ class CallViewSet(Resource, mixins.ListModelMixin, GenericViewSet[CallRequest]):
     def _visible(self, pk: str) -> CallRequest:
         """The call. 404 if it does not exist, or if this user may not see it."""
         call = get_object_or_404(
-            CallRequest.objects.select_related("user", *BESIDE), pk=primary_key(pk)
+            CallRequest.objects.select_related("user", *RELATED_ROWS), pk=primary_key(pk)
         )
         if not permissions.may_see(self.request.user, call):
             raise Http404

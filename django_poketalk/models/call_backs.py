@@ -97,7 +97,7 @@ class CallBack(NamedByNumbers):
     objects = CallBackQuerySet.as_manager()
 
     class Meta:
-        base_manager_name = "objects"  # for the row beside a call
+        base_manager_name = "objects"  # for the row of a call
         verbose_name = _("call back")
         verbose_name_plural = _("call backs")
         ordering = ["due_at", "id"]

@@ -21,13 +21,13 @@ from django.utils.translation import gettext_lazy as _
 
 from ..conf import DEFAULT_SERVICE
 from ..protocol import numbers
-from .beside_calls import WithRowsBeside
 from .constraints import CONSTRAINTS
 from .final_figures import WithTalkTime, final_cost, final_status, final_talk_time
 from .indexes import of_calls as indexes_of_calls
 from .numbers import NUMBER_LENGTH, validate_number
 from .phones import validate_phone
 from .primary import PrimaryQuerySet
+from .related_rows import WithRelatedRows
 from .states import ANSWERS, OPEN_BY_INDEX, OPEN_PLACEMENTS, Placement, Status
 from .subjects import SubjectField
 from .transitions import WithTransitions
@@ -74,7 +74,7 @@ class CallRequestQuerySet(PrimaryQuerySet["CallRequest"]):
         )
 
 
-class CallRequest(WithTransitions, WithTalkTime, WithRowsBeside):
+class CallRequest(WithTransitions, WithTalkTime, WithRelatedRows):
     """A request to connect two phones, and the call that results from it.
 
     Leg A (`from_number`) rings first, and leg B (`to_number`) when A has answered. Both numbers are

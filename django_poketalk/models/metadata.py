@@ -34,7 +34,7 @@ class CallMetadata(models.Model):
     objects = PrimaryQuerySet.as_manager()
 
     class Meta:
-        base_manager_name = "objects"  # for the row beside a call
+        base_manager_name = "objects"  # for the row of a call
         default_permissions = ()
 
     def __str__(self) -> str:

@@ -54,7 +54,7 @@ class WrapUp(models.Model):
     objects = PrimaryQuerySet.as_manager()
 
     class Meta:
-        base_manager_name = "objects"  # for the row beside a call
+        base_manager_name = "objects"  # for the row of a call
         verbose_name = _("wrap-up")
         verbose_name_plural = _("wrap-ups")
         default_permissions = ("change",)

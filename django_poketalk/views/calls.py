@@ -29,7 +29,7 @@ from ..calls.service_extensions import undialed
 from ..conf import settings
 from ..exceptions import CallRefused
 from ..models import CallRequest
-from ..models.beside_calls import BESIDE
+from ..models.related_rows import RELATED_ROWS
 from ..presentation import call_log, call_status
 from . import answers
 from .after_call_forms import WrapUpForm
@@ -189,7 +189,7 @@ def wrap_up_context(
 def visible_call(request: HttpRequest, pk: int) -> CallRequest:
     """The call. 404 if it does not exist, or if this user may not see it."""
     found = get_object_or_404(
-        CallRequest.objects.select_related("user", "hangup_requested_by", *BESIDE), pk=pk
+        CallRequest.objects.select_related("user", "hangup_requested_by", *RELATED_ROWS), pk=pk
     )
     if not permissions.may_see(request.user, found):
         raise Http404

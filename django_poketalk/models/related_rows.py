@@ -1,4 +1,4 @@
-"""What is stored beside a call, in rows of its own, as attributes of the call."""
+"""The rows that belong to one call in tables of their own, as attributes of the call."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from django.core.exceptions import ObjectDoesNotExist
 
 from ..shared.number_names import NamedByNumbers
 
-BESIDE = ("wrap_up", "call_back", "stored_metadata")  # for `select_related`
+RELATED_ROWS = ("wrap_up", "call_back", "stored_metadata")  # for `select_related`
 
 
-class WithRowsBeside(NamedByNumbers):
-    """Reads the rows beside a call. Each is one query, unless `select_related(*BESIDE)` or
-    `prefetch_related` has loaded it.
+class WithRelatedRows(NamedByNumbers):
+    """Reads the related rows of a call. Each takes one query, unless it was loaded by
+    `select_related(*RELATED_ROWS)` or `prefetch_related`.
     """
 
     class Meta:
