@@ -9,9 +9,9 @@ from django_poketalk.shared.installed import require_app
 
 require_app("django_poketalk", urls=__name__)  # before the models are imported
 
+from .blacklist import BlacklistViewSet  # noqa: E402
 from .call_backs import CallBackViewSet  # noqa: E402
 from .calls import CallViewSet  # noqa: E402
-from .numbers import BlacklistViewSet  # noqa: E402
 from .phones import OwnNumberView, PhoneViewSet  # noqa: E402
 
 app_name = "poketalk-api"

@@ -1,4 +1,4 @@
-"""The blacklist."""
+"""The blacklist: lists its entries, and adds, changes and deletes them."""
 
 from __future__ import annotations
 
