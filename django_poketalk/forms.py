@@ -1,4 +1,6 @@
-"""Forms with phone numbers. They accept any usual format and store E.164."""
+"""The forms of the caller's side, except those for what follows a call. Fields for phone numbers
+accept any usual format, and return E.164.
+"""
 
 from __future__ import annotations
 

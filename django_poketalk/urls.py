@@ -1,4 +1,4 @@
-"""The URLs of the caller's side: `path("calls/", include("django_poketalk.urls"))`.
+"""The URLs of the caller's side: `path("poketalk/", include("django_poketalk.urls"))`.
 
 Keep the prefix short. It is part of each EventURL, which may have 255 characters at most.
 """

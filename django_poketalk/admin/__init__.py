@@ -1,4 +1,4 @@
-"""The admin of the caller's side: calls, the blacklist, the users' own phones, and health."""
+"""The admin of the caller's side: calls, call backs, the blacklist, phones, and health."""
 
 from . import blacklist, call_backs, calls, health, phones
 

@@ -1,4 +1,4 @@
-"""The log of calls: facts to read, and a way to end those that go on."""
+"""Calls in the admin: registers their list, and their pages besides Django's own."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class CallRequestAdmin(ObjectPermissions, NoNumberLookups, NumbersInNames, LongL
     show_facets = admin.ShowFacets.NEVER  # counting each choice reads all calls
     # A column may be a function.
     sortable_by = (columns.when, columns.length, columns.cost)  # type: ignore[assignment]
-    search_fields = ("webcallid",)  # shows the input; `search` says what is looked at
+    search_fields = ("webcallid",)  # only displays the input; `search` has the condition
     search_help_text = _(
         "Search by phone number (whole or its first digits), call id, user name or what the call is"
         " about."
@@ -181,12 +181,12 @@ class CallRequestAdmin(ObjectPermissions, NoNumberLookups, NumbersInNames, LongL
         return [*columns.of(self, request)]
 
     def get_ordering(self, request: HttpRequest) -> tuple[Any, ...]:
-        """Newest first, in whichever words let the database use the index that finds the calls."""
+        """Newest first, by columns that let the database use the index that finds the calls."""
         if not {"day", "day_from", "day_to"}.isdisjoint(request.GET):
             return ("-created_at", "-id")
         if request.GET.get("outcome") == Outcome.LIVE:
-            # They are few, but PostgreSQL takes them for many, and would look for them one by one
-            # from the newest call back: an order that no index has keeps it from that.
+            # They are few, but PostgreSQL estimates that they are many, and would then search all
+            # calls from the newest on. It does not if no index has the order.
             return ((F("id") + 0).desc(),)
         return ("-id",)
 
@@ -201,6 +201,6 @@ class CallRequestAdmin(ObjectPermissions, NoNumberLookups, NumbersInNames, LongL
         return queryset.filter(search.condition(search_term, request.user, about)), False
 
     def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
-        if {"regex", "iregex"} & set(lookup.split("__")):  # which a slip makes the database's error
+        if {"regex", "iregex"} & set(lookup.split("__")):  # a mistake would be a database error
             return False
         return super().lookup_allowed(lookup, value, request)

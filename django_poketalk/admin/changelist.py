@@ -23,7 +23,7 @@ from .periods import Period
 
 Link = tuple[str, str]  # text and URL
 FIGURES = ("final_cost", "final_talk_time")  # the sorted columns that have an index with the key
-# Parameters of filters by what became of a call
+# Parameters of the filters by the outcome of a call
 RARE = ("outcome", "code", "ended_by", "service", "result")
 MOST_SORTED = 500
 
@@ -51,7 +51,7 @@ class CallChangeList(LongChangeList):
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:
         """Sorts by cost or talk time among the newest `MOST_SORTED` calls, if the filters find
-        calls that no index has in that order: a database would look for them among all dearer ones.
+        calls that no index has in that order: a database would search all calls that cost more.
         """
         calls = super().get_queryset(request, exclude_parameters)
         if not self.figure or not self._is_rare:

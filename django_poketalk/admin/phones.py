@@ -106,7 +106,7 @@ class PhoneAdmin(NumberAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         fields = super().get_readonly_fields(request, obj)
-        # Naming it takes its input out of the form: a field that is only not shown could be sent.
+        # Read-only fields are not in the form. A field that is only hidden could still be sent.
         return fields if permissions.may_verify_phones(request.user, obj) else [*fields, "verified"]
 
     def has_verify_permission(self, request: HttpRequest) -> bool:

@@ -20,10 +20,10 @@ def condition(text: str, user: Any, about: Q = NOTHING) -> Q:
     """The condition for the calls that match this text, for this user. `about` are the calls about
     objects that match its `words`.
 
-    A word with a letter is a call id, or the beginning of a user name, unless all of these words
-    together are in an object. The rest is the beginning of
-    a number, in any format, including `tel:` links and full-width digits. A call must match all of
-    them. Users who may not see numbers find nothing by number.
+    Each word with a letter is a call id or the beginning of a user name, or all of them together
+    match an object. The rest is the beginning of a number, in any format, including `tel:` links
+    and full-width digits. A call must match everything. Users who may not see numbers find nothing
+    by number.
     """
     text = numbers.clean(text).removeprefix("tel:")
     if number_search.has_extension(text):

@@ -77,9 +77,9 @@ SENTENCES = {  # in the order in which they refuse a call
 class Cap:
     """A limit on calls in total that is set.
 
-    `name` is the name of the setting in lower case, after `service_` for one of the call's service,
-    and also the code of the refusal. `used` is the
-    current count, in calls (`int`) or money (`Decimal`).
+    `name` is the name of the setting in lower case, with `service_` before it for a limit of the
+    call's service. It is also the code of the refusal. `used` is the current count, in calls
+    (`int`) or money (`Decimal`).
     """
 
     name: str

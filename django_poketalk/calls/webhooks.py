@@ -1,5 +1,5 @@
-"""Events that a service reports by webhooks, which its backend reads. They take the same road as
-those of an EventURL.
+"""Records the events that a service reports by webhooks, which its backend parses, as those that it
+sends to an EventURL.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Blacklisted numbers."""
+"""Blacklisted numbers, and the validation of stored numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""`{% load poketalk %}`: call buttons, the calls about an object, and a filter for durations."""
+"""`{% load poketalk %}`: call buttons, call backs, the calls about an object, the bar and the live
+board, and filters for times, durations and costs.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What answers HTTP on the caller's side: `calls` for people, `events` for the service."""
+"""The HTTP views of the caller's side: `events` and `webhooks` for services, the rest for users."""

@@ -1,7 +1,8 @@
 /*
  * Updates the rows of open calls in the list of calls, with one request for all of them. Requests are
  * less frequent if nothing changes, and stop while the page is hidden or once all calls have ended.
- * The list of calls in progress also gets the rows of new ones. All texts come from the server. The end of a call is announced in a status region.
+ * The list of calls in progress also gets the rows of new ones. All texts come from the server. The
+ * end of a call is announced in a status region.
  */
 
 // Milliseconds
