@@ -85,7 +85,7 @@ def _make(session: Session, name: str) -> tuple[str, str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m django_poketalk.conformance",
-        description="Judges a Click-2-Call service. It requests about six calls, which ring phones"
+        description="Tests a Click-2-Call service. It requests about six calls, which ring phones"
         " and cost money.",
     )
     parser.add_argument("url", nargs="?", help="the address of the service's click2call API")

@@ -28,7 +28,7 @@ class Skipped(Exception):
 
 @dataclass(frozen=True)
 class Options:
-    """What to judge, and how patiently. Times are in real seconds."""
+    """What to test, and how long to wait. Times are in real seconds."""
 
     url: str
     key: str
