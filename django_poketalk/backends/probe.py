@@ -14,7 +14,7 @@ from ..conf import ServiceSettings
 from ..exceptions import NoClearAnswer, NotConnected
 from ..protocol.codes import ResponseCode
 from ..shared.doctor.checking import Finding, Options, error, info, ok, warning
-from ..shared.doctor.everywhere import compared
+from ..shared.doctor.common_checks import compare_clocks
 from .http import exchange
 
 PATH = "/index.php/api/click2call"  # of our own service, below which is its query API
@@ -145,4 +145,6 @@ def _clock(date: str) -> Iterator[Finding]:
     except ValueError:
         return
     if theirs.tzinfo is not None:
-        yield compared((datetime.now(UTC) - theirs).total_seconds() - 0.5, "that of the service")
+        yield compare_clocks(
+            (datetime.now(UTC) - theirs).total_seconds() - 0.5, "that of the service"
+        )

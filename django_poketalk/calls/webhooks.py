@@ -1,6 +1,4 @@
-"""Records the events that a service reports by webhooks, which its backend parses, as those that it
-sends to an EventURL.
-"""
+"""Records the events of webhooks, which a service's backend parses, like those of an EventURL."""
 
 from __future__ import annotations
 

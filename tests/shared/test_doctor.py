@@ -12,7 +12,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
-from django_poketalk.shared.doctor import Check, Finding, Level, Options, diagnose, everywhere
+from django_poketalk.shared.doctor import Check, Finding, Level, Options, common_checks, diagnose
 from django_poketalk.shared.doctor.checking import Result, error, info, ok, warning
 from django_poketalk.shared.doctor.registry import all_checks, checks_of
 from tests.relay import relayed
@@ -148,18 +148,18 @@ def test_each_check_has_a_name_of_its_own_and_needs_only_known_ones() -> None:
 
 @pytest.mark.django_db
 def test_an_unapplied_migration_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert next(level for level, _ in found(everywhere.check_database)) == "ok"
+    assert next(level for level, _ in found(common_checks.check_database)) == "ok"
 
-    monkeypatch.setattr(everywhere, "unapplied", lambda alias: ["poketalk.0010_heartbeats"])
+    monkeypatch.setattr(common_checks, "unapplied", lambda alias: ["poketalk.0010_heartbeats"])
 
-    [level, text] = found(everywhere.check_database)[0]
+    [level, text] = found(common_checks.check_database)[0]
     assert level == "error"
     assert "lacks migrations: 1, such as poketalk.0010_heartbeats." in text
 
 
 @pytest.mark.django_db
 def test_all_migrations_of_the_halves_are_applied() -> None:
-    assert everywhere.unapplied("default") == []
+    assert common_checks.unapplied("default") == []
 
 
 @pytest.mark.django_db
@@ -167,16 +167,16 @@ def test_connections_for_each_request_are_a_warning(monkeypatch: pytest.MonkeyPa
     connection: Any = connections["default"]
     if connection.vendor == "sqlite":
         pytest.skip("SQLite has no server to connect to.")
-    assert "warning" in [level for level, _ in found(everywhere.check_database)]
+    assert "warning" in [level for level, _ in found(common_checks.check_database)]
 
     monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 60)
 
-    assert "warning" not in [level for level, _ in found(everywhere.check_database)]
+    assert "warning" not in [level for level, _ in found(common_checks.check_database)]
 
 
 @pytest.mark.django_db
 def test_the_clock_agrees_with_the_databases() -> None:
-    assert [level for level, _ in found(everywhere.check_clock)] == ["ok"]
+    assert [level for level, _ in found(common_checks.check_clock)] == ["ok"]
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_the_clock_agrees_with_the_databases() -> None:
     [(1.9, "ok", "agree"), (-5.0, "warning", "5.0 s behind"), (31.0, "error", "31.0 s ahead of")],
 )
 def test_clocks_that_differ_are_reported(seconds: float, level: str, words: str) -> None:
-    finding = everywhere.compared(seconds, "that of the database")
+    finding = common_checks.compare_clocks(seconds, "that of the database")
 
     assert finding.level.value == level
     assert words in finding.text
@@ -194,7 +194,7 @@ def test_clocks_that_differ_are_reported(seconds: float, level: str, words: str)
 def test_errors_of_the_system_checks_are_findings(settings: Any) -> None:
     settings.POKETALK = {**settings.POKETALK, "API_KYE": "x"}
 
-    results = found(everywhere.check_settings)
+    results = found(common_checks.check_settings)
 
     assert [text for level, text in results if level == "error"] == [
         "POKETALK['API_KYE'] is not a setting. (poketalk.E001)"
@@ -204,15 +204,15 @@ def test_errors_of_the_system_checks_are_findings(settings: Any) -> None:
 def test_static_files_must_be_collected_and_current(settings: Any, tmp_path: Path) -> None:
     settings.STATIC_ROOT = str(tmp_path)
 
-    [level, text] = found(everywhere.check_static_files)[0]
+    [level, text] = found(common_checks.check_static_files)[0]
     assert level == "error"
     assert "are missing, such as" in text
 
     call_command("collectstatic", interactive=False, verbosity=0)
-    assert [level for level, _ in found(everywhere.check_static_files)] == ["ok"]
+    assert [level for level, _ in found(common_checks.check_static_files)] == ["ok"]
 
     (tmp_path / "poketalk" / "call.js").write_text("an older one")
-    [level, text] = found(everywhere.check_static_files)[0]
+    [level, text] = found(common_checks.check_static_files)[0]
     assert level == "error"
     assert "of another version, such as poketalk/call.js" in text
 
@@ -220,7 +220,7 @@ def test_static_files_must_be_collected_and_current(settings: Any, tmp_path: Pat
 def test_with_debug_static_files_are_not_collected(settings: Any) -> None:
     settings.DEBUG = True
 
-    assert [level for level, _ in found(everywhere.check_static_files)] == ["info"]
+    assert [level for level, _ in found(common_checks.check_static_files)] == ["info"]
 
 
 @pytest.mark.needs("postgresql")

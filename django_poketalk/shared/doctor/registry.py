@@ -5,13 +5,13 @@ from __future__ import annotations
 from importlib import import_module
 
 from .checking import Check
-from .everywhere import CHECKS, halves
+from .common_checks import COMMON_CHECKS, halves
 
 
 def checks_of(label: str) -> list[Check]:
     """The shared checks, and those of the half with this app label."""
     [half] = [config for config in halves() if config.label == label]
-    return [*CHECKS, *import_module(half.doctor).checks()]  # type: ignore[attr-defined]
+    return [*COMMON_CHECKS, *import_module(half.doctor).checks()]  # type: ignore[attr-defined]
 
 
 def all_checks() -> list[Check]:

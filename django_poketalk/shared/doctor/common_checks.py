@@ -120,11 +120,13 @@ def check_clock(options: Options) -> Iterator[Finding]:
         if theirs.tzinfo is None:
             theirs = theirs.replace(tzinfo=UTC)
         ours = before + (after - before) / 2
-        yield compared((ours - theirs).total_seconds(), "that of the database")
+        yield compare_clocks((ours - theirs).total_seconds(), "that of the database")
 
 
-def compared(seconds: float, other: str) -> Finding:
-    """A finding about this host's clock, which is this far ahead of `other`, or behind it."""
+def compare_clocks(seconds: float, other: str) -> Finding:
+    """A finding about this host's clock, which is so many seconds ahead of the `other` clock, such
+    as "that of the database", or behind it if they are negative.
+    """
     by = f"{abs(seconds):.1f} s"
     way = "ahead of" if seconds > 0 else "behind"
     if abs(seconds) < CLOCKS_DIFFER:
@@ -171,7 +173,7 @@ def static_files() -> Iterator[tuple[str, Path]]:
                 yield path.relative_to(folder).as_posix(), path
 
 
-CHECKS = (
+COMMON_CHECKS = (
     Check("settings", _("Settings"), check_settings),
     Check(
         "database",
