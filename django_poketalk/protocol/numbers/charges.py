@@ -10,26 +10,26 @@ from phonenumbers import PhoneNumberType
 
 from .countries import parse, wire
 
-_DEAR = {
+_EXPENSIVE = {
     PhoneNumberType.PREMIUM_RATE,
     PhoneNumberType.SHARED_COST,
     PhoneNumberType.UAN,
     PhoneNumberType.PAGER,
     PhoneNumberType.PERSONAL_NUMBER,
 }
-# Ranges that libphonenumber does not know, or not as dear: how their numbers begin.
-_ALSO_DEAR = {
+# Ranges that libphonenumber does not know, or not as expensive: how their numbers begin.
+_ALSO_EXPENSIVE = {
     "1(?:600|622|633|644|655|677|688)": "Canada: CRTC Telecom Decision 2015-4, non-geographic"
     " codes, such as for satellite phones and mobile phones at the caller's cost",
     "1700": "North America: NANPA, services of the caller's long-distance carrier",
     "1[2-9][0-9]{2}976": "North America: ATIS-0300051, pay-per-call services in any area",
     "34905": "Spain: Resolución of 4 December 2008 (BOE 299), televoting as premium rate",
     "34907": "Spain: Orden PRE/361/2002, data services as premium rate",
-    "3270": "Belgium: BIPT, 070, dearer than a geographic number",
+    "3270": "Belgium: BIPT, 070, more expensive than a geographic number",
     "351(?:76[0-2]|64[68])": "Portugal: ANACOM, price for each call, such as televoting",
     "81180": "Japan: MIC numbering plan, 0180, mass calling such as televoting",
 }
-_BEGINS_DEAR = re.compile("|".join(_ALSO_DEAR))
+_BEGINS_EXPENSIVE = re.compile("|".join(_ALSO_EXPENSIVE))
 _DIRECTORY_ENQUIRIES = "118"  # in Europe by ECC Recommendation (97)01
 # Countries where 118 begins no other number, by their plans. Elsewhere, as in Reading (0118),
 # Johannesburg (011 8…) or Sapporo, it begins ordinary numbers.
@@ -59,12 +59,12 @@ def is_premium(number: str) -> bool:
     parsed = parse(number)
     if parsed is None or parsed.country_code is None:
         return False
-    if _is_directory_enquiry(parsed) or _BEGINS_DEAR.match(wire(number)):
+    if _is_directory_enquiry(parsed) or _BEGINS_EXPENSIVE.match(wire(number)):
         return True
     for beginning in _beginnings(parsed):
         kind = phonenumbers.number_type(beginning)
         if kind != PhoneNumberType.UNKNOWN:
-            return kind in _DEAR and not _is_normal_price(kind, beginning)
+            return kind in _EXPENSIVE and not _is_normal_price(kind, beginning)
     return False
 
 
