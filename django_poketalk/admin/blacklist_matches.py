@@ -22,7 +22,7 @@ def context(found: Matches, user: Any, page: admin.ModelAdmin[Any]) -> dict[str,
         "count": found.count,
         "more": found.more,
         "days": DAYS,
-        "everybody_s": permissions.may_see_all(user) and permissions.may_see_numbers(user),
+        "counts_all_users": permissions.may_see_all(user) and permissions.may_see_numbers(user),
         "calls": [_call(call, user, page.admin_site) for call in found.calls],
     }
 

@@ -50,7 +50,7 @@ def hang_up_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) ->
     return redirect(way_back(request)) if way_back(request) else _back(model_admin, call)
 
 
-def again(call: CallRequest, user: Any) -> str:
+def call_again_sentence(call: CallRequest, user: Any) -> str:
     """Whose phone rings first if this user calls again, as a sentence. "" if the user may not, or
     if the call has not ended.
     """
@@ -60,7 +60,7 @@ def again(call: CallRequest, user: Any) -> str:
         redialing.check(call, user)
     except CallRefused:
         return ""
-    return call_list.rings_another(call, user) or _("Your phone rings first.")
+    return call_list.other_phone_sentence(call, user) or _("Your phone rings first.")
 
 
 def again_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> HttpResponse:

@@ -68,7 +68,7 @@ def page(
         **call_detail_context.request_and_answer(call, user),
         **_what_follows(request, call, wrap_up_form),
         "service_call": _service_call(model_admin.admin_site, call, user),
-        "call_again": call_actions.again(call, user),
+        "call_again": call_actions.call_again_sentence(call, user),
         "numbers": _numbers(model_admin.admin_site, call, user, now),
         "may_block": permissions.may_keep_blacklist(user, "add"),
         "history": _actions(call, user),

@@ -180,7 +180,7 @@ def _to_confirm(call: CallRequest, user: Any) -> dict[str, Any]:
         "phase": call_status.phase(call),
         "state": columns.state(call),
         "why": why,
-        "rings": rings_another(call, user),
+        "rings": other_phone_sentence(call, user),
         "notice": undialed(call) if whole else "",
     }
 
@@ -192,10 +192,10 @@ def _needs_confirmation(call: CallRequest, user: Any) -> bool:
         redialing.check(call, user)
     except CallRefused:
         return False  # it is refused at once
-    return bool(rings_another(call, user))
+    return bool(other_phone_sentence(call, user))
 
 
-def rings_another(call: CallRequest, user: Any) -> str:
+def other_phone_sentence(call: CallRequest, user: Any) -> str:
     """Whose phone rings first if the user calls again, as a sentence; "" if it is the user's."""
     if caller_phones.is_own(user, call.from_number):
         return ""
@@ -211,8 +211,8 @@ def _number(call: CallRequest, number: str, user: Any) -> str:
 
 
 def _extension(call: CallRequest, user: Any) -> str:
-    shown = permissions.may_see_numbers(user, call)
-    return call.to_extension if shown else "•" * len(call.to_extension)
+    whole = permissions.may_see_numbers(user, call)
+    return call.to_extension if whole else "•" * len(call.to_extension)
 
 
 def _moment(at: Any) -> str:

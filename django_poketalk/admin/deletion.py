@@ -22,7 +22,7 @@ def lost(calls: QuerySet[CallRequest]) -> dict[str, Any]:
     return {
         "lost": {
             "calls": total["calls"],
-            "shown": number_format(total["calls"], force_grouping=True),
+            "count": number_format(total["calls"], force_grouping=True),
             "length": call_status.length(total["talk"]),
             "cost": call_status.column_cost(total["cost"]) or number_format(Decimal(0), 2),
         }

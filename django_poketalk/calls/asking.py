@@ -78,13 +78,13 @@ def explain_ended(now: datetime) -> None:
                     break
 
 
-def given_up(stale: Iterable[CallRequest]) -> list[CallRequest]:
-    """Of one service's calls without events, those that the service does not know either, or that
-    it cannot be asked about. What it says about the others is recorded like an event.
+def confirm_stale(calls: Iterable[CallRequest]) -> list[CallRequest]:
+    """Of one service's calls without events, those that are stale: the service does not know them
+    either, or cannot be asked. What it says about the others is recorded like an event.
     """
     unknown: list[CallRequest] = []
     to_ask: list[CallRequest] = []
-    for call in stale:
+    for call in calls:
         (to_ask if can_ask(call.service) else unknown).append(call)
     for place, call in enumerate(to_ask[:BATCH]):
         try:

@@ -206,7 +206,7 @@ def reschedule(call: CallRequest, at: datetime) -> bool:
     changes = {"not_before": at, "rings_at": at, "expires_at": at + length}
     with transaction.atomic():
         for refusal in limits.reached(caps.caps(moved, lock=True)):
-            if refusal.code not in caps.PASSING:  # it waits for those when it is due
+            if refusal.code not in caps.OF_LIVE:  # it waits for those when it is due
                 raise refusal
         return call.update_if(waiting, **changes, response_detail="")
 

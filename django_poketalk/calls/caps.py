@@ -32,7 +32,7 @@ MILLIONTH = Decimal("0.000001")  # of the currency: the precision of the columns
 
 # The caps by the calls that they count: those that are live, of the last hour, and of the day. A
 # scheduled call waits while one of the first is reached, and is refused for the others.
-PASSING = ("live_calls_per_user", "live_calls", "service_live_calls")
+OF_LIVE = ("live_calls_per_user", "live_calls", "service_live_calls")
 OF_HOUR = (
     "calls_per_hour_per_user",
     "calls_per_hour_per_callee",
@@ -42,7 +42,7 @@ OF_HOUR = (
 )
 OF_MONEY = ("spend_per_day_per_user", "spend_per_day", "service_spend_per_day")
 
-PARTS = {"live": PASSING, "hour": OF_HOUR, "day": OF_MONEY}
+PARTS = {"live": OF_LIVE, "hour": OF_HOUR, "day": OF_MONEY}
 
 # The same by whose calls they count
 OF_USERS = ("live_calls_per_user", "calls_per_hour_per_user", "spend_per_day_per_user")
@@ -118,7 +118,7 @@ def caps(call: CallRequest, *, lock: bool = False) -> Iterator[Cap]:
     limits = {
         name: limit
         for name, limit in _limits(call)
-        if not (name in OF_USERS and call.user is None) and not (name in PASSING and is_sent_later)
+        if not (name in OF_USERS and call.user is None) and not (name in OF_LIVE and is_sent_later)
     }
     if not limits:
         return

@@ -93,7 +93,7 @@ def _begin_sending(call: CallRequest, now: datetime) -> bool:
             refusal = next(limits.reached(caps.caps(call, lock=True)), None)
         if refusal is None:
             return call.begin_sending(now)
-        if refusal.code in caps.PASSING:
+        if refusal.code in caps.OF_LIVE:
             call.hold_back(str(refusal))
         elif call.forbid(str(refusal)):
             logger.warning("Call %s is not allowed any more: %s.", call.pk, refusal.code)
@@ -148,7 +148,7 @@ def sweep(now: datetime | None = None) -> SweepResult:
         stale=sum(
             call.mark_stale(now)
             for alias, calls in services.partition(CallRequest.objects.all())
-            for call in asking.given_up(calls.stale_since(now - _stale_after(alias))[:BATCH])
+            for call in asking.confirm_stale(calls.stale_since(now - _stale_after(alias))[:BATCH])
         ),
         reminded=reminded,
     )

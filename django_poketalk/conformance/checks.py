@@ -11,7 +11,7 @@ import requests
 
 from ..protocol.codes import CallStatus, ResponseCode
 from .endpoint import HANG_UP, OK, CallLog, Received
-from .session import Failed, Session, Skipped, shown
+from .session import Failed, Session, Skipped, list_statuses
 
 Check = Callable[[Session], None]
 
@@ -130,7 +130,7 @@ def statuses(session: Session) -> None:
         if after is None or after.value not in NEXT.get(before, ()):
             last = "the beginning" if before is None else f"status {before.value}"
             now = "nothing" if after is None else after.value
-            raise Failed(f"after {last} came {now}: {shown(found)}")
+            raise Failed(f"after {last} came {now}: {list_statuses(found)}")
 
 
 def one_end(session: Session) -> None:
@@ -140,7 +140,7 @@ def one_end(session: Session) -> None:
     if not final:
         raise Skipped("the call did not end in time")
     if len(final) != 1 or found[-1] is not final[0]:
-        raise Failed(f"the statuses were {shown(found)}")
+        raise Failed(f"the statuses were {list_statuses(found)}")
 
 
 def request(session: Session) -> None:
@@ -219,7 +219,9 @@ def errors(session: Session) -> None:
     """An answer other than 412, or none at all, does not end a call."""
     found = session.rough_call.statuses
     if CallStatus.B_ANSWERED not in found:
-        raise Failed(f"after HTTP 500 and a closed connection, the statuses were {shown(found)}")
+        raise Failed(
+            f"after HTTP 500 and a closed connection, the statuses were {list_statuses(found)}"
+        )
 
 
 def hang_up_at(session: Session, status: CallStatus) -> None:
@@ -229,7 +231,7 @@ def hang_up_at(session: Session, status: CallStatus) -> None:
         raise Failed(f"the call goes on {session.options.hang_up_within:g} s after 412")
     *rest, last = log.statuses[: [each.is_final for each in log.statuses].index(True) + 1]
     if not rest or last is not CLOSING.get(rest[-1]):
-        raise Failed(f"the closing status after {shown(rest)} was {last.value}")
+        raise Failed(f"the closing status after {list_statuses(rest)} was {last.value}")
 
 
 def bodies(session: Session) -> None:

@@ -88,7 +88,7 @@ class Session:
         status, body = self.ask(what, **form)
         found = ResponseCode.read(body) if status == requests.codes.ok else None
         if found is not code:
-            raise Failed(f"{what}: expected {code.value}, but got {_shown(status, body)}")
+            raise Failed(f"{what}: expected {code.value}, but got {describe_answer(status, body)}")
 
     def form(self, **changes: str) -> dict[str, str]:
         """The form of a call, without EventURL."""
@@ -155,13 +155,13 @@ class Session:
         if status not in log.statuses:
             raise Skipped(
                 f"the call did not reach status {status.value}: its statuses were"
-                f" {shown(log.statuses)}. Name phones that answer with --from and --to."
+                f" {list_statuses(log.statuses)}. Name phones that answer with --from and --to."
             )
 
 
-def shown(statuses: Sequence[CallStatus]) -> str:
+def list_statuses(statuses: Sequence[CallStatus]) -> str:
     return ", ".join(str(status.value) for status in statuses) or "none"
 
 
-def _shown(status: int, body: bytes) -> str:
+def describe_answer(status: int, body: bytes) -> str:
     return f"HTTP {status} with the body {body[:60]!r}"

@@ -94,10 +94,10 @@ def board(user: Any, now: datetime, *, call: Link, subject: Link, hang_up: Link)
     """The template context of the board. The functions return the URLs for its links."""
     newest = live_calls(user).select_related("user").order_by("-pk")[: MOST_ROWS + 1]
     calls = list(newest)
-    shown = calls[:MOST_ROWS]
-    subjects.load(shown)
+    displayed = calls[:MOST_ROWS]
+    subjects.load(displayed)
     return {
-        "rows": [_row(each, user, now, call, subject, hang_up) for each in shown],
+        "rows": [_row(each, user, now, call, subject, hang_up) for each in displayed],
         "is_cut": len(calls) > MOST_ROWS,
         "counts": counts(user, now),
         "now": now,
@@ -125,7 +125,7 @@ def counts(user: Any, now: datetime) -> list[tuple[str, str]]:
     if figures is None:
         calls = CallRequest.objects.all() if everyone else permissions.visible_calls(user)
         day = Period(today, today)
-        total = counting.in_short(calls, [(day.begins, day.ends)])
+        total = counting.brief_total(calls, [(day.begins, day.ends)])
         figures = (total.calls, total.answered, int(total.talk.total_seconds()), total.spend)
         cache.set(key, figures, COUNTED_FOR)
     calls_today, answered, talk, spend = figures

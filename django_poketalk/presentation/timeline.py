@@ -28,7 +28,7 @@ BETWEEN = 10.0
 ROW = 20.0
 MOST_ROWS = 6
 TICK_WIDTH = 1.2
-DEBIT = 56.0
+COST = 56.0
 MARGIN = 14.0
 MIN_SPAN = 2.0
 
@@ -145,7 +145,7 @@ class Picture:
 
     @property
     def cost_bottom(self) -> float:
-        return self.cost_y + DEBIT
+        return self.cost_y + COST
 
 
 def draw(
@@ -171,7 +171,7 @@ def draw(
     cost_y = events_y + events_height + BETWEEN / 2
     total = max((event.cost or Decimal(0) for event in events), default=Decimal(0))
     return Picture(
-        height=cost_y + DEBIT + MARGIN,
+        height=cost_y + COST + MARGIN,
         moments=tuple(scale.moments()),
         lanes=lanes,
         events_y=events_y - ROW / 2,
@@ -296,10 +296,10 @@ def _steps(
     previous: ReceivedEvent | None,
 ) -> Iterable[tuple[float, float]]:
     """The points of the line of the cost so far, which only rises."""
-    bottom = y + DEBIT
+    bottom = y + COST
     so_far = (previous.cost if previous else None) or Decimal(0)
     reached = max(so_far, total)
-    height = round(bottom - float(so_far / reached) * DEBIT, 1)
+    height = round(bottom - float(so_far / reached) * COST, 1)
     yield LEFT, height
     x = LEFT
     for event in sorted(events, key=lambda event: event.at):
@@ -307,7 +307,7 @@ def _steps(
             so_far = event.cost or so_far
             x = scale.x(event.at)
             yield x, height
-            height = round(bottom - float(so_far / reached) * DEBIT, 1)
+            height = round(bottom - float(so_far / reached) * COST, 1)
             yield x, height
     last = scale.x(scale.last)
     if last > x:

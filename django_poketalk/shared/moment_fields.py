@@ -39,16 +39,16 @@ class MomentFields(BaseModelAdmin):  # type: ignore[type-arg]
         return response
 
 
-def _format(shown: Any, model: Any, fixed: Iterable[Any], *, with_zone: bool) -> None:
+def _format(page: Any, model: Any, fixed: Iterable[Any], *, with_zone: bool) -> None:
     """Replace the times among the `fixed` fields of a page or an inline."""
     fixed = {*fixed}
-    shown.fieldsets = [
+    page.fieldsets = [
         (title, {**options, "fields": [_row(model, each, fixed, with_zone) for each in rows]})
-        for title, options in shown.fieldsets
+        for title, options in page.fieldsets
         for rows in [options["fields"]]
     ]
     added = _in_one_format(model, fixed, with_zone=with_zone)
-    shown.readonly_fields = [*shown.readonly_fields, *filter(callable, added)]
+    page.readonly_fields = [*page.readonly_fields, *filter(callable, added)]
 
 
 def _row(model: Any, fields: Any, fixed: set[Any], with_zone: bool) -> Any:

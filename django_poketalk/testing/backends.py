@@ -251,7 +251,7 @@ class BackendSuite:
     # Looking up
 
     @pytest.mark.parametrize("status", list(CallStatus)[1:], ids=lambda status: status.name)
-    def test_the_backend_finds_out_what_became_of_a_call(
+    def test_the_backend_looks_up_the_state_of_a_call(
         self, provider: Any, placed: CallRequest, status: CallStatus
     ) -> None:
         self.skip_unless_asking(provider)

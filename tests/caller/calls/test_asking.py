@@ -242,7 +242,7 @@ def silent(new_call: NewCall) -> CallRequest:
     return connected(new_call(), max_duration=7200, **dict.fromkeys(times, long_ago))
 
 
-def test_a_call_that_goes_on_at_the_service_is_not_given_up(
+def test_a_call_that_goes_on_at_the_service_does_not_become_stale(
     served: Served, silent: CallRequest
 ) -> None:
     served(False, CallStatus.B_ANSWERED, 3500, Decimal("1.5"))
@@ -263,7 +263,7 @@ def test_a_call_that_ended_at_the_service_ends_here(served: Served, silent: Call
 
 
 @pytest.mark.parametrize("answer", [(), (NoClearAnswer("HTTP 503"),)])
-def test_a_call_that_the_service_says_nothing_about_is_given_up(
+def test_a_call_that_the_service_says_nothing_about_becomes_stale(
     answer: tuple[Any, ...], served: Served, silent: CallRequest
 ) -> None:
     served(*answer)
