@@ -76,7 +76,7 @@ def test_marked_rates_must_be_checked(price_list: PriceList, file: Path) -> None
     ("text", "args", "message"),
     [
         ("prefix,price_per_minute\n44,x\n", (), "Line 2: price_per_minute: “x” is not a number."),
-        ("prefix,price_per_minute,currency\n44,1,EUR\n", (), "mean money: currency"),
+        ("prefix,price_per_minute,currency\n44,1,EUR\n", (), "about money: currency"),
         ("prefix,price_per_minute\n44,1\n", ("--undo",), "either a file or --undo"),
     ],
 )

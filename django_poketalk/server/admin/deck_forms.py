@@ -121,7 +121,7 @@ class DeckForm(ImportForm):  # type: ignore[misc]
     delete_missing = forms.BooleanField(
         label=_("delete rates that the file does not have"),
         required=False,
-        help_text=_("Only those that begin on the same day."),
+        help_text=_("Only rates with the same first day as a rate in the file."),
     )
     valid_from = forms.DateField(
         label=_("valid from"),
@@ -141,7 +141,7 @@ class DeckForm(ImportForm):  # type: ignore[misc]
         choice.queryset, choice.label = owners, owners.model._meta.verbose_name
         choice.label_from_instance = owner_name
         self.fields["import_file"].label = _("CSV file")
-        self.fields["format"].label = _("It is written with")
+        self.fields["format"].label = _("CSV format")
         self.initial.setdefault("format", "0")
         for name in ("import_file", "format"):  # no script guesses the format
             self.fields[name].widget.attrs.pop("class", None)

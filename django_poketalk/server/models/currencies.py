@@ -24,5 +24,6 @@ def validate_currency(code: str) -> None:
     """`ValidationError` for any other code."""
     if code not in CURRENCIES:
         raise ValidationError(
-            _("“%(code)s” is no currency of ISO 4217, such as EUR or USD."), params={"code": code}
+            _("“%(code)s” is not an ISO 4217 currency code, such as EUR or USD."),
+            params={"code": code},
         )

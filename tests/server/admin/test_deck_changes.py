@@ -84,7 +84,7 @@ def test_lists_every_deletion(clerk: Client, prices: PriceList) -> None:
         ("44,UK,0.12,0,60,1", "The minimum billed seconds change by more than 50 %"),
         ("44,UK,0.12,0,1,60", "The billing increment changes by more than 50 %"),
         ("*,World,0.12,0,1,1", "for all other numbers"),
-        ("33,F,0.1,0,1,1\n34,S,0.7,0,1,1", "more than five times the price of the prefixes"),
+        ("33,F,0.1,0,1,1\n34,S,0.7,0,1,1", "more than five times the median price"),
     ],
 )
 def test_outliers_must_be_checked(clerk: Client, prices: PriceList, rows: str, reason: str) -> None:

@@ -47,7 +47,7 @@ REFUSED = {
     "prefixes_with_011": ([3], "never with 0"),
     "total_without_prefix": ([3], "Only * is for all numbers"),
     "plus_alone": ([2], "Only * is for all numbers"),
-    "star_before_digits": ([2], "“*33” is no prefix"),
+    "star_before_digits": ([2], "“*33” is not a prefix"),
     "columns_nobody_reads": ([1], "Connect Cost, Initial Increment, Increment"),
     "from_a_later_day": ([1], "effective_date"),
     "wrong_row_behind_blank_lines": ([5], "“bad” is not a number"),

@@ -40,7 +40,7 @@ def terms(deck: reading.Deck, prefix: str) -> list[Any]:
         ("prefixes_with_011", [3], "never with 0"),
         ("total_without_prefix", [3], "Only * is for all numbers"),
         ("plus_alone", [2], "Only * is for all numbers"),
-        ("star_before_digits", [2], "“*33” is no prefix"),
+        ("star_before_digits", [2], "“*33” is not a prefix"),
         ("wrong_row_behind_blank_lines", [5], "“bad” is not a number"),
         ("wrong_rows_far_down", [12, 22], "“0;05” is not a number"),
     ],
@@ -56,7 +56,7 @@ def test_names_each_wrong_line_and_why(name: str, lines: list[int], words: str) 
     ("prefix", "words"),
     [
         *(
-            (text, f"“{text}” is no prefix")
+            (text, f"“{text}” is not a prefix")
             for text in ("44 20", "44-46", "4.4E+11", "Total", "٤٤")
         ),
         ("4" * 16, "The prefix has more than 15 digits."),
@@ -129,7 +129,7 @@ def test_refuses_columns_that_mean_money_and_are_not_read(name: str, columns: li
     ],
 )
 def test_knows_columns_of_prices(column: str) -> None:
-    with pytest.raises(UnreadableDeck, match="mean money"):
+    with pytest.raises(UnreadableDeck, match="about money"):
         read(f"prefix,price_per_minute,{column}\n44,0.1,1\n")
 
 
@@ -139,7 +139,7 @@ def test_knows_what_the_pages_call_the_columns_of_prices(language: str, name: st
     with translation.override(language):
         column = str(Rate._meta.get_field(name).verbose_name)
 
-    with pytest.raises(UnreadableDeck, match="mean money"):
+    with pytest.raises(UnreadableDeck, match="about money"):
         read(f"prefix,price_per_minute,{column}\n44,0.1,1\n")
 
 

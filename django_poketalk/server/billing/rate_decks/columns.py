@@ -82,14 +82,15 @@ def prefix(text: str, *, is_internal: bool) -> str:
     if text == ALL:
         return ""
     if not digits:
-        raise WrongCell(_("There is no prefix. Only * is for all numbers."))
+        raise WrongCell(_("The prefix is missing. Only * is for all numbers."))
     if not re.fullmatch(r"[0-9]+", digits):
-        words = _("“%s” is no prefix. Enter digits, or * alone for all numbers.")
+        words = _("“%s” is not a prefix. Enter digits, or * alone for all numbers.")
         raise WrongCell(words % text[:MAX_TEXT])
     if len(digits) > _PREFIX_FIELD.max_length:
         raise WrongCell(_("The prefix has more than %d digits.") % _PREFIX_FIELD.max_length)
     if digits.startswith("0") and not is_internal:
-        raise WrongCell(_("“%s” is no prefix: it begins with a country code, never with 0.") % text)
+        words = _("“%s” is not a prefix: a prefix begins with a country code, never with 0.")
+        raise WrongCell(words % text)
     try:
         validate_prefix(digits, is_internal=is_internal)
     except ValidationError as error:

@@ -278,7 +278,7 @@ def _marks(changes: list[Change], rates: RatesByDay) -> list[Mark]:
 def _reasons_of_change(change: Change, words: dict[str, str]) -> list[str]:
     reasons = []
     if not change.key.prefix:
-        reasons.append(_("It is for all other numbers."))
+        reasons.append(_("This rate applies to all other numbers."))
     if change.old and change.after:
         reasons += [says for name, says in words.items() if _is_large(change, name)]
     return reasons
@@ -296,9 +296,15 @@ def _reasons_of_price(change: Change, median: int | None) -> list[str]:
         return []
     price, beside = _millionths(change.terms), plain(Decimal(median) / 1_000_000)
     if price > TIMES * median:
-        return [_("It is more than five times the price of the prefixes beside it (%s).") % beside]
+        words = _(
+            "The price is more than five times the median price of the neighboring prefixes (%s)."
+        )
+        return [words % beside]
     if price * TIMES < median:
-        return [_("It is less than a fifth of the price of the prefixes beside it (%s).") % beside]
+        words = _(
+            "The price is less than a fifth of the median price of the neighboring prefixes (%s)."
+        )
+        return [words % beside]
     return []
 
 

@@ -177,8 +177,8 @@ def _positions(header: list[str], line: int) -> dict[str, int]:
     if money := [name.strip() for name in header if means_money(_name(name))]:
         raise UnreadableDeck(
             _(
-                "Line %(line)d: these columns are not read, but mean money: %(names)s. Rename each"
-                " to one of the columns that are read, or remove it."
+                "Line %(line)d: these columns are not read, but their names are about money:"
+                " %(names)s. Rename each to one of the columns that are read, or remove it."
             )
             % {"line": line, "names": ", ".join(money)}
         )
