@@ -196,7 +196,7 @@ class RateDecks(SafeLookups, ImportMixin, admin.ModelAdmin):  # type: ignore[mis
         return csv_export.stream(name, exporting.columns(found), exporting.rows(found))
 
     def _undone_already(self, request: HttpRequest, owner: Owner) -> HttpResponseBase:
-        words = gettext("There is no import to undo: the last one was undone already.")
+        words = gettext("There is no import to undo: the last one has already been undone.")
         self.message_user(request, words, "warning")
         return self._to_rates_of(owner)
 

@@ -129,7 +129,13 @@ class GatewayAdmin(LinksForUser, SafeLookups, GatewayStateColumns):
     readonly_fields = ("test_call_links", *STATE)
     fieldsets = (
         (None, {"fields": ("provider", "name", "kind", "is_active", "test_call_links")}),
-        (_("State"), {"fields": STATE, "description": _("Figures are of the last hour.")}),
+        (
+            _("State"),
+            {
+                "fields": STATE,
+                "description": _("The answer rate and the time to ring are of the last hour."),
+            },
+        ),
         (_("Routing"), {"fields": ROUTING}),
     )
 

@@ -134,7 +134,7 @@ class ApiKeyAdmin(SafeLookups, admin.ModelAdmin):  # type: ignore[type-arg]
         """Revoke keys for good, after asking. Effective immediately."""
         keys = list(queryset.filter(revoked_at=None).select_related("account"))
         if not keys:
-            self.message_user(request, gettext("These keys are revoked already."), "warning")
+            self.message_user(request, gettext("These keys have already been revoked."), "warning")
             return None
         if "confirmed" not in request.POST:
             context = {"title": gettext("Revoke keys"), "keys": keys, "media": self.media}

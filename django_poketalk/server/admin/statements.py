@@ -65,7 +65,10 @@ class PeriodForm(forms.Form):
         if first and last and first > last:
             raise forms.ValidationError(_("The first day must not be after the last."))
         if any(day and day.year not in YEARS for day in (first, last)):
-            raise forms.ValidationError(_("There is no statement for these days."))
+            raise forms.ValidationError(
+                _("Enter days of the years %(first)d to %(last)d."),
+                params={"first": YEARS[0], "last": YEARS[-1]},
+            )
         return cleaned
 
     def statement(self, account: Account) -> Statement:

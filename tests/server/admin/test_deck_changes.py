@@ -184,7 +184,7 @@ def test_a_second_undo_says_that_the_import_was_undone_already(
         assert response.redirect_chain == [
             (f"/admin/poketalk_server/rate/?price_list__id__exact={prices.pk}", 302)
         ]
-        assert "the last one was undone already." in response.content.decode()
+        assert "the last one has already been undone." in response.content.decode()
     assert stored(prices) == before
 
 
@@ -217,7 +217,7 @@ def test_an_undo_that_another_one_overtakes_says_the_same(
 
     monkeypatch.setattr(importing, "undo", run_twice)
 
-    assert "the last one was undone already." in undo(clerk, prices)
+    assert "the last one has already been undone." in undo(clerk, prices)
     assert deck(prices)["44"] == Decimal("0.12")
 
 

@@ -132,7 +132,7 @@ def test_revoking_asks_and_is_final(customer: Customer) -> None:
     client.post(page(ApiKey, "change", customer.key.pk), form)
     answer = client.post(page(ApiKey, "changelist"), chosen, follow=True).content.decode()
     customer.key.refresh_from_db()
-    assert "revoked already" in answer
+    assert "already been revoked" in answer
     assert (customer.key.revoked_at, customer.key.label) == (revoked_at, "")
     assert ApiKey.find(customer.secret) is None
     assert history(customer.key).count("Changed revoked_at.") == 1
