@@ -193,7 +193,7 @@ def test_a_refused_sample_call_says_why_and_admission_agrees(
     for (level, text), expected in zip(results, words, strict=True):
         assert level == "error"
         assert expected in text
-        assert f": {code}" in text
+        assert f"(response code {code})." in text
     assert customer.request_call() == code
 
 
@@ -201,7 +201,7 @@ def test_a_blacklisted_sample_is_a_note(customer: Customer) -> None:
     BlacklistedNumber.objects.create(number=CALLEE)
 
     assert found(sample_calls.check_sample_call) == [
-        ("info", f"ACME: {LEGS} is on the blacklist: 60.")
+        ("info", f"ACME: {LEGS} is on the blacklist (response code 60).")
     ]
     assert customer.request_call() == "60"
 
@@ -214,6 +214,7 @@ def test_an_account_needs_a_key_and_addresses(customer: Customer) -> None:
 
     assert [level for level, _ in results] == ["warning", "warning", "ok"]
     assert "no API key that can be used" in results[0][1]
+    assert "no allowed address (response code 100)." in results[1][1]
 
 
 def test_without_accounts_nobody_can_call(db: None) -> None:

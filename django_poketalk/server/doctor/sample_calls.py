@@ -1,4 +1,6 @@
-"""Whether the accounts could place a sample call now: the rules of admission, without a call."""
+"""Whether the accounts could place a sample call now: the rules of admission, without a call. An
+obstacle is named with the response code that a request would get.
+"""
 
 from __future__ import annotations
 
@@ -61,14 +63,18 @@ def _answer(account: Account, sample: tuple[str, str], legs: str) -> Iterator[Fi
         yield warning(f"{account} has no API key that can be used.", "Issue one in the admin.")
     if not account.addresses.exists():
         yield warning(
-            f"{account} may use the service from no address: 100.", "Add its allowed addresses."
+            f"{account} has no allowed address (response code 100).",
+            "Add the addresses of its servers.",
         )
     provider = account.provider
     if provider is None or not provider.is_active:
-        yield error(f"{account} has no active service provider: 50.", "Choose one on its page.")
+        yield error(
+            f"{account} has no active service provider (response code 50).",
+            "Choose one on its page.",
+        )
         return
     if BlacklistedNumber.matches(account, *sample):
-        yield info(f"{account}: {legs} is on the blacklist: 60.")
+        yield info(f"{account}: {legs} is on the blacklist (response code 60).")
         return
     rates = rates_for(account, ledger.today(), *sample)
     problems = [*_routing(provider, sample), *_pricing(account, rates)]
@@ -83,10 +89,14 @@ def _routing(provider: ServiceProvider, sample: tuple[str, str]) -> Iterator[tup
     found = [routes.gateways_for(number, gateways) for number in sample]
     missing = [leg for leg, able in zip(LEGS, found, strict=True) if not able]
     for leg in missing:
-        yield f"no gateway of {provider} reaches the {leg}: 70.", "Check the gateways' prefixes."
+        yield (
+            f"no gateway of {provider} reaches the {leg} (response code 70).",
+            "Check the gateways' prefixes.",
+        )
     if not missing and not routes.pairs(*found):
         yield (
-            f"the gateways of {provider} for the two phones cannot be connected: 70.",
+            f"the gateways of {provider} for the two phones cannot be connected"
+            " (response code 70).",
             "Use gateways of one kind for both.",
         )
 
@@ -94,24 +104,27 @@ def _routing(provider: ServiceProvider, sample: tuple[str, str]) -> Iterator[tup
 def _pricing(account: Account, rates: list[Rate | None]) -> Iterator[tuple[str, str]]:
     prices = account.price_list
     if prices is None:
-        yield "it has no price list: 90.", "Choose one on its page."
+        yield "it has no price list (response code 90).", "Choose one on its page."
         return
     if prices.currency != account.currency:
         yield (
-            f"{prices} is in {prices.currency}, not in {account.currency}: 90.",
+            f"{prices} is in {prices.currency}, not in {account.currency} (response code 90).",
             "Choose another price list.",
         )
         return
     for leg, rate in zip(LEGS, rates, strict=True):
         if rate is None:
-            yield f"{prices} has no rate for the {leg}: 90.", "Add one, or import a rate deck."
+            yield (
+                f"{prices} has no rate for the {leg} (response code 90).",
+                "Add one, or import a rate deck.",
+            )
     rate_a, rate_b = rates
     if rate_a is None or rate_b is None:
         return
     left = account.spendable(ledger.day_of(database_now()))
     if not rating.maximum_duration(rate_a.tariff, rate_b.tariff, left, settings.max_duration):
         yield (
-            f"{left} {account.currency} do not pay for the shortest call: 90.",
+            f"{left} {account.currency} do not pay for the shortest call (response code 90).",
             "Top up the account, or raise its limit per day.",
         )
 

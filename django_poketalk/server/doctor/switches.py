@@ -128,7 +128,10 @@ def check_ports(options: Options) -> Iterator[Finding]:
         url = urlsplit(f"//{settings.health_address}")
         problem = _connects(url.hostname or "", url.port or 0, options)
         text = f"The switch's HTTP server at {settings.health_address}"
-        yield (info(f"{text} is not reached from here: {problem}.") if problem else ok(f"{text}."))
+        if problem:
+            yield info(f"{text} is not reached from here: {problem}.")
+        else:
+            yield ok(f"{text} accepts connections.")
     ports = ", ".join(map(str, settings.event_ports))
     yield info(f"Events are sent to the ports {ports} of public addresses (EVENT_PORTS).")
 
@@ -141,7 +144,7 @@ def _sip_port() -> Finding:
         check_port()
     except OSError as failure:
         if alive:
-            return ok(f"{address} is in use, by a switch as it should be.")
+            return ok(f"{address} is in use by a switch, as expected.")
         return error(
             f"{address} is taken, but no switch is running: {failure.strerror}.",
             "Stop the other program, or set SIP_PORT or SIP_ADDRESS.",
