@@ -205,10 +205,10 @@ def groups(
     call: CallRequest, numbers: list[str], whole: bool, page: Link
 ) -> Iterator[tuple[str, list[Fact]]]:
     """The facts, in groups with a title. Unknown facts are left out."""
-    forgotten = _("forgotten")
+    deleted = _("deleted")
     who = [
-        Fact(_("Caller’s phone"), numbers[0] or forgotten, is_code=True),
-        Fact(_("Callee’s phone"), numbers[1] or forgotten, is_code=True),
+        Fact(_("Caller’s phone"), numbers[0] or deleted, is_code=True),
+        Fact(_("Callee’s phone"), numbers[1] or deleted, is_code=True),
         Fact(
             _name(call, "presented_number"),
             permissions.display_number(call.presented_number, whole),

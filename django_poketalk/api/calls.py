@@ -133,7 +133,7 @@ class CallViewSet(Resource, mixins.ListModelMixin, GenericViewSet[CallRequest]):
         """
         call = self._visible(pk)
         if not permissions.may_wrap_up(request.user, call):
-            raise PermissionDenied(_("You are not allowed to write about this call."))
+            raise PermissionDenied(_("You are not allowed to change the wrap-up of this call."))
         body = WrapUpChangeSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         sets_call_back = body.validated_data.get("follow_up_at") is not None

@@ -39,7 +39,7 @@ def too_many(throttle: type[SimpleRateThrottle], request: HttpRequest) -> HttpRe
     if counted.allow_request(request, None):
         return None
     seconds = math.ceil(counted.wait() or 1)
-    sentence = _("Too many checks. Try again in a minute.")
+    sentence = _("Too many requests. Try again in a minute.")
     return HttpResponse(
         sentence, "text/plain; charset=utf-8", 429, headers={"Retry-After": str(seconds)}
     )

@@ -96,7 +96,7 @@ def enter_code(phone: Phone, entered: str) -> None:
     )
     if not counted:
         raise VerificationRefused(
-            "too_many_attempts", _("The code was entered wrongly too often. Request a new one.")
+            "too_many_attempts", _("You entered a wrong code too many times. Request a new one.")
         )
     if not constant_time_compare(_digest(phone, code), sent.digest) or not phone.verify(now):
         raise VerificationRefused(

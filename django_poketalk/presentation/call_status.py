@@ -206,7 +206,7 @@ def waiting(call: CallRequest) -> str:
     if call.response_detail:
         return _("Waiting. %(reason)s") % {"reason": call.response_detail}
     if timezone.now() - call.not_before > TAKEN_WITHIN:
-        return _("The call still waits to be placed. No phone rings yet.")
+        return _("The call is still waiting to be placed. No phone has rung yet.")
     return ""
 
 
@@ -216,9 +216,9 @@ def ending(call: CallRequest) -> str:
         return _("Hanging up …")
     words = _("Hanging up … The call ends at the service’s next report, within a minute.")
     if call.a_answered_at is None:
-        way = _("Or decline it on your phone: that ends it now.")
+        way = _("Or decline the call on your phone to end it now.")
     else:
-        way = _("Or put down your phone: that ends it now.")
+        way = _("Or hang up your phone to end the call now.")
     return f"{words} {way}"
 
 

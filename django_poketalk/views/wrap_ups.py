@@ -35,7 +35,7 @@ def wrap_up(request: HttpRequest, pk: int) -> HttpResponseBase:
     call = calls.visible_call(request, pk)
     user: Any = request.user
     if not permissions.may_wrap_up(user, call):
-        return calls.refuse(request, _("You are not allowed to write about this call."))
+        return calls.refuse(request, _("You are not allowed to change the wrap-up of this call."))
     if request.method != "POST":
         return _questions(request, call)
     form = WrapUpForm(request.POST, call=call, user=user)

@@ -232,7 +232,7 @@ def test_checks_in_the_admin_are_throttled_for_each_user_with_those_of_the_api(
 
     assert refused.status_code == 429
     assert 0 < int(refused.headers["Retry-After"]) <= 60
-    assert refused.content == b"Too many checks. Try again in a minute."
+    assert refused.content == b"Too many requests. Try again in a minute."
     page(other.post(path, form))
 
 

@@ -289,7 +289,7 @@ def test_a_call_with_erased_numbers_has_a_page(boss: Client, call: CallRequest) 
 
     html = page(boss.get(address(call)))
 
-    assert "forgotten → forgotten" in text(html)
+    assert "deleted → deleted" in text(html)
     assert "Block the" not in html
 
 

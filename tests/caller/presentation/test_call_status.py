@@ -237,7 +237,7 @@ def test_a_plain_service_ends_a_call_at_its_next_report(anna: Any, new_call: New
 
     data = call_status.serialize(call, anna)
 
-    assert data["sentence"].endswith("Or put down your phone: that ends it now.")
+    assert data["sentence"].endswith("Or hang up your phone to end the call now.")
     assert (data["phase"], data["cost_text"]) == ("ending", "0.421")
     assert data["clock"] in (190, 191)
     assert data["next_report"] in (38, 39)  # 240 s after the answer
@@ -248,7 +248,7 @@ def test_nobody_knows_when_a_phone_that_rings_reports(anna: Any, new_call: NewCa
 
     data = call_status.serialize(call, anna)
 
-    assert data["sentence"].endswith("Or decline it on your phone: that ends it now.")
+    assert data["sentence"].endswith("Or decline the call on your phone to end it now.")
     assert (data["clock"], data["next_report"]) == (None, None)
 
 
@@ -298,7 +298,7 @@ def test_a_call_that_no_worker_takes_still_waits(call: CallRequest) -> None:
             return call_status.sentence(call)
 
     assert after(4) == "Requesting the call …"
-    assert after(6) == "The call still waits to be placed. No phone rings yet."
+    assert after(6) == "The call is still waiting to be placed. No phone has rung yet."
 
     call.placement = Placement.SENDING
     assert after(6) == "Requesting the call …"

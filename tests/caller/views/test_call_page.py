@@ -53,6 +53,8 @@ def test_the_page_has_the_state_duration_cost_and_log(
     assert "+44 20 7946 0123" in html
     story = re.findall(r"<time[^>]*>[^<]* (\d\d:\d\d:\d\d)</time>", html)
     assert story[:3] == ["09:00:00", "09:00:04", "09:01:01"]
+    badges = re.findall(r'class="poketalk-badge">(\w+)</span>', html)
+    assert badges == ["Caller", "Caller", "Callee"]
 
 
 def test_a_scheduled_call_says_when_and_can_be_canceled(
@@ -242,7 +244,7 @@ def test_a_call_with_erased_numbers_has_a_page_of_its_own(
 
     html = page(logged_in(anna).get(f"/poketalk/{call.pk}/"))
 
-    assert "forgotten" in html
+    assert "deleted" in html
     assert "Call again" not in html
 
 
