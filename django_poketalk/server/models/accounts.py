@@ -67,7 +67,7 @@ class Account(models.Model):
         max_length=3,
         default="EUR",
         validators=[validate_currency],
-        help_text=_("That of the price list."),
+        help_text=_("Must be the currency of the price list."),
     )
     balance = models.DecimalField(
         _("balance"), max_digits=15, decimal_places=3, default=Decimal(0), editable=False
@@ -157,7 +157,9 @@ class Account(models.Model):
         _("language"),
         max_length=15,
         blank=True,
-        help_text=_("Of e-mails to the contacts. Leave empty for the service's language."),
+        help_text=_(
+            "The language of e-mails to the contacts. Leave empty for the service's language."
+        ),
     )
     low_balance_since = models.DateTimeField(_("balance low since"), null=True, editable=False)
     low_balance_mail_due_at = models.DateTimeField(null=True, editable=False)
@@ -283,7 +285,10 @@ class ApiKey(models.Model):
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(_("created"), db_default=DatabaseNow(), editable=False)
     expires_at = models.DateTimeField(
-        _("expires"), null=True, blank=True, help_text=_("Leave empty for a key that does not.")
+        _("expires"),
+        null=True,
+        blank=True,
+        help_text=_("Leave empty for a key that does not expire."),
     )
     revoked_at = models.DateTimeField(_("revoked"), null=True, editable=False)
     last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)

@@ -162,7 +162,7 @@ class Call(NamedByNumbers):
         _("duration limit"),
         null=True,
         blank=True,
-        help_text=_("Seconds, regardless of the funds. Leave empty for the maximum duration."),
+        help_text=_("Seconds, regardless of the funds. Empty: the maximum duration applies."),
     )
     held = models.DecimalField(_("held"), max_digits=15, decimal_places=3, default=Decimal(0))
 
@@ -183,7 +183,7 @@ class Call(NamedByNumbers):
     )
 
     final_event_due_at = models.DateTimeField(
-        _("final event is repeated"),
+        _("final event repeated at"),
         null=True,
         blank=True,
         help_text=_("Empty: the final event was answered, or there is nothing to repeat."),

@@ -121,7 +121,7 @@ class Gateway(models.Model):
         _("ring timeout"),
         default=30,
         validators=[MinValueValidator(1)],
-        help_text=_("Seconds."),
+        help_text=_("Seconds from dialing after which an unanswered attempt ends."),
     )
 
     # SIP and Asterisk
@@ -151,8 +151,8 @@ class Gateway(models.Model):
         blank=True,
         validators=[digits_validator],
         help_text=_(
-            "With country code. The number that all calls display, if it is always the same; else "
-            "the number that calls from internal numbers display."
+            "With country code. If the caller ID is always the same number, all calls display this "
+            "one; otherwise only calls from internal numbers do."
         ),
     )
     strip_digits = models.PositiveSmallIntegerField(

@@ -87,7 +87,8 @@ class PrefixRate(models.Model):
         default=1,
         validators=[MinValueValidator(1), MaxValueValidator(MAX_INCREMENT)],
         help_text=_(
-            "Subsequent increment, in seconds: the rest is rounded up to a multiple of it."
+            "Subsequent increment, in seconds: time beyond the minimum is rounded up to a multiple "
+            "of it."
         ),
     )
     minimum_charge = models.DecimalField(
