@@ -1,3 +1,5 @@
+"""Contacts in the admin, with the buttons and calls of `CallsAdminMixin`."""
+
 from __future__ import annotations
 
 from django import forms

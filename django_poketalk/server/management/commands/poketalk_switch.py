@@ -1,3 +1,5 @@
+"""Runs a switch until SIGTERM or Ctrl-C."""
+
 from __future__ import annotations
 
 import argparse

@@ -1,18 +1,19 @@
 /*
- * Updates a list with live calls, or of live calls: fetches the same page and replaces the rows. The
- * interval grows while nothing changes. Pauses while the page is hidden or a row is selected.
+ * Updates a list of calls while it has a live one, or while it is filtered by live calls: fetches the
+ * same page and replaces the rows. The interval grows while nothing changes. Pauses while the page is
+ * hidden or a row is selected.
  */
 
 const SHORTEST = 3000; // milliseconds
 const LONGEST = 20000;
 const LIVE = '.poketalk-state[data-state="live"]';
 
-const isOfLive = ["now", "talking", "queued"].includes(new URLSearchParams(location.search).get("live"));
+const isFiltered = ["now", "talking", "queued"].includes(new URLSearchParams(location.search).get("live"));
 
 let table = document.querySelector("#result_list tbody");
 let wait = SHORTEST;
 
-if (isOfLive ? document.querySelector("#changelist-form") : table?.querySelector(LIVE)) setTimeout(update, wait);
+if (isFiltered ? document.querySelector("#changelist-form") : table?.querySelector(LIVE)) setTimeout(update, wait);
 
 async function update() {
   const isBusy = document.hidden || table?.querySelector("input.action-select:checked");
@@ -26,7 +27,7 @@ async function update() {
   } else {
     wait = Math.min(wait * 1.5, LONGEST);
   }
-  if (isOfLive || table.querySelector(LIVE)) setTimeout(update, wait);
+  if (isFiltered || table.querySelector(LIVE)) setTimeout(update, wait);
 }
 
 function fetchRows() {
