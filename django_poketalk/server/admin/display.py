@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.protocol import number_search, numbers
 from django_poketalk.shared.admin_names import NumbersInNames
@@ -54,7 +55,14 @@ class ReadOnly(AppendOnly):
 
 
 class NamesItsCall(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Rows that belong to a call, whose page names it by the numbers that the reader may see."""
+    """Rows that belong to a call, whose page names it by the numbers that the reader may see. Adds
+    a column for lists.
+    """
+
+    @admin.display(description=_("call"), ordering="call_id")
+    def call_key(self, row: Any) -> str:
+        """The primary key of the call, which needs no query."""
+        return str(row.call_id)
 
     def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         row: Any = super().get_object(request, *args, **kwargs)

@@ -99,7 +99,7 @@ class GatewayStateAdmin(ReadOnly, MaskedNumbers, admin.ModelAdmin):  # type: ign
 class ChannelAdmin(NamesItsCall, ReadOnly):
     """The channels that calls have reserved on gateways with a limit."""
 
-    list_display = ("gateway", "call_id", "side")
+    list_display = ("gateway", "call_key", "side")
     list_filter = (("gateway", admin.RelatedOnlyFieldListFilter),)
     list_select_related = ("gateway",)
 

@@ -80,11 +80,11 @@ class LegAdmin(HangupCauseColumn, ReadOnly, CallSearch, MaskedNumbersPage, Names
 
     list_display = (
         "initiated_at",
-        "which_call",
-        "which_leg",
+        "call_key",
+        "side_and_attempt",
         "number",
         "gateway",
-        "why",
+        "cause_and_status",
         "duration",
         "cost",
         "margin",
@@ -124,18 +124,13 @@ class LegAdmin(HangupCauseColumn, ReadOnly, CallSearch, MaskedNumbersPage, Names
         may_see = may_see_buy_costs(request)
         return [name for name in names if may_see or name not in BUY_COSTS]
 
-    @admin.display(description=_("call"))
-    def which_call(self, leg: Leg) -> str:
-        """The primary key of the call, which needs no query."""
-        return str(leg.call_id)
-
     @admin.display(description=_("leg"))
-    def which_leg(self, leg: Leg) -> str:
-        """The side, and which attempt it was if there was one before it."""
+    def side_and_attempt(self, leg: Leg) -> str:
+        """The side, with the number of the attempt unless it was the first."""
         return f"{leg.side} {leg.attempt}" if leg.attempt > 1 else leg.side
 
     @admin.display(description=_("hang-up cause"))
-    def why(self, leg: Leg) -> str:
+    def cause_and_status(self, leg: Leg) -> str:
         """The cause, with the SIP response that led to it."""
         words = str(self.cause(leg)) if leg.hangup_cause else ""
         return f"{words} ({leg.sip_status})" if leg.sip_status > 299 else words

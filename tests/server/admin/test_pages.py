@@ -113,6 +113,15 @@ def test_every_model_has_its_pages(filled: Call, admin_client: Client, model: ty
     assert admin_client.get(page(model, "add")).status_code == (200 if addable else 403)
 
 
+@pytest.mark.parametrize("model", [Channel, Leg])
+def test_the_column_of_the_call_has_a_translated_title(
+    filled: Call, admin_client: Client, model: type[Any], settings: Any
+) -> None:
+    settings.LANGUAGE_CODE = "de"
+    html = admin_client.get(page(model, "changelist")).content.decode()
+    assert "Anruf</" in html.partition("<tbody>")[0]
+
+
 @pytest.mark.parametrize("model", WRITTEN_BY_THE_SERVICE)
 def test_rows_written_by_the_service_are_read_only(
     filled: Call, admin_client: Client, model: type[Any]
