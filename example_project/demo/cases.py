@@ -25,7 +25,7 @@ class Moment(enum.Enum):
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a call request ends: its placement and, if the call was made, its final status, the
-    hangup cause that the service reports, and our reason for answering 412.
+    hang-up cause that the service reports, and our reason for answering 412.
     """
 
     placement: str

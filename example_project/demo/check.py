@@ -40,7 +40,7 @@ class Check:
         keys = _accounts()
         visitor = Visitor(settings.SITE_URL)
         visitor.log_in("demo", "demo")
-        self._line("Outcome: response code, final status, hangup cause (reason for answering 412)")
+        self._line("Outcome: response code, final status, hang-up cause (reason for answering 412)")
         self._line("what", "expected", "seen", "seconds")
         unlimited = {"LIVE_CALLS_PER_USER": None, "CALLS_PER_HOUR_PER_CALLEE": None}
         account = Account.objects.filter(name=demo_data.ACCOUNT)

@@ -1,4 +1,4 @@
-"""Hangup causes in words."""
+"""Hang-up causes, SIP responses and Q.850 causes in words."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def with_words(code: int, words: dict[int, str]) -> str | None:
 
 
 class HangupCauseColumn:
-    """Adds `cause` to the admin of rows with a hangup cause, and the codes of the network."""
+    """Adds `cause` to the admin of rows with a hang-up cause, and the codes of the network."""
 
     @admin.display(description=_("SIP response"))
     def sip_response(self, row: Any) -> str:

@@ -38,7 +38,7 @@ class LiveFilter(ChoiceFilter):
 
 
 class CauseFilter(ChoiceFilter):
-    """The hangup cause."""
+    """The hang-up cause."""
 
     title = _("hang-up cause")
     parameter_name = "cause"
