@@ -54,7 +54,7 @@ def test_the_page_has_the_state_duration_cost_and_log(
     story = re.findall(r"<time[^>]*>[^<]* (\d\d:\d\d:\d\d)</time>", html)
     assert story[:3] == ["09:00:00", "09:00:04", "09:01:01"]
     badges = re.findall(r'class="poketalk-badge">(\w+)</span>', html)
-    assert badges == ["Caller", "Caller", "Callee"]
+    assert badges == ["Caller", "Caller", "Callee", "Callee"]
 
 
 def test_a_scheduled_call_says_when_and_can_be_canceled(
