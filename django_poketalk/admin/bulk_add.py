@@ -138,7 +138,7 @@ class BulkAdd(admin.ModelAdmin):  # type: ignore[type-arg]
                 part: Any
                 for entries, flag in ((made, ADDITION), (renewed, CHANGE)):
                     for part in parts(entries, TOGETHER):
-                        LogEntry.objects.log_actions(user.pk, part, flag, "Pasted.")
+                        LogEntry.objects.log_actions(user.pk, part, flag, "Added in bulk.")
         except IntegrityError:
             said = _("Another user has just added one of these entries. Check again.")
             self.message_user(request, said, messages.WARNING)

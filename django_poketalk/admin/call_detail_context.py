@@ -147,7 +147,7 @@ def advice(call: CallRequest, user: Any) -> str:
     if call.is_open and call.hangup_requested_at is not None:
         if call_status.is_service_asked(call):
             return _("Hanging up …")
-        return _("Hanging up. The call ends at the service’s next report, within a minute.")
+        return _("Hanging up … The call ends at the service’s next report, within a minute.")
     if call.placement == Placement.REJECTED:
         return hangup_causes.refused(call)
     return call_status.waiting(call)

@@ -202,7 +202,9 @@ def other_phone_sentence(call: CallRequest, user: Any) -> str:
     if call.user is None or call.user == user:
         return gettext("A phone that is not yours rings first.")
     name = full_name(call.user)
-    return gettext("The phone of %(name)s rings first, and the call is yours.") % {"name": name}
+    return gettext("The phone of %(name)s rings first. The call is recorded as yours.") % {
+        "name": name
+    }
 
 
 def _number(call: CallRequest, number: str, user: Any) -> str:

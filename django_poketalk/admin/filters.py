@@ -149,7 +149,7 @@ class ResultFilter(ChoiceFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         found: list[tuple[str, Any]] = [*wrap_up.choices()]
         newest = number_format(NEWEST, force_grouping=True)
-        none = gettext("none, of the newest %(count)s calls") % {"count": newest}
+        none = gettext("No result (newest %(count)s calls)") % {"count": newest}
         return [*found, (NO_RESULT, none)] if found else found
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:

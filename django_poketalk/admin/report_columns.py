@@ -109,7 +109,10 @@ COLUMNS: dict[str, Column] = {
         lambda figures: _share(figures.asr),
         percent,
         "%",
-        _("ASR (answer-seizure ratio): the share of callees whose phone rang who answered."),
+        _(
+            "ASR (answer-seizure ratio): the share of callees who answered, of those whose phone"
+            " rang."
+        ),
         lambda figures: figures.seizures,
     ),
     "ner": Column(

@@ -157,7 +157,7 @@ def _head(by: str, order: Order, values: dict[str, str], has_changes: bool) -> l
     for name, column in COLUMNS.items():
         headings.append((name, column.heading, column.meaning))
         if has_changes and name == order.figure:
-            why = _("By how much it was lower or higher in the period before.")
+            why = _("The difference from the period before.")
             headings.append((f"{name}{CHANGE}", _("Change"), why))
     return [
         {

@@ -21,7 +21,7 @@ UNSAID = ("normal", "vetoed", ON_REQUEST)  # which say nothing that this site do
 WORDS: dict[str, Promise] = {
     BY_CALLER: gettext_lazy("hung up by the caller"),
     BY_CALLEE: gettext_lazy("hung up by the callee"),
-    "max_duration": gettext_lazy("longest duration reached"),
+    "max_duration": gettext_lazy("maximum duration reached"),
     "transferred": gettext_lazy("transferred by a phone"),
     "peer_lost": gettext_lazy("connection to a phone lost"),
     "switch_stopped": gettext_lazy("service stopped"),
@@ -40,9 +40,9 @@ WORDS: dict[str, Promise] = {
     "no_rate": gettext_lazy("no rate"),
     "no_funds": gettext_lazy("no credit"),
     "queue_timeout": gettext_lazy("waited too long at the service"),
-    "live_calls": gettext_lazy("limit of calls at the same time"),
+    "live_calls": gettext_lazy("limit of simultaneous calls"),
     "calls_per_second": gettext_lazy("limit of calls per second"),
-    "spend_per_day": gettext_lazy("limit of spend per day"),
+    "spend_per_day": gettext_lazy("daily spending limit"),
 }
 
 # For the caller, about the own phone, the callee's, and either
@@ -95,7 +95,7 @@ _REFUSED_FOR: dict[str, Promise] = {
     "no_rate": gettext_lazy("Refused: the service has no rate for this call."),
     "live_calls": gettext_lazy("Refused: too many calls at the same time. Try again later."),
     "calls_per_second": gettext_lazy("Refused: too many calls in this second. Try again."),
-    "spend_per_day": gettext_lazy("Refused: what may be spent today is used up."),
+    "spend_per_day": gettext_lazy("Refused: today’s budget at the service is used up."),
 }
 
 

@@ -144,7 +144,7 @@ def test_a_call_is_hung_up_from_its_page(open_call: Open, call: CallRequest) -> 
     page.get_by_role("button", name="Hang up").click()
 
     expect(page.get_by_text("The call is being ended.")).to_be_visible()
-    expect_status(page, "Hanging up. The call ends at")
+    expect_status(page, "Hanging up … The call ends at")
     assert receive_event(call, 3) == 412
     expect(page.locator(".poketalk-timeline [data-refused]")).to_have_count(1)
 

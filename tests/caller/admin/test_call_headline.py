@@ -56,7 +56,7 @@ def test_call_again_says_whose_phone_rings(
     boss: Client, new_call: Callable[..., CallRequest]
 ) -> None:
     call = connected(new_call(user=someone("anna")), status=8, ended_at=timezone.now())
-    assert "The phone of anna rings first, and the call is yours." in again(
+    assert "The phone of anna rings first. The call is recorded as yours." in again(
         page(boss.get(address(call)))
     )
 

@@ -73,7 +73,7 @@ def own(boss: Client) -> None:
 @pytest.mark.parametrize(
     ("user", "sentence"),
     [
-        ("anna", "The phone of anna rings first, and the call is yours."),
+        ("anna", "The phone of anna rings first. The call is recorded as yours."),
         ("boss", "A phone that is not yours rings first."),
     ],
 )

@@ -62,7 +62,7 @@ def test_the_list_shows_each_call_s_result_and_filters_by_it(
     assert "?result=sold" in html
     assert rows(boss, result="sold") == [sold.pk]
     assert rows(boss, result="gone") == [old.pk]
-    assert "none, of the newest 5,000 calls" in html
+    assert "No result (newest 5,000 calls)" in html
     newest = ended(new_call())
     assert rows(boss, result="NONE") == [newest.pk, nothing.pk]
     found = page(boss.get(CALLS, {"result": "sold", "o": "-10"}))  # sorted by cost

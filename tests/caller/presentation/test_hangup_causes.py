@@ -97,7 +97,7 @@ def test_staff_read_which_reason_code_90_had(new_call: NewCall, client: Client) 
     refused(new_call(), "spend_per_day")
     client.force_login(someone("boss", is_staff=True, is_superuser=True))
 
-    assert "90: limit of spend per day" in client.get(LIST).content.decode()
+    assert "90: daily spending limit" in client.get(LIST).content.decode()
 
 
 def test_a_refusal_stores_its_reason(new_call: NewCall) -> None:
