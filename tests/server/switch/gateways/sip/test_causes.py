@@ -1,4 +1,4 @@
-"""The documentation matches the hang-up cause of each SIP status, and the default failover codes."""
+"""The documentation has the hang-up cause of each SIP status, and the default failover codes."""
 
 from __future__ import annotations
 
