@@ -41,9 +41,9 @@ class Visitor:
     def submit(self, page: str, action: str, **fields: str) -> requests.Response:
         """Load a page, fill in its form with this action, and submit it."""
         url = urljoin(self._site, page)
-        page = self.session.get(url, timeout=TIMEOUT)
-        page.raise_for_status()
-        forms = _Forms(page.text).forms
+        loaded = self.session.get(url, timeout=TIMEOUT)
+        loaded.raise_for_status()
+        forms = _Forms(loaded.text).forms
         for target, hidden in forms:
             if urljoin(url, target) == urljoin(self._site, action):
                 answer = self.session.post(
