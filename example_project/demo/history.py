@@ -19,8 +19,7 @@ from django.contrib.contenttypes.models import ContentType
 from contacts.models import Contact
 from django_poketalk.events import vetoes
 from django_poketalk.models import CallEvent, CallRequest, Placement, WrapUp
-from django_poketalk.protocol.codes import CallStatus as S
-from django_poketalk.protocol.codes import ResponseCode
+from django_poketalk.protocol.codes import CallStatus, ResponseCode
 
 from . import after_calls
 
@@ -170,22 +169,22 @@ class History:
         rings = self._random.uniform
         a_rings = (call.placed_at or call.created_at) + timedelta(seconds=0.3)
         history = _Events(call)
-        history.add(S.A_INITIATED, a_rings)
+        history.add(CallStatus.A_INITIATED, a_rings)
         if outcome == "caller not reached":
-            history.add(S.A_FAILED, a_rings + timedelta(seconds=rings(5, 40)))
+            history.add(CallStatus.A_FAILED, a_rings + timedelta(seconds=rings(5, 40)))
             return history.events
         a_answers = a_rings + timedelta(seconds=rings(2, 15))
         history.answered(a_answers)
         b_rings = a_answers + timedelta(seconds=rings(0.2, 1.5))
-        history.add(S.B_INITIATED, b_rings)
+        history.add(CallStatus.B_INITIATED, b_rings)
         if outcome == "ended early":
-            history.add(S.A_DISCONNECTED, b_rings + timedelta(seconds=rings(3, 30)))
+            history.add(CallStatus.A_DISCONNECTED, b_rings + timedelta(seconds=rings(3, 30)))
             return history.events
         if outcome == "callee not reached":
-            history.add(S.B_FAILED, b_rings + timedelta(seconds=rings(1, 45)))
+            history.add(CallStatus.B_FAILED, b_rings + timedelta(seconds=rings(1, 45)))
             return history.events
         b_answers = b_rings + timedelta(seconds=rings(2, 25))
-        history.add(S.B_ANSWERED, b_answers)
+        history.add(CallStatus.B_ANSWERED, b_answers)
         if outcome == "live":
             history.ticks(a_answers, self._until)
             return history.events
@@ -198,7 +197,7 @@ class History:
             call.stale_at = ends + timedelta(minutes=4)
             return history.events
         history.veto(outcome, ends)
-        history.add(S.AB_DISCONNECTED, ends)
+        history.add(CallStatus.AB_DISCONNECTED, ends)
         return history.events
 
 
@@ -212,22 +211,22 @@ class _Events:
 
     def answered(self, at: datetime) -> None:
         self._answered_at = at
-        self.add(S.A_ANSWERED, at)
+        self.add(CallStatus.A_ANSWERED, at)
 
-    def add(self, status: S, at: datetime) -> None:
+    def add(self, status: CallStatus, at: datetime) -> None:
         call = self._call
         seconds = int((at - self._answered_at).total_seconds()) if self._answered_at else 0
         cost = PRICE * seconds
         call.status, call.status_at, call.last_event_at = int(status), at, at
         call.duration, call.cost = seconds, cost
         match status:
-            case S.A_INITIATED:
+            case CallStatus.A_INITIATED:
                 call.a_initiated_at = at
-            case S.A_ANSWERED:
+            case CallStatus.A_ANSWERED:
                 call.a_answered_at = at
-            case S.B_INITIATED:
+            case CallStatus.B_INITIATED:
                 call.b_initiated_at = at
-            case S.B_ANSWERED:
+            case CallStatus.B_ANSWERED:
                 call.b_answered_at = at
             case _:
                 call.ended_at = at
@@ -245,7 +244,7 @@ class _Events:
         call.last_event_at = at
         call.duration = int((at - (self._answered_at or at)).total_seconds())
         call.cost = PRICE * call.duration
-        self._log(S.B_ANSWERED, at, call.duration, call.cost)
+        self._log(CallStatus.B_ANSWERED, at, call.duration, call.cost)
 
     def veto(self, outcome: str, at: datetime) -> None:
         """Mark the last event before the end as answered with 412, if this site ended the call."""
@@ -263,7 +262,7 @@ class _Events:
             self._call.hangup_requested_at = at - timedelta(seconds=2)
             self._call.hangup_requested_by_id = self._call.user_id
 
-    def _log(self, status: S, at: datetime, seconds: int, cost: Decimal) -> None:
+    def _log(self, status: CallStatus, at: datetime, seconds: int, cost: Decimal) -> None:
         self.events.append(
             CallEvent(
                 call=self._call,
