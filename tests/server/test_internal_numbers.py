@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django_poketalk.protocol import numbers
 from django_poketalk.server.models import BlacklistedNumber, BuyRate, Call, Gateway, Rate
 from django_poketalk.server.switch.machine.facts_and_commands import Side
-from django_poketalk.server.switch.monitoring.gateway_states import Outlook
+from django_poketalk.server.switch.monitoring.gateway_states import GatewayAvailability
 from django_poketalk.server.switch.ownership import plan
 
 from .admin import decks
@@ -47,7 +47,7 @@ def internal_rate(customer: Customer, prefix: str = "", price: str = "0.06") -> 
 
 def gateways_of(call: Call) -> dict[Side, list[int]]:
     call.claimed_at = call.created_at  # type: ignore[attr-defined]
-    [claimed] = plan.plan_calls([call], Outlook(["simulated"]), 1)
+    [claimed] = plan.plan_calls([call], GatewayAvailability(["simulated"]), 1)
     return {
         Side.A: [route.gateway for route in claimed.plan.routes_a],
         Side.B: [route.gateway for route in claimed.plan.routes_b],
@@ -156,7 +156,7 @@ def test_buy_rates_tell_the_kinds_apart_too(office: Customer) -> None:
     call = Call.objects.get()
     call.claimed_at = call.created_at  # type: ignore[attr-defined]
 
-    [claimed] = plan.plan_calls([call], Outlook(["simulated"]), 100)
+    [claimed] = plan.plan_calls([call], GatewayAvailability(["simulated"]), 100)
 
     assert claimed.buy_tariffs[Side.A, pbx.pk].price_per_minute == 1
     assert (Side.B, pbx.pk) not in claimed.buy_tariffs

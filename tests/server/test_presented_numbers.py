@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from django_poketalk.server.models import Call, Gateway, PresentedNumber
 from django_poketalk.server.switch.machine.facts_and_commands import Side
-from django_poketalk.server.switch.monitoring.gateway_states import Outlook
+from django_poketalk.server.switch.monitoring.gateway_states import GatewayAvailability
 from django_poketalk.server.switch.ownership import plan
 
 from .conftest import CALLEE, CALLER, Customer, make_customer
@@ -98,7 +98,7 @@ def test_a_field_that_appears_twice_is_refused(customer: Customer) -> None:
 def caller_ids(call: Call) -> dict[Side, str]:
     """What each party's phone displays, by the call's plan."""
     call.claimed_at = call.created_at  # type: ignore[attr-defined]
-    [claimed] = plan.plan_calls([call], Outlook(["sip"]), 1)
+    [claimed] = plan.plan_calls([call], GatewayAvailability(["sip"]), 1)
     displayed = {}
     for side, routes in ((Side.A, claimed.plan.routes_a), (Side.B, claimed.plan.routes_b)):
         assert routes[0].trunk is not None

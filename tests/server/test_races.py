@@ -24,7 +24,7 @@ from django_poketalk.server.switch.calls import store
 from django_poketalk.server.switch.calls.changes import Change
 from django_poketalk.server.switch.gateways.base import CallKey
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, Finish
-from django_poketalk.server.switch.monitoring.gateway_states import Outlook
+from django_poketalk.server.switch.monitoring.gateway_states import GatewayAvailability
 from django_poketalk.server.switch.ownership import claims
 from tests.conftest import Times
 
@@ -197,7 +197,7 @@ def test_concurrent_charges_of_a_call_charge_it_once(threads: int, rounds: int) 
 
     for number in range(rounds):
         assert isinstance(admission.admit(call_form(customer)), Admitted)
-        [claimed] = claims.claim("one", 1, Outlook(["simulated"])).calls
+        [claimed] = claims.claim("one", 1, GatewayAvailability(["simulated"])).calls
         call = Call.objects.get(pk=claimed.key.pk)
         fences = [claimed.key.fence - stale % 2 for stale in range(threads)]
         charged = run_concurrently(

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 
 from django_poketalk.server.models import Account, BlacklistedNumber, Call, Gateway, Rate
 from django_poketalk.server.switch.machine.facts_and_commands import Route
-from django_poketalk.server.switch.monitoring.gateway_states import Outlook
+from django_poketalk.server.switch.monitoring.gateway_states import GatewayAvailability
 from django_poketalk.server.switch.ownership import claims
 
 from .conftest import CALLEE, PATH, Customer
@@ -102,7 +102,7 @@ def test_a_blacklist_entry_blocks_the_number_without_its_extension(db: None) -> 
 
 
 def planned(kinds: tuple[str, ...]) -> tuple[tuple[Route, ...], tuple[Route, ...]]:
-    [claimed] = claims.claim("switch", 1, Outlook(kinds)).calls
+    [claimed] = claims.claim("switch", 1, GatewayAvailability(kinds)).calls
     return claimed.plan.routes_a, claimed.plan.routes_b
 
 

@@ -11,7 +11,7 @@ import pytest
 from django_poketalk.server.billing import price_lookup
 from django_poketalk.server.models import ALWAYS, BuyRate, Call, PriceList, Rate
 from django_poketalk.server.switch.machine.facts_and_commands import Side
-from django_poketalk.server.switch.monitoring.gateway_states import Outlook
+from django_poketalk.server.switch.monitoring.gateway_states import GatewayAvailability
 from django_poketalk.server.switch.ownership import plan
 
 from .conftest import CALLEE, Customer, DatabaseClock
@@ -35,7 +35,7 @@ def weekend(customer: Customer, settings: Any, database_clock: DatabaseClock) ->
 def tariffs(call: Call) -> tuple[Decimal, Decimal | None]:
     """Leg B's price when a switch claims the call, and what its gateway charges."""
     call.claimed_at = call.created_at  # type: ignore[attr-defined]
-    [claimed] = plan.plan_calls([call], Outlook(["simulated"]), 1)
+    [claimed] = plan.plan_calls([call], GatewayAvailability(["simulated"]), 1)
     [route] = claimed.plan.routes_b
     bought = claimed.buy_tariffs.get((Side.B, route.gateway))
     return claimed.plan.tariff_b.price_per_minute, bought and bought.price_per_minute
@@ -79,7 +79,7 @@ def test_calls_of_two_days_that_are_claimed_together_differ(
     for call in calls:
         call.claimed_at = MIDNIGHT  # type: ignore[attr-defined]
 
-    claimed = plan.plan_calls(calls, Outlook(["simulated"]), 2)
+    claimed = plan.plan_calls(calls, GatewayAvailability(["simulated"]), 2)
 
     prices = [{tariff.price_per_minute for tariff in each.buy_tariffs.values()} for each in claimed]
     assert prices == [{1}, {2}]

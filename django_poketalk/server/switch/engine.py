@@ -125,7 +125,7 @@ class Engine:
         self._intake = Intake(
             self.identity,
             self._lease_threads,
-            outlook=self._gateway_states.outlook,
+            availability=self._gateway_states.availability,
             live=lambda: self.calls,
             backlog=lambda: self._write_queue.backlog,
             delay=lambda: max(

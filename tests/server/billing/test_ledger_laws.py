@@ -48,7 +48,7 @@ from django_poketalk.server.switch.machine.facts_and_commands import (
     Side,
     TimeUp,
 )
-from django_poketalk.server.switch.monitoring.gateway_states import Outlook
+from django_poketalk.server.switch.monitoring.gateway_states import GatewayAvailability
 from django_poketalk.server.switch.ownership import claims
 from django_poketalk.server.switch.ownership.plan import ClaimedCall
 from tests.conftest import Times
@@ -274,7 +274,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def claim(self) -> None:
         self.calls += [
-            DrivenCall(claimed) for claimed in claims.claim("law", 50, Outlook(["simulated"])).calls
+            DrivenCall(claimed)
+            for claimed in claims.claim("law", 50, GatewayAvailability(["simulated"])).calls
         ]
 
     def teardown(self) -> None:

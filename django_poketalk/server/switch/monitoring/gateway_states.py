@@ -18,7 +18,7 @@ NOTHING: Mapping[int, bool] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class GatewayAvailability:
     """Which gateways a switch can use: those of its `kinds`, unless they are `down`. Other switches
     can use those that are `up_elsewhere`.
     """
@@ -137,12 +137,12 @@ class GatewayStates:
             self._seen[gateway] = (problem, now if bool(last) != bool(problem) else since)
         return self._seen != before
 
-    def outlook(self) -> Outlook:
+    def availability(self) -> GatewayAvailability:
         """Which gateways can be used now. For a gateway that this switch has not checked yet, the
         state that other switches report counts.
         """
         problems = {each.route.gateway: self._problem(each.route) for each in self._active}
-        return Outlook(
+        return GatewayAvailability(
             tuple(self._gateways),
             down={
                 gateway

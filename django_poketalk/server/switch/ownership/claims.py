@@ -21,7 +21,7 @@ from django_poketalk.server.models import Call
 from django_poketalk.shared.compiled import CompiledQuery
 
 from ..gateways.base import CallKey
-from ..monitoring.gateway_states import Outlook
+from ..monitoring.gateway_states import GatewayAvailability
 from . import channels, plan
 from .catalog import Catalog
 from .plan import ClaimedCall, QueuedCall
@@ -48,7 +48,7 @@ class Claims:
 def claim(
     switch: str,
     limit: int,
-    outlook: Outlook,
+    availability: GatewayAvailability,
     overdue: bool = False,
     look: int = 0,
     after: Place = HEAD,
@@ -69,7 +69,7 @@ def claim(
     with transaction.atomic():
         waiting = _overdue()[:look] if overdue else _next_calls(look).rows(*after)
         found = [QueuedCall(*row) for row in waiting]
-        claimed = _take(switch, found, plan.plan_calls(found, outlook, limit, catalog))
+        claimed = _take(switch, found, plan.plan_calls(found, availability, limit, catalog))
         channels.reserve({each.key.pk: each.channels for each in claimed if each.channels})
     return Claims(
         claimed,

@@ -12,7 +12,7 @@ from django_poketalk.server.conf import settings
 from django_poketalk.shared.logs import get_logger
 
 from ..database_threads import DatabaseThreads
-from ..monitoring.gateway_states import Outlook
+from ..monitoring.gateway_states import GatewayAvailability
 from . import claims
 from .catalog import Catalog
 from .claims import Claims, Place
@@ -49,23 +49,23 @@ class RateLimit:
 
 
 class Intake:
-    """Claims calls for one switch. `outlook` returns which gateways it can use, `live` how many
-    calls it has, `backlog` the seconds that its oldest write has waited, and `delay` those that
-    messages and timers wait.
+    """Claims calls for one switch. `availability` returns which gateways it can use, `live` how
+    many calls it has, `backlog` the seconds that its oldest write has waited, and `delay` those
+    that messages and timers wait.
     """
 
     def __init__(
         self,
         switch: str,
         threads: DatabaseThreads,
-        outlook: Callable[[], Outlook],
+        availability: Callable[[], GatewayAvailability],
         live: Callable[[], int],
         backlog: Callable[[], float],
         delay: Callable[[], float],
     ) -> None:
         self._switch = switch
         self._threads = threads
-        self._outlook = outlook
+        self._availability = availability
         self._live = live
         self._backlog = backlog
         self._delay = delay
@@ -109,7 +109,12 @@ class Intake:
 
     async def _claim(self, limit: int, **options: Any) -> Claims:
         return await self._threads.run(
-            claims.claim, self._switch, limit, self._outlook(), catalog=self._catalog, **options
+            claims.claim,
+            self._switch,
+            limit,
+            self._availability(),
+            catalog=self._catalog,
+            **options,
         )
 
     def _room(self) -> int:

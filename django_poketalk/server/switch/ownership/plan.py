@@ -20,7 +20,7 @@ from django_poketalk.shared.compiled import CompiledQuery
 
 from ..gateways.base import CallKey
 from ..machine.facts_and_commands import Cause, Plan, Route, RoutePair, Side
-from ..monitoring.gateway_states import NamedRoute, Outlook
+from ..monitoring.gateway_states import GatewayAvailability, NamedRoute
 from .buy_rates import BuyRates
 from .catalog import Catalog, route
 from .channels import FreeChannels, never_free
@@ -124,7 +124,10 @@ def watched_gateways(kinds: Iterable[str], switch: str) -> tuple[list[NamedRoute
 
 
 def plan_calls(
-    calls: list[QueuedCall], outlook: Outlook, limit: int, catalog: Catalog | None = None
+    calls: list[QueuedCall],
+    availability: GatewayAvailability,
+    limit: int,
+    catalog: Catalog | None = None,
 ) -> list[ClaimedCall]:
     """Plan up to `limit` of these calls, in this order, without those that have to wait for a
     gateway or a channel. The rows are as read before the claim. The number of
@@ -144,10 +147,12 @@ def plan_calls(
         if len(chosen) == limit:
             break
         rated = call.rate_a_id in rates and call.rate_b_id in rates
-        choice = _choose(pairs[call.pk], call, outlook, free, rated=rated)
+        choice = _choose(pairs[call.pk], call, availability, free, rated=rated)
         if choice is not None:
             chosen[call] = choice
-    routes = {call.pk: _routes(pairs[call.pk], choice, outlook) for call, choice in chosen.items()}
+    routes = {
+        call.pk: _routes(pairs[call.pk], choice, availability) for call, choice in chosen.items()
+    }
     days = {call.pk: day_of(call.created_at) for call in chosen}
     used = (route for sides in routes.values() for side in sides.values() for route in side)
     buying = catalog.with_buy_rates(used)
@@ -170,7 +175,12 @@ def _pairs(call: QueuedCall, catalog: Catalog) -> list[RoutePair]:
 
 
 def _choose(
-    pairs: list[RoutePair], call: QueuedCall, outlook: Outlook, free: FreeChannels, *, rated: bool
+    pairs: list[RoutePair],
+    call: QueuedCall,
+    availability: GatewayAvailability,
+    free: FreeChannels,
+    *,
+    rated: bool,
 ) -> RoutePair | Cause | None:
     """The first pair of gateways that are up and have free channels, which are taken; the cause of
     failure if there can be none; or None if the call has to wait for one.
@@ -183,9 +193,9 @@ def _choose(
     possible = [pair for pair in pairs if not never_free(pair)]
     if pairs and not possible:
         return Cause.NO_CHANNEL
-    up = [pair for pair in possible if outlook.is_up(*pair)]
+    up = [pair for pair in possible if availability.is_up(*pair)]
     if not up:
-        may_wait = any(outlook.is_up_somewhere(*pair) for pair in possible) and not is_overdue
+        may_wait = any(availability.is_up_somewhere(*pair) for pair in possible) and not is_overdue
         return None if may_wait else Cause.NO_GATEWAY
     pair = next((pair for pair in up if free.has(pair)), None)
     if is_overdue:
@@ -196,12 +206,12 @@ def _choose(
 
 
 def _routes(
-    pairs: list[RoutePair], chosen: RoutePair | Cause, outlook: Outlook
+    pairs: list[RoutePair], chosen: RoutePair | Cause, availability: GatewayAvailability
 ) -> dict[Side, tuple[Route, ...]]:
     """The routes of each leg, with the chosen ones first; none for a call that fails."""
     if isinstance(chosen, Cause):
         return {Side.A: (), Side.B: ()}
-    usable = [pair for pair in pairs if outlook.is_up(*pair) and not never_free(pair)]
+    usable = [pair for pair in pairs if availability.is_up(*pair) and not never_free(pair)]
     routes_a, routes_b = zip(chosen, *usable, strict=True)
     return {Side.A: tuple(dict.fromkeys(routes_a)), Side.B: tuple(dict.fromkeys(routes_b))}
 

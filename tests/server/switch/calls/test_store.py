@@ -25,7 +25,7 @@ from django_poketalk.server.switch.calls.write_queue import WriteQueue
 from django_poketalk.server.switch.database_threads import DatabaseThreads
 from django_poketalk.server.switch.delivery.sender import Delivery
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, Finish, Side
-from django_poketalk.server.switch.monitoring.gateway_states import Outlook
+from django_poketalk.server.switch.monitoring.gateway_states import GatewayAvailability
 from django_poketalk.server.switch.ownership import claims
 from django_poketalk.server.switch.ownership.plan import ClaimedCall
 
@@ -121,7 +121,7 @@ def test_a_batch_writes_the_same_rows_as_single_changes(service: Service) -> Non
     calls = 12
     for _ in range(2 * calls):
         service.queue()
-    claimed = claims.claim("one", 100, Outlook(["simulated"])).calls
+    claimed = claims.claim("one", 100, GatewayAvailability(["simulated"])).calls
     alone = [history(each, seed) for seed, each in enumerate(claimed[:calls])]
     together = [history(each, seed) for seed, each in enumerate(claimed[calls:])]
 
@@ -150,7 +150,7 @@ def test_a_batch_writes_the_same_rows_as_single_changes(service: Service) -> Non
 
 def test_each_field_of_a_change_is_stored(service: Service) -> None:
     service.queue()
-    [claimed] = claims.claim("one", 1, Outlook(["simulated"])).calls
+    [claimed] = claims.claim("one", 1, GatewayAvailability(["simulated"])).calls
     bought = Tariff(Decimal("0.2"), Decimal("0.01"), 2, 3)
     at = [NOW + timedelta(seconds=second) for second in range(4)]
     began = leg(claimed, Side.A, buy_tariff=bought)
@@ -231,7 +231,7 @@ def test_a_change_that_cannot_be_written_does_not_affect_others(
 ) -> None:
     for _ in range(3):
         service.queue()
-    claimed = claims.claim("one", 10, Outlook(["simulated"])).calls
+    claimed = claims.claim("one", 10, GatewayAvailability(["simulated"])).calls
     changes = [Change(each.key, each.account, CallStatus.A_INITIATED) for each in claimed]
     changes[1] = replace(changes[1], duration=-1)  # violates a constraint
 
@@ -253,7 +253,7 @@ def test_a_change_that_cannot_be_written_does_not_affect_others(
 def test_a_batch_with_a_lost_call_writes_nothing(service: Service) -> None:
     for _ in range(3):
         service.queue()
-    claimed = claims.claim("one", 10, Outlook(["simulated"])).calls
+    claimed = claims.claim("one", 10, GatewayAvailability(["simulated"])).calls
     Call.objects.filter(pk=claimed[1].key.pk).update(fence=2)
     before = written(Call)
     with pytest.raises(LostCall):
@@ -265,7 +265,7 @@ def test_a_batch_with_a_lost_call_writes_nothing(service: Service) -> None:
 def test_a_change_can_be_written_again(service: Service) -> None:
     """For example, after a commit whose response was lost."""
     service.queue()
-    [claimed] = claims.claim("one", 10, Outlook(["simulated"])).calls
+    [claimed] = claims.claim("one", 10, GatewayAvailability(["simulated"])).calls
     changes = history(claimed, 3)[:3]
     for change in changes:
         store.save([change])
@@ -278,7 +278,7 @@ def test_a_write_updates_seen_at_by_the_databases_clock(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service.queue()
-    [claimed] = claims.claim("one", 10, Outlook(["simulated"])).calls
+    [claimed] = claims.claim("one", 10, GatewayAvailability(["simulated"])).calls
     Call.objects.update(seen_at=datetime(2000, 1, 1, tzinfo=NOW.tzinfo))
     real = timezone.now()
     monkeypatch.setattr(timezone, "now", lambda: real + timedelta(hours=5))
@@ -291,7 +291,7 @@ def test_a_write_updates_seen_at_by_the_databases_clock(
 def test_many_changes_need_few_statements(service: Service) -> None:
     for _ in range(20):
         service.queue()
-    claimed = claims.claim("one", 100, Outlook(["simulated"])).calls
+    claimed = claims.claim("one", 100, GatewayAvailability(["simulated"])).calls
     store.save([history(each, 1)[0] for each in claimed])
     changes = [Change(each.key, each.account, CallStatus.A_ANSWERED, 1) for each in claimed]
     with CaptureQueriesContext(connection) as captured, transaction.atomic():
@@ -305,5 +305,5 @@ def test_claiming_many_calls_needs_few_statements(service: Service) -> None:
     for _ in range(20):
         service.queue()
     with CaptureQueriesContext(connection) as captured, transaction.atomic():
-        assert len(claims.claim("one", 100, Outlook(["simulated"])).calls) == 20
+        assert len(claims.claim("one", 100, GatewayAvailability(["simulated"])).calls) == 20
     assert len(captured) <= 10  # savepoints and gateways included

@@ -166,5 +166,5 @@ def test_a_switch_believes_the_others_about_a_gateway_that_it_does_not_know(
     states = GatewayStates({"simulated": Phones(Clock(), lambda call, fact: None)})
     states.look(NAMED, NOON, elsewhere)
 
-    assert states.outlook().is_up(ROUTE) is is_up
-    assert states.outlook().is_up_somewhere(ROUTE) is (is_up or elsewhere.get(7, False))
+    assert states.availability().is_up(ROUTE) is is_up
+    assert states.availability().is_up_somewhere(ROUTE) is (is_up or elsewhere.get(7, False))

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django_poketalk.server.models import BuyRate, Call, Gateway, Leg
 from django_poketalk.server.switch.engine import Engine
 from django_poketalk.server.switch.machine.facts_and_commands import Side
-from django_poketalk.server.switch.monitoring.gateway_states import Outlook
+from django_poketalk.server.switch.monitoring.gateway_states import GatewayAvailability
 from django_poketalk.server.switch.ownership import claims, plan
 from django_poketalk.server.switch.recovery import recovery
 
@@ -83,7 +83,7 @@ def test_a_leg_has_the_buy_rate_of_the_gateway_that_carried_it(service: Service)
 
 
 def claim(*_calls: Call) -> list[plan.ClaimedCall]:
-    return claims.claim("test", 50, Outlook(["simulated"])).calls
+    return claims.claim("test", 50, GatewayAvailability(["simulated"])).calls
 
 
 def test_later_changes_of_a_buy_rate_do_not_affect_claimed_calls(service: Service) -> None:

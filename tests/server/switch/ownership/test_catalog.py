@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from django_poketalk.server.models import BuyRate, Call, Gateway, Rate
 from django_poketalk.server.switch.machine.facts_and_commands import Side
-from django_poketalk.server.switch.monitoring.gateway_states import Outlook
+from django_poketalk.server.switch.monitoring.gateway_states import GatewayAvailability
 from django_poketalk.server.switch.ownership import catalog as catalog_module
 from django_poketalk.server.switch.ownership import claims
 from django_poketalk.server.switch.ownership.catalog import KEPT, Catalog
@@ -36,7 +36,9 @@ def claim(service: Service, monkeypatch: pytest.MonkeyPatch) -> Claim:
         nonlocal seconds
         service.queue()
         seconds = moment
-        [claimed] = claims.claim("one", 1, Outlook(["simulated"]), catalog=catalog).calls
+        [claimed] = claims.claim(
+            "one", 1, GatewayAvailability(["simulated"]), catalog=catalog
+        ).calls
         return claimed
 
     return claim_at

@@ -26,7 +26,7 @@ from django_poketalk.server.switch.gateways.base import CallKey
 from django_poketalk.server.switch.gateways.simulated import SimulatedGateway
 from django_poketalk.server.switch.machine.facts_and_commands import Cause, Route
 from django_poketalk.server.switch.monitoring import heartbeat
-from django_poketalk.server.switch.monitoring.gateway_states import GatewayView, Outlook
+from django_poketalk.server.switch.monitoring.gateway_states import GatewayAvailability, GatewayView
 from django_poketalk.server.switch.ownership import catalog, channels, claims, plan
 
 from ..breakable_gateway import BreakableGateway
@@ -34,7 +34,7 @@ from ..conftest import SPEED, Service, closing, ended, serve
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SIMULATED = Outlook(["simulated"])
+SIMULATED = GatewayAvailability(["simulated"])
 
 
 def limit(gateway: Gateway, channels: int) -> None:
@@ -218,7 +218,9 @@ def test_a_gateway_that_is_down_is_passed_over(service: Service) -> None:
     other = Gateway.objects.create(provider=service.provider, name="Other", kind="simulated")
     call = service.queue()
 
-    [claimed] = claims.claim("one", 1, Outlook(["simulated"], down=[service.gateway.pk])).calls
+    [claimed] = claims.claim(
+        "one", 1, GatewayAvailability(["simulated"], down=[service.gateway.pk])
+    ).calls
 
     assert [each.gateway for each in claimed.plan.routes_a] == [other.pk]
     assert [each.gateway for each in claimed.plan.routes_b] == [other.pk]
@@ -246,13 +248,17 @@ def test_a_call_waits_for_a_switch_that_can_use_the_gateway(service: Service) ->
     call = service.queue()
     heartbeat.beat("two", 0, [GatewayView(service.gateway.pk, "", "", timezone.now())])
     up_elsewhere = {pk for pk, is_up in plan.up_elsewhere("one").items() if is_up}
-    outlook = Outlook(["simulated"], down=[service.gateway.pk], up_elsewhere=up_elsewhere)
+    availability = GatewayAvailability(
+        ["simulated"], down=[service.gateway.pk], up_elsewhere=up_elsewhere
+    )
 
-    assert claims.claim("one", 10, outlook) == claims.Claims([], some_wait=True)
+    assert claims.claim("one", 10, availability) == claims.Claims([], some_wait=True)
 
     heartbeat.sign_off("two")
     assert plan.up_elsewhere("one") == {}
-    [failed] = claims.claim("one", 1, Outlook(["simulated"], down=[service.gateway.pk])).calls
+    [failed] = claims.claim(
+        "one", 1, GatewayAvailability(["simulated"], down=[service.gateway.pk])
+    ).calls
     assert (failed.key.pk, failed.refused) == (call.pk, Cause.NO_GATEWAY)
 
 

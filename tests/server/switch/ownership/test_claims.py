@@ -8,7 +8,7 @@ import pytest
 from django.db import OperationalError
 
 from django_poketalk.server.models import Call
-from django_poketalk.server.switch.monitoring.gateway_states import Outlook
+from django_poketalk.server.switch.monitoring.gateway_states import GatewayAvailability
 from django_poketalk.server.switch.ownership import claims, plan
 
 from ..conftest import Service
@@ -30,8 +30,8 @@ def test_all_calls_can_be_claimed_again_after_an_error(
 
     monkeypatch.setattr(plan, "_claimed", fails_once)
     with pytest.raises(OperationalError):
-        claims.claim("office", 10, Outlook(["simulated"]))
+        claims.claim("office", 10, GatewayAvailability(["simulated"]))
 
     assert Call.objects.queued().count() == 2
-    claimed = claims.claim("office", 10, Outlook(["simulated"])).calls
+    claimed = claims.claim("office", 10, GatewayAvailability(["simulated"])).calls
     assert [each.key.pk for each in claimed] == [first.pk, second.pk]

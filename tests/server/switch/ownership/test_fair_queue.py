@@ -9,7 +9,7 @@ import pytest
 
 from django_poketalk.server.models import Account, Call, Gateway
 from django_poketalk.server.switch.database_threads import DatabaseThreads
-from django_poketalk.server.switch.monitoring.gateway_states import Outlook
+from django_poketalk.server.switch.monitoring.gateway_states import GatewayAvailability
 from django_poketalk.server.switch.ownership import claims, intake
 from django_poketalk.server.switch.ownership.intake import Intake
 
@@ -17,7 +17,7 @@ from ..conftest import Service
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SIMULATED = Outlook(["simulated"])
+SIMULATED = GatewayAvailability(["simulated"])
 
 
 def queue(service: Service, number: int) -> None:

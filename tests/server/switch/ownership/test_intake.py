@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from django_poketalk.server.models import Account, Call
 from django_poketalk.server.switch.database_threads import DatabaseThreads
 from django_poketalk.server.switch.engine import Engine
-from django_poketalk.server.switch.monitoring.gateway_states import Outlook
+from django_poketalk.server.switch.monitoring.gateway_states import GatewayAvailability
 from django_poketalk.server.switch.ownership import intake
 from django_poketalk.server.switch.ownership.intake import MAX_DELAY, Intake, RateLimit
 
@@ -39,7 +39,7 @@ def test_no_second_has_more_calls_than_its_limit_and_the_unused_rest_of_the_last
         assert sum(n for when, n in claimed if at <= when < at + 1) <= 2 * per_second
 
 
-OUTLOOK = Outlook(["simulated"])
+OUTLOOK = GatewayAvailability(["simulated"])
 
 
 @pytest.mark.django_db(transaction=True)

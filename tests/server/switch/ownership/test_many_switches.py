@@ -17,7 +17,7 @@ from django.utils import timezone
 from django_poketalk.server.database.clock import database_now
 from django_poketalk.server.models import Account, Call, Leg, Switch
 from django_poketalk.server.switch.clock import DatabaseTime
-from django_poketalk.server.switch.monitoring.gateway_states import Outlook
+from django_poketalk.server.switch.monitoring.gateway_states import GatewayAvailability
 from django_poketalk.server.switch.ownership import claims
 from django_poketalk.server.switch.recovery import recovery
 from tests.conftest import Times
@@ -111,7 +111,9 @@ def test_leases_do_not_depend_on_the_clocks_of_hosts(
     wrong = lambda: real() + timedelta(hours=hours)  # noqa: E731
     before = database_now()
     monkeypatch.setattr(timezone, "now", wrong)
-    [claimed] = claims.claim("a host whose clock is wrong", 10, Outlook(["simulated"])).calls
+    [claimed] = claims.claim(
+        "a host whose clock is wrong", 10, GatewayAvailability(["simulated"])
+    ).calls
     assert claimed.refused is None
     call.refresh_from_db()
     assert call.lease_until is not None

@@ -24,7 +24,7 @@ from django_poketalk.server.switch.machine.facts_and_commands import (
     HungUp,
     Side,
 )
-from django_poketalk.server.switch.monitoring.gateway_states import Outlook
+from django_poketalk.server.switch.monitoring.gateway_states import GatewayAvailability
 from django_poketalk.server.switch.ownership import claims
 
 from ..conftest import Service, closing, ended, engine, eventually, number, serve
@@ -48,7 +48,7 @@ def test_each_call_is_served_by_only_one_of_two_switches(
 
 def test_a_write_under_an_old_fence_changes_nothing(service: Service) -> None:
     call = service.queue()
-    [claimed] = claims.claim("one", 10, Outlook(["simulated"])).calls
+    [claimed] = claims.claim("one", 10, GatewayAvailability(["simulated"])).calls
     Call.objects.update(fence=2)
     before = Call.objects.values().get()
     with pytest.raises(LostCall):
@@ -142,7 +142,9 @@ def test_a_switch_that_wakes_up_after_its_lease_has_lapsed_only_hangs_up(
 def test_a_lapsed_lease_is_not_renewed(service: Service) -> None:
     """The call was dropped, and late writes, as by a frozen database, must not be charged."""
     call, ended_call = service.queue(), service.queue()
-    keys = [claimed.key for claimed in claims.claim("one", 10, Outlook(["simulated"])).calls]
+    keys = [
+        claimed.key for claimed in claims.claim("one", 10, GatewayAvailability(["simulated"])).calls
+    ]
     store.save([Change(CallKey(ended_call.pk, 1), done=True, finish=FREE_OF_CHARGE)])
     claims.let_lapse(CallKey(call.pk, 1))
     before = list(Call.objects.order_by("pk").values())
