@@ -89,7 +89,7 @@ class Engine:
         self._watchdog = Watchdog()
         self._loop_delay = LoopDelay()
         self._drain = drain
-        self._closed = asyncio.Event()  # claims no more calls
+        self._draining = asyncio.Event()  # claims no more calls
         self._ending = asyncio.Event()  # ends the remaining calls
         self._wake = {notification: asyncio.Event() for notification in Notification}
         self.listener = Listener(self._wake)
@@ -158,7 +158,7 @@ class Engine:
         """The phase of the switch."""
         if self._ending.is_set():
             return State.ENDING
-        return State.DRAINING if self._closed.is_set() else State.SERVING
+        return State.DRAINING if self._draining.is_set() else State.SERVING
 
     def snapshot(self) -> Snapshot:
         """The switch now, for monitors."""
@@ -185,9 +185,9 @@ class Engine:
         `drain` seconds. The remaining calls are ended with final events. A second call ends all
         calls now.
         """
-        if self._closed.is_set():
+        if self._draining.is_set():
             self._ending.set()
-        self._closed.set()
+        self._draining.set()
 
     async def run(self) -> None:
         """Serve until `stop()`."""
@@ -212,7 +212,7 @@ class Engine:
     async def _serve(self) -> None:
         repeat, never = self._watchdog.repeat, asyncio.Event()
         queued, hang_up = self._wake[Notification.QUEUED], self._wake[Notification.HANG_UP]
-        until_closed = partial(repeat, until=self._closed)
+        until_draining = partial(repeat, until=self._draining)
         until_ending = partial(repeat, until=self._ending)
         background = [
             asyncio.create_task(
@@ -224,14 +224,14 @@ class Engine:
         try:
             await self._wait_for_database()
             await asyncio.gather(
-                until_closed("claim", self._poll_pause, self._claim, queued),
+                until_draining("claim", self._poll_pause, self._claim, queued),
                 until_ending("hang_up", self._poll_pause, self._hang_up_requested, hang_up),
-                until_closed("recover", RECOVER, self._orphans.recover, self._orphans.abandoned),
-                until_closed("watch", WATCH, self._watch_gateways),
+                until_draining("recover", RECOVER, self._orphans.recover, self._orphans.abandoned),
+                until_draining("watch", WATCH, self._watch_gateways),
                 until_ending("beat", BEAT, self._beat),
-                until_closed("probe", PROBE, self._probe_calls.start_queued),
-                until_closed("repeat", REPEAT, self._repeats.send_due),
-                until_closed("forget", FORGET, partial(forget_old_numbers, self._threads)),
+                until_draining("probe", PROBE, self._probe_calls.start_queued),
+                until_draining("repeat", REPEAT, self._repeats.send_due),
+                until_draining("forget", FORGET, partial(forget_old_numbers, self._threads)),
                 self._wait_for_drain(),
             )
             await self._probe_calls.close()
@@ -246,7 +246,7 @@ class Engine:
 
     async def _wait_for_database(self) -> None:
         """Measure the database's time, which dates everything. No call is claimed before."""
-        while not self._closed.is_set():
+        while not self._draining.is_set():
             try:
                 await self._measure_time()
             except DatabaseError as error:
@@ -270,7 +270,7 @@ class Engine:
         more = True
         await asyncio.sleep(max(0.0, self._next_claim_at - time.monotonic()))
         began = time.monotonic()
-        while more and not self._closed.is_set() and self.lease.holds():
+        while more and not self._draining.is_set() and self.lease.holds():
             claim_began = time.monotonic()
             claimed, more = await self._intake.claim()
             if claimed and time.monotonic() >= claim_began + settings.lease:
@@ -347,7 +347,7 @@ class Engine:
 
     async def _wait_for_drain(self) -> None:
         """Return when it is time to end the remaining calls."""
-        await self._closed.wait()
+        await self._draining.wait()
         drain = settings.drain if self._drain is None else self._drain
         deadline = time.monotonic() + drain
         if drain and self.calls:
