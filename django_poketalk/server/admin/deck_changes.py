@@ -56,18 +56,16 @@ def first_day(day: date) -> str:
 
 
 def _cell(change: Change, name: str) -> SafeString:
-    """The value; if it changes, the old one and the new one, and a price's difference."""
-    now = _text(getattr(change.terms, name))
-    if not (change.old and change.after) or (before := getattr(change.old, name)) == getattr(
-        change.after, name
-    ):
-        return format_html('<bdi dir="{}">{}</bdi>', _direction(name), now)
+    """The value; if it changes, the old one and the new one, with the difference of a price."""
+    before, now = (getattr(terms, name) for terms in (change.old or change.terms, change.terms))
+    if before == now:
+        return format_html('<bdi dir="{}">{}</bdi>', _direction(name), _text(now))
     difference = change.difference() if name == PRICE else None
     return format_html(
         '<span dir="{}"><del>{}</del> → <ins>{}</ins></span>{}',
         _direction(name),
         _text(before),
-        now,
+        _text(now),
         "" if difference is None else format_html(" <bdi>({})</bdi>", percent(difference)),
     )
 

@@ -67,12 +67,11 @@ class Change(NamedTuple):
         """The change on a line: `44 UK: changed, 0.12 + 0, 1/1 → 0.15 + 0, 1/1 (+25.0 %)`."""
         name = f"{self.prefix} {self.terms.destination}".strip()
         internal = ", internal" if self.key.is_internal else ""
-        if self.key.valid_from != ALWAYS:
-            internal += f", from {self.key.valid_from}"
+        day = "" if self.key.valid_from == ALWAYS else f", from {self.key.valid_from}"
         values = [_values(terms) for terms in (self.old, self.after) if terms]
         difference = self.difference()
         percent = "" if difference is None else f" ({difference:+.1f} %)"
-        return f"{name}{internal}: {self.kind}, {' → '.join(values)}{percent}"
+        return f"{name}{internal}{day}: {self.kind}, {' → '.join(values)}{percent}"
 
     def reversed(self) -> Change:
         """The change back."""
