@@ -34,6 +34,14 @@ CALLS = "poketalk_server_call"
 
 
 @dataclass(frozen=True, slots=True)
+class LegState:
+    """A leg for display: its gateway, and what it does. Both are empty before its first attempt."""
+
+    gateway: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """A live call for display, with what each leg does. `seconds` since the last answer, or else
     since the request.
@@ -44,7 +52,8 @@ class Row:
     state: str
     from_number: str
     to_number: str
-    legs: list[tuple[str, str]]  # gateway, state
+    leg_a: LegState
+    leg_b: LegState
     seconds: int
     clock: str
     cost: str
@@ -112,7 +121,6 @@ def _context(model_admin: Any, request: HttpRequest) -> dict[str, Any]:
         "rows": [_row(model_admin, request, call, now) for call in calls[:MOST_ROWS]],
         "is_cut": len(calls) > MOST_ROWS,
         "now": now,
-        "sides": [str(Side.A.label), str(Side.B.label)],
     }
 
 
@@ -129,7 +137,8 @@ def _row(model_admin: Any, request: HttpRequest, call: Call, now: datetime) -> R
         state=_state(call),
         from_number=_number(call.from_number, whole),
         to_number=_number(call.to_number, whole),
-        legs=[_leg(legs.get(side)) for side in (Side.A, Side.B)],
+        leg_a=_leg(legs.get(Side.A)),
+        leg_b=_leg(legs.get(Side.B)),
         seconds=seconds,
         clock=clock(seconds),
         cost=number_format(call.cost, 3) if call.cost else "",
@@ -154,13 +163,13 @@ def _state(call: Call) -> str:
     return str(call.get_state_display() if call.status is None else call.get_status_display())
 
 
-def _leg(leg: Leg | None) -> tuple[str, str]:
+def _leg(leg: Leg | None) -> LegState:
     if leg is None:
-        return "", ""
+        return LegState()
     if leg.ended_at:
         state = _("ended")
     elif leg.answered_at:
         state = _("answered")
     else:
         state = _("ringing") if leg.ringing_at else _("dialing")
-    return str(leg.gateway or ""), state
+    return LegState(str(leg.gateway or ""), state)
