@@ -24,7 +24,7 @@ from django_poketalk.shared.admin_pages import one_or_404, page_path, render_pag
 from django_poketalk.shared.changelist import AtLeast, BoundedPaginator, page_number
 from django_poketalk.shared.periods import DAY, YEARS, in_words, midnight
 
-from ..billing.statements import Line, Statement, lines, lines_of, statement
+from ..billing.statements import Line, Statement, all_lines, lines_of, statement
 from ..database.clock import database_now
 from ..models import Account, LedgerEntry
 from .display import may_see_numbers, seconds
@@ -169,7 +169,7 @@ def _rows(found: Statement, currency: str, whole: bool) -> Iterator[list[Any]]:
     """The rows of the file: opening balance, entries (oldest first), closing balance."""
     empty = [""] * (len(COLUMNS) - 1)
     yield [gettext("Opening balance"), *empty, found.opening, currency]
-    for line in lines(found):
+    for line in all_lines(found):
         written = line if whole else _masked(line)
         values = [value(written) for _title, value in COLUMNS]
         yield [seconds(line.entry.created_at), *values, currency]

@@ -33,12 +33,12 @@ class Record:
         for leg in sorted(call.legs.all(), key=lambda leg: (leg.answered_at is not None, leg.pk)):
             self._legs[leg.side] = leg
 
-    def leg(self, side: Side, name: str) -> Any:
-        """The value of the leg's field, or None if it was never rung."""
+    def leg_field(self, side: Side, name: str) -> Any:
+        """The value of a field of the leg, or None if it was never rung."""
         leg = self._legs.get(side)
         return None if leg is None else getattr(leg, name)
 
-    def price(self, side: Side, name: str) -> Any:
+    def tariff_field(self, side: Side, name: str) -> Any:
         """A figure of the leg's tariff as billed, or None if it was never rung."""
         leg = self._legs.get(side)
         return None if leg is None else getattr(leg.tariff, name)
@@ -46,7 +46,7 @@ class Record:
     def destination(self, side: Side) -> str:
         """The destination of the leg's rate, as billed. Older legs do not store it."""
         rate = self.call.rate_a if side is Side.A else self.call.rate_b
-        return self.leg(side, "destination") or (rate.destination if rate else "")
+        return self.leg_field(side, "destination") or (rate.destination if rate else "")
 
     def billed_from(self, side: Side) -> Side:
         """The leg with whose answer the billing of this leg begins."""
@@ -62,7 +62,7 @@ class Record:
 
     def cost(self, side: Side) -> Decimal:
         """What the leg cost."""
-        return self.leg(side, "cost") or FREE
+        return self.leg_field(side, "cost") or FREE
 
 
 def iso(moment: datetime | None) -> str | None:
@@ -77,14 +77,14 @@ def _leg_columns(side: Side) -> dict[str, Callable[[Record], Any]]:
     return {
         "number": lambda record: getattr(record.call, number),
         "destination": lambda record: record.destination(side),
-        "answered": lambda record: iso(record.leg(side, "answered_at")),
-        "ended": lambda record: iso(record.leg(side, "ended_at")),
-        "seconds": lambda record: record.leg(side, "duration") or 0,
+        "answered": lambda record: iso(record.leg_field(side, "answered_at")),
+        "ended": lambda record: iso(record.leg_field(side, "ended_at")),
+        "seconds": lambda record: record.leg_field(side, "duration") or 0,
         "billed_from": lambda record: record.billed_from(side),
         "billed_seconds": lambda record: record.billed_seconds(side),
-        **{name: partial(Record.price, side=side, name=name) for name in TARIFF},
+        **{name: partial(Record.tariff_field, side=side, name=name) for name in TARIFF},
         "cost": lambda record: record.cost(side),
-        "hangup_cause": lambda record: record.leg(side, "hangup_cause"),
+        "hangup_cause": lambda record: record.leg_field(side, "hangup_cause"),
     }
 
 

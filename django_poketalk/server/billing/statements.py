@@ -101,7 +101,7 @@ def lines_of(entries: Iterable[LedgerEntry]) -> list[Line]:
     return [_line(entry) for entry in entries]
 
 
-def lines(found: Statement) -> Iterator[Line]:
+def all_lines(found: Statement) -> Iterator[Line]:
     """All lines, read in batches, so that no cursor of the database stays open."""
     entries: QuerySet[LedgerEntry] = found.entries
     batch = list(entries[:BATCH])
@@ -125,7 +125,7 @@ def _line(entry: LedgerEntry) -> Line:
     if entry.call is None or not entry.side:
         return Line(entry)
     record, side = Record(entry.call), Side(entry.side)
-    number = record.leg(side, "number") or ""
+    number = record.leg_field(side, "number") or ""
     return Line(entry, number, record.destination(side), record.billed_seconds(side))
 
 
