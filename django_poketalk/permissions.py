@@ -150,7 +150,7 @@ def may_hang_up_any(user: Person) -> bool:
 
 
 def may_resolve(user: Person, call: CallRequest | None = None) -> bool:
-    """Whether this user may resolve this call, or any, by hand if its outcome is unknown."""
+    """Whether this user may resolve this call, or any, manually if its outcome is unknown."""
     return _has(user, "change_callrequest", call)
 
 

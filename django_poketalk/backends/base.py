@@ -112,7 +112,7 @@ class BaseBackend(ABC):
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """The service's `OPTIONS`, in which a project keeps what only this backend knows."""
+        """The service's `OPTIONS`: the settings that only this backend uses."""
         return self.service.options or {}
 
     @abstractmethod
@@ -126,8 +126,8 @@ class BaseBackend(ABC):
 
     @property
     def can_ask(self) -> bool:
-        """Whether `hang_up` and `look_up` can reach the service. If not, as here, they are not
-        used, and a call that must end is ended by the answer to its next event.
+        """Whether `hang_up` and `look_up` can reach the service. If not, which is the default, they
+        are not used, and a call that must end is ended by the answer to its next event.
         """
         return False
 
@@ -135,40 +135,41 @@ class BaseBackend(ABC):
         """Make the service end the call now. False if it does not know the call, or not yet.
         `reference` is that of the answer to `place`.
 
-        May raise anything: the answer to the call's next event ends it then.
+        May raise any exception. The answer to the call's next event then ends the call.
         """
         return False
 
     def look_up(self, webcallid: str, reference: str = "") -> ServiceCall | None:
-        """What the service knows about the call, or None if it does not know it. May raise anything
-        if there is no clear answer.
+        """What the service knows about the call, or None if it does not know it. May raise any
+        exception if there is no clear answer.
         """
         return None
 
     def account_currency(self) -> str:
-        """The currency (ISO 4217) of our account at the service, "" if it does not say so, as here.
-        Only used if the service can be asked (`can_ask`). May raise anything.
+        """The currency (ISO 4217) of the site's account at the service. "", the default, if it is
+        not known. Only used if the service can be asked (`can_ask`). May raise any exception.
         """
         return ""
 
     def describe(self, order: Order) -> Sent | None:
         """The request that `place` sends for this order, for display, with "…" in place of secrets.
-        None if the backend does not support this, as here.
+        None, the default, if the backend does not support this.
         """
         return None
 
     def diagnose(self, options: Options) -> Iterable[Finding]:
-        """What `poketalk_doctor` says about the service: whether it answers, and accepts this site.
-        Must not ring anybody, nor take longer than `options.patience` seconds.
+        """What `poketalk_doctor` reports about the service: whether it answers, and accepts this
+        site. Must not ring a phone, or take longer than `options.patience` seconds.
         """
         yield info(f"{type(self).__name__} has no checks of its own.")
 
     def parse_event(self, request: HttpRequest) -> WebhookEvent | None:
-        """The report in a webhook, or None if it is about nothing that matters to calls.
+        """The report in a webhook, or None to ignore it.
 
-        Verify the signature first, of `request.body` and with constant time, and raise
-        `InvalidSignature`. Raise `ValueError` if the report cannot be read. Statuses only grow, so
-        repeated and late reports do no harm. A service that repeats old ones must sign their time.
+        First compute the signature of `request.body`, compare it in constant time, and raise
+        `InvalidSignature` if it is wrong. If the signature covers a time, refuse old signatures.
+        Raise `ValueError` if the report cannot be read. Statuses only increase, so repeated and
+        late reports do no harm.
         """
         raise NotImplementedError(f"{type(self).__name__} reads no webhooks.")
 

@@ -65,7 +65,7 @@ class _Adapter(HTTPAdapter):
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The answer to a request. The names of headers are in any case."""
+    """The answer to a request. The names in `headers` are not case-sensitive."""
 
     status: int
     body: bytes

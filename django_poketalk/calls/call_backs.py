@@ -81,8 +81,12 @@ def remind_about(
     metadata: Mapping[str, Any] | None = None,
     note: str = "",
 ) -> CallBack:
-    """`remind`, for a number in any notation, which may have an extension behind it. Raises
-    `CallRefused` also for a number or metadata that are not valid.
+    """Remind the user to call this number at this time. `written` is the number in any usual
+    format, with or without an extension. If the user already has a reminder of the same number and
+    subject at this time, that call back gets the note and is returned.
+
+    Raises `CallRefused` if the number or the metadata is not valid, or the time is not within a
+    year.
     """
     region = services.region_for(user, subject)
     number, digits = requesting.read_callee(written, to_extension, region)
@@ -154,8 +158,8 @@ def announce_due(now: datetime) -> int:
 
 
 def ring(call: CallRequest, at: datetime, user: Any) -> CallRequest:
-    """Call again at this time: both phones ring by themselves then, if the rules still allow it.
-    While the scheduled call is open, this moves it. Raises `CallRefused`.
+    """Schedule the call again: both phones ring at this time, if the rules still allow it. While
+    the scheduled call is open, this moves it. Raises `CallRefused`.
     """
     made = redialing.call_again(
         call, user, not_before=within_a_year(at), expires_at=at + _ring_within(call)

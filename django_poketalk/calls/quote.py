@@ -45,8 +45,8 @@ class Quote:
 
     @property
     def presented_number(self) -> str:
-        """The number (E.164) that the callee's phone displays. "" leaves it to the service, also
-        because that does not know the field.
+        """The number (E.164) that the callee's phone displays. "" if the service chooses it,
+        because the call chooses none or the service does not support this.
         """
         return self.call.presented_number if caller_ids.is_sent(self.call.service) else ""
 

@@ -163,7 +163,7 @@ def hang_up(call: CallRequest, user: Any = None) -> bool:
 
 
 def resolve(call: CallRequest, outcome: ManualResolution, user: Any = None) -> bool:
-    """Resolve a call with an unknown outcome by hand. Later events still override it.
+    """Resolve a call with an unknown outcome manually. Later events still override it.
 
     False if the outcome is known by now, from an event or a late answer.
     """

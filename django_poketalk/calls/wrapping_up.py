@@ -29,8 +29,8 @@ class Changes(TypedDict, total=False):
 
 
 def wrap_up(call: CallRequest, user: Any = None, **changes: Unpack[Changes]) -> WrapUp:
-    """Save what is named of `Changes`; the rest stays as it is. Works at any time, also while the
-    call is open, and again later.
+    """Save the `Changes` that are passed; other values do not change. Works at any time, even while
+    the call is open, and any number of times.
 
     Raises `WrapUpRefused` for a result that is not in `DISPOSITIONS` or a note that is too long,
     and `CallRefused` for a call back that is not possible.

@@ -79,16 +79,17 @@ class Reading:
 
 
 def read(value: Any, region: str | None = None) -> Reading:
-    """The number and extension that this text means, in any usual way of writing.
+    """The number and the extension in this text, in any usual format.
 
-    `value` may also be a `phonenumbers.PhoneNumber` or have `as_e164`, as the values of
-    django-phonenumber-field: those know their country. A text without "+" belongs to `region` (ISO
-    3166 alpha-2); without a region it begins with a country code. Trunk zeros behind the country
-    code are removed, and old forms brought to today's. Raises `InvalidNumber` with the reason.
+    `value` may also be a `phonenumbers.PhoneNumber`, or have `as_e164` like the values of
+    django-phonenumber-field: these contain their country. A text without "+" belongs to `region`
+    (ISO 3166 alpha-2); without a region it must begin with a country code. Trunk zeros after the
+    country code are removed, and old forms are changed to current ones. Raises `InvalidNumber` with
+    the reason.
 
-    The length is checked against the numbering plan, not whether the number is assigned: new ranges
-    exist before the data knows them. But a number that is not assigned and holds one that is, with
-    digits behind it, is refused: networks ignore those digits.
+    The length is checked against the numbering plan. Whether the number is assigned is not checked,
+    because new ranges exist before the data contains them. But an unassigned number that consists
+    of an assigned one and further digits is refused, because networks ignore those digits.
     """
     region = _region(region)
     text = as_text(value)
