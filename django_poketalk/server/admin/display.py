@@ -118,7 +118,7 @@ class CallSearch(admin.ModelAdmin):  # type: ignore[type-arg]
 
 def number_condition(text: str, columns: tuple[str, ...]) -> Q:
     """The rows whose number in one of these columns begins as this text, in any spelling. Empty if
-    the text is no number.
+    the text is not a number.
     """
     found = Q()
     for beginning in number_search.beginnings(text):

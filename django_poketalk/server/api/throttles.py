@@ -15,7 +15,7 @@ from ..models import ApiKey
 
 
 class QueryThrottle(DefaultRate):
-    """Queries of an account, with whichever key."""
+    """Queries of an account, with all of its keys together."""
 
     scope = "poketalk_query"
     default_rate = "600/min"

@@ -56,7 +56,7 @@ _PREFIX_FIELD: Any = Rate._meta.get_field(PREFIX)
 
 
 class WrongCell(ValueError):
-    """The text of a cell is no value of its column. The message says why."""
+    """The text of a cell is not valid in its column. The message says why."""
 
     column = PREFIX
 

@@ -1,6 +1,6 @@
-"""From a file to the rows of a deck. No query.
+"""Reads a file into the rows of a deck, without a query.
 
-A line is the one that an editor shows, the header's being 1. Blank rows are no rows.
+Lines are numbered from 1, as in a text editor. Blank rows are skipped.
 """
 
 from __future__ import annotations

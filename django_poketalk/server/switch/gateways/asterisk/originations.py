@@ -93,8 +93,8 @@ class Originations:
                 await self._hang_ups.hang_up(leg.channel)
 
     async def give_up(self, leg: AsteriskLeg) -> None:
-        """Hang up a leg without progress. Another gateway is tried once this one can ring no phone
-        any more.
+        """Hang up a leg without progress. Another gateway is tried once it is certain that this one
+        rings no phone.
         """
         if await self._hang_ups.hang_up(leg.channel):
             leg.fail(Cause.GATEWAY_DOWN, transport=True)

@@ -85,7 +85,7 @@ class LateResponses(SipTransactionManager):  # type: ignore[misc]
             )
             self.transmitMsg(server, ack, source.address, checksum)
             return
-        logger.warning("Ending a call that was answered when nobody waited for it any more.")
+        logger.warning("Ending a call whose answer came when it was no longer awaited.")
         UacStateTrying(agent).updateRoutes(response)
         ack = agent.genRequest("ACK")
         self.transmitMsg(server, ack, ack.getTarget()[0], checksum)

@@ -52,8 +52,8 @@ class TrunksOnly(SipTransactionManager):  # type: ignore[misc]
         self._ignored += 1
         if (now := time.monotonic()) >= self._logged_at + INTERVAL:
             logger.warning(
-                "Ignored a message from %s, which is no trunk's address. Since the last such "
-                "line: %d.",
+                "Ignored a message from %s, which is not the address of a trunk. Ignored since the "
+                "last such line: %d.",
                 source,
                 self._ignored,
             )

@@ -1,4 +1,4 @@
-"""Defect: an INVITE that differs from another one only in its branch makes timers fail for ever.
+"""Defect: an INVITE that differs from another one only in its branch makes timers fail forever.
 
 Upstream: `sendResponse` in `sippy/SipTransactionManager.py` stores an answered INVITE under its To
 tag instead of its branch, in place of the other one, whose `timerD` then fails. Each such INVITE
