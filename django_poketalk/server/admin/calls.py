@@ -181,10 +181,10 @@ class CallAdmin(
             and call.hangup_requested_at is None
             and self.has_hang_up_permission(request)
         )
-        context["caller_call"] = self._caller_call(request, call)
+        context["caller_call_url"] = self._caller_call_url(request, call)
         return super().render_change_form(request, context, *args, **kw)
 
-    def _caller_call(self, request: HttpRequest, call: Call) -> str:
+    def _caller_call_url(self, request: HttpRequest, call: Call) -> str:
         """The URL that finds the call on the caller's side, if that is part of this project and the
         user may view its calls, else "".
         """

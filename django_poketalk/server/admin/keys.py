@@ -24,7 +24,7 @@ from ..billing import ledger
 from ..database.clock import database_now
 from ..models import ApiKey
 
-READ_ONLY = ("account", "prefix", "created_at", "revoked_at", "last_used_at", "last_used_from")
+FACTS = ("prefix", "created_at", "revoked_at", "last_used_at", "last_used_from")
 
 
 class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -94,13 +94,14 @@ class ApiKeyAdmin(SafeLookups, admin.ModelAdmin):  # type: ignore[type-arg]
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
         if obj is None:
             return ("account", "label", "expires_at", "newest")
-        return ("account", "label", "expires_at", *READ_ONLY[1:])
+        return ("account", "label", "expires_at", *FACTS)
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
         """A key cannot be moved to another account, and a revoked one cannot be changed."""
         if obj is None:
             return ()
-        return READ_ONLY if obj.revoked_at is None else (*READ_ONLY, "label", "expires_at")
+        fixed = ("account", *FACTS)
+        return fixed if obj.revoked_at is None else (*fixed, "label", "expires_at")
 
     @sensitive_variables()
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:

@@ -90,7 +90,7 @@ class LedgerEntryAdmin(AppendOnly, MaskedNumbersPage, NamesItsCall, ReversePage,
         "amount",
         "balance",
         "note",
-        "linked",
+        "reversal_link",
         "created_by",
     )
     list_filter = ("kind",)
@@ -104,12 +104,12 @@ class LedgerEntryAdmin(AppendOnly, MaskedNumbersPage, NamesItsCall, ReversePage,
             return (*BookingForm.Meta.fields, "key")
         fields = (
             *("account", "kind", "amount", "balance", "call", "side"),
-            *("note", "linked", "created_at", "created_by"),
+            *("note", "reversal_link", "created_at", "created_by"),
         )
         return self.for_user(request, fields)
 
     def get_readonly_fields(self, request: HttpRequest, obj: LedgerEntry | None = None) -> Any:
-        return () if obj is None else ("linked", "masked_note")
+        return () if obj is None else ("reversal_link", "masked_note")
 
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str
@@ -131,7 +131,7 @@ class LedgerEntryAdmin(AppendOnly, MaskedNumbersPage, NamesItsCall, ReversePage,
         return queryset, False
 
     @admin.display(description=_("reversal"))
-    def linked(self, entry: LedgerEntry) -> str:
+    def reversal_link(self, entry: LedgerEntry) -> str:
         """A link to the entry that this one reverses, or that reverses this one."""
         by = entry.reversed_by
         other = entry.reverses_id if by is None else by.pk
