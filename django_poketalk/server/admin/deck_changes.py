@@ -26,7 +26,7 @@ def rows(changes: Sequence[Change], reasons: Iterable[str] = ()) -> list[dict[st
             "kind": kinds[change.kind],
             "prefix": change.prefix,
             "is_internal": change.key.is_internal,
-            "valid_from": first_day(change.key.valid_from),
+            "valid_from": day_text(change.key.valid_from),
             "cells": [_cell(change, name) for name in TERMS],
             "reason": reason,
         }
@@ -43,14 +43,14 @@ def deleted_list(changes: Iterable[Change]) -> SafeString:
         (
             (
                 *(change.prefix, change.terms.destination, plain(change.terms.price_per_minute)),
-                f" {day}" if (day := first_day(change.key.valid_from)) else "",
+                f" {day}" if (day := day_text(change.key.valid_from)) else "",
             )
             for change in changes
         ),
     )
 
 
-def first_day(day: date) -> str:
+def day_text(day: date) -> str:
     """The first day of a rate; "" for one that was not announced for a day."""
     return "" if day == ALWAYS else date_format(day, "SHORT_DATE_FORMAT")
 

@@ -73,7 +73,7 @@ class WrongDay(WrongCell):
     column = VALID_FROM
 
 
-def prefix(text: str, *, is_internal: bool) -> str:
+def read_prefix(text: str, *, is_internal: bool) -> str:
     """The prefix as it is stored: digits, or "" for `*`, which is for all numbers. Raises
     `WrongCell` if no number of this kind begins so.
     """
@@ -98,7 +98,7 @@ def prefix(text: str, *, is_internal: bool) -> str:
     return digits
 
 
-def flag(text: str) -> bool:
+def read_flag(text: str) -> bool:
     """Whether a cell says yes."""
     if (said := text.strip().lower()) not in (*YES, *NO):
         raise WrongFlag(_("Enter 1 for yes or 0 for no."))
@@ -106,7 +106,7 @@ def flag(text: str) -> bool:
 
 
 @lru_cache
-def first_day(text: str) -> date:
+def read_day(text: str) -> date:
     """The day in a cell, such as 2026-11-30; `ALWAYS` if it is empty."""
     if not text.strip():
         return ALWAYS
@@ -121,7 +121,7 @@ def first_day(text: str) -> date:
     return found
 
 
-def reader(name: str, decimal: str) -> Callable[[str], Any]:
+def cell_reader(name: str, decimal: str) -> Callable[[str], Any]:
     """Reads the cells of one of the columns in `Terms`, and remembers them: many rows have the same
     values. `decimal` is the decimal separator.
     """

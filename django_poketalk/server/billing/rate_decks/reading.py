@@ -28,10 +28,10 @@ from .columns import (
     VALID_FROM,
     Key,
     WrongCell,
-    first_day,
-    flag,
-    prefix,
-    reader,
+    cell_reader,
+    read_day,
+    read_flag,
+    read_prefix,
 )
 from .unread_columns import is_withdrawn, means_money, means_status
 
@@ -219,7 +219,7 @@ def _read_rows(
     """Fill the deck with the rows, and with what is wrong with the others. `status`: the columns
     that may say that a prefix is withdrawn.
     """
-    readers = {name: reader(name, dialect.decimal) for name in TERMS if name in positions}
+    readers = {name: cell_reader(name, dialect.decimal) for name in TERMS if name in positions}
     places = [(name, positions.get(name)) for name in TERMS]
     prefix_at, internal_at = positions[PREFIX], positions.get(INTERNAL)
     day_at = positions.get(VALID_FROM)
@@ -232,9 +232,9 @@ def _read_rows(
             except WrongCell as error:
                 errors.append(f"{name}: {error}")
         try:
-            is_internal = internal_at is not None and flag(row[internal_at])
-            day = ALWAYS if day_at is None else first_day(row[day_at])
-            key = Key(is_internal, prefix(row[prefix_at], is_internal=is_internal), day)
+            is_internal = internal_at is not None and read_flag(row[internal_at])
+            day = ALWAYS if day_at is None else read_day(row[day_at])
+            key = Key(is_internal, read_prefix(row[prefix_at], is_internal=is_internal), day)
         except WrongCell as error:
             errors.insert(0, f"{error.column}: {error}")
         for place, name in status.items():

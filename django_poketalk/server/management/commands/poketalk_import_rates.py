@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from django_poketalk.server.billing.rate_decks import importing, reading
-from django_poketalk.server.billing.rate_decks.columns import Owner, WrongCell, first_day
+from django_poketalk.server.billing.rate_decks.columns import Owner, WrongCell, read_day
 from django_poketalk.server.billing.rate_decks.comparison import Comparison, compare, summary
 from django_poketalk.server.models import ALWAYS, Gateway, PriceList
 
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--delete-missing",
             action="store_true",
-            help="Delete rates that the file lacks, among those that begin on the same day.",
+            help="Delete rates that the file lacks, if they have the same first day as one in it.",
         )
         parser.add_argument(
             "--dry-run", action="store_true", help="Print the changes, and write nothing."
@@ -119,7 +119,7 @@ class Command(BaseCommand):
 
 def _day(text: str) -> date:
     try:
-        return first_day(text)
+        return read_day(text)
     except WrongCell as error:
         raise ArgumentTypeError(str(error)) from None
 
