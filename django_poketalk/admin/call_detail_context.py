@@ -92,7 +92,7 @@ def call_detail_context(
         "next": max(0, round((call.rings_at - now).total_seconds()) - call_status.BEFORE_DUE)
         if call.is_open
         else 0,
-        "advice": advice(call, user),
+        "advice": advice(call),
         "undialed": undialed(call) if call.is_open and whole else "",
         "from_number": numbers[0],
         "to_number": numbers[1],
@@ -137,7 +137,7 @@ def _closed_at(call: CallRequest) -> datetime | None:
     return call.expires_at if call.placement == Placement.EXPIRED else None
 
 
-def advice(call: CallRequest, user: Any) -> str:
+def advice(call: CallRequest) -> str:
     """A sentence that explains the state, or "" if it needs no explanation."""
     if call.placement == Placement.UNKNOWN and call.status is None:
         return _(

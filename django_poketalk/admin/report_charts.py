@@ -84,8 +84,8 @@ def _bars(dimension: Dimension, rows: list[Row], column: Column, pins: set[Any])
 
 
 def _of(column: Column, bars: Bars) -> charts.Chart:
-    values = [(label, {"spend": float(column.of(figures) or 0)}) for label, figures in bars]
-    return charts.stacked(values, {"spend": str(column.title)}, write=_amount)
+    values = [(label, {"figure": float(column.of(figures) or 0)}) for label, figures in bars]
+    return charts.stacked(values, {"figure": str(column.title)}, write=_amount)
 
 
 def _spans(period: Period) -> list[tuple[str, list[date]]]:

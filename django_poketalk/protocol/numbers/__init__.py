@@ -22,7 +22,7 @@ from .display import (
     pattern_within,
     spellings,
 )
-from .errors import InvalidNumber, Reason, example
+from .errors import InvalidNumber, Reason
 from .extensions import MAX_EXTENSION
 from .internal import is_emergency, is_internal
 from .reading import (
@@ -50,7 +50,6 @@ __all__ = [
     "country",
     "country_of_code",
     "display",
-    "example",
     "has_digits",
     "is_country",
     "is_emergency",
