@@ -96,12 +96,12 @@ def result(call: CallRequest) -> str:
 
 @admin.display(description=_("talk time"), ordering="final_talk_time")
 def length(call: CallRequest) -> str:
-    seconds = running(call)
+    seconds = running_seconds(call)
     return format_html(
         '<span data-poketalk="length" data-label="{}"{}>{}</span>',
         gettext("Talk time"),
         "" if seconds is None else format_html(' data-seconds="{}"', seconds),
-        lasted(call),
+        display_talk_time(call),
     )
 
 
@@ -127,8 +127,8 @@ def row(call: CallRequest, user: Any) -> dict[str, Any]:
         "state": state(call),
         "open": call.is_open,
         "why": reason(call, user),
-        "length": lasted(call),
-        "seconds": running(call),
+        "length": display_talk_time(call),
+        "seconds": running_seconds(call),
         "cost": call_status.column_cost(call.cost),
         "news": gettext("Call to %(number)s: %(state)s")
         % {"number": isolated(number), "state": state(call)},
@@ -164,12 +164,12 @@ def _hang_up_requested(call: CallRequest) -> str:
     return gettext("hung up by %(name)s") % {"name": name}
 
 
-def running(call: CallRequest) -> int | None:
+def running_seconds(call: CallRequest) -> int | None:
     """The seconds that both have talked so far, while they are; None otherwise."""
     return call.talk_time if call.is_open and call.status in call_status.TALKING else None
 
 
-def lasted(call: CallRequest) -> str:
+def display_talk_time(call: CallRequest) -> str:
     """The talk time for display. "" if the callee did not answer."""
     seconds = call.talk_time
     return clock(seconds) if seconds or call.b_answered_at else ""

@@ -90,7 +90,7 @@ class PlaceForm(forms.Form):
         rules = services.settings_for(user)
         to_number: Any = self.fields["to_number"]
         to_number.region = lambda: rules.default_region
-        to_number.help_text = _written(rules.default_region)
+        to_number.help_text = _callee_help_text(rules.default_region)
         self.fields["minutes"].help_text = _(
             "Minutes, up to %(most)s. Leave empty for %(most)s."
         ) % {"most": rules.max_duration // 60}
@@ -311,7 +311,7 @@ def _option(phone: Phone) -> str:
     return f"{phone.label}: {number}" if phone.label else number
 
 
-def _written(region: str | None) -> Any:
+def _callee_help_text(region: str | None) -> Any:
     if region:
         return _(
             "This phone rings once you have answered yours. Numbers without + and country code"

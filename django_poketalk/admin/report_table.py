@@ -28,7 +28,7 @@ class Order:
 
     name: str = ""
     is_change: bool = False
-    falls: bool = False
+    is_descending: bool = False
 
     @classmethod
     def read(cls, text: str) -> Order:
@@ -51,14 +51,14 @@ class Order:
         first, and the other way round the second time.
         """
         if self.name and name == self.name + CHANGE * self.is_change:
-            return name if self.falls else f"-{name}"
+            return name if self.is_descending else f"-{name}"
         return name if name == "key" else f"-{name}"
 
     def aria(self, name: str) -> str:
         """The value of `aria-sort` of the column with this name, or ""."""
         if not self.name or name != self.name + CHANGE * self.is_change:
             return ""
-        return "descending" if self.falls else "ascending"
+        return "descending" if self.is_descending else "ascending"
 
 
 def sort(dimension: Dimension, report: Report, order: Order, before: Report | None) -> Report:
@@ -69,7 +69,7 @@ def sort(dimension: Dimension, report: Report, order: Order, before: Report | No
     if order.name == "key":
         if not dimension.is_over_time:  # days and outcomes have an order of their own
             rows = sorted(rows, key=lambda row: str(dimension.label(row)).casefold())
-        return Report(rows[::-1] if order.falls else rows, report.total)
+        return Report(rows[::-1] if order.is_descending else rows, report.total)
     column = COLUMNS[order.name]
     figures_before = by_key(before)
 
@@ -82,7 +82,7 @@ def sort(dimension: Dimension, report: Report, order: Order, before: Report | No
 
     values = [(value(row), row) for row in rows]
     known = [(each, row) for each, row in values if each is not None]
-    known.sort(key=lambda pair: pair[0], reverse=order.falls)
+    known.sort(key=lambda pair: pair[0], reverse=order.is_descending)
     rows = [row for _value, row in known] + [row for each, row in values if each is None]
     return Report(rows, report.total)
 

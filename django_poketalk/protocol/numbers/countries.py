@@ -26,7 +26,7 @@ SATELLITE = _GLOBAL_SERVICES + _NATIONAL_SATELLITES
 
 # Territories whose numbers share another's code, and that libphonenumber takes for its. None: ISO
 # 3166 has no code for it, so that it can only be allowed by prefix.
-_TENANTS = {
+_TERRITORIES = {
     "390549": "SM",  # San Marino by way of Italy (ITU Operational Bulletin 2005)
     "90392": None,  # Northern Cyprus by way of Turkey, landlines
     # Its mobile networks (libphonenumber, carrier data of +90; 53388 and 5488 by the numbers that
@@ -59,7 +59,7 @@ COUNTRY_LENGTHS = {
     "+599": 5,  # Curaçao, Bonaire
     "+61851": 9,  # Australia, Christmas Island, Cocos Islands
     "+61891": 9,
-    **{f"+{prefix}": len(prefix) + 1 for prefix in (*_NATIONAL_SATELLITES, *_TENANTS)},
+    **{f"+{prefix}": len(prefix) + 1 for prefix in (*_NATIONAL_SATELLITES, *_TERRITORIES)},
 }
 
 
@@ -71,9 +71,9 @@ def country(number: str) -> str | None:
     if parsed is None or parsed.country_code is None or is_satellite(number):
         return None
     digits = wire(number)
-    for prefix, tenant in _TENANTS.items():
+    for prefix, territory in _TERRITORIES.items():
         if digits.startswith(prefix):
-            return tenant
+            return territory
     for island in _ISLANDS_FIRST.get(parsed.country_code, ()):
         if _is_of(parsed, island):
             return island
