@@ -19,7 +19,7 @@ class Placement(models.TextChoices):
     QUEUED = "queued", _("waiting")
     SENDING = "sending", _("being sent")
     ACCEPTED = "accepted", _("accepted")
-    REJECTED = "rejected", _("rejected")
+    REJECTED = "rejected", _("refused by the service")
     UNKNOWN = "unknown", _("outcome unknown")
     CANCELLED = "cancelled", _("canceled")
     EXPIRED = "expired", _("expired")
