@@ -49,6 +49,11 @@ class Period(periods.Period):
     def __len__(self) -> int:
         return (self.last - self.first).days + 1
 
+    @classmethod
+    def until(cls, last: date, days: int) -> Period:
+        """This number of days, ending with `last`."""
+        return cls(last - timedelta(days=days - 1), last)
+
     @property
     def days(self) -> list[date]:
         """Each day, earliest first."""

@@ -7,7 +7,9 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import inspect
 import os
+import pkgutil
 import re
 import shlex
 import sys
@@ -86,6 +88,26 @@ def test_python_can_be_read_and_imports_what_exists(code: str) -> None:
             for alias in node.names:
                 if not hasattr(module, alias.name):
                     importlib.import_module(f"{node.module}.{alias.name}")
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_uses_only_attributes_that_exist(code: str) -> None:
+    """Those of our modules and classes, such as `traffic.Period.until`."""
+    tree_of_code = ast.parse(code)
+    ours: dict[str, Any] = {}
+    for node in ast.walk(tree_of_code):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("django_poketalk"):
+            for alias in node.names:
+                path = f"{node.module}.{alias.name}"
+                ours[alias.asname or alias.name] = pkgutil.resolve_name(path)
+    for node in ast.walk(tree_of_code):
+        names = ast.unparse(node).split(".") if isinstance(node, ast.Attribute) else [""]
+        owner = ours.get(names[0])
+        for name in names[1:]:
+            if not (inspect.ismodule(owner) or inspect.isclass(owner)) or not name.isidentifier():
+                break
+            assert hasattr(owner, name), ast.unparse(node)
+            owner = getattr(owner, name)
 
 
 def configured(code: str) -> dict[str, dict[str, Any]]:

@@ -144,6 +144,10 @@ def test_each_call_has_one_outcome(facts: dict[str, Any], outcome: str) -> None:
     assert [(row.key, row.figures.calls) for row in report.rows] == [(outcome, 1)]
 
 
+def test_a_period_can_be_given_by_its_last_day_and_length() -> None:
+    assert Period.until(date(2026, 3, 12), days=7) == WEEK
+
+
 @pytest.mark.usefixtures("zones")
 def test_days_are_in_the_current_time_zone() -> None:
     late = datetime(2026, 3, 8, 23, 30, tzinfo=UTC)
