@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -61,6 +62,25 @@ class Program:
             if self.path()
             else f"is not in the PATH under any of the names {', '.join(self.names)}"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Compose:
+    """Docker Compose: a program of its own, or a plugin of Docker's client. It needs no engine."""
+
+    install: str
+
+    def command(self) -> list[str]:
+        """The command that runs it; empty if there is none."""
+        for command in (["docker-compose"], ["docker", "compose"]):
+            if shutil.which(command[0]):
+                done = subprocess.run([*command, "version"], capture_output=True, check=False)
+                if done.returncode == 0:
+                    return command
+        return []
+
+    def missing(self) -> str:
+        return "" if self.command() else "is neither a program nor a plugin of docker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +149,7 @@ SERVICES: dict[str, Service] = {
         "CELERY_BROKER_URL", ("amqp", "amqps"), 5672, "apt-get install rabbitmq-server"
     ),
 }
-COMPOSE = Program(  # without Docker's engine, or as its plugin
-    ("docker-compose", "docker"), "apt-get install --no-install-recommends docker-compose"
-)
+COMPOSE = Compose("apt-get install --no-install-recommends docker-compose")
 CURL = Program(("curl",), "apt-get install curl")
 AXE = NodePackage("axe-core", "4.14.1")
 TURBO = NodePackage("@hotwired/turbo", "8.0.23")
@@ -155,7 +173,7 @@ ASTERISK = Libraries(
     ),
     "libedit2 libjansson4 libsqlite3-0 libssl3 libuuid1 libxml2 libxslt1.1 libstdc++6",
 )
-NEEDS: dict[str, Service | Program | NodePackage | Module | Libraries] = {
+NEEDS: dict[str, Service | Program | Compose | NodePackage | Module | Libraries] = {
     **SERVICES,
     "chromium": CHROMIUM,
     "compose": COMPOSE,

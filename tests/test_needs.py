@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.needs import NEEDS, POSTGRES, ROOT, SERVICES, Libraries, NodePackage, Program
+from tests.needs import (
+    COMPOSE,
+    NEEDS,
+    POSTGRES,
+    ROOT,
+    SERVICES,
+    Libraries,
+    Module,
+    NodePackage,
+    Service,
+)
 
 Run = Callable[..., pytest.RunResult]
 CI = ROOT / ".ci"
@@ -131,6 +141,20 @@ def test_a_package_of_another_version_is_missing(
     assert package.missing() == ""
 
 
+def test_docker_without_the_plugin_is_not_compose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\nexit 1\n")
+    docker.chmod(0o755)
+    assert COMPOSE.missing() == "is neither a program nor a plugin of docker"
+
+    docker.write_text('#!/bin/sh\ntest "$*" = "compose version"\n')
+    assert COMPOSE.command() == ["docker", "compose"]
+    assert COMPOSE.missing() == ""
+
+
 def test_a_library_that_cannot_be_loaded_is_missing() -> None:
     assert Libraries(("libc.so.6",), "libc6").missing() == ""
     assert Libraries(("libc.so.6", "libnone.so.9"), "none").missing() == "lacks libnone.so.9"
@@ -138,9 +162,11 @@ def test_a_library_that_cannot_be_loaded_is_missing() -> None:
 
 @pytest.mark.skipif(not CI.is_dir(), reason="The tests run without the rest of the checkout.")
 def test_ci_installs_what_the_tests_require() -> None:
-    installed = set(re.findall(r"[^\s()]+", (CI / "packages").read_text()))
+    script = re.sub(r"(^|\s)#.*", "", (CI / "packages").read_text())
+    lists = re.findall(r"^program (\S+)|=\(([^\"()]*)\)|^npm install (.*)", script, re.MULTILINE)
+    installed = {word for found in lists for words in found for word in words.split()}
     for name, need in NEEDS.items():
-        if isinstance(need, Program | Libraries | NodePackage) and need is not POSTGRES:
+        if not isinstance(need, Service | Module) and need is not POSTGRES:
             required = need.install.partition(" install ")[2].split()
             names = {word for word in required if not word.startswith("-") and word != "."}
             assert names <= installed, name
@@ -151,6 +177,6 @@ def test_ci_installs_what_the_tests_require() -> None:
 @pytest.mark.skipif(not CI.is_dir(), reason="The tests run without the rest of the checkout.")
 def test_every_job_that_runs_tests_installs_what_they_require() -> None:
     jobs = (ROOT / ".github" / "workflows" / "ci.yml").read_text().partition("\njobs:\n")[2]
-    for job in re.split(r"^  (?=\w+:$)", jobs, flags=re.MULTILINE)[1:]:
+    for job in re.split(r"^  (?=[\w-]+:$)", jobs, flags=re.MULTILINE)[1:]:
         runs_tests = re.search(r"tox run -e \"?(py|browser)", job)
         assert ("sudo .ci/packages" in job) == bool(runs_tests), job

@@ -142,9 +142,6 @@ def test_every_variable_of_the_settings_is_documented() -> None:
 
 @pytest.mark.needs("compose")
 def test_docker_compose_accepts_its_file(tmp_path: Path) -> None:
-    program = COMPOSE.path()
-    assert program
-    command = [program] if program.endswith("compose") else [program, "compose"]
     copy = tmp_path / "example_project" / "deploy"
     shutil.copytree(DEPLOY, copy)
     example = (copy / "environment.example").read_text()
@@ -153,7 +150,7 @@ def test_docker_compose_accepts_its_file(tmp_path: Path) -> None:
     file = (copy / "compose.yaml").read_text().replace("name: crm\n", "")
     (copy / "compose.yaml").write_text(file)
 
-    done = _run(*command, "--env-file", "environment", "config", cwd=copy)
+    done = _run(*COMPOSE.command(), "--env-file", "environment", "config", cwd=copy)
 
     assert (done.returncode, done.stderr) == (0, "")
     services = yaml.safe_load(done.stdout)["services"]
