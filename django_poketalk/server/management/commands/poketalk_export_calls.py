@@ -38,7 +38,9 @@ class Command(BaseCommand):
             "--time-zone", metavar="NAME", help="Of days and times. Default: TIME_ZONE."
         )
         parser.add_argument(
-            "--mask-numbers", action="store_true", help="Mask all but the last two digits."
+            "--mask-numbers",
+            action="store_true",
+            help="Mask all digits of numbers except the country code and the last two.",
         )
 
     def handle(
