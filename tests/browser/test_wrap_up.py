@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from django_poketalk.models import CallRequest
@@ -65,3 +66,38 @@ def test_the_questions_are_accessible(
     assert problems == []
     assert accessibility_violations(page) == []
     problems.clear()  # axe-core's own styles
+
+
+def test_a_note_survives_the_news_of_its_call(visit: Visit, service: Service) -> None:
+    page = visit()
+    place_call(page, service, 1, 3, 5, 7)
+    page.goto(reverse("poketalk:call", args=[CallRequest.objects.get().pk]))
+    state = page.locator(".poketalk-state")
+    note = page.get_by_label("Note")
+    page.get_by_label("Sold").check()
+    note.fill("Asks for 2 off")
+
+    service.send_event(8, 30, "0.08")
+
+    expect(state).to_have_text("Ended after talking", timeout=15_000)
+    expect(note).to_be_focused()
+    page.keyboard.type("ers")
+    expect(note).to_have_value("Asks for 2 offers")
+    expect(page.get_by_role("button", name="Hang up")).to_have_count(0)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved: Sold.")).to_be_visible()
+    assert CallRequest.objects.get().wrapped_up.note == "Asks for 2 offers"
+
+
+def test_a_note_survives_hanging_up(visit: Visit, service: Service) -> None:
+    page = visit()
+    place_call(page, service, 1, 3, 5, 7)
+    page.goto(reverse("poketalk:call", args=[CallRequest.objects.get().pk]))
+    page.get_by_label("Note").fill("Asks for 2 offers")
+
+    page.get_by_role("button", name="Hang up").click()
+
+    expect(page.get_by_text("Hanging up …")).to_be_visible()
+    expect(page.get_by_label("Note")).to_have_value("Asks for 2 offers")
+    expect(page.locator(".poketalk-state")).to_be_focused()
+    assert CallRequest.objects.get().hangup_requested_at
