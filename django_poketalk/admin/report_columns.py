@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from django.utils.formats import number_format
@@ -45,7 +45,7 @@ class Column:
         if new is None or old is None:
             return ""
         difference: Any = Decimal(new) - Decimal(old)
-        if not difference:
+        if self._rounds_to_zero(abs(difference)):
             return "±0"
         sign = "+" if difference > 0 else MINUS
         if self.unit == "%":
@@ -55,6 +55,11 @@ class Column:
         if self.base is not None or not old:
             return words
         return f"{words} ({sign}{percent(abs(difference) * 100 / Decimal(old))})"
+
+    def _rounds_to_zero(self, difference: Decimal) -> bool:
+        """Whether the difference is too small to be displayed."""
+        write = _tenths if self.unit == "%" else self.write
+        return write(difference) == write(Decimal(0))
 
     @property
     def caption(self) -> str:
@@ -85,7 +90,8 @@ def _seconds(value: Any) -> str:
 
 
 def _money(value: Any) -> str:
-    return number_format(value, 3, force_grouping=True)
+    exact = Decimal(value).quantize(Decimal("0.001"), ROUND_HALF_UP)
+    return number_format(exact, 3, force_grouping=True)
 
 
 def minutes(length: timedelta) -> float:
