@@ -73,7 +73,7 @@ def _cell(change: Change, name: str) -> SafeString:
 def percent(difference: Decimal) -> str:
     """A difference such as +12.5 %."""
     sign = "+" if difference > 0 else "−" if difference < 0 else ""
-    return f"{sign}{number_format(abs(difference), 1, force_grouping=True)} %"
+    return f"{sign}{number_format(round(abs(difference), 1), 1, force_grouping=True)} %"
 
 
 def _text(value: Any) -> str:

@@ -68,13 +68,13 @@ class GatewayStateColumns(admin.ModelAdmin):  # type: ignore[type-arg]
     def answer_rate(self, gateway: Gateway) -> str:
         """The share of the last hour's legs that were answered."""
         rate = health_of(gateway).answer_rate
-        return NOTHING if rate is None else f"{number_format(100 * rate, 0)} %"
+        return NOTHING if rate is None else f"{number_format(round(100 * rate), 0)} %"
 
     @admin.display(description=_("time to ring"))
     def time_to_ring(self, gateway: Gateway) -> str:
         """The mean seconds from dialing to ringing in the last hour."""
         time = health_of(gateway).time_to_ring
-        return NOTHING if time is None else f"{number_format(time, 1)} s"
+        return NOTHING if time is None else f"{number_format(round(time, 1), 1)} s"
 
     @admin.display(description=_("answered, time to ring"))
     def last_hour(self, gateway: Gateway) -> str:

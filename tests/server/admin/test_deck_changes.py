@@ -53,6 +53,16 @@ def undo(client: Client, owner: PriceList) -> str:
     return client.post(undo_page(owner), data, follow=True).content.decode()
 
 
+@pytest.mark.parametrize(
+    ("price", "percents"),
+    [("0.20", "+66.7 %"), ("0.04", "−66.7 %"), ("0.1199", "−0.1 %")],
+)
+def test_differences_in_percent_are_rounded(
+    clerk: Client, prices: PriceList, price: str, percents: str
+) -> None:
+    assert f"<bdi>({percents})</bdi>" in preview(clerk, prices, HEADER + f"44,UK,{price},0,1,1\n")
+
+
 def test_displays_old_and_new_prices_and_the_difference(clerk: Client, prices: PriceList) -> None:
     page = preview(clerk, prices, HEADER + "44,United Kingdom,0.15,0.01,1,6\n")
 

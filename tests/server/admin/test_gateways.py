@@ -173,7 +173,7 @@ def test_the_list_and_the_page_display_the_state_that_the_switches_see(
 ) -> None:
     gateway = customer.gateway
     since = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    figures = Figures(legs=4, answered=1, rang=2, seconds_to_ring=5.0)
+    figures = Figures(legs=6, answered=4, rang=3, seconds_to_ring=8.0)
     down = GatewayView(gateway.pk, gateway.name, "ACME", since, "SIP 503", 3, figures)
 
     unknown = client.get(page(Gateway, "changelist")).content.decode()
@@ -183,8 +183,8 @@ def test_the_list_and_the_page_display_the_state_that_the_switches_see(
 
     assert 'data-state="none">unknown' in unknown
     assert 'data-state="bad">down' in listed
-    assert "25 %" in listed
-    assert "2.5 s" in listed
+    assert "67 %" in listed
+    assert "2.7 s" in listed
     assert "since 03/01/2026 12:00:00, at office: SIP 503" in html
 
 
