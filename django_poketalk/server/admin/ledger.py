@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.html import format_html
-from django.utils.text import smart_split, unescape_string_literal
+from django.utils.text import capfirst, smart_split, unescape_string_literal
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.shared.admin_pages import admin_url
@@ -32,7 +32,7 @@ class BookingForm(forms.ModelForm):  # type: ignore[type-arg]
     """A payment or a correction. `key` ensures that a form submitted twice is booked once."""
 
     kind = forms.ChoiceField(
-        label=_("kind"),
+        label=capfirst(_("kind")),
         choices=[
             (kind.value, kind.label)
             for kind in (LedgerEntry.Kind.TOP_UP, LedgerEntry.Kind.ADJUSTMENT)

@@ -128,3 +128,12 @@ def test_the_number_of_queries_is_fixed(customer: Customer, django_assert_num_qu
         client.get(page(LedgerEntry, "changelist"))
     with django_assert_num_queries(4 + 3):  # the entry, its account, whether it was reversed
         client.get(page(LedgerEntry, "reverse", entries[-1].pk))
+
+
+@pytest.mark.django_db
+def test_each_label_of_the_form_for_an_entry_begins_with_a_capital() -> None:
+    html = staff("add_ledgerentry", "view_ledgerentry").get(page(LedgerEntry, "add"))
+
+    labels = re.findall(r"<label[^>]*>([^<]+)", html.content.decode())
+    assert "Kind:" in labels
+    assert [label for label in labels if label[0].islower()] == []
