@@ -29,6 +29,8 @@ from ..views.answers import wants_json
 from ..views.calls import way_back
 from . import call_list
 
+BLOCKED = {"from": "caller", "to": "callee"}  # in the history
+
 
 def hang_up_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> HttpResponse:
     """End the call at any stage."""
@@ -124,7 +126,7 @@ def block_view(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> H
         entry = BlacklistedNumber.block(number, direction, reason, request.user, by_prefix=whole)
         if entry is not None:
             model_admin.log_addition(request, entry, f"Blocked from call {call.pk}.")
-            model_admin.log_change(request, call, f"Blocked the “{leg}” number.")
+            model_admin.log_change(request, call, f"Blocked the {BLOCKED[leg]}.")
     if entry is None:
         model_admin.message_user(
             request, _("That number is already on the blacklist."), messages.WARNING

@@ -230,8 +230,10 @@ def test_markup_in_a_note_is_escaped(boss: Client, unknown: CallRequest) -> None
 # Blocking
 
 
-@pytest.mark.parametrize(("leg", "number"), [("from", CALLER), ("to", CALLEE)])
-def test_one_press_blocks_a_number(leg: str, number: str, call: CallRequest) -> None:
+@pytest.mark.parametrize(
+    ("leg", "role", "number"), [("from", "caller", CALLER), ("to", "callee", CALLEE)]
+)
+def test_one_press_blocks_a_number(leg: str, role: str, number: str, call: CallRequest) -> None:
     keeper = staff("keeper", "view_callrequest", "add_blacklistednumber", "view_blacklistednumber")
     rendered = page(keeper.get(address(call, "change")))
     [reason] = re.findall(rf'id="poketalk-reason-{leg}"[^>]* value="([^"]*)"', rendered)
@@ -249,7 +251,7 @@ def test_one_press_blocks_a_number(leg: str, number: str, call: CallRequest) -> 
     assert entry.created_by.username == "keeper"
     assert "Already blocked." in html
     assert f'href="/admin/poketalk/blacklistednumber/{entry.pk}/change/"' in html
-    assert history(call) == [f"Blocked the “{leg}” number."]
+    assert history(call) == [f"Blocked the {role}."]
     assert LogEntry.objects.filter(content_type__model="blacklistednumber").count() == 1
     assert not requesting.quote(from_number=CALLER, to_number=CALLEE).is_allowed
 
