@@ -308,3 +308,17 @@ def test_the_list_and_its_action_are_accessible(
     expect(page.get_by_role("button", name="Yes, call again")).to_be_visible()
     assert accessibility_violations(page) == []
     problems.clear()  # axe-core's own styles
+
+
+@pytest.mark.parametrize("width", [360, 1024, 1440])
+def test_long_words_fit_into_the_tiles_of_a_report(
+    width: int, watch: Callable[..., Page], settings: Any
+) -> None:
+    settings.LANGUAGE_CODE = "de"
+    page = watch("", viewport={"width": width, "height": 900}, locale="de")
+
+    page.goto(f"{CALLS}reports/")
+
+    tiles = page.locator(".poketalk-tiles > div")
+    expect(tiles.filter(has_text="Gesprächsminuten")).to_be_visible()
+    assert tiles.evaluate_all("all => all.every(each => each.scrollWidth <= each.clientWidth)")
