@@ -74,7 +74,7 @@ def test_rare_calls_are_sorted_among_the_newest(
     html = page(boss.get(CALLS, {"o": -COST, "outcome": "callee"}))
 
     assert rows(boss, o=-COST, outcome="callee") == [newest, newer]
-    assert "Only the newest 2 matching calls are sorted." in html
+    assert "Only the newest 2 matching calls are listed and sorted." in html
 
 
 @pytest.mark.parametrize(
