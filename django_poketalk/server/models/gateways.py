@@ -53,6 +53,9 @@ def validate_prefixes(text: str) -> None:
 
 
 def _check_prefix(digits: str) -> None:
+    if digits.startswith("0"):
+        words = _("“%s” is not a prefix: a prefix begins with a country code, never with 0.")
+        raise ValidationError(words % digits, code="prefix_invalid")
     try:
         numbers.normalize_prefix(digits)
     except numbers.InvalidNumber as error:
@@ -326,6 +329,10 @@ class Gateway(models.Model):
             raise ValidationError(errors)
 
     def _check_prefixes(self) -> None:
+        try:
+            validate_prefixes(self.prefixes)
+        except ValidationError:  # the field has said so, or it is empty
+            return
         is_internal = self.numbers == self.Numbers.INTERNAL
         for prefix in self.prefixes.split():
             validate_prefix(prefix, is_internal=is_internal)

@@ -183,3 +183,22 @@ def test_a_gateways_prefixes_are_separated_by_single_spaces(
     else:
         with pytest.raises(ValidationError):
             gateway.full_clean()
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "sentence"),
+    [
+        ("0044", "“0044” is not a prefix: a prefix begins with a country code, never with 0."),
+        ("44 011", "“011” is not a prefix: a prefix begins with a country code, never with 0."),
+        ("+44, 33", "Enter digits separated by single spaces."),
+    ],
+)
+def test_one_sentence_says_what_is_wrong_with_prefixes(
+    customer: Customer, prefixes: str, sentence: str
+) -> None:
+    customer.gateway.prefixes = prefixes
+
+    with pytest.raises(ValidationError) as caught:
+        customer.gateway.full_clean()
+
+    assert caught.value.message_dict == {"prefixes": [sentence]}
