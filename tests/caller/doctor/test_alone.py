@@ -35,7 +35,7 @@ Celery("lonely", broker="redis://127.0.0.1:%d/0").set_default()
 django.setup()
 from django.core.management import call_command
 call_command("migrate", verbosity=0)
-call_command("poketalk_doctor", "--json", "--timeout", "2")
+call_command("poketalk_doctor", "--json", "--timeout", "4")
 """
 
 
@@ -69,5 +69,5 @@ def test_the_doctor_ends_in_time_with_nothing_but_dead_ends(tmp_path: Path) -> N
     assert found["worker"]["findings"][0]["found"] == "Not checked, because of: broker."
     assert found["service"]["level"] == "error"
     assert found["events"]["level"] == "warning"
-    assert max(each["seconds"] for each in found.values()) < 4.5
+    assert max(each["seconds"] for each in found.values()) < 8.5
     assert not {"switches", "gateways", "sample_call"} & found.keys()
