@@ -81,7 +81,7 @@ class Migration(migrations.Migration):
             name="caller_number",
             field=models.CharField(
                 blank=True,
-                help_text="With country code. If the caller ID is always the same number, all calls display this one; otherwise only calls from internal numbers do.",
+                help_text="With country code. All calls display it if the caller ID is always the same number. Calls from internal numbers display it if the caller ID is the other leg’s number.",
                 max_length=15,
                 validators=[
                     django.core.validators.RegexValidator(

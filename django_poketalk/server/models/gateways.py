@@ -154,8 +154,8 @@ class Gateway(models.Model):
         blank=True,
         validators=[digits_validator],
         help_text=_(
-            "With country code. If the caller ID is always the same number, all calls display this "
-            "one; otherwise only calls from internal numbers do."
+            "With country code. All calls display it if the caller ID is always the same number. "
+            "Calls from internal numbers display it if the caller ID is the other leg’s number."
         ),
     )
     strip_digits = models.PositiveSmallIntegerField(
