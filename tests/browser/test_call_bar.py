@@ -75,6 +75,7 @@ def test_the_title_the_icon_and_the_recent_calls_follow_a_call(
     expect(page).to_have_title("☎ Bob · Desk")
     expect(page.locator(ICON)).to_have_attribute("href", re.compile("poketalk/call_icon"))
     expect(page.locator(".poketalk-history tbody tr")).to_have_count(1)
+    expect(page.locator(".poketalk-history tbody tr")).to_contain_text("Connected")
     page.reload()
     expect(page).to_have_title("☎ Bob · Desk")
     service.send_event(8, 90, "0.42")
