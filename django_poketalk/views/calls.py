@@ -119,7 +119,7 @@ def page(
             "may_hang_up": permissions.may_hang_up_now(request.user, found),
             "refresh": call_status.refresh_after(found),
             "etag": answers.etag(call_status.serialize(found, request.user)),
-            "paused": request.GET.get("refresh") == "off",
+            "paused": form is not None or request.GET.get("refresh") == "off",
             "back": way_back(request),
         },
         status,

@@ -101,3 +101,31 @@ def test_a_note_survives_hanging_up(visit: Visit, service: Service) -> None:
     expect(page.get_by_label("Note")).to_have_value("Asks for 2 offers")
     expect(page.locator(".poketalk-state")).to_be_focused()
     assert CallRequest.objects.get().hangup_requested_at
+
+
+def test_without_javascript_the_form_opens_on_a_page_that_does_not_load_again(
+    visit: Visit, service: Service, problems: list[str]
+) -> None:
+    page = visit()
+    place_call(page, service, 1, 3, 5, 7)
+    plain = visit(java_script_enabled=False)
+    plain.goto(reverse("poketalk:call", args=[CallRequest.objects.get().pk]))
+    note, reload = plain.get_by_label("Note"), plain.locator("meta[http-equiv=refresh]")
+    expect(reload).to_have_count(1)
+    expect(note).to_be_hidden()
+
+    plain.get_by_role("link", name="Stop updating, and write the wrap-up").click()
+
+    expect(reload).to_have_count(0)
+    note.fill("Asks for 2 offers")
+    plain.get_by_label("Call back at").fill("2020-01-01T10:00")  # is refused
+    plain.get_by_role("button", name="Save").click()
+    expect(plain.locator(".errorlist")).to_be_visible()
+    problems.clear()  # the 422 of the refused form
+    expect(reload).to_have_count(0)
+    expect(note).to_have_value("Asks for 2 offers")
+    plain.get_by_label("Call back at").fill("")
+    plain.get_by_role("button", name="Save").click()
+    expect(plain.get_by_text("Saved.")).to_be_visible()
+    expect(reload).to_have_count(1)
+    assert CallRequest.objects.get().wrapped_up.note == "Asks for 2 offers"

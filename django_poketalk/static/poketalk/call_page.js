@@ -1,7 +1,7 @@
 /*
  * Reloads the page of an open call when the call has changed. While the user writes into the form for
  * the wrap-up, replaces the other parts of the page instead, so that nothing that was written is lost.
- * Without JavaScript, the page reloads every few seconds.
+ * Without JavaScript, the page reloads every few seconds, so the form is hidden until this script runs.
  */
 
 const TIMEOUT = 30000; // of a request, in milliseconds
@@ -84,6 +84,7 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   hangUp(event.target);
 });
+if (form) form.hidden = false;
 document.addEventListener("visibilitychange", check);
 document.addEventListener("poketalk-ended", check); // another part of the page knows it already
 schedule();

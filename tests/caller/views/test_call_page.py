@@ -176,7 +176,7 @@ def test_users_can_stop_the_page_from_reloading(
 
     html = page(client.get(f"/poketalk/{call.pk}/?refresh=off&next=/contacts/7/"))
     assert 'http-equiv="refresh"' not in html
-    assert 'href="?next=%2Fcontacts%2F7%2F"' in html
+    assert f'href="/poketalk/{call.pk}/?next=%2Fcontacts%2F7%2F"' in html
 
 
 @pytest.mark.parametrize(

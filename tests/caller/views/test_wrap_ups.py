@@ -17,6 +17,7 @@ from tests.caller.conftest import CALLEE, CALLER
 from tests.caller.people import agent, connected, contact, hidden, logged_in, page, render, token
 
 PLACE = "/admin/poketalk/callrequest/place/"
+REFRESH = 'http-equiv="refresh"'
 JSON = {"HTTP_ACCEPT": "application/json"}
 TOMORROW = (timezone.now() + timedelta(days=1)).replace(second=0, microsecond=0)
 INPUT = f"{timezone.localtime(TOMORROW):%Y-%m-%dT%H:%M}"
@@ -69,6 +70,29 @@ def test_the_call_s_page_saves_result_note_and_call_back(
     history = render("call_history contact", anna, contact=ended.subject)
     assert "Sold" in history
     assert "Wants 4." in history
+
+
+def test_a_note_is_never_written_on_a_page_that_loads_again(
+    client: Client, anna: Any, new_call: Callable[..., CallRequest]
+) -> None:
+    call = connected(new_call(user=anna))
+    address, link = f"/poketalk/{call.pk}/", "?refresh=off&amp;next=%2Fcontacts%2F7%2F#wrap-up"
+
+    html = page(client.get(address, {"next": "/contacts/7/"}))
+    assert REFRESH in html
+    assert f'<noscript><p><a href="{link}">' in html
+    assert f'action="{address}wrap-up/" hidden>' in html
+
+    quiet = page(client.get(address, {"refresh": "off"}))
+    refused = page(client.post(f"{address}wrap-up/", {"follow_up_at": "2020-01-01T10:00"}), 422)
+    over(call)
+    ended = page(client.get(address))
+
+    for html in (quiet, refused, ended):
+        assert f'action="{address}wrap-up/">' in html
+        assert REFRESH not in html
+        assert "write the wrap-up" not in html
+    assert f'<a href="{address}">Update this page automatically' in refused
 
 
 def test_the_phones_can_ring_by_themselves(client: Client, ended: CallRequest) -> None:
