@@ -133,6 +133,8 @@ def _disagreements(call: CallRequest, served: Call | None) -> list[str]:
     found = []
     if call.status != served.status:
         found.append(f"status {served.status} at the service")
+    if (call.duration or 0) != served.duration:
+        found.append(f"{call.duration} s here, {served.duration} s at the service")
     charged = -sum((entry.amount for entry in served.entries.all()), Decimal(0))
     if not call.cost == served.cost == charged:
         found.append(f"cost {call.cost} here, {served.cost} there, {charged} in the ledger")

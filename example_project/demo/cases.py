@@ -131,13 +131,14 @@ def _outcomes_of_leg_b() -> Iterator[Case]:
 
 
 def _limits() -> Iterator[Case]:
-    yield Case(
-        "412 at the maximum duration, 60 s",
-        a(STAYS),
-        b(STAYS),
-        made(CallStatus.AB_DISCONNECTED, "vetoed", MAX_DURATION),
-        max_duration=60,
-    )
+    for seconds in (60, 240):
+        yield Case(
+            f"412 at the maximum duration, {seconds} s",
+            a(STAYS),
+            b(STAYS),
+            made(CallStatus.AB_DISCONNECTED, "vetoed", MAX_DURATION),
+            max_duration=seconds,
+        )
     yield Case(
         "412 at the maximum cost, 0.20",
         a(STAYS),

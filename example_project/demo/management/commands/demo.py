@@ -27,6 +27,7 @@ from contacts import demo_data
 from crm.celery import app
 from crm.environment import private_file
 from demo import ports
+from demo.apps import FAST_PHONES
 from demo.check import Check
 from demo.console import Files, LogHandler, Screen
 from demo.interrupts import Interrupted, interruptible, own_foreground
@@ -159,6 +160,7 @@ def _prepare(port: int, key_label: str) -> dict[str, str]:
         "POKETALK_CALLS_API": f"{site}/api/",
         "POKETALK_API_KEY": key,
         "DJANGO_RUNSERVER_HIDE_WARNING": "true",
+        FAST_PHONES: "1",
     }
 
 
