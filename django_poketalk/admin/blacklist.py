@@ -21,9 +21,10 @@ from ..models import BlacklistedNumber
 from ..protocol import number_search
 from ..shared.masked_numbers import masked_text
 from ..shared.moments import moment_with_zone
+from ..shared.number_names import left_to_right
 from . import blacklist_matches
 from .bulk_add import BulkAdd
-from .numbers import NumberAdmin, left_to_right
+from .numbers import NumberAdmin
 
 PREVIEW = "_preview"  # the name of a button
 

@@ -23,10 +23,10 @@ from ..shared.admin_pages import admin_url
 from ..shared.changelist import LongChangeList, LongList
 from ..shared.masked_numbers import NoNumberLookups
 from ..shared.moments import moment
+from ..shared.number_names import left_to_right
 from ..views.after_call_forms import CallBackForm
 from .filters import ChoiceFilter
 from .form_filters import DayFilter, UserFilter
-from .numbers import left_to_right
 from .object_permissions import ObjectPermissions
 
 

@@ -22,6 +22,7 @@ from ..presentation import call_status, hangup_causes, wrap_up
 from ..presentation.people import full_name
 from ..protocol.codes import ResponseCode
 from ..shared.moments import clock, moment_cell
+from ..shared.number_names import left_to_right
 from ..shared.text import isolated
 from .subject_links import subject_url
 
@@ -228,5 +229,4 @@ def _display_number(
 ) -> str:
     whole = permissions.may_see_numbers(request.user, call)
     text = permissions.display_number(number, whole, extension)
-    # On one line, and from left to right in any language.
-    return format_html('<bdi dir="ltr">{}</bdi>', text.replace(" ", "\N{NO-BREAK SPACE}"))
+    return left_to_right(text)

@@ -10,19 +10,14 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from .. import permissions
 from ..protocol import numbers
 from ..shared.admin_names import NumbersInNames
 from ..shared.masked_numbers import MaskedNumbers
+from ..shared.number_names import left_to_right
 from .object_permissions import ObjectPermissions
-
-
-def left_to_right(number: str) -> str:
-    """A displayed number as HTML: on one line, and in its order in every language."""
-    return format_html('<bdi dir="ltr">{}</bdi>', number.replace(" ", "\N{NO-BREAK SPACE}"))
 
 
 class NumberAdmin(ObjectPermissions, MaskedNumbers, NumbersInNames):

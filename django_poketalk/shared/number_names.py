@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from django.db import models
+from django.utils.html import format_html
 from django.utils.translation import get_language_bidi
 
 from ..protocol import numbers
@@ -19,6 +20,11 @@ _for_all: ContextVar[bool | None] = ContextVar("shows_numbers", default=None)
 def may_be_a_number(prefix: str) -> bool:
     """Whether a prefix is so long that it can be somebody's number, and must be masked."""
     return len(numbers.wire(prefix)) >= SHORTEST_NUMBER
+
+
+def left_to_right(number: str) -> str:
+    """A displayed number as HTML: on one line, and in its order in every language."""
+    return format_html('<bdi dir="ltr">{}</bdi>', number.replace(" ", "\N{NO-BREAK SPACE}"))
 
 
 class NamedByNumbers(models.Model):

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.protocol import numbers
 from django_poketalk.shared.masked_numbers import masked_text
+from django_poketalk.shared.number_names import left_to_right
 
 from ..models import BlacklistedNumber
 from .display import MaskedNumbersPage
@@ -44,4 +45,10 @@ class BlacklistedNumberAdmin(MaskedNumbersPage):
     @admin.display(description=_("number or prefix"))
     def masked_number(self, entry: BlacklistedNumber) -> str:
         """The masked number, or a prefix that is too short to be one."""
-        return str(entry)
+        return left_to_right(entry.name_with(numbers.mask))
+
+    @admin.display(description=_("number or prefix"), ordering="number")
+    def grouped_number(self, entry: BlacklistedNumber) -> str:
+        """The whole number, or the digits of a prefix with an ellipsis."""
+        number = entry.number
+        return left_to_right(f"{number}…" if entry.is_prefix else numbers.display(number))

@@ -35,11 +35,11 @@ from .display import (
     MaskedNumbersPage,
     ReadOnly,
     all_fields,
-    masked_column,
     may_see_numbers,
 )
 from .filters import CauseFilter, DayFilter, LiveFilter
 from .legs import ResponseColumns
+from .number_columns import GroupedNumbers, grouped_column, masked_column
 
 # Fields that the call's page displays first or in another form
 DISPLAYED_SEPARATELY = (
@@ -51,7 +51,7 @@ TECHNICAL = ("state", "turn", "switch", "fence", "lease_until", "seen_at", "fina
 MAX_EVENTS = 200  # on a call's page
 
 
-class LegInline(HangupCauseColumn, ReadOnly, MaskedNumbers, admin.TabularInline):  # type: ignore[type-arg]
+class LegInline(HangupCauseColumn, ReadOnly, GroupedNumbers, admin.TabularInline):  # type: ignore[type-arg]
     """The attempts to ring the call's phones."""
 
     model = Leg
@@ -116,6 +116,11 @@ class CallAdmin(
         "to_extension": "masked_extension",
         "presented_number": "masked_presented",
     }
+    grouped: ClassVar[Mapping[str, str]] = {
+        "from_number": "grouped_from",
+        "to_number": "grouped_to",
+        "presented_number": "grouped_presented",
+    }
     inlines = (LegInline, EventDeliveryInline, LedgerEntryInline)
     list_display = (
         "created_at",
@@ -153,6 +158,9 @@ class CallAdmin(
     masked_from = masked_column("from_number", _("from"))
     masked_to = masked_column("to_number", _("to"))
     masked_presented = masked_column("presented_number", _("presented number"), empty_value="—")
+    grouped_from = grouped_column("from_number", _("from"))
+    grouped_to = grouped_column("to_number", _("to"))
+    grouped_presented = grouped_column("presented_number", _("presented number"), empty_value="—")
 
     class Media:
         js = (Script("poketalk_server/live.js", type="module"),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -13,13 +13,13 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
-from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from django_poketalk.protocol import number_search, numbers
 from django_poketalk.shared.admin_names import NumbersInNames
-from django_poketalk.shared.masked_numbers import MaskedNumbers, NoNumberLookups
+from django_poketalk.shared.masked_numbers import NoNumberLookups
 
+from .number_columns import GroupedNumbers
 from .related_links import LinksForUser
 
 NOTHING = "—"  # for None, which read-only pages of Django's admin show as a word
@@ -71,14 +71,19 @@ class NamesItsCall(admin.ModelAdmin):  # type: ignore[type-arg]
         return row
 
 
-class MaskedNumbersPage(NumbersByPermission, MaskedNumbers, NumbersInNames):
-    """`MaskedNumbers` for a model admin, with its search."""
+class MaskedNumbersPage(NumbersByPermission, GroupedNumbers, NumbersInNames):
+    """`GroupedNumbers` for a model admin, with its search."""
 
     searched_numbers: ClassVar[tuple[str, ...]] = ()  # columns, in any spelling of a number
     number_search_fields: ClassVar[tuple[str, ...]] = ()  # other columns that may have numbers
 
     class Media:
         css = {"all": ("poketalk_server/admin.css",)}
+
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """The form, with the help texts of fields behind their columns."""
+        kwargs["help_texts"] = help_texts(self.model, self.grouped)
+        return super().get_form(request, *args, **kwargs)
 
     def get_search_fields(self, request: HttpRequest) -> Any:
         """The search fields. Numbers are included only if the user may see them."""
@@ -139,24 +144,6 @@ def may_see_buy_costs(request: HttpRequest) -> bool:
     return request.user.has_perm("poketalk_server.view_buy_costs")
 
 
-def masked(number: str) -> str:
-    """A masked number, displayed left to right in every language."""
-    return format_html('<bdi dir="ltr">{}</bdi>', numbers.mask(number))
-
-
-def masked_column(
-    field: str, description: Any, empty_value: str | None = None
-) -> Callable[[Any, Any], str]:
-    """A column with the masked number in this field."""
-
-    @admin.display(description=description, empty_value=empty_value)
-    def column(page: Any, row: Any) -> str:
-        number: str = getattr(row, field)
-        return number and masked(number)
-
-    return column
-
-
 def all_fields(model: type[models.Model], *without: str) -> tuple[str, ...]:
     """The names of a model's fields, without the primary key and `without`."""
     return tuple(
@@ -164,6 +151,12 @@ def all_fields(model: type[models.Model], *without: str) -> tuple[str, ...]:
         for field in model._meta.concrete_fields
         if not field.primary_key and field.name not in without
     )
+
+
+def help_texts(model: type[models.Model], columns: Mapping[str, str]) -> dict[str, Any]:
+    """The help texts of fields by the columns that display them."""
+    fields = {field.name: field for field in model._meta.concrete_fields}
+    return {column: fields[name].help_text for name, column in columns.items() if name in fields}
 
 
 def seconds(at: datetime | None) -> str:

@@ -22,8 +22,9 @@ from django_poketalk.shared.number_errors import explain
 from .. import probe_rules
 from ..models import Gateway, GatewayState, TestCall
 from .causes import HangupCauseColumn
-from .display import AppendOnly, MaskedNumbersPage, masked_column
+from .display import AppendOnly, MaskedNumbersPage, help_texts
 from .gateway_states import GatewayStateColumns
+from .number_columns import grouped_column, masked_column
 from .related_links import LinksForUser
 
 TRUNK = (
@@ -34,6 +35,7 @@ TRUNK = (
     ("progress_timeout", "failover_codes"),
     "early_media",
 )
+DISPLAYED_TRUNK = (TRUNK[0], ("caller_id", "grouped_caller_number"), *TRUNK[2:])  # read-only
 SIP = (("host", "port"), "from_domain", "late_offer", "keep_alive", "dtmf")
 ASTERISK = ("ari_url", "endpoint", "application")
 
@@ -139,6 +141,12 @@ class GatewayAdmin(LinksForUser, SafeLookups, GatewayStateColumns):
         (_("Routing"), {"fields": ROUTING}),
     )
 
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """The form, with the help text of the caller number where it is displayed."""
+        columns = {"caller_number": "grouped_caller_number"}
+        kwargs["help_texts"] = help_texts(self.model, columns)
+        return super().get_form(request, *args, **kwargs)
+
     def get_fieldsets(self, request: HttpRequest, obj: Gateway | None = None) -> Any:
         """The fieldsets for the gateway's kind, or for the kind in the submitted form. For a new
         gateway, those of all kinds, without its state. Test calls only for users who may make them.
@@ -155,6 +163,8 @@ class GatewayAdmin(LinksForUser, SafeLookups, GatewayStateColumns):
             return [(title, options), *others, *by_kind]
         kind = request.POST.get("kind", obj.kind)
         of_kind = [TRUNK_FIELDSET, KIND_FIELDSETS[kind]] if kind in KIND_FIELDSETS else []
+        if of_kind and not self.has_change_permission(request, obj):
+            of_kind[0] = (TRUNK_FIELDSET[0], {**TRUNK_FIELDSET[1], "fields": DISPLAYED_TRUNK})
         fieldsets = [(title, options), state, *others, *of_kind]
         return self.for_user_only(request, fieldsets, obj)
 
@@ -183,6 +193,8 @@ class GatewayAdmin(LinksForUser, SafeLookups, GatewayStateColumns):
                     "channel and no other gateway, all calls fail."
                 ),
             )
+
+    grouped_caller_number = grouped_column("caller_number", _("caller number"), empty_value="-")
 
     @admin.display(description=_("service provider"), ordering="provider")
     def operator(self, gateway: Gateway) -> str:

@@ -33,12 +33,12 @@ from .display import (
     ReadOnly,
     all_fields,
     amount,
-    masked_column,
     may_see_buy_costs,
     may_see_numbers,
     seconds,
 )
 from .filters import CauseFilter, DeliveryFilter, LegDayFilter
+from .number_columns import masked_column
 
 Column = Callable[[Leg], Any]
 

@@ -18,7 +18,8 @@ from django_poketalk.shared.masked_numbers import masked_text
 
 from ..database.clock import database_now
 from ..models import PresentedNumber
-from .display import MaskedNumbersPage, masked_column
+from .display import MaskedNumbersPage
+from .number_columns import masked_column
 
 
 class PresentedNumberForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -308,19 +308,23 @@ def test_the_hang_up_action_requires_the_permission_and_live_calls(
     assert over.hangup_requested_at is None
 
 
+def digits(response: Any) -> str:
+    """The page without what is between the digits of its numbers."""
+    return re.sub(r"(?<=\d)[\u00a0 -](?=\d)", "", response.content.decode())
+
+
 @pytest.mark.parametrize("model", [Call, Leg, BlacklistedNumber])
 def test_whole_numbers_require_the_permission(
     filled: Call, staff: Callable[..., Client], model: type[Any]
 ) -> None:
     row = model._default_manager.first()
-    numbers = [CALLER] if model is not BlacklistedNumber else ["442079460999"]
+    number = CALLER if model is not BlacklistedNumber else "442079460999"
     permissions = [f"view_{name}" for name in ("call", "leg", "eventdelivery", "blacklistednumber")]
     permissions += ["change_blacklistednumber"]
     masked, whole = staff(*permissions), staff(*permissions, "view_numbers")
     for path in (page(model, "changelist"), page(model, "change", row.pk)):
-        for number in numbers:
-            assert number not in masked.get(path).content.decode()
-            assert number in whole.get(path).content.decode()
+        assert number not in digits(masked.get(path))
+        assert number in digits(whole.get(path))
 
 
 @pytest.mark.parametrize(

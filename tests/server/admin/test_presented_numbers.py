@@ -14,6 +14,7 @@ pytestmark = pytest.mark.django_db
 
 PAGES = "/admin/poketalk_server/presentednumber/"
 NUMBER = "442079460777"
+GROUPED = "+44\N{NO-BREAK SPACE}20\N{NO-BREAK SPACE}7946\N{NO-BREAK SPACE}0777"
 MAY = ("view_presentednumber", "change_presentednumber", "add_presentednumber", "view_account")
 
 
@@ -59,8 +60,10 @@ def test_whole_numbers_require_the_permission(customer: Customer) -> None:
     entry = PresentedNumber.objects.create(account=customer.account, number=NUMBER)
 
     for path in (PAGES, f"{PAGES}{entry.pk}/change/"):
-        assert NUMBER not in staff(*MAY).get(path).content.decode()
-        assert NUMBER in staff(*MAY, "view_numbers").get(path).content.decode()
+        masked = staff(*MAY).get(path).content.decode()
+        assert NUMBER not in masked
+        assert GROUPED not in masked
+        assert GROUPED in staff(*MAY, "view_numbers").get(path).content.decode()
 
 
 @pytest.mark.parametrize(
