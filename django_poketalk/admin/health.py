@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -38,10 +39,12 @@ class HeartbeatAdmin(MomentFields, admin.ModelAdmin):  # type: ignore[type-arg]
         if not self.has_view_permission(request):
             raise PermissionDenied
         now = timezone.now()
+        sweep = Heartbeat.objects.filter(name=Heartbeat.SWEEP).first()
         context = {
             "title": _("Health"),
             "now": now,
-            "sweep": Heartbeat.objects.filter(name=Heartbeat.SWEEP).first(),
+            "sweep": sweep,
+            "has_just_swept": sweep and now - sweep.seen_at < timedelta(minutes=1),
             "waiting": CallRequest.objects.due(now)[:MOST].count(),
             **checks_context(request, "poketalk"),
             **(extra_context or {}),

@@ -196,6 +196,15 @@ def test_the_page_describes_the_problems(customer: Customer, queued: Any) -> Non
     assert "style=" not in page.split("poketalk-health")[1]
 
 
+def test_a_time_of_less_than_a_minute_is_not_zero_minutes(queued: Any) -> None:
+    deliver(queued(), 1, 200)
+    client = watcher("view_switch")
+    assert "<dd>less than a minute ago</dd>" in client.get(HEALTH).content.decode()
+
+    EventDelivery.objects.update(sent_at=timezone.now() - timedelta(seconds=61))
+    assert "<dd>1\N{NO-BREAK SPACE}minute ago</dd>" in client.get(HEALTH).content.decode()
+
+
 def test_accounts_require_the_permission_to_see_them(customer: Customer, queued: Any) -> None:
     call_for(queued, "0.5")
     Account.objects.update(balance=0)

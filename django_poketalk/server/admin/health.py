@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -42,9 +43,11 @@ class SwitchAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         if not self.has_view_permission(request):
             raise PermissionDenied
         found = health.current_health(database_now())
+        last = found.last_event
         context = {
             "title": _("Health"),
             "health": found,
+            "has_just_sent": last and found.now - last < timedelta(minutes=1),
             "problems": [PROBLEMS[code] for code in found.problems],
             "switches": [(switch, switch.is_alive(found.now)) for switch in found.switches],
             "gateways": [(each, badge(each.is_up)) for each in found.gateways],
