@@ -121,7 +121,7 @@ class LedgerEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.amount}"
+        return f"{self.get_kind_display()} {self.amount}"
 
     def save(self, **options: Any) -> None:
         """Insert the entry. `TypeError` for an existing one."""

@@ -24,6 +24,7 @@ def test_reverses_an_entry_from_its_page(customer: Customer) -> None:
     wrong = ledger.top_up(customer.account, Decimal("25.5"), note="Invoice 7")
     html = client.get(page(LedgerEntry, "change", wrong.pk)).content.decode()
     [link] = re.findall(r'href="([^"]+)">Reverse<', html)
+    assert "<h2>top-up 25.500</h2>" in html
 
     asked = client.get(link).content.decode()
 
