@@ -136,6 +136,13 @@ def test_a_page_has_the_users_language_and_direction(
         assert f'dir="{direction}"' in render_to_string("poketalk/base.html")
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_outcome_of_a_call_and_its_result_have_different_names(language: str) -> None:
+    with translation.override(language):  # they are columns and filters of the same tables
+        assert translation.gettext("Outcome") != translation.gettext("Result")
+        assert translation.gettext("outcome") != translation.gettext("result")
+
+
 @pytest.mark.parametrize("app", APPS, ids=lambda app: app.name)
 def test_no_string_is_translated_at_import_time(app: Path) -> None:
     """`_("… %s") % value` outside of a function is in the language of the process for ever, also
