@@ -218,7 +218,8 @@ class CallAdmin(
     @admin.display(description=_("event URL"), empty_value="—")
     def event_host(self, call: Call) -> str:
         """The host of the EventURL. The rest may contain a secret of the customer."""
-        return eventurl.without_path(call.eventurl)
+        host = eventurl.without_path(call.eventurl)
+        return format_html('<bdi dir="ltr">{}</bdi>', host) if host else ""
 
     @admin.display(description=_("current state"))
     def current_state(self, call: Call) -> str:
