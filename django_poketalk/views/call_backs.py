@@ -104,10 +104,17 @@ def remove(request: HttpRequest, pk: int) -> HttpResponseBase:
 @never_cache
 @page_methods
 def schedule(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """When a scheduled call of the user rings, to change that. The page of the call cancels it."""
+    """When a scheduled call of the user rings, to change that. The page of the call cancels it.
+    Leads to the call's page, with a warning, if the call waits no longer.
+    """
     call = calls.visible_call(request, pk)
-    if call.user_id != request.user.pk or call.placement != Placement.QUEUED:
+    if call.user_id != request.user.pk:
         raise Http404
+    if call.placement != Placement.QUEUED:
+        sentence = _("The call is being placed or was canceled.")
+        messages.warning(request, sentence, fail_silently=True)
+        page = reverse("poketalk:call", args=[call.pk])
+        return redirect(with_way_back(page, calls.way_back(request)))
     initial = {"rings_at": call.rings_at}
     form = ScheduleForm(request.POST if request.method == "POST" else None, initial=initial)
     if request.method == "POST" and form.is_valid():

@@ -185,6 +185,18 @@ def test_a_call_back_from_a_contact_is_done_by_its_call(client: Client, anna: An
     assert "Nobody to call back." in page(client.get("/poketalk/my-calls/?show=due"))
 
 
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_scheduled_call_that_waits_no_longer_leads_to_its_page(
+    method: str, client: Client, ended: CallRequest
+) -> None:
+    address = f"/poketalk/{ended.pk}/schedule/?next=/contacts/7/"
+
+    response = getattr(client, method)(address, {"rings_at": INPUT})
+
+    assert response.url.split("?")[0] == f"/poketalk/{ended.pk}/"
+    assert "The call is being placed or was canceled." in page(client.get(response.url))
+
+
 def test_a_call_back_that_is_done_does_not_move(client: Client, anna: Any) -> None:
     back = call_backs.remind(anna, "+442079460123", TOMORROW)
     back.finish(timezone.now())
