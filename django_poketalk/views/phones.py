@@ -20,6 +20,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from .. import permissions
 from ..calls import verification
+from ..calls.caller_phones import UNVERIFIED
 from ..conf import settings
 from ..exceptions import VerificationRefused
 from ..forms import MyPhoneForm
@@ -93,9 +94,13 @@ def phone(request: HttpRequest, phone: Phone) -> HttpResponse:
 @require_POST
 @by_user
 def make_default(request: HttpRequest, phone: Phone) -> HttpResponse:
-    """Let this phone ring first from now on."""
-    phone.make_default()
-    messages.success(request, _("This phone rings first from now on."), fail_silently=True)
+    """Let this phone ring first from now on, unless it has to be verified before."""
+    if phone.may_ring:
+        phone.make_default()
+        messages.success(request, _("This phone rings first from now on."), fail_silently=True)
+    else:
+        sentence = str(UNVERIFIED) % {"phone": phone.display}
+        messages.error(request, sentence, fail_silently=True)
     return _to_phones(request)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from django_poketalk.models import Phone
 
@@ -83,6 +84,22 @@ def test_a_phone_is_changed_made_the_default_one_and_removed(anna: Any) -> None:
     client.post(f"{PHONES}{mobile.pk}/remove/")
     left = Phone.objects.get()
     assert (left.number, left.is_default) == (CALLER, True)
+
+
+def test_a_phone_that_is_not_verified_does_not_become_the_default_one(
+    anna: Any, poketalk: Callable[..., None]
+) -> None:
+    poketalk(VERIFY_PHONES="staff")
+    mobile = Phone.objects.create(user=anna, number=MOBILE)
+    client = logged_in(anna)
+    assert "Make default" not in page(client.get(PHONES))
+
+    html = page(client.post(f"{PHONES}{mobile.pk}/default/", follow=True))
+
+    assert "is not verified yet, so it cannot ring first." in html
+    assert Phone.objects.for_user(anna)[0].number == CALLER
+    mobile.verify(timezone.now())
+    assert "Make default" in page(client.get(PHONES))
 
 
 def test_the_same_number_is_not_added_twice(anna: Any) -> None:
