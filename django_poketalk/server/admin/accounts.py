@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django import forms
@@ -23,7 +24,8 @@ from ..billing import ledger
 from ..models import Account, AllowedAddress
 from .call_records import CallRecordsPage
 from .currency_choices import currency_field
-from .display import NumbersByPermission, amount
+from .display import NumbersByPermission
+from .money_columns import MoneyColumns, money, money_cell, money_column
 from .statements import StatementPage
 from .top_ups import TopUpPage
 
@@ -68,7 +70,8 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
             used = account.held - account.balance
             if limit < used:
                 raise ValidationError(
-                    _("The account already uses %(used)s of its credit."), params={"used": used}
+                    _("The account already uses %(used)s of its credit."),
+                    params={"used": money(used, account.currency)},
                 )
         return limit
 
@@ -82,7 +85,12 @@ class AllowedAddressInline(admin.TabularInline):  # type: ignore[type-arg]
 
 @admin.register(Account)
 class AccountAdmin(
-    NumbersByPermission, NumbersInDeletions, TopUpPage, StatementPage, CallRecordsPage
+    MoneyColumns,
+    NumbersByPermission,
+    NumbersInDeletions,
+    TopUpPage,
+    StatementPage,
+    CallRecordsPage,
 ):
     """Customers. Their balance is read-only here; it changes in the ledger."""
 
@@ -90,15 +98,30 @@ class AccountAdmin(
     inlines = (AllowedAddressInline,)
     list_display = (
         *("name", "provider", "price_list", "is_active"),
-        *("balance", "held", "credit_limit", "currency"),
+        *("money_balance", "money_held", "money_credit_limit"),
     )
     list_filter = ("is_active",)
     list_select_related = ("provider", "price_list")
     search_fields = ("name",)
     autocomplete_fields = ("provider", "price_list")
     readonly_fields = (
-        *("balance", "low_balance_since", "held", "spent_today", "ledger", "keys", "created_at"),
+        *("money_balance", "low_balance_since", "money_held", "spent_today"),
+        *("ledger", "keys", "created_at"),
     )
+    amounts: ClassVar[Mapping[str, str]] = {
+        "balance": "money_balance",
+        "held": "money_held",
+        "credit_limit": "money_credit_limit",
+        "max_spend_per_day": "money_max_spend_per_day",
+        "low_balance_at": "money_low_balance_at",
+    }
+    money_balance = money_column("balance", _("balance"), "currency")
+    money_held = money_column("held", _("held for live calls"), "currency")
+    money_credit_limit = money_column("credit_limit", _("credit limit"), "currency")
+    money_max_spend_per_day = money_column(
+        "max_spend_per_day", _("maximum spend per day"), "currency"
+    )
+    money_low_balance_at = money_column("low_balance_at", _("low balance"), "currency")
 
     class Media:
         css = {"all": ("poketalk_server/admin.css", "poketalk_server/accounts.css")}
@@ -115,7 +138,9 @@ class AccountAdmin(
         existing = [name for name in self.readonly_fields if name not in hidden]
         if self.may_top_up(request) and "ledger" in existing:
             existing[existing.index("ledger")] = "ledger_and_form"
-        return (*AccountForm.Meta.fields, *(existing if obj else ()))
+        fields = (*AccountForm.Meta.fields, *(existing if obj else ()))
+        is_form = obj is None or self.has_change_permission(request, obj)
+        return fields if is_form else self.with_currency(fields)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:
         """The read-only fields. Once there are ledger entries, the currency is one of them."""
@@ -133,7 +158,7 @@ class AccountAdmin(
     @admin.display(description=_("charged today"))
     def spent_today(self, account: Account) -> str | None:
         """The amount that counts toward the maximum spend per day, in addition to the holds."""
-        return amount(account.charged(ledger.today()))
+        return money_cell(account.charged(ledger.today()), account.currency)
 
     @admin.display(description=_("API keys"))
     def keys(self, account: Account) -> str:

@@ -39,6 +39,7 @@ from .display import (
 )
 from .filters import CauseFilter, DayFilter, LiveFilter
 from .legs import ResponseColumns
+from .money_columns import money_column
 from .number_columns import GroupedNumbers, grouped_column, masked_column
 
 # Fields that the call's page displays first or in another form
@@ -98,7 +99,12 @@ class LedgerEntryInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg
     """The call's charges."""
 
     model = LedgerEntry
-    fields = ("created_at", "kind", "side", "amount", "balance")
+    fields = readonly_fields = ("created_at", "kind", "side", "money_amount", "money_balance")
+    money_amount = money_column("amount", _("amount"))
+    money_balance = money_column("balance", _("balance after"))
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("account")
 
 
 @admin.register(Call)

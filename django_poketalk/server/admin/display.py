@@ -82,7 +82,8 @@ class MaskedNumbersPage(NumbersByPermission, GroupedNumbers, NumbersInNames):
 
     def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """The form, with the help texts of fields behind their columns."""
-        kwargs["help_texts"] = help_texts(self.model, self.grouped)
+        texts = help_texts(self.model, self.grouped)
+        kwargs["help_texts"] = {**kwargs.get("help_texts", {}), **texts}
         return super().get_form(request, *args, **kwargs)
 
     def get_search_fields(self, request: HttpRequest) -> Any:

@@ -23,6 +23,7 @@ from ..billing import ledger
 from ..models import Account, LedgerEntry
 from ..models.ledger import IS_NO_CHARGE
 from .display import AppendOnly, MaskedNumbersPage, NamesItsCall, may_see_numbers
+from .money_columns import MoneyColumns, money_column
 from .reversals import ReversePage
 
 MOST_ACCOUNTS = 1000  # whose keys are part of the query of a search
@@ -73,12 +74,16 @@ class BookingForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(LedgerEntry)
-class LedgerEntryAdmin(AppendOnly, MaskedNumbersPage, NamesItsCall, ReversePage, LongList):
+class LedgerEntryAdmin(
+    MoneyColumns, AppendOnly, MaskedNumbersPage, NamesItsCall, ReversePage, LongList
+):
     """Ledger entries. Users with the permission add entries to top up or adjust a balance, or
     reverse one.
     """
 
     masks: ClassVar[Mapping[str, str]] = {"note": "masked_note"}
+    grouped: ClassVar[Mapping[str, str]] = {}
+    amounts: ClassVar[Mapping[str, str]] = {"amount": "money_amount", "balance": "money_balance"}
     form = BookingForm
     change_form_template = "admin/poketalk_server/ledgerentry/change_form.html"
     list_display = (
@@ -87,8 +92,8 @@ class LedgerEntryAdmin(AppendOnly, MaskedNumbersPage, NamesItsCall, ReversePage,
         "account",
         "kind",
         "side",
-        "amount",
-        "balance",
+        "money_amount",
+        "money_balance",
         "note",
         "reversal_link",
         "created_by",
@@ -97,6 +102,8 @@ class LedgerEntryAdmin(AppendOnly, MaskedNumbersPage, NamesItsCall, ReversePage,
     list_select_related = ("account", "created_by", "reversal")
     search_fields = ("account__name",)
     autocomplete_fields = ("account",)
+    money_amount = money_column("amount", _("amount"))
+    money_balance = money_column("balance", _("balance after"))
     masked_note = masked_record("note", _("note"))
 
     def get_fields(self, request: HttpRequest, obj: LedgerEntry | None = None) -> Any:
@@ -106,10 +113,10 @@ class LedgerEntryAdmin(AppendOnly, MaskedNumbersPage, NamesItsCall, ReversePage,
             *("account", "kind", "amount", "balance", "call", "side"),
             *("note", "reversal_link", "created_at", "created_by"),
         )
-        return self.for_user(request, fields)
+        return self.with_currency(self.for_user(request, fields))
 
     def get_readonly_fields(self, request: HttpRequest, obj: LedgerEntry | None = None) -> Any:
-        return () if obj is None else ("reversal_link", "masked_note")
+        return () if obj is None else ("reversal_link", "masked_note", *self.amounts.values())
 
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str

@@ -20,7 +20,7 @@ from django_poketalk.shared.admin_pages import admin_url, one_or_404, page_path,
 from ..billing import ledger
 from ..models import Account, LedgerEntry
 from .display import may_see_numbers
-from .top_ups import money
+from .money_columns import money
 
 
 class ReasonForm(forms.Form):

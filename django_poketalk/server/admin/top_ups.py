@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -13,7 +12,6 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import URLPattern
-from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -22,6 +20,7 @@ from django_poketalk.shared.admin_pages import admin_url, one_or_404, page_path,
 from ..billing import ledger
 from ..billing.rating import THOUSANDTH
 from ..models import Account, LedgerEntry
+from .money_columns import money
 
 
 class TopUpForm(forms.Form):
@@ -114,8 +113,3 @@ class TopUpPage(admin.ModelAdmin):  # type: ignore[type-arg]
         else:
             text = gettext("%(amount)s was booked. The balance of %(account)s is %(balance)s.")
             self.message_user(request, text % values, messages.SUCCESS)
-
-
-def money(amount: Decimal, currency: str) -> str:
-    """An amount in the current language, with three decimals and the currency."""
-    return f"{number_format(amount, 3, use_l10n=True, force_grouping=True)} {currency}"

@@ -1,0 +1,60 @@
+"""Money in the columns and read-only fields of the service's admin: with its currency."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from operator import attrgetter
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.contrib.admin.options import BaseModelAdmin
+from django.http import HttpRequest
+from django.utils.formats import number_format
+
+from django_poketalk.shared.number_names import left_to_right
+
+from .display import help_texts
+
+Column = Callable[[Any, Any], str | None]
+
+
+def money(amount: Decimal, currency: str) -> str:
+    """An amount in the current language, with three decimals and the currency."""
+    return f"{number_format(amount, 3, use_l10n=True, force_grouping=True)} {currency}"
+
+
+def money_cell(amount: Decimal | None, currency: str) -> str | None:
+    """The same as HTML, on one line and left to right in every language. None for None."""
+    return None if amount is None else left_to_right(money(amount, currency))
+
+
+def money_column(field: str, description: Any, currency: str = "account.currency") -> Column:
+    """A column with the amount in this field, sorted by it. `currency` is the path from the row to
+    the currency; the list or page must have fetched it with the row.
+    """
+    currency_of = attrgetter(currency)
+
+    @admin.display(description=description, ordering=field)
+    def column(page: Any, row: Any) -> str | None:
+        return money_cell(getattr(row, field), currency_of(row))
+
+    return column
+
+
+class MoneyColumns(BaseModelAdmin):  # type: ignore[type-arg]
+    """Displays amounts with their currency, as `amounts` maps their fields to columns. Inputs
+    contain the amount only.
+    """
+
+    amounts: ClassVar[Mapping[str, str]] = {}
+
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """The form, with the help texts of fields behind their columns."""
+        texts = help_texts(self.model, self.amounts)
+        kwargs["help_texts"] = {**kwargs.get("help_texts", {}), **texts}
+        return super().get_form(request, *args, **kwargs)  # type: ignore[misc]
+
+    def with_currency(self, names: Any) -> list[Any]:
+        """The names of columns or read-only fields, with the columns of amounts."""
+        return [self.amounts.get(name, name) for name in names]
