@@ -22,7 +22,7 @@ from ..shared.admin_names import NumbersInNames
 from ..shared.admin_pages import admin_url
 from ..shared.changelist import LongChangeList, LongList
 from ..shared.masked_numbers import NoNumberLookups
-from ..shared.moments import moment
+from ..shared.moments import moment_cell
 from ..shared.number_names import left_to_right
 from ..views.after_call_forms import CallBackForm
 from .filters import ChoiceFilter
@@ -93,7 +93,7 @@ class CallBackAdmin(ObjectPermissions, NoNumberLookups, NumbersInNames, LongList
 
     @admin.display(description=_("due"), ordering="due_at")
     def due(self, row: CallBack) -> str:
-        return moment(row.due_at)
+        return moment_cell(row.due_at)
 
     @admin.display(description=_("user"))
     def who(self, row: CallBack) -> str:

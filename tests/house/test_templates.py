@@ -41,6 +41,18 @@ def inline(template: str) -> list[str]:
     return parser.found
 
 
+def test_dates_with_a_time_are_written_from_left_to_right() -> None:
+    dates = [
+        (tree.name(path), line)
+        for path in tree.files(".html")
+        for line in path.read_text().splitlines()
+        if re.search(r'\|date:"SHORT_DATE_FORMAT" \}\} \{\{', line)
+    ]
+
+    assert dates
+    assert [each for each in dates if 'dir="ltr"' not in each[1]] == []
+
+
 def test_templates_have_nothing_inline() -> None:
     templates = tree.files(".html")
 

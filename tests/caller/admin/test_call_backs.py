@@ -53,6 +53,7 @@ def test_the_list_has_those_that_are_not_done_and_filters(
     boss: Client, backs: list[CallBack]
 ) -> None:
     later, due, done = (back.pk for back in backs)
+    assert page(boss.get(BACKS)).count('<time dir="ltr"') == 2  # also on a page in Hebrew
 
     assert listed(boss) == [due, later]
     assert listed(boss, state="due") == [due]
