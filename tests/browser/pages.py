@@ -82,5 +82,10 @@ PAGES = [
     Address(f"{SERVICE}/presentednumber/", click=FIRST),
     Address(f"{SERVICE}/presentednumber/add/?account=1"),
     Address(f"{SERVICE}/ledgerentry/"),
+    Address(f"{SERVICE}/ledgerentry/", click=FIRST),
     Address(f"{SERVICE}/eventdelivery/"),
+    Address(f"{SERVICE}/gatewaystate/"),
+    Address(f"{SERVICE}/pricelist/"),
+    Address(f"{SERVICE}/apikey/"),
+    Address(f"{SERVICE}/allowedaddress/"),
 ]

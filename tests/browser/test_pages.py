@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from .axe import accessibility_violations
 from .conftest import REPORT_VIOLATIONS, TIMEOUT, record_problems
-from .pages import PAGES, Address
+from .pages import PAGES, SERVICE, Address
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])
@@ -61,6 +61,11 @@ OVERLAPPING_TOOLS = """() => {
         && a.top < b.bottom && b.top < a.bottom)).length;
 }"""
 
+# The widths of an admin page's list and of its place, if the list has to be scrolled sideways.
+CLIPPED_LISTS = """() => [...document.querySelectorAll("#result_list")]
+    .map((list) => [list.scrollWidth, list.parentElement.clientWidth])
+    .filter(([list, place]) => list > place)"""
+
 
 @pytest.mark.needs("axe")
 @pytest.mark.parametrize("address", PAGES, ids=str)
@@ -73,4 +78,16 @@ def test_the_page_is_accessible_and_fits(page: Page, address: Address, problems:
     page.set_viewport_size({"width": 360, "height": 640})
     width = "document.documentElement"
     assert page.evaluate(f"{width}.scrollWidth <= {width}.clientWidth")
+    page.close()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [each for each in PAGES if each.path.startswith(SERVICE) and not each.click],
+    ids=str,
+)
+def test_the_services_lists_fit_beside_the_sidebar_and_the_filters(page: Page) -> None:
+    page.set_viewport_size({"width": 1440, "height": 900})
+
+    assert page.evaluate(CLIPPED_LISTS) == []
     page.close()

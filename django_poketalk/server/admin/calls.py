@@ -133,10 +133,9 @@ class CallAdmin(
         "account",
         "from_number",
         "to_number",
-        "current_state",
+        "state_and_cause",
         "duration",
         "cost",
-        "cause",
         "switch",
     )
     list_filter = (LiveFilter, DayFilter, CauseFilter)
@@ -234,6 +233,12 @@ class CallAdmin(
         words = call.get_status_display() if call.status is not None else call.get_state_display()
         kind = "live" if is_live else "good" if call.status == CallStatus.AB_DISCONNECTED else "bad"
         return format_html('<span class="poketalk-state" data-state="{}">{}</span>', kind, words)
+
+    @admin.display(description=_("current state"))
+    def state_and_cause(self, call: Call) -> str:
+        """The state, with the hang-up cause in words behind it."""
+        words = self.cause(call) if call.hangup_cause else ""
+        return format_html("{} {}", self.current_state(call), words)
 
     @admin.display(description=_("extension"), empty_value="—")
     def masked_extension(self, call: Call) -> str:
