@@ -77,10 +77,10 @@ SHOTS = (
     Shot("admin-place", "/admin/poketalk/callrequest/place/", width=1000),
     Shot("admin-reports", "/admin/poketalk/callrequest/reports/?by=outcome", width=1000),
     Shot("admin-blacklist", "/admin/poketalk/blacklistednumber/", width=1000),
-    Shot("service-calls", "/admin/poketalk_server/call/", width=1200),
+    Shot("service-calls", "/admin/poketalk_server/call/", width=1440),
     Shot("service-health", "/admin/poketalk_server/switch/", width=1000),
     Shot("service-account", "/admin/poketalk_server/account/", click=FIRST, width=1000),
-    Shot("service-statement", "/admin/poketalk_server/account/1/statement/", width=1200),
+    Shot("service-statement", "/admin/poketalk_server/account/1/statement/", width=1440),
     Shot(
         "service-deck",
         "/admin/poketalk_server/rate/import/",
