@@ -156,7 +156,7 @@ class AccountAdmin(
         return super().render_change_form(request, context, *args, **kw)
 
     @admin.display(description=_("charged today"))
-    def spent_today(self, account: Account) -> str | None:
+    def spent_today(self, account: Account) -> str:
         """The amount that counts toward the maximum spend per day, in addition to the holds."""
         return money_cell(account.charged(ledger.today()), account.currency)
 

@@ -16,7 +16,7 @@ from django_poketalk.shared.number_names import left_to_right
 
 from .display import help_texts
 
-Column = Callable[[Any, Any], str | None]
+Column = Callable[[Any, Any], str]
 
 
 def money(amount: Decimal, currency: str) -> str:
@@ -24,20 +24,23 @@ def money(amount: Decimal, currency: str) -> str:
     return f"{number_format(amount, 3, use_l10n=True, force_grouping=True)} {currency}"
 
 
-def money_cell(amount: Decimal | None, currency: str) -> str | None:
-    """The same as HTML, on one line and left to right in every language. None for None."""
-    return None if amount is None else left_to_right(money(amount, currency))
+def money_cell(amount: Decimal, currency: str) -> str:
+    """The same as HTML, on one line and left to right in every language."""
+    return left_to_right(money(amount, currency))
 
 
 def money_column(field: str, description: Any, currency: str = "account.currency") -> Column:
-    """A column with the amount in this field, sorted by it. `currency` is the path from the row to
-    the currency; the list or page must have fetched it with the row.
+    """A column with the amount in this field, or the admin's empty value, sorted by it. `currency`
+    is the path from the row to the currency; the list or page must have fetched it with the row.
     """
     currency_of = attrgetter(currency)
 
     @admin.display(description=description, ordering=field)
-    def column(page: Any, row: Any) -> str | None:
-        return money_cell(getattr(row, field), currency_of(row))
+    def column(page: Any, row: Any) -> str:
+        amount = getattr(row, field)
+        if amount is None:  # which a page of read-only fields would display
+            return str(page.get_empty_value_display())
+        return money_cell(amount, currency_of(row))
 
     return column
 
