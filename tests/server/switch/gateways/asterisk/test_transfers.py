@@ -45,7 +45,9 @@ async def talk(switch: FakeSwitch) -> None:
     switch.ring(B, "99")
     await switch.wait_for_facts(4)
     switch.gateway.bridge(A, B)
-    await until(lambda: bool(switch.pbx.bridged))
+    # Behind a dialplan, each of them is in a bridge with its phone before.
+    both = frozenset(f"{switch.app}.17.1.{leg}" for leg in ("A1", "B1"))
+    await until(lambda: both in switch.pbx.bridged)
 
 
 def transfer(switch: FakeSwitch, side: Side, *, attended: bool = False) -> None:
