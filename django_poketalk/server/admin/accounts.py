@@ -201,3 +201,6 @@ class AllowedAddressAdmin(SafeLookups, admin.ModelAdmin):  # type: ignore[type-a
     list_select_related = ("account",)
     search_fields = ("network", "account__name")
     autocomplete_fields = ("account",)
+
+    class Media:
+        css = {"all": ("poketalk_server/admin.css",)}
