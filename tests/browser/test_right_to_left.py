@@ -22,9 +22,9 @@ SERVICE = "/admin/poketalk_server"
 @pytest.mark.parametrize(
     ("path", "place", "text"),
     [
-        (f"{SERVICE}/ledgerentry/", "td.field-amount", "-1.508"),
-        (f"{SERVICE}/ledgerentry/", "td.field-balance", "-1.508"),
-        (f"{SERVICE}/ledgerentry/1/change/", ".field-amount .readonly", "-1.508"),
+        (f"{SERVICE}/ledgerentry/", "td.field-money_amount bdi", "-1.508 EUR"),
+        (f"{SERVICE}/ledgerentry/", "td.field-money_balance bdi", "-1.508 EUR"),
+        (f"{SERVICE}/ledgerentry/1/change/", ".field-money_amount .readonly bdi", "-1.508 EUR"),
         (f"{SERVICE}/account/1/statement/", ".poketalk-time time", ""),
         (f"{SERVICE}/switch/", "td bdi[dir=ltr]", ""),
         (f"{SERVICE}/ledgerentry/1/reverse/", "dd bdi[dir=ltr]", ""),
