@@ -72,22 +72,13 @@ CLIPPED_LISTS = """() => [...document.querySelectorAll("#result_list")]
 def test_the_page_is_accessible_and_fits(page: Page, address: Address, problems: list[str]) -> None:
     assert problems == []  # before axe-core adds its own inline styles
     assert accessibility_violations(page) == []
+    if address.path.startswith(SERVICE):  # beside the sidebar and the filters
+        page.set_viewport_size({"width": 1440, "height": 900})
+        assert page.evaluate(CLIPPED_LISTS) == []
     if address.path.startswith("/admin/"):
         page.set_viewport_size({"width": 800, "height": 900})  # narrow beside the open sidebar
         assert page.evaluate(OVERLAPPING_TOOLS) == 0
     page.set_viewport_size({"width": 360, "height": 640})
     width = "document.documentElement"
     assert page.evaluate(f"{width}.scrollWidth <= {width}.clientWidth")
-    page.close()
-
-
-@pytest.mark.parametrize(
-    "address",
-    [each for each in PAGES if each.path.startswith(SERVICE) and not each.click],
-    ids=str,
-)
-def test_the_services_lists_fit_beside_the_sidebar_and_the_filters(page: Page) -> None:
-    page.set_viewport_size({"width": 1440, "height": 900})
-
-    assert page.evaluate(CLIPPED_LISTS) == []
     page.close()
