@@ -74,8 +74,15 @@ class FakeSwitch:
         await self.wait_for_facts(2, 3)
         self.ring(B)
         await self.wait_for_facts(4, 3)
+        await self.bridge()
+
+    async def bridge(self) -> None:
+        """Connect both legs to each other. Behind a dialplan, each is in a bridge with its phone
+        before.
+        """
         self.gateway.bridge(A, B)
-        await until(lambda: bool(self.pbx.bridged))
+        both = frozenset(f"{self.app}.17.1.{leg}" for leg in ("A1", "B1"))
+        await until(lambda: both in self.pbx.bridged)
 
     async def wait_for_facts(self, count: int, timeout: float = TIMEOUT) -> list[LegFact]:
         """Wait for this many facts. Return all facts."""
