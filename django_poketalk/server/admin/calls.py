@@ -24,6 +24,7 @@ from django_poketalk.shared.admin_names import named
 from django_poketalk.shared.admin_pages import admin_url, one_or_404, page_path
 from django_poketalk.shared.changelist import LongList
 from django_poketalk.shared.masked_numbers import MaskedNumbers, masked_record
+from django_poketalk.shared.number_names import left_to_right
 
 from ..database.clock import DatabaseNow
 from ..models import Call, EventDelivery, LedgerEntry, Leg
@@ -224,7 +225,7 @@ class CallAdmin(
     def event_host(self, call: Call) -> str:
         """The host of the EventURL. The rest may contain a secret of the customer."""
         host = eventurl.without_path(call.eventurl)
-        return format_html('<bdi dir="ltr">{}</bdi>', host) if host else ""
+        return host and left_to_right(host)
 
     @admin.display(description=_("current state"))
     def current_state(self, call: Call) -> str:
