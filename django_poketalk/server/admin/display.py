@@ -71,7 +71,24 @@ class NamesItsCall(admin.ModelAdmin):  # type: ignore[type-arg]
         return row
 
 
-class MaskedNumbersPage(NumbersByPermission, GroupedNumbers, NumbersInNames):
+class ExplainedColumns(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Columns in place of fields of a form, with the help texts of these fields."""
+
+    def columns_of_fields(self) -> Mapping[str, str]:
+        """The columns by the fields that they display. The model may lack some of the fields."""
+        return {}
+
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        columns = self.columns_of_fields()
+        fields = {field.name: field for field in self.model._meta.concrete_fields}
+        texts = {
+            column: fields[name].help_text for name, column in columns.items() if name in fields
+        }
+        kwargs["help_texts"] = {**kwargs.get("help_texts", {}), **texts}
+        return super().get_form(request, *args, **kwargs)
+
+
+class MaskedNumbersPage(NumbersByPermission, GroupedNumbers, NumbersInNames, ExplainedColumns):
     """`GroupedNumbers` for a model admin, with its search."""
 
     searched_numbers: ClassVar[tuple[str, ...]] = ()  # columns, in any spelling of a number
@@ -80,11 +97,8 @@ class MaskedNumbersPage(NumbersByPermission, GroupedNumbers, NumbersInNames):
     class Media:
         css = {"all": ("poketalk_server/admin.css",)}
 
-    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """The form, with the help texts of fields behind their columns."""
-        texts = help_texts(self.model, self.grouped)
-        kwargs["help_texts"] = {**kwargs.get("help_texts", {}), **texts}
-        return super().get_form(request, *args, **kwargs)
+    def columns_of_fields(self) -> Mapping[str, str]:
+        return {**super().columns_of_fields(), **self.grouped}
 
     def get_search_fields(self, request: HttpRequest) -> Any:
         """The search fields. Numbers are included only if the user may see them."""
@@ -152,12 +166,6 @@ def all_fields(model: type[models.Model], *without: str) -> tuple[str, ...]:
         for field in model._meta.concrete_fields
         if not field.primary_key and field.name not in without
     )
-
-
-def help_texts(model: type[models.Model], columns: Mapping[str, str]) -> dict[str, Any]:
-    """The help texts of fields by the columns that display them."""
-    fields = {field.name: field for field in model._meta.concrete_fields}
-    return {column: fields[name].help_text for name, column in columns.items() if name in fields}
 
 
 def seconds(at: datetime | None) -> str:

@@ -22,7 +22,7 @@ from django_poketalk.shared.number_errors import explain
 from .. import probe_rules
 from ..models import Gateway, GatewayState, TestCall
 from .causes import HangupCauseColumn
-from .display import AppendOnly, MaskedNumbersPage, help_texts
+from .display import AppendOnly, ExplainedColumns, MaskedNumbersPage
 from .gateway_states import GatewayStateColumns
 from .number_columns import grouped_column, masked_column
 from .related_links import LinksForUser
@@ -107,7 +107,7 @@ class GatewayForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Gateway)
-class GatewayAdmin(LinksForUser, SafeLookups, GatewayStateColumns):
+class GatewayAdmin(LinksForUser, SafeLookups, GatewayStateColumns, ExplainedColumns):
     """Gateways, in the order in which they are tried."""
 
     class Media:
@@ -141,11 +141,8 @@ class GatewayAdmin(LinksForUser, SafeLookups, GatewayStateColumns):
         (_("Routing"), {"fields": ROUTING}),
     )
 
-    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """The form, with the help text of the caller number where it is displayed."""
-        columns = {"caller_number": "grouped_caller_number"}
-        kwargs["help_texts"] = help_texts(self.model, columns)
-        return super().get_form(request, *args, **kwargs)
+    def columns_of_fields(self) -> dict[str, str]:
+        return {"caller_number": "grouped_caller_number"}
 
     def get_fieldsets(self, request: HttpRequest, obj: Gateway | None = None) -> Any:
         """The fieldsets for the gateway's kind, or for the kind in the submitted form. For a new

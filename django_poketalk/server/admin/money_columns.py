@@ -8,13 +8,11 @@ from operator import attrgetter
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.contrib.admin.options import BaseModelAdmin
-from django.http import HttpRequest
 from django.utils.formats import number_format
 
 from django_poketalk.shared.number_names import left_to_right
 
-from .display import help_texts
+from .display import ExplainedColumns
 
 Column = Callable[[Any, Any], str]
 
@@ -45,18 +43,15 @@ def money_column(field: str, description: Any, currency: str = "account.currency
     return column
 
 
-class MoneyColumns(BaseModelAdmin):  # type: ignore[type-arg]
+class MoneyColumns(ExplainedColumns):
     """Displays amounts with their currency, as `amounts` maps their fields to columns. Inputs
     contain the amount only.
     """
 
     amounts: ClassVar[Mapping[str, str]] = {}
 
-    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """The form, with the help texts of fields behind their columns."""
-        texts = help_texts(self.model, self.amounts)
-        kwargs["help_texts"] = {**kwargs.get("help_texts", {}), **texts}
-        return super().get_form(request, *args, **kwargs)  # type: ignore[misc]
+    def columns_of_fields(self) -> Mapping[str, str]:
+        return {**super().columns_of_fields(), **self.amounts}
 
     def with_currency(self, names: Any) -> list[Any]:
         """The names of columns or read-only fields, with the columns of amounts."""
